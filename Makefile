@@ -1,0 +1,41 @@
+# Builds, installs and regression-tests the extension with PGXS:
+#   make && sudo make install && make installcheck PGUSER=postgres
+# The parallel-loader program and the unit tests are built by CMakeLists.txt.
+
+EXTENSION     = parallel_loader
+MODULE_big    = parallel_loader
+DATA          = $(wildcard extension/sql/parallel_loader--*.sql)
+SOURCES       = $(sort $(wildcard core/*.cpp extension/*.cpp extension/server/*.cpp))
+OBJS          = $(SOURCES:.cpp=.o)
+# Without this list every C++ name of ours would be visible to all other libraries of the backend.
+SHLIB_EXPORTS = exports.txt
+
+REGRESS       = $(patsubst sql/%.sql,%,$(sort $(wildcard sql/*.sql)))
+REGRESS_OPTS  = --load-extension=dblink --load-extension=parallel_loader
+
+PG_CONFIG    ?= pg_config
+# -isystem: the server's headers warn (g++) or fail (clang, "register") as C++20 with plain -I.
+PG_CPPFLAGS   = -I. -isystem $(shell $(PG_CONFIG) --includedir-server) -I$(libpq_srcdir)
+# -MMD -MP: PGXS tracks no dependencies by itself; a changed header must rebuild its users.
+PG_CXXFLAGS   = -std=c++20 -Wall -Wextra -Wno-register -MMD -MP
+ifeq ($(WERROR),1)
+PG_CXXFLAGS  += -Werror
+endif
+# PGXS links with the C compiler.
+SHLIB_LINK    = $(libpq) -lstdc++
+# Bitcode serves the JIT inlining of SQL functions only, and its rule lacks our C++ standard.
+override with_llvm = no
+
+EXTRA_CLEAN   = $(OBJS:.o=.d) exports.list tmp_check
+
+PGXS := $(shell $(PG_CONFIG) --pgxs)
+include $(PGXS)
+
+# The TAP tests start clusters of their own, so they are no part of `installcheck`, which needs
+# nothing but a running server. They refuse to run as root, as the server does.
+PROVE_TESTS ?= tests/tap/*.pl
+.PHONY: tapcheck
+tapcheck:
+	$(prove_installcheck)
+
+-include $(OBJS:.o=.d)

@@ -1,0 +1,295 @@
+// connection: see connection.hpp.
+#include "core/connection.hpp"
+
+#include "core/error.hpp"
+#include "core/peer_error.hpp"
+
+#include <charconv>
+#include <utility>
+
+#include <libpq-fe.h>
+#include <poll.h>
+
+namespace parallel_loader {
+namespace {
+
+using std::chrono::milliseconds;
+using Clock = std::chrono::steady_clock;
+
+constexpr milliseconds kDefaultConnectTimeout{30'000};
+
+// Bytes that a TLS or GSS layer holds back already decrypted do not make the socket readable, so
+// waits on such sessions look again this often.
+constexpr milliseconds kEncryptedWait{1'000};
+
+void drop_notice(void *, const char *) {}
+
+// A Waiter may wake early, but PQconnectPoll takes a call as word that the socket is ready.
+bool is_ready(int fd, Want want) {
+  pollfd entry{fd, static_cast<short>(want == Want::kRead ? POLLIN : POLLOUT), 0};
+  return poll(&entry, 1, 0) != 0;
+}
+
+milliseconds connect_timeout(const ConnInfo &resolved, Peer peer) {
+  const std::string_view text = resolved.get("connect_timeout");
+  if (text.empty())
+    return kDefaultConnectTimeout;
+  int seconds = 0;
+  const auto [stop, failure] = std::from_chars(text.data(), text.data() + text.size(), seconds);
+  if (failure != std::errc() || stop != text.data() + text.size())
+    throw connect_error(peer, "invalid integer value \"" + std::string(text) +
+                                  "\" for connection option \"connect_timeout\"");
+  return seconds <= 0 ? Waiter::kNoTimeout : std::chrono::seconds(seconds);
+}
+
+bool is_failure(const PGresult *result) {
+  const ExecStatusType status = PQresultStatus(result);
+  return status == PGRES_FATAL_ERROR || status == PGRES_BAD_RESPONSE;
+}
+
+bool is_copy(const PGresult *result) {
+  const ExecStatusType status = PQresultStatus(result);
+  return status == PGRES_COPY_OUT || status == PGRES_COPY_IN || status == PGRES_COPY_BOTH;
+}
+
+uint64_t affected_rows(PGresult *result) {
+  const std::string_view text = PQcmdTuples(result);
+  uint64_t count = 0;
+  std::from_chars(text.data(), text.data() + text.size(), count);
+  return count;
+}
+
+Rows to_rows(PGresult *result) {
+  const int row_count = PQntuples(result);
+  const int column_count = PQnfields(result);
+  std::vector<std::optional<std::string>> values;
+  values.reserve(static_cast<size_t>(row_count) * static_cast<size_t>(column_count));
+  for (int row = 0; row < row_count; ++row)
+    for (int column = 0; column < column_count; ++column)
+      if (PQgetisnull(result, row, column))
+        values.emplace_back();
+      else
+        values.emplace_back(std::in_place, PQgetvalue(result, row, column),
+                            static_cast<size_t>(PQgetlength(result, row, column)));
+  return Rows(static_cast<size_t>(column_count), std::move(values), affected_rows(result));
+}
+
+} // namespace
+
+void PgConnDeleter::operator()(pg_conn *conn) const noexcept {
+  PQfinish(conn);
+}
+void PgResultDeleter::operator()(pg_result *result) const noexcept {
+  PQclear(result);
+}
+
+Connection::Connection(PgConnPtr conn, Peer peer, Waiter &waiter)
+    : conn_(std::move(conn)), peer_(peer), waiter_(waiter) {}
+
+Connection::Connection(Connection &&other) noexcept
+    : conn_(std::move(other.conn_)), peer_(other.peer_), waiter_(other.waiter_),
+      row_(std::exchange(other.row_, nullptr)) {}
+
+Connection::~Connection() {
+  PQfreemem(row_);
+}
+
+Connection Connection::open(const ConnInfo &conninfo, std::string_view application_name, Peer peer,
+                            Waiter &waiter) {
+  const std::string fallback_name(application_name);
+  // A later entry overrides an earlier one of the same keyword.
+  std::vector<const char *> keywords{"fallback_application_name"};
+  std::vector<const char *> values{fallback_name.c_str()};
+  for (const ConnOption &option : conninfo.options()) {
+    keywords.push_back(option.keyword.c_str());
+    values.push_back(option.value.c_str());
+  }
+  keywords.push_back(nullptr);
+  values.push_back(nullptr);
+
+  // Without hostaddr this looks the host name up, the one thing libpq cannot do without blocking.
+  PgConnPtr conn(PQconnectStartParams(keywords.data(), values.data(), 0));
+  if (!conn)
+    throw Error("53200", "out of memory");
+  PQsetNoticeProcessor(conn.get(), drop_notice, nullptr);
+  Connection connection(std::move(conn), peer, waiter);
+  connection.establish(connect_timeout(connection.resolved(), peer));
+  return connection;
+}
+
+void Connection::establish(milliseconds timeout) {
+  const Clock::time_point deadline = Clock::now() + timeout;
+  PostgresPollingStatusType status = PGRES_POLLING_WRITING;
+  while (status != PGRES_POLLING_OK) {
+    if (status == PGRES_POLLING_FAILED || PQstatus(conn_.get()) == CONNECTION_BAD)
+      throw connect_error(peer_, PQerrorMessage(conn_.get()));
+    const Want want = status == PGRES_POLLING_READING ? Want::kRead : Want::kWrite;
+    milliseconds left = Waiter::kNoTimeout;
+    if (timeout >= milliseconds(0)) {
+      left = std::chrono::ceil<milliseconds>(deadline - Clock::now());
+      if (left <= milliseconds(0))
+        throw connect_error(peer_, "timeout expired");
+    }
+    // libpq may change to another socket at any step.
+    waiter_.wait(socket(), want, left);
+    if (is_ready(socket(), want))
+      status = PQconnectPoll(conn_.get());
+  }
+  if (PQsetnonblocking(conn_.get(), 1) != 0)
+    throw connect_error(peer_, PQerrorMessage(conn_.get()));
+}
+
+Rows Connection::exec(std::string_view sql, std::span<const Param> params) {
+  send(sql, params);
+  const PgResultPtr result = finish_command();
+  if (!result)
+    return {};
+  if (is_failure(result.get()))
+    throw statement_error(peer_, result.get());
+  return to_rows(result.get());
+}
+
+void Connection::copy_out(std::string_view sql) {
+  send(sql, {});
+  const PgResultPtr result = next_result();
+  if (PQresultStatus(result.get()) == PGRES_COPY_OUT)
+    return;
+  if (result && is_session_end(result.get()))
+    throw lost_error(peer_, result.get(), {});
+  const PgResultPtr later = finish_command();
+  if (result && is_failure(result.get()))
+    throw statement_error(peer_, result.get());
+  if (later && is_failure(later.get()))
+    throw statement_error(peer_, later.get());
+  throw Error(sqlstate::kInternalError, "statement is not a COPY TO STDOUT");
+}
+
+std::string_view Connection::copy_row() {
+  PQfreemem(std::exchange(row_, nullptr));
+  // Bytes that have come already are taken without a wait: a source that is faster than the reader
+  // then costs one system call per buffer, not several.
+  for (bool has_received = false;; has_received = true) {
+    const int size = PQgetCopyData(conn_.get(), &row_, 1);
+    if (size > 0)
+      return {row_, static_cast<size_t>(size)}; // libpq itself skips empty messages
+    if (size == -1)
+      return {};
+    if (size != 0) {
+      if (PQstatus(conn_.get()) == CONNECTION_BAD)
+        throw_lost();
+      throw Error(sqlstate::kInternalError,
+                  std::string("could not read COPY data: ") + PQerrorMessage(conn_.get()));
+    }
+    if (has_received)
+      receive();
+    else if (PQconsumeInput(conn_.get()) == 0)
+      throw_lost();
+  }
+}
+
+uint64_t Connection::copy_end() {
+  const PgResultPtr result = finish_command();
+  if (result && is_failure(result.get()))
+    throw statement_error(peer_, result.get());
+  if (PQresultStatus(result.get()) != PGRES_COMMAND_OK)
+    throw Error(sqlstate::kProtocolViolation, "COPY ended without word of its completion");
+  return affected_rows(result.get());
+}
+
+int Connection::server_version() const noexcept {
+  return PQserverVersion(conn_.get());
+}
+
+bool Connection::used_password() const noexcept {
+  return PQconnectionUsedPassword(conn_.get()) != 0;
+}
+
+int Connection::backend_pid() const noexcept {
+  return PQbackendPID(conn_.get());
+}
+
+int Connection::socket() const noexcept {
+  return PQsocket(conn_.get());
+}
+
+ConnInfo Connection::resolved() const {
+  return ConnInfo::of_connection(conn_.get());
+}
+
+void Connection::send(std::string_view sql, std::span<const Param> params) {
+  const std::string terminated(sql);
+  std::vector<const char *> values;
+  for (const Param &param : params)
+    values.push_back(param ? param->c_str() : nullptr);
+  if (PQsendQueryParams(conn_.get(), terminated.c_str(), static_cast<int>(values.size()), nullptr,
+                        values.data(), nullptr, nullptr, 0) == 0) {
+    if (PQstatus(conn_.get()) == CONNECTION_BAD)
+      throw_lost();
+    throw Error(sqlstate::kInternalError,
+                std::string("could not send statement: ") + PQerrorMessage(conn_.get()));
+  }
+  flush();
+}
+
+void Connection::flush() {
+  for (;;) {
+    const int state = PQflush(conn_.get());
+    if (state == 0)
+      return;
+    if (state < 0)
+      throw_lost();
+    waiter_.wait(socket(), Want::kWrite, Waiter::kNoTimeout);
+    // A peer whose own output is stuck does not read on.
+    if (PQconsumeInput(conn_.get()) == 0)
+      throw_lost();
+  }
+}
+
+// Waits for bytes from the peer and takes them in.
+void Connection::receive() {
+  if (PQstatus(conn_.get()) == CONNECTION_BAD || socket() < 0)
+    throw_lost();
+  const bool is_encrypted = PQsslInUse(conn_.get()) != 0 || PQgssEncInUse(conn_.get()) != 0;
+  waiter_.wait(socket(), Want::kRead, is_encrypted ? kEncryptedWait : Waiter::kNoTimeout);
+  if (PQconsumeInput(conn_.get()) == 0)
+    throw_lost();
+}
+
+PgResultPtr Connection::next_result() {
+  while (PQisBusy(conn_.get()) != 0)
+    receive();
+  return PgResultPtr(PQgetResult(conn_.get()));
+}
+
+// Reads to the command's end, so that the session can take another one.  Returns the first error if
+// there was one, else the first result, if any.
+PgResultPtr Connection::finish_command() {
+  PgResultPtr first;
+  while (PgResultPtr result = next_result()) {
+    if (is_failure(result.get()) && is_session_end(result.get()))
+      throw lost_error(peer_, result.get(), {});
+    if (is_copy(result.get()))
+      throw Error(sqlstate::kInternalError, "COPY was used out of order");
+    if (!first || (is_failure(result.get()) && !is_failure(first.get())))
+      first = std::move(result);
+    if (PQstatus(conn_.get()) == CONNECTION_BAD)
+      throw lost_error(peer_, first.get(), PQerrorMessage(conn_.get()));
+  }
+  if (PQstatus(conn_.get()) == CONNECTION_BAD)
+    throw_lost();
+  return first;
+}
+
+void Connection::throw_lost() {
+  const std::string text = PQerrorMessage(conn_.get());
+  // What the peer sent before it hung up may still lie unread: a FATAL error says why it did.
+  PQconsumeInput(conn_.get());
+  if (PQisBusy(conn_.get()) == 0) {
+    const PgResultPtr last(PQgetResult(conn_.get()));
+    if (last && is_failure(last.get()))
+      throw lost_error(peer_, last.get(), text);
+  }
+  throw lost_error(peer_, nullptr, text);
+}
+
+} // namespace parallel_loader

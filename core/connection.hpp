@@ -1,0 +1,91 @@
+// connection: one libpq session that never blocks outside its Waiter.
+#pragma once
+
+#include "core/conninfo.hpp"
+#include "core/executor.hpp"
+#include "core/pure.hpp"
+#include "core/waiter.hpp"
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <string_view>
+
+struct pg_conn;
+struct pg_result;
+
+namespace parallel_loader {
+
+struct PgConnDeleter {
+  void operator()(pg_conn *conn) const noexcept;
+};
+struct PgResultDeleter {
+  void operator()(pg_result *result) const noexcept;
+};
+using PgConnPtr = std::unique_ptr<pg_conn, PgConnDeleter>;
+using PgResultPtr = std::unique_ptr<pg_result, PgResultDeleter>;
+
+/// What a connection is to, for the words of its errors.
+enum class Peer { kSource, kDestination };
+
+/// A session.  All waiting goes through the Waiter, so an interrupt leaves any call as an
+/// exception; the session is then unusable and its destructor closes it.  Closing sends no cancel
+/// request, as libpq's blocks: a source of version 14 or later ends a running query within a second
+/// of the close (SourceSession sets client_connection_check_interval), an older one when it next
+/// sends.  Not for use from several threads.
+class Connection final : public Executor {
+public:
+  /// Connects.  Honours connect_timeout over the whole attempt (default 30 s when absent or 0 is
+  /// without limit, as libpq has it).  Sets fallback_application_name to `application_name`.
+  /// Throws Error 08001 with libpq's own reason in the message.
+  [[nodiscard]] static Connection open(const ConnInfo &conninfo, std::string_view application_name,
+                                       Peer peer, Waiter &waiter);
+
+  Connection(Connection &&other) noexcept;
+  Connection &operator=(Connection &&) = delete;
+  ~Connection() override;
+
+  /// Runs one statement by the extended protocol (so a second one cannot hide in it), results in
+  /// text.  Throws Error with the peer's SQLSTATE; a source's message is led by `could not read
+  /// from source: `, its detail and context go to detail.  08006 when the session is lost, with the
+  /// SQLSTATE the peer sent last, if any, in the detail.
+  Rows exec(std::string_view sql, std::span<const Param> params) override;
+  using Executor::exec;
+
+  /// Starts `sql`, a COPY … TO STDOUT statement, by the extended protocol.  Throws as exec does.
+  /// Follow with copy_row until it returns an empty view, then copy_end.
+  void copy_out(std::string_view sql);
+  /// The next CopyData message, valid until the next call; an empty view when the stream has ended,
+  /// well or not: copy_end tells.  Throws Error 08006 when the session is lost.
+  [[nodiscard]] std::string_view copy_row();
+  /// Waits for the command's completion and returns the row count of its tag.  Throws as exec does.
+  uint64_t copy_end();
+
+  /// Major and minor as one number, for example 150020.
+  [[nodiscard]] int server_version() const noexcept;
+  /// True if the peer asked for a password and was given one.
+  [[nodiscard]] bool used_password() const noexcept;
+  [[nodiscard]] int backend_pid() const noexcept;
+  /// libpq's file descriptor.
+  [[nodiscard]] int socket() const noexcept;
+  /// The parameters as libpq resolved them (service files, password file, environment).
+  [[nodiscard]] ConnInfo resolved() const;
+
+private:
+  Connection(PgConnPtr conn, Peer peer, Waiter &waiter);
+
+  void establish(std::chrono::milliseconds timeout);
+  void send(std::string_view sql, std::span<const Param> params);
+  void flush();
+  void receive();
+  [[nodiscard]] PgResultPtr next_result();
+  [[nodiscard]] PgResultPtr finish_command();
+  [[noreturn]] void throw_lost();
+
+  PgConnPtr conn_;
+  Peer peer_;
+  Waiter &waiter_;
+  char *row_ = nullptr; // the CopyData message handed out last, owned by libpq's allocator
+};
+
+} // namespace parallel_loader

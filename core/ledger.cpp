@@ -1,0 +1,233 @@
+// ledger: see ledger.hpp.
+//
+// The extension runs these statements as the ledger's owner inside the caller's session, so every
+// name is qualified: no temporary object may stand in for one.
+#include "core/ledger.hpp"
+
+#include "core/error.hpp"
+#include "core/quote.hpp"
+
+namespace parallel_loader {
+namespace {
+
+// Stands for the ledger's quoted schema in the statements below.
+constexpr std::string_view kSchemaMark = "@ledger@";
+
+constexpr std::string_view kCreatePull = R"sql(
+INSERT INTO @ledger@.pull (pull_id, run_id, owner, "table", source, source_table, key,
+  range_start, range_end, columns, filter, format, workers, chunk_bytes, timezone, date_order,
+  segment)
+SELECT n.id, coalesce($1::bigint, n.id), $2::pg_catalog.oid::pg_catalog.regrole,
+  $3::pg_catalog.oid::pg_catalog.regclass, $4::pg_catalog.text, $5::pg_catalog.text,
+  $6::pg_catalog.text, $7::pg_catalog.text, $8::pg_catalog.text, $9::pg_catalog.text[],
+  $10::pg_catalog.text, $11::pg_catalog.text, $12::integer, $13::bigint, $14::pg_catalog.text,
+  $15::pg_catalog.text, $16::bigint
+FROM (SELECT pg_catalog.nextval(pg_catalog.pg_get_serial_sequence('@ledger@.pull', 'pull_id')
+        ::pg_catalog.regclass) AS id) AS n
+RETURNING pull_id)sql";
+
+constexpr std::string_view kRecordPlan = R"sql(
+WITH planned AS (
+  UPDATE @ledger@.pull AS p
+  SET source_table = $2::pg_catalog.text, key = $3::pg_catalog.text,
+    bound_type = $4::pg_catalog.text, format = $5::pg_catalog.text,
+    columns = $6::pg_catalog.text[], snapshot = $7::pg_catalog.text,
+    source_lsn = $8::pg_catalog.pg_lsn, source_system = $9::pg_catalog.text,
+    source_timeline = $10::pg_catalog.text, source_database = $11::pg_catalog.text,
+    source_version = $12::integer
+  WHERE p.pull_id = $1::bigint
+  RETURNING p.pull_id)
+INSERT INTO @ledger@.chunk (pull_id, chunk, range_start, range_end, nulls)
+SELECT p.pull_id, c.number::integer, c.range_start, c.range_end, c.nulls
+FROM planned AS p
+CROSS JOIN ROWS FROM (pg_catalog.unnest($13::pg_catalog.text[]),
+                      pg_catalog.unnest($14::pg_catalog.text[]),
+                      pg_catalog.unnest($15::boolean[]))
+  WITH ORDINALITY AS c(range_start, range_end, nulls, number))sql";
+
+constexpr std::string_view kLoadPlan = R"sql(
+SELECT source_table, key, bound_type, format, snapshot, source_version
+FROM @ledger@.pull WHERE pull_id = $1::bigint)sql";
+
+constexpr std::string_view kLoadColumns = R"sql(
+SELECT c.name
+FROM @ledger@.pull AS p
+CROSS JOIN pg_catalog.unnest(p.columns) WITH ORDINALITY AS c(name, number)
+WHERE p.pull_id = $1::bigint
+ORDER BY c.number)sql";
+
+constexpr std::string_view kMarkRunning = R"sql(
+UPDATE @ledger@.pull SET state = 'running' WHERE pull_id = $1::bigint AND state = 'planned')sql";
+
+constexpr std::string_view kClaimChunk = R"sql(
+SELECT c.chunk, c.range_start, c.range_end, c.nulls
+FROM @ledger@.chunk AS c
+WHERE c.pull_id = $1::bigint AND c.state <> 'done' AND c.state <> 'failed'
+ORDER BY c.chunk LIMIT 1 FOR UPDATE SKIP LOCKED)sql";
+
+constexpr std::string_view kCompleteChunk = R"sql(
+UPDATE @ledger@.chunk
+SET state = 'done', rows = $3::bigint, bytes = $4::bigint, route = $5::pg_catalog.text,
+  attempts = attempts + 1, sqlstate = NULL, error = NULL, finished = pg_catalog.clock_timestamp()
+WHERE pull_id = $1::bigint AND chunk = $2::integer AND state <> 'done')sql";
+
+constexpr std::string_view kFailChunk = R"sql(
+UPDATE @ledger@.chunk
+SET state = 'failed', attempts = attempts + 1, sqlstate = $3::pg_catalog.text,
+  error = $4::pg_catalog.text, finished = pg_catalog.clock_timestamp()
+WHERE pull_id = $1::bigint AND chunk = $2::integer AND state <> 'done')sql";
+
+constexpr std::string_view kEndPull = R"sql(
+UPDATE @ledger@.pull
+SET state = $2::pg_catalog.text, sqlstate = $3::pg_catalog.text, error = $4::pg_catalog.text,
+  finished = pg_catalog.clock_timestamp()
+WHERE pull_id = $1::bigint AND state IN ('planned', 'running', 'paused'))sql";
+
+constexpr std::string_view kTotals = R"sql(
+SELECT coalesce(pg_catalog.sum(rows), 0)::bigint, coalesce(pg_catalog.sum(bytes), 0)::bigint,
+  pg_catalog.count(*), pg_catalog.count(*) FILTER (WHERE state = 'done')
+FROM @ledger@.chunk WHERE pull_id = $1::bigint)sql";
+
+Param null_if_empty(std::string_view text) {
+  return text.empty() ? Param() : Param(std::string(text));
+}
+
+Param number(int64_t value) {
+  return std::to_string(value);
+}
+
+std::string_view state_name(PullEnd end) {
+  switch (end) {
+  case PullEnd::kDone:
+    return "done";
+  case PullEnd::kFailed:
+    return "failed";
+  case PullEnd::kCancelled:
+    return "cancelled";
+  }
+  return {};
+}
+
+/// The chunks of a plan as array literals, one a column.
+struct ChunkArrays {
+  explicit ChunkArrays(const std::vector<Range> &chunks) {
+    std::vector<Param> start_values, end_values;
+    std::vector<std::string> nulls_values;
+    for (const Range &range : chunks) {
+      start_values.push_back(range.start);
+      end_values.push_back(range.end);
+      nulls_values.push_back(range.nulls ? "t" : "f");
+    }
+    starts = array_literal(start_values);
+    ends = array_literal(end_values);
+    nulls = array_literal(nulls_values);
+  }
+
+  std::string starts;
+  std::string ends;
+  std::string nulls;
+};
+
+} // namespace
+
+Ledger::Ledger(Executor &executor, std::string_view schema)
+    : executor_(executor), schema_(quote_identifier(schema)) {}
+
+Rows Ledger::exec(std::string_view statement, std::initializer_list<Param> params) {
+  std::string sql(statement);
+  for (size_t at = 0; (at = sql.find(kSchemaMark, at)) != std::string::npos; at += schema_.size())
+    sql.replace(at, kSchemaMark.size(), schema_);
+  return executor_.exec(sql, params);
+}
+
+int64_t Ledger::create_pull(const PullRequest &request) {
+  return exec(kCreatePull,
+              {request.run_id == 0 ? Param() : number(request.run_id), number(request.owner),
+               number(request.table), request.source, request.source_table,
+               null_if_empty(request.key), request.start, request.end,
+               request.columns ? Param(array_literal(*request.columns)) : Param(),
+               null_if_empty(request.filter), request.format, number(request.workers),
+               number(request.chunk_bytes), request.timezone, request.date_order,
+               number(request.segment)})
+      .integer(0, 0);
+}
+
+void Ledger::record_plan(int64_t pull_id, const PullPlan &plan) {
+  const ChunkArrays chunks(plan.chunks);
+  const SourceIdentity &identity = plan.identity;
+  const Rows inserted =
+      exec(kRecordPlan, {number(pull_id), plan.source_table.display(), null_if_empty(plan.key),
+                         null_if_empty(plan.bound_type), std::string(format_name(plan.format)),
+                         array_literal(plan.columns), null_if_empty(plan.snapshot),
+                         null_if_empty(identity.lsn), null_if_empty(identity.system_identifier),
+                         null_if_empty(identity.timeline), null_if_empty(identity.database),
+                         number(plan.source_version), chunks.starts, chunks.ends, chunks.nulls});
+  if (inserted.affected() != plan.chunks.size())
+    throw Error(sqlstate::kInternalError,
+                "pull " + std::to_string(pull_id) + " is not in the ledger");
+}
+
+PullPlan Ledger::load_plan(int64_t pull_id) {
+  const Rows pull = exec(kLoadPlan, {number(pull_id)});
+  if (pull.empty()) {
+    throw Error(sqlstate::kUndefinedObject,
+                "pull " + std::to_string(pull_id) + " is not in the ledger");
+  }
+  PullPlan plan;
+  plan.source_table = parse_qualified_name(pull.text(0, 0));
+  plan.key = pull.text(0, 1);
+  plan.bound_type = pull.text(0, 2);
+  plan.format = pull.text(0, 3) == format_name(Format::kBinary) ? Format::kBinary : Format::kText;
+  plan.snapshot = pull.text(0, 4);
+  plan.source_version = static_cast<int>(pull.integer(0, 5));
+  const Rows columns = exec(kLoadColumns, {number(pull_id)});
+  for (size_t row = 0; row < columns.size(); row++) {
+    plan.columns.push_back(columns.text(row, 0));
+  }
+  return plan;
+}
+
+void Ledger::mark_running(int64_t pull_id) {
+  exec(kMarkRunning, {number(pull_id)});
+}
+
+std::optional<ClaimedChunk> Ledger::claim_chunk(int64_t pull_id) {
+  const Rows rows = exec(kClaimChunk, {number(pull_id)});
+  if (rows.empty())
+    return std::nullopt;
+  return ClaimedChunk{
+      .number = static_cast<int>(rows.integer(0, 0)),
+      .range = {.start = rows.at(0, 1), .end = rows.at(0, 2), .nulls = rows.boolean(0, 3)}};
+}
+
+void Ledger::complete_chunk(int64_t pull_id, int chunk, const ChunkResult &result) {
+  const Rows updated =
+      exec(kCompleteChunk, {number(pull_id), number(chunk), number(result.row_count),
+                            number(result.byte_count), std::string(result.route)});
+  if (updated.affected() != 1)
+    throw Error(sqlstate::kInternalError, "chunk " + std::to_string(chunk) + " of pull " +
+                                              std::to_string(pull_id) +
+                                              " is not in the ledger, or is done already");
+}
+
+void Ledger::fail_chunk(int64_t pull_id, int chunk, std::string_view sqlstate,
+                        std::string_view message) {
+  exec(kFailChunk,
+       {number(pull_id), number(chunk), null_if_empty(sqlstate), null_if_empty(message)});
+}
+
+void Ledger::end_pull(int64_t pull_id, PullEnd end, std::string_view sqlstate,
+                      std::string_view message) {
+  exec(kEndPull, {number(pull_id), std::string(state_name(end)), null_if_empty(sqlstate),
+                  null_if_empty(message)});
+}
+
+Ledger::Totals Ledger::totals(int64_t pull_id) {
+  const Rows row = exec(kTotals, {number(pull_id)});
+  return {.row_count = row.integer(0, 0),
+          .byte_count = row.integer(0, 1),
+          .chunk_count = static_cast<int>(row.integer(0, 2)),
+          .done_count = static_cast<int>(row.integer(0, 3))};
+}
+
+} // namespace parallel_loader

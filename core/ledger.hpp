@@ -1,0 +1,103 @@
+// ledger: the SQL of the tables parallel_loader.pull and parallel_loader.chunk, over an Executor.
+#pragma once
+
+#include "core/column_map.hpp"
+#include "core/executor.hpp"
+#include "core/range.hpp"
+#include "core/source_session.hpp"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace parallel_loader {
+
+/// A pull as it is first written down, before the source is known.  Values are as the caller gave
+/// them; text that is empty is stored as NULL.
+struct PullRequest {
+  int64_t run_id = 0; // 0: a run of its own
+  uint32_t owner = 0;
+  uint32_t table = 0;
+  std::string source; // display form: never with a password
+  std::string source_table;
+  std::string key;
+  std::optional<std::string> start;
+  std::optional<std::string> end;
+  std::optional<std::vector<std::string>> columns;
+  std::string filter;
+  std::string format;
+  int workers = 0;
+  int64_t chunk_bytes = 0;
+  std::string timezone;
+  std::string date_order;
+  int64_t segment = 0; // the coordinator's shared memory, for sessions that join or watch
+};
+
+/// What the plan adds to a pull.
+struct PullPlan {
+  QualifiedName source_table;
+  std::string key; // Key::text(); empty for one piece
+  std::string bound_type;
+  Format format = Format::kText;
+  std::vector<std::string> columns;
+  std::string snapshot;
+  SourceIdentity identity;
+  int source_version = 0;
+  std::vector<Range> chunks;
+};
+
+struct ClaimedChunk {
+  int number = 0;
+  Range range;
+};
+
+struct ChunkResult {
+  int64_t row_count = 0;
+  int64_t byte_count = 0;
+  std::string_view route;
+};
+
+/// Terminal states of a pull.
+enum class PullEnd { kDone, kFailed, kCancelled };
+
+/// Every call is one statement in the Executor's current transaction.
+class Ledger {
+public:
+  explicit Ledger(Executor &executor, std::string_view schema = "parallel_loader");
+
+  /// Returns the new pull's id; its state is `planned`.
+  [[nodiscard]] int64_t create_pull(const PullRequest &request);
+  /// Stores the plan and its chunks (numbered from 1).
+  void record_plan(int64_t pull_id, const PullPlan &plan);
+  /// Reads back what a worker needs of record_plan; the chunks stay in the ledger, to be claimed.
+  /// Throws Error 42704 when there is no such pull.
+  [[nodiscard]] PullPlan load_plan(int64_t pull_id);
+  /// `planned` becomes `running`.
+  void mark_running(int64_t pull_id);
+  /// Takes the next chunk that is neither done nor held by another worker, by row lock
+  /// (FOR UPDATE SKIP LOCKED), until the transaction ends; nullopt when there is none.
+  [[nodiscard]] std::optional<ClaimedChunk> claim_chunk(int64_t pull_id);
+  /// In the transaction that holds the chunk's rows.
+  void complete_chunk(int64_t pull_id, int chunk, const ChunkResult &result);
+  /// In a transaction of its own, after the one that failed was aborted.
+  void fail_chunk(int64_t pull_id, int chunk, std::string_view sqlstate, std::string_view message);
+  void end_pull(int64_t pull_id, PullEnd end, std::string_view sqlstate, std::string_view message);
+
+  struct Totals {
+    int64_t row_count = 0;
+    int64_t byte_count = 0;
+    int chunk_count = 0;
+    int done_count = 0;
+  };
+  [[nodiscard]] Totals totals(int64_t pull_id);
+
+private:
+  Rows exec(std::string_view statement, std::initializer_list<Param> params);
+
+  Executor &executor_;
+  std::string schema_; // quoted
+};
+
+} // namespace parallel_loader

@@ -1,0 +1,116 @@
+// peer_error: see peer_error.hpp.
+#include "core/peer_error.hpp"
+
+#include <algorithm>
+
+#include <libpq-fe.h>
+
+namespace parallel_loader {
+namespace {
+
+std::string peer_name(Peer peer) {
+  return peer == Peer::kSource ? "source" : "destination";
+}
+
+std::string field(const PGresult *result, int code) {
+  const char *value = PQresultErrorField(result, code);
+  return value == nullptr ? std::string() : std::string(value);
+}
+
+std::string trim(std::string_view text) {
+  const size_t first = text.find_first_not_of(" \t\r\n");
+  if (first == std::string_view::npos)
+    return {};
+  return std::string(text.substr(first, text.find_last_not_of(" \t\r\n") - first + 1));
+}
+
+std::string first_line(std::string_view text) {
+  const std::string trimmed = trim(text);
+  return trimmed.substr(0, trimmed.find('\n'));
+}
+
+// Details are full sentences, libpq's reasons are not.
+std::string sentence(std::string text) {
+  if (text.empty())
+    return text;
+  if (text.front() >= 'a' && text.front() <= 'z')
+    text.front() = static_cast<char>(text.front() - 'a' + 'A');
+  if (text.back() != '.')
+    text += '.';
+  return text;
+}
+
+std::string primary(const PGresult *result) {
+  const std::string message = field(result, PG_DIAG_MESSAGE_PRIMARY);
+  return message.empty() ? first_line(PQresultErrorMessage(result)) : message;
+}
+
+void append_line(std::string &text, std::string_view line) {
+  if (line.empty())
+    return;
+  if (!text.empty())
+    text += '\n';
+  text += line;
+}
+
+} // namespace
+
+bool is_session_end(const pg_result *result) {
+  const std::string severity = field(result, PG_DIAG_SEVERITY_NONLOCALIZED);
+  const std::string code = field(result, PG_DIAG_SQLSTATE);
+  // Class 08 with severity ERROR is not here: a foreign table of the peer may raise it while our
+  // own session is well.
+  return severity == "FATAL" || severity == "PANIC" || code == "57P01" || code == "57P02" ||
+         code == "57P03";
+}
+
+Error statement_error(Peer peer, const pg_result *result) {
+  std::string code = field(result, PG_DIAG_SQLSTATE);
+  if (code.empty())
+    code = sqlstate::kInternalError; // libpq's own errors, such as being out of memory
+  std::string detail = field(result, PG_DIAG_MESSAGE_DETAIL);
+  std::string hint = field(result, PG_DIAG_MESSAGE_HINT);
+  if (peer == Peer::kDestination)
+    return Error(code, primary(result), std::move(detail), std::move(hint));
+  append_line(detail, field(result, PG_DIAG_CONTEXT));
+  return Error(code, "could not read from source: " + primary(result), std::move(detail),
+               std::move(hint));
+}
+
+Error lost_error(Peer peer, const pg_result *result, std::string_view text) {
+  const std::string code = result == nullptr ? std::string() : field(result, PG_DIAG_SQLSTATE);
+  std::string detail =
+      code.empty() ? sentence(first_line(text))
+                   : sentence("The " + peer_name(peer) + " sent " + code + ": " + primary(result));
+  if (!code.empty())
+    append_line(detail, field(result, PG_DIAG_MESSAGE_DETAIL));
+  return Error(sqlstate::kConnectionLost, "connection to " + peer_name(peer) + " was lost",
+               std::move(detail));
+}
+
+Error connect_error(Peer peer, std::string_view text) {
+  // libpq lists all addresses it tried, each on a line of its own with further lines below it. The
+  // last attempt is the one that decided.
+  const std::string all = trim(text);
+  size_t start = all.rfind("\nconnection to ");
+  start = start == std::string::npos ? 0 : start + 1;
+  const std::string line = all.substr(start, all.find('\n', start) - start);
+
+  std::string detail;
+  for (size_t at = 0; at < all.size();) {
+    const size_t end = std::min(all.find('\n', at), all.size());
+    if (at != start)
+      append_line(detail, trim(std::string_view(all).substr(at, end - at)));
+    at = end + 1;
+  }
+  const std::string hint =
+      peer == Peer::kSource
+          ? "Check that the source can be reached from the server that dials it, and that user and "
+            "password are right."
+          : "Check that the destination can be reached, and that user and password are right.";
+  return Error(sqlstate::kCannotConnect,
+               "could not connect to " + peer_name(peer) + ": " + trim(line), std::move(detail),
+               hint);
+}
+
+} // namespace parallel_loader

@@ -1,0 +1,22 @@
+// poll_waiter: a Waiter over poll(2), for the binary and the unit tests.
+#pragma once
+
+#include "core/waiter.hpp"
+
+namespace parallel_loader {
+
+class PollWaiter final : public Waiter {
+public:
+  PollWaiter() = default;
+
+  /// `interrupt_fd` becomes readable when the wait is to be given up: `wait` then throws Error
+  /// 57014.
+  explicit PollWaiter(int interrupt_fd) : interrupt_fd_(interrupt_fd) {}
+
+  Woke wait(int fd, Want want, std::chrono::milliseconds timeout) override;
+
+private:
+  int interrupt_fd_ = -1;
+};
+
+} // namespace parallel_loader

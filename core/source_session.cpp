@@ -1,0 +1,175 @@
+// source_session: see source_session.hpp.
+#include "core/source_session.hpp"
+
+#include "core/error.hpp"
+#include "core/quote.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace parallel_loader {
+namespace {
+
+constexpr int kOldestSource = 120000;
+
+std::string version_text(int version) {
+  const std::string major = std::to_string(version / 10000);
+  return version >= 100000 ? major : major + "." + std::to_string(version / 100 % 100);
+}
+
+void require_password(bool is_there, std::string_view detail) {
+  if (!is_there)
+    throw Error(sqlstate::kPasswordRequired, "password is required", std::string(detail),
+                "Users who are not superusers may only connect to a source that asks for a "
+                "password, with the password given in the connection string or user mapping.");
+}
+
+// A source that vanishes without a word would else hold a worker for the kernel's default of hours.
+ConnInfo with_keepalives(ConnInfo conninfo) {
+  constexpr std::pair<std::string_view, std::string_view> kDefaults[] = {
+      {"keepalives_idle", "60"},
+      {"keepalives_interval", "10"},
+      {"keepalives_count", "6"},
+      {"tcp_user_timeout", "120000"}};
+  for (const auto &[keyword, value] : kDefaults)
+    if (conninfo.get(keyword).empty())
+      conninfo.set(keyword, value);
+  return conninfo;
+}
+
+bool is_snapshot_name(std::string_view text) {
+  const auto is_part = [](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F') || c == '-';
+  };
+  return !text.empty() && std::all_of(text.begin(), text.end(), is_part);
+}
+
+struct Setting {
+  std::string_view name;
+  std::string_view value;
+  int since_version = 0;
+};
+
+// Time-outs come first: a role's own may be shorter than the rest takes.
+constexpr Setting kSettings[] = {
+    {"statement_timeout", "0"},
+    {"lock_timeout", "0"},
+    {"idle_in_transaction_session_timeout", "0"},
+    {"idle_session_timeout", "0", 140000},
+    {"transaction_timeout", "0", 170000},
+    {"client_min_messages", "error"},
+    {"standard_conforming_strings", "on"},
+    {"escape_string_warning", "off"},
+    {"IntervalStyle", "postgres"},
+    {"extra_float_digits", "3"},
+    {"bytea_output", "hex"},
+    {"xmloption", "content"},
+    {"lc_monetary", "C"},
+    {"row_security", "off"},
+    {"synchronize_seqscans", "off"},
+    {"max_parallel_workers_per_gather", "0"},
+    {"jit", "off"}, // compiling a catalogue query costs more than running it
+    {"search_path", ""},
+};
+
+std::string set_config(std::string_view name, std::string_view value) {
+  return "pg_catalog.set_config(" + quote_literal(name) + ", " + quote_literal(value) + ", true)";
+}
+
+// Makes the source end our query within a second once we have gone.  Platforms other than Linux may
+// refuse any value but 0.
+constexpr int kConnectionCheckSince = 140000;
+constexpr std::string_view kConnectionCheck =
+    "pg_catalog.set_config('client_connection_check_interval', CASE WHEN "
+    "pg_catalog.strpos(pg_catalog.version(), 'linux') > 0 THEN '1s' ELSE '0' END, true), ";
+
+std::string settings_statement(const SourceFormats &formats, int server_version) {
+  std::string sql = "SELECT ";
+  for (const Setting &setting : kSettings)
+    if (server_version >= setting.since_version)
+      sql += set_config(setting.name, setting.value) + ", ";
+  if (server_version >= kConnectionCheckSince)
+    sql += kConnectionCheck;
+  sql += set_config("client_encoding", formats.encoding) + ", ";
+  sql += set_config("DateStyle", "ISO, " + formats.date_order) + ", ";
+  return sql + set_config("TimeZone", formats.timezone);
+}
+
+bool is_temporary_schema(std::string_view schema) {
+  return schema.starts_with("pg_temp_") || schema.starts_with("pg_toast_temp_");
+}
+
+} // namespace
+
+SourceSession SourceSession::open(const ConnInfo &conninfo, std::string_view application_name,
+                                  PasswordRule rule, Waiter &waiter) {
+  const bool must_use_password = rule == PasswordRule::kMustBeUsed;
+  require_password(!must_use_password || !conninfo.get("password").empty(),
+                   "No password was given.");
+  Connection connection =
+      Connection::open(with_keepalives(conninfo), application_name, Peer::kSource, waiter);
+  require_password(!must_use_password || connection.used_password(),
+                   "The source did not ask for the password.");
+  if (connection.server_version() < kOldestSource)
+    throw Error(sqlstate::kFeatureNotSupported, "source is PostgreSQL " +
+                                                    version_text(connection.server_version()) +
+                                                    "; version 12 or later is needed");
+  return SourceSession(std::move(connection));
+}
+
+void SourceSession::begin(const SourceFormats &formats,
+                          const std::optional<std::string> &snapshot) {
+  if (snapshot && !is_snapshot_name(*snapshot))
+    throw Error(sqlstate::kInvalidParameterValue,
+                "invalid snapshot identifier: \"" + *snapshot + "\"");
+  connection_.exec("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY, NOT DEFERRABLE");
+  // Before any query: that would take a snapshot of its own.
+  if (snapshot)
+    connection_.exec("SET TRANSACTION SNAPSHOT '" + *snapshot + "'");
+
+  const Rows schemas =
+      connection_.exec("SELECT s.name FROM pg_catalog.unnest(pg_catalog.current_schemas(true))"
+                       " WITH ORDINALITY AS s(name, position) ORDER BY s.position");
+  search_path_.clear();
+  for (size_t row = 0; row < schemas.size(); ++row)
+    if (std::string schema = schemas.text(row, 0); !is_temporary_schema(schema))
+      search_path_.push_back(std::move(schema));
+  connection_.exec(settings_statement(formats, connection_.server_version()));
+}
+
+std::string SourceSession::export_snapshot() {
+  return connection_.exec("SELECT pg_catalog.pg_export_snapshot()").text(0, 0);
+}
+
+SourceIdentity SourceSession::identity() {
+  // Rights are checked when a function is planned in, so a CASE in one statement would not do.
+  const auto may_run = [this](const std::string &function) {
+    return connection_
+        .exec("SELECT pg_catalog.has_function_privilege(pg_catalog.to_regprocedure(" +
+              quote_literal(function) + "), 'EXECUTE')")
+        .boolean(0, 0);
+  };
+  const bool is_standby = connection_.exec("SELECT pg_catalog.pg_is_in_recovery()").boolean(0, 0);
+  const std::string lsn_function =
+      is_standby ? "pg_catalog.pg_last_wal_replay_lsn()" : "pg_catalog.pg_current_wal_lsn()";
+  std::string sql = "SELECT pg_catalog.current_database()";
+  sql += may_run("pg_catalog.pg_control_system()")
+             ? ", (SELECT system_identifier FROM pg_catalog.pg_control_system())"
+             : ", NULL";
+  sql += may_run("pg_catalog.pg_control_checkpoint()")
+             ? ", (SELECT timeline_id FROM pg_catalog.pg_control_checkpoint())"
+             : ", NULL";
+  sql += ", " + (may_run(lsn_function) ? lsn_function : std::string("NULL"));
+
+  const Rows row = connection_.exec(sql);
+  return {.system_identifier = row.text(0, 1),
+          .timeline = row.text(0, 2),
+          .database = row.text(0, 0),
+          .lsn = row.text(0, 3)};
+}
+
+void SourceSession::end() {
+  connection_.exec("COMMIT");
+}
+
+} // namespace parallel_loader

@@ -1,0 +1,65 @@
+// source_session: one read-only transaction on the source, formats pinned, under one snapshot.
+#pragma once
+
+#include "core/connection.hpp"
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace parallel_loader {
+
+/// How values, bounds and filters are written and read on the source.
+struct SourceFormats {
+  std::string encoding;   // the destination database's encoding, for example UTF8
+  std::string timezone;   // the caller's TimeZone
+  std::string date_order; // the caller's date field order: MDY, DMY or YMD
+};
+
+enum class PasswordRule { kAny, kMustBeUsed };
+
+/// Which server a snapshot came from; a resume on another one is refused.
+struct SourceIdentity {
+  std::string system_identifier; // empty where the role may not read it
+  std::string timeline;          // likewise
+  std::string database;
+  std::string lsn;
+};
+
+class SourceSession {
+public:
+  /// Connects.  With kMustBeUsed throws Error 2F003 unless the source asked for a password and got
+  /// the one given (dblink's rule for users who are not superusers).
+  [[nodiscard]] static SourceSession open(const ConnInfo &conninfo,
+                                          std::string_view application_name, PasswordRule rule,
+                                          Waiter &waiter);
+
+  /// Begins the transaction: REPEATABLE READ, READ ONLY, on `snapshot` when one is given, and sets,
+  /// for this transaction only (poolers), every setting that changes what is read or cuts it short:
+  /// formats, time-outs, row_security off, search_path empty.  Throws Error with the source's
+  /// SQLSTATE.
+  void begin(const SourceFormats &formats, const std::optional<std::string> &snapshot);
+
+  /// The role's own search path as it was before begin() emptied it.
+  [[nodiscard]] const std::vector<std::string> &search_path() const noexcept {
+    return search_path_;
+  }
+
+  /// Exports the transaction's snapshot (pg_export_snapshot).
+  [[nodiscard]] std::string export_snapshot();
+  [[nodiscard]] SourceIdentity identity();
+
+  /// Commits, which lets the snapshot go.
+  void end();
+
+  [[nodiscard]] Connection &connection() noexcept { return connection_; }
+
+private:
+  explicit SourceSession(Connection connection) : connection_(std::move(connection)) {}
+
+  Connection connection_;
+  std::vector<std::string> search_path_;
+};
+
+} // namespace parallel_loader

@@ -1,0 +1,263 @@
+// types: see types.hpp.
+#include "core/types.hpp"
+
+#include "core/error.hpp"
+#include "core/quote.hpp"
+
+#include <algorithm>
+#include <set>
+
+namespace parallel_loader {
+namespace {
+
+constexpr TypeOid kInterval = 1186;
+constexpr int kInfiniteIntervalSince = 170000;
+constexpr int kMultirangeSince = 140000;
+
+// Types whose binary form is an OID that means something else, or nothing, on another server.
+constexpr TypeOid kNamesByOid[] = {
+    24,   // regproc
+    2202, // regprocedure
+    2203, // regoper
+    2204, // regoperator
+    2205, // regclass
+    2206, // regtype
+    4096, // regrole
+    4089, // regnamespace
+    3734, // regconfig
+    3769, // regdictionary
+    4191, // regcollation
+};
+
+// A true array is the type that its element's typarray names; typlen and typcategory also fit
+// types that merely can be subscripted, and typsubscript is there from 14 only.
+constexpr std::string_view kLoadHead = R"sql(
+WITH RECURSIVE reached(oid) AS (
+  SELECT r.oid FROM pg_catalog.unnest($1::pg_catalog.oid[]) AS r(oid)
+  UNION
+  SELECT n.oid
+  FROM reached AS r
+  JOIN pg_catalog.pg_type AS t ON t.oid = r.oid
+  CROSS JOIN LATERAL (
+    SELECT e.oid FROM pg_catalog.pg_type AS e WHERE e.oid = t.typelem AND e.typarray = t.oid
+    UNION ALL
+    SELECT t.typbasetype WHERE t.typtype = 'd'
+    UNION ALL
+    SELECT g.rngsubtype FROM pg_catalog.pg_range AS g WHERE g.rngtypid = t.oid
+    UNION ALL
+    SELECT a.atttypid FROM pg_catalog.pg_attribute AS a
+    WHERE t.typtype = 'c' AND a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped)sql";
+constexpr std::string_view kLoadMultirangeMembers = R"sql(
+    UNION ALL
+    SELECT g.rngtypid FROM pg_catalog.pg_range AS g WHERE g.rngmultitypid = t.oid)sql";
+constexpr std::string_view kLoadTail = R"sql(
+  ) AS n(oid)
+)
+SELECT t.oid, pg_catalog.format_type(t.oid, NULL), s.nspname, t.typname, t.typtype,
+  e.oid IS NOT NULL,
+  t.typsend <> 0::pg_catalog.oid AND t.typreceive <> 0::pg_catalog.oid,
+  coalesce(e.oid, g.oid, t.typbasetype),
+  (SELECT os.nspname
+   FROM pg_catalog.pg_opclass AS oc
+   JOIN pg_catalog.pg_am AS am ON am.oid = oc.opcmethod AND am.amname = 'btree'
+   JOIN pg_catalog.pg_amop AS ao ON ao.amopfamily = oc.opcfamily AND ao.amopstrategy = 1
+     AND ao.amoplefttype = oc.opcintype AND ao.amoprighttype = oc.opcintype
+   JOIN pg_catalog.pg_operator AS o ON o.oid = ao.amopopr
+   JOIN pg_catalog.pg_namespace AS os ON os.oid = o.oprnamespace
+   WHERE oc.opcdefault AND oc.opcintype = t.oid AND os.nspname <> 'pg_catalog'
+   LIMIT 1),
+  a.attname, a.atttypid
+FROM reached AS r
+JOIN pg_catalog.pg_type AS t ON t.oid = r.oid
+JOIN pg_catalog.pg_namespace AS s ON s.oid = t.typnamespace
+LEFT JOIN pg_catalog.pg_type AS e ON e.oid = t.typelem AND e.typarray = t.oid
+LEFT JOIN LATERAL ()sql";
+constexpr std::string_view kRangeInner =
+    "SELECT x.rngsubtype FROM pg_catalog.pg_range AS x WHERE x.rngtypid = t.oid";
+constexpr std::string_view kMultirangeInner =
+    " UNION ALL SELECT x.rngtypid FROM pg_catalog.pg_range AS x WHERE x.rngmultitypid = t.oid";
+constexpr std::string_view kLoadEnd = R"sql() AS g(oid) ON true
+LEFT JOIN pg_catalog.pg_attribute AS a
+  ON t.typtype = 'c' AND a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped
+ORDER BY t.oid, a.attnum)sql";
+
+std::string load_statement(int server_version) {
+  const bool has_multiranges = server_version >= kMultirangeSince;
+  std::string sql(kLoadHead);
+  if (has_multiranges)
+    sql += kLoadMultirangeMembers;
+  sql.append(kLoadTail).append(kRangeInner);
+  if (has_multiranges)
+    sql += kMultirangeInner;
+  return sql.append(kLoadEnd);
+}
+
+TypeKind kind_of(char typtype, bool is_array) {
+  switch (typtype) {
+  case 'c':
+    return TypeKind::kComposite;
+  case 'd':
+    return TypeKind::kDomain;
+  case 'e':
+    return TypeKind::kEnum;
+  case 'r':
+    return TypeKind::kRange;
+  case 'm':
+    return TypeKind::kMultirange;
+  case 'p':
+    return TypeKind::kPseudo;
+  default:
+    return is_array ? TypeKind::kArray : TypeKind::kBase;
+  }
+}
+
+TypeOid to_oid(const Rows &rows, size_t row, size_t column) {
+  return static_cast<TypeOid>(rows.integer(row, column));
+}
+
+TypeInfo read_type(const Rows &rows, size_t row) {
+  const std::string typtype = rows.text(row, 4);
+  return {.oid = to_oid(rows, row, 0),
+          .name = rows.text(row, 1),
+          .quoted_name = QualifiedName{rows.text(row, 2), rows.text(row, 3)}.quoted(),
+          .kind = kind_of(typtype.empty() ? 'b' : typtype.front(), rows.boolean(row, 5)),
+          .has_binary = rows.boolean(row, 6),
+          .operator_schema = rows.text(row, 8),
+          .inner = to_oid(rows, row, 7),
+          .fields = {}};
+}
+
+/// Compares a source type with a destination type, all the way down.
+class BinaryCheck {
+public:
+  BinaryCheck(const TypeSide &source, const TypeSide &destination)
+      : source_(source), destination_(destination) {}
+
+  std::string reason(TypeOid source_type, TypeOid destination_type) {
+    if (!seen_.insert({source_type, destination_type}).second)
+      return {};
+    const TypeInfo &source = source_.types.get(source_type);
+    const TypeInfo &destination = destination_.types.get(destination_type);
+    if (!is_same(source, destination))
+      return "has type " + source.name + " on the source, but " + destination.name +
+             " on the destination";
+    if (std::ranges::find(kNamesByOid, source.oid) != std::end(kNamesByOid))
+      return "has type " + source.name +
+             ", which binary COPY sends as a number that means nothing on another server";
+    if (!source.has_binary || !destination.has_binary)
+      return "has type " + source.name + ", which has no binary form";
+    if (source.oid == kInterval && source_.server_version >= kInfiniteIntervalSince &&
+        destination_.server_version < kInfiniteIntervalSince)
+      return "has type interval, whose infinite values a server before version 17 misreads";
+    return source.kind == TypeKind::kComposite ? fields_reason(source, destination)
+                                               : inner_reason(source, destination);
+  }
+
+private:
+  // The server's own types keep their OIDs; others are the same when they are called the same.
+  static bool is_same(const TypeInfo &source, const TypeInfo &destination) {
+    if (source.oid < kFirstUserOid || destination.oid < kFirstUserOid)
+      return source.oid == destination.oid;
+    return source.quoted_name == destination.quoted_name && source.kind == destination.kind;
+  }
+
+  std::string inner_reason(const TypeInfo &source, const TypeInfo &destination) {
+    switch (source.kind) {
+    case TypeKind::kArray:
+    case TypeKind::kDomain:
+    case TypeKind::kRange:
+    case TypeKind::kMultirange:
+      return within(source, reason(source.inner, destination.inner));
+    case TypeKind::kBase:
+    case TypeKind::kComposite:
+    case TypeKind::kEnum:
+    case TypeKind::kPseudo:
+      return {};
+    }
+    return {};
+  }
+
+  std::string fields_reason(const TypeInfo &source, const TypeInfo &destination) {
+    const auto has_same_name = [](const CompositeField &a, const CompositeField &b) {
+      return a.name == b.name;
+    };
+    if (!std::ranges::equal(source.fields, destination.fields, has_same_name))
+      return "has type " + source.name + ", whose fields differ on the destination";
+    for (size_t i = 0; i < source.fields.size(); ++i)
+      if (std::string why = reason(source.fields[i].type, destination.fields[i].type); !why.empty())
+        return within(source, why);
+    return {};
+  }
+
+  static std::string within(const TypeInfo &outer, const std::string &why) {
+    return why.empty() ? why : "has type " + outer.name + ", whose content " + why;
+  }
+
+  const TypeSide &source_;
+  const TypeSide &destination_;
+  std::set<std::pair<TypeOid, TypeOid>> seen_;
+};
+
+} // namespace
+
+Types Types::load(Executor &server, std::span<const TypeOid> roots) {
+  const Rows version =
+      server.exec("SELECT pg_catalog.current_setting('server_version_num')::integer");
+  std::vector<std::string> oids;
+  for (const TypeOid root : roots)
+    oids.push_back(std::to_string(root));
+  const Rows rows = server.exec(load_statement(static_cast<int>(version.integer(0, 0))),
+                                {Param(array_literal(oids))});
+  Types types;
+  for (size_t row = 0; row < rows.size(); ++row) {
+    TypeInfo &type =
+        types.types_.try_emplace(to_oid(rows, row, 0), read_type(rows, row)).first->second;
+    if (!rows.is_null(row, 9))
+      type.fields.push_back({rows.text(row, 9), to_oid(rows, row, 10)});
+  }
+  return types;
+}
+
+void Types::add(TypeInfo type) {
+  types_.insert_or_assign(type.oid, std::move(type));
+}
+
+const TypeInfo &Types::get(TypeOid oid) const {
+  const auto found = types_.find(oid);
+  if (found == types_.end())
+    throw Error(sqlstate::kInternalError, "type " + std::to_string(oid) + " was not looked up");
+  return found->second;
+}
+
+const TypeInfo &Types::base(TypeOid oid) const {
+  const TypeInfo *type = &get(oid);
+  while (type->kind == TypeKind::kDomain)
+    type = &get(type->inner);
+  return *type;
+}
+
+bool Types::contains(TypeOid oid, TypeOid wanted) const {
+  std::set<TypeOid> seen;
+  std::vector<TypeOid> open{oid};
+  while (!open.empty()) {
+    const TypeOid next = open.back();
+    open.pop_back();
+    if (next == wanted)
+      return true;
+    if (!seen.insert(next).second)
+      continue;
+    const TypeInfo &type = get(next);
+    if (type.inner != 0)
+      open.push_back(type.inner);
+    for (const CompositeField &field : type.fields)
+      open.push_back(field.type);
+  }
+  return false;
+}
+
+std::string why_not_binary(const TypeSide &source, TypeOid source_type, const TypeSide &destination,
+                           TypeOid destination_type) {
+  return BinaryCheck(source, destination).reason(source_type, destination_type);
+}
+
+} // namespace parallel_loader

@@ -1,0 +1,72 @@
+// types: what one server says of its data types, and whether binary COPY carries a type unchanged.
+#pragma once
+
+#include "core/executor.hpp"
+
+#include <cstdint>
+#include <map>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace parallel_loader {
+
+using TypeOid = uint32_t;
+
+/// OIDs below this belong to the server itself and mean the same on every server
+/// (FirstGenbkiObjectId).
+inline constexpr TypeOid kFirstUserOid = 10000;
+
+enum class TypeKind { kBase, kArray, kComposite, kDomain, kEnum, kRange, kMultirange, kPseudo };
+
+struct CompositeField {
+  std::string name;
+  TypeOid type = 0;
+};
+
+struct TypeInfo {
+  TypeOid oid = 0;
+  std::string name;        // format_type() under an empty search path: qualified unless built in
+  std::string quoted_name; // "schema"."typname", never with a default length
+  TypeKind kind = TypeKind::kBase;
+  bool has_binary = false; // has both a send and a receive function
+  /// Schema of the operators that sort the type, unquoted; empty for pg_catalog.  An empty search
+  /// path finds no others (citext's) and would silently compare by those of text.
+  std::string operator_schema;
+  TypeOid inner =
+      0; // element of an array, base of a domain, subtype of a range, range of a multirange
+  std::vector<CompositeField> fields; // of a composite, dropped ones left out
+};
+
+/// The types of one server that a table reaches, by OID.
+class Types {
+public:
+  /// Looks up `roots` and all types they are made of.  The same SQL serves source (12 to 18) and
+  /// destination (14 to 18); the session's search_path must be empty or pg_catalog.
+  [[nodiscard]] static Types load(Executor &server, std::span<const TypeOid> roots);
+
+  void add(TypeInfo type);
+  /// Throws Error XX000 when `oid` was not loaded.
+  [[nodiscard]] const TypeInfo &get(TypeOid oid) const;
+  /// The type under any domains.
+  [[nodiscard]] const TypeInfo &base(TypeOid oid) const;
+  /// True if `oid` is, or is made of, the built-in type `wanted`.
+  [[nodiscard]] bool contains(TypeOid oid, TypeOid wanted) const;
+
+private:
+  std::map<TypeOid, TypeInfo> types_;
+};
+
+/// A server's types with its version (for example 150020).
+struct TypeSide {
+  const Types &types;
+  int server_version = 0;
+};
+
+/// Returns an empty string when binary COPY carries a value of `source_type` into a column of
+/// `destination_type` unchanged, else the reason in a few words ("has type text, but …").
+/// Rules: the table in docs/architecture.md, "Binary or text".
+[[nodiscard]] std::string why_not_binary(const TypeSide &source, TypeOid source_type,
+                                         const TypeSide &destination, TypeOid destination_type);
+
+} // namespace parallel_loader

@@ -1,0 +1,228 @@
+// functions: the SQL functions that begin, join, watch and end pulls.
+#include "extension/boundary.hpp"
+#include "extension/pull_arguments.hpp"
+#include "extension/pull_lookup.hpp"
+#include "extension/server/leader.hpp"
+#include "extension/server/lock_trap.hpp"
+#include "extension/server/result_set.hpp"
+#include "extension/server/settings.hpp"
+#include "extension/server/work_session.hpp"
+#include "extension/source_address.hpp"
+#include "extension/spi_executor.hpp"
+
+extern "C" {
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+PG_MODULE_MAGIC;
+
+PGDLLEXPORT void _PG_init(void);
+
+PG_FUNCTION_INFO_V1(parallel_pull);
+PG_FUNCTION_INFO_V1(parallel_pull_start);
+PG_FUNCTION_INFO_V1(parallel_pull_create);
+PG_FUNCTION_INFO_V1(parallel_pull_work);
+PG_FUNCTION_INFO_V1(parallel_pull_wait);
+PG_FUNCTION_INFO_V1(parallel_pull_cancel);
+}
+
+namespace parallel_loader {
+
+namespace {
+
+constexpr ArgumentLayout kPullLayout = {.start = 2,
+                                        .end = 3,
+                                        .key = 4,
+                                        .source_table = 5,
+                                        .columns = 6,
+                                        .filter = 7,
+                                        .workers = 8,
+                                        .format = 9,
+                                        .snapshot = 10};
+constexpr ArgumentLayout kStartLayout = {.key = 2,
+                                         .source_table = 3,
+                                         .columns = 4,
+                                         .filter = 5,
+                                         .workers = 6,
+                                         .format = 7,
+                                         .snapshot = 8,
+                                         .chunk_size = 9};
+constexpr ArgumentLayout kCreateLayout = {.key = 2,
+                                          .source_table = 3,
+                                          .columns = 4,
+                                          .filter = 5,
+                                          .workers = 6,
+                                          .format = 7,
+                                          .snapshot = 8,
+                                          .chunk_size = 9,
+                                          .run_id = 10};
+
+Leader start(const Order &order) {
+  std::string const bytes = serialize_order(order);
+  return call([&]() noexcept { return leader_start(bytes.data(), bytes.size()); });
+}
+
+// Starts a pull that goes on by itself, and returns its id once it has reached `phase`.
+int64 start_and_leave(const Order &order, PullPhase phase) {
+  Leader leader = start(order);
+  return call([&]() noexcept {
+    leader_wait(&leader, phase);
+    int64 const pull_id = leader.pull->pull_id;
+    leader_release(&leader);
+    return pull_id;
+  });
+}
+
+int64 pull_and_wait(const Order &order) {
+  Leader leader = start(order);
+  return call([&]() noexcept {
+    leader_wait(&leader, kPhasePlanned);
+    leader_report_workers(&leader);
+    leader_wait(&leader, kPhaseEnded);
+    auto const row_count = static_cast<int64>(pg_atomic_read_u64(&leader.pull->rows_done));
+    leader_release(&leader);
+    return row_count;
+  });
+}
+
+void require_joinable(const FoundPull &found) {
+  if (!found.is_live) {
+    throw Error("55000",
+                "pull " + std::to_string(found.pull_id) + " cannot be joined: it is " + found.state,
+                "", "Create another pull.");
+  }
+}
+
+// A source of the session's own, if it gives one, as bytes for its workers.
+std::string own_address(FunctionCallInfo fcinfo) {
+  const char *src_dsn = call([&]() noexcept { return argument_text(fcinfo, 1); });
+  if (src_dsn == nullptr) {
+    return {};
+  }
+  SourceAddress const address = resolve_source(src_dsn).address;
+  if (!address.conninfo.get("password").empty()) {
+    call([]() noexcept { leader_hide_statement(); });
+  }
+  return serialize_address(address);
+}
+
+WorkRequest read_work_request(FunctionCallInfo fcinfo) {
+  WorkRequest const request = {argument_int(fcinfo, 2, 1), argument_int(fcinfo, 3, 0)};
+  if (request.workers < 1 || request.workers > kMaxWorkers) {
+    throw Error(sqlstate::kInvalidParameterValue,
+                "\"workers\" must be between 1 and " + std::to_string(kMaxWorkers));
+  }
+  if (request.max_chunks < 0 || (!fcinfo->args[3].isnull && request.max_chunks == 0)) {
+    throw Error(sqlstate::kInvalidParameterValue, "\"max_chunks\" must be at least 1");
+  }
+  return request;
+}
+
+WorkResult work(FunctionCallInfo fcinfo) {
+  WorkRequest const request = read_work_request(fcinfo);
+  FoundPull const found = find_pull(argument_bigint(fcinfo, 0, 0));
+  if (found.state == "done") {
+    return {};
+  }
+  require_joinable(found);
+  call([&]() noexcept { lock_trap_check_before_start(found.table); });
+  std::string const address = own_address(fcinfo);
+  AttachedPull const attached(found);
+  if (attached.get() == nullptr) {
+    require_joinable(find_pull(found.pull_id));
+    return {};
+  }
+  WorkResult result = call([&]() noexcept {
+    return work_session_run(attached.segment(), attached.get(), &request, address.data(),
+                            address.size());
+  });
+  result.remaining = find_pull(found.pull_id).chunks_left;
+  if (result.remaining == 0) {
+    call([&]() noexcept { work_session_wait_for_end(attached.get()); });
+  }
+  return result;
+}
+
+std::string wait_for(int64 pull_id, int64 timeout_ms) {
+  TimestampTz const begun = GetCurrentTimestamp();
+  for (;;) {
+    FoundPull const found = find_pull(pull_id);
+    if (!found.is_live ||
+        (timeout_ms >= 0 &&
+         TimestampDifferenceExceeds(begun, GetCurrentTimestamp(), static_cast<int>(timeout_ms)))) {
+      return found.state;
+    }
+    AttachedPull const attached(found);
+    if (attached.get() == nullptr) {
+      continue; // it has ended just now
+    }
+    call([&]() noexcept { leader_wait_turn(attached.get()); });
+  }
+}
+
+bool cancel(int64 pull_id) {
+  FoundPull const found = find_pull(pull_id);
+  AttachedPull const attached(found);
+  if (attached.get() != nullptr) {
+    return call([&]() noexcept {
+      shared_pull_request_stop(attached.get(), kStopCancelled);
+      return shared_pull_stop_reason(attached.get()) == kStopCancelled;
+    });
+  }
+  if (found.state != "interrupted") {
+    return false;
+  }
+  SpiExecutor executor(SpiMode::kWrite);
+  Ledger(executor).end_pull(pull_id, PullEnd::kCancelled, "57014",
+                            "canceling pull due to user request");
+  return true;
+}
+
+} // namespace
+
+} // namespace parallel_loader
+
+using namespace parallel_loader;
+
+void _PG_init(void) { settings_define(); }
+
+Datum parallel_pull(PG_FUNCTION_ARGS) {
+  return entry([&] {
+    return Int64GetDatum(pull_and_wait(read_order(fcinfo, kPullLayout, OrderKind::kRun)));
+  });
+}
+
+Datum parallel_pull_start(PG_FUNCTION_ARGS) {
+  return entry([&] {
+    return Int64GetDatum(
+        start_and_leave(read_order(fcinfo, kStartLayout, OrderKind::kRun), kPhaseRecorded));
+  });
+}
+
+Datum parallel_pull_create(PG_FUNCTION_ARGS) {
+  return entry([&] {
+    return Int64GetDatum(
+        start_and_leave(read_order(fcinfo, kCreateLayout, OrderKind::kCreate), kPhasePlanned));
+  });
+}
+
+Datum parallel_pull_work(PG_FUNCTION_ARGS) {
+  return entry([&] {
+    WorkResult const result = work(fcinfo);
+    Datum const values[] = {Int32GetDatum(result.chunks), Int64GetDatum(result.rows),
+                            Int64GetDatum(result.bytes), Int32GetDatum(result.remaining)};
+    return call([&]() noexcept { return result_row(fcinfo, values, lengthof(values)); });
+  });
+}
+
+Datum parallel_pull_wait(PG_FUNCTION_ARGS) {
+  return entry([&] {
+    int64 const timeout_ms = call([&]() noexcept { return argument_milliseconds(fcinfo, 1); });
+    std::string const state = wait_for(argument_bigint(fcinfo, 0, 0), timeout_ms);
+    return call([&]() noexcept { return CStringGetTextDatum(state.c_str()); });
+  });
+}
+
+Datum parallel_pull_cancel(PG_FUNCTION_ARGS) {
+  return entry([&] { return BoolGetDatum(cancel(argument_bigint(fcinfo, 0, 0))); });
+}

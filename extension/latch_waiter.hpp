@@ -1,0 +1,35 @@
+// latch_waiter: a Waiter inside a server process: serves interrupts and heeds a stop flag.
+#pragma once
+
+#include "core/waiter.hpp"
+
+#include "extension/boundary.hpp"
+#include "extension/server/socket_wait.hpp"
+
+extern "C" {
+#include "port/atomics.h"
+}
+
+namespace parallel_loader {
+
+/// The pull ends early by somebody's wish: unwinds a worker, which then leaves without an error.
+class Stopped final : public std::exception {
+public:
+  [[nodiscard]] const char *what() const noexcept override { return "the pull is being stopped"; }
+};
+
+class LatchWaiter final : public Waiter {
+public:
+  /// `stop` becomes non-zero when the process is to give up; it outlives the waiter.
+  explicit LatchWaiter(pg_atomic_uint32 *stop) : stop_(stop) {}
+  ~LatchWaiter() override;
+
+  /// Throws Stopped, or PgError for a cancel.
+  Woke wait(int fd, Want want, std::chrono::milliseconds timeout) override;
+
+private:
+  pg_atomic_uint32 *stop_;
+  SocketWait socket_wait_ = {};
+};
+
+} // namespace parallel_loader

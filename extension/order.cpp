@@ -1,0 +1,171 @@
+// order: see order.hpp.
+#include "extension/order.hpp"
+
+#include "core/error.hpp"
+
+#include <cstring>
+
+namespace parallel_loader {
+
+namespace {
+
+// Writer and Reader share one list of fields (visit below), so they cannot disagree.
+class Writer {
+public:
+  void field(const std::string &text) {
+    field(static_cast<int64_t>(text.size()));
+    bytes_ += text;
+  }
+  void field(const int64_t &number) {
+    bytes_.append(reinterpret_cast<const char *>(&number), sizeof(number));
+  }
+  template <class Number>
+    requires(std::is_integral_v<Number> || std::is_enum_v<Number>)
+  void field(const Number &number) {
+    field(static_cast<int64_t>(number));
+  }
+  template <class Value> void field(const std::optional<Value> &value) {
+    field(static_cast<int64_t>(value.has_value()));
+    if (value) {
+      field(*value);
+    }
+  }
+  void field(const std::vector<std::string> &texts) {
+    field(static_cast<int64_t>(texts.size()));
+    for (const std::string &text : texts) {
+      field(text);
+    }
+  }
+  void field(const ConnInfo &conninfo) {
+    field(static_cast<int64_t>(conninfo.options().size()));
+    for (const ConnOption &option : conninfo.options()) {
+      field(option.keyword);
+      field(option.value);
+    }
+  }
+  [[nodiscard]] std::string take() { return std::move(bytes_); }
+
+private:
+  std::string bytes_;
+};
+
+class Reader {
+public:
+  explicit Reader(std::string_view bytes) : bytes_(bytes) {}
+
+  void field(std::string &text) {
+    int64_t size = 0;
+    field(size);
+    text = std::string(next(static_cast<size_t>(size)));
+  }
+  void field(int64_t &number) { std::memcpy(&number, next(sizeof(number)).data(), sizeof(number)); }
+  template <class Number>
+    requires(std::is_integral_v<Number> || std::is_enum_v<Number>)
+  void field(Number &number) {
+    int64_t wide = 0;
+    field(wide);
+    number = static_cast<Number>(wide);
+  }
+  template <class Value> void field(std::optional<Value> &value) {
+    int64_t has_value = 0;
+    field(has_value);
+    if (has_value != 0) {
+      field(value.emplace());
+    }
+  }
+  void field(std::vector<std::string> &texts) {
+    int64_t count = 0;
+    field(count);
+    texts.resize(static_cast<size_t>(count));
+    for (std::string &text : texts) {
+      field(text);
+    }
+  }
+  void field(ConnInfo &conninfo) {
+    int64_t count = 0;
+    field(count);
+    std::vector<ConnOption> options(static_cast<size_t>(count));
+    for (ConnOption &option : options) {
+      field(option.keyword);
+      field(option.value);
+    }
+    conninfo = ConnInfo(std::move(options));
+  }
+
+private:
+  std::string_view next(size_t size) {
+    if (size > bytes_.size()) {
+      throw Error(sqlstate::kInternalError, "order in shared memory is cut short");
+    }
+    std::string_view const part = bytes_.substr(0, size);
+    bytes_.remove_prefix(size);
+    return part;
+  }
+
+  std::string_view bytes_;
+};
+
+template <class Archive, class Address> void visit_address(Archive &archive, Address &address) {
+  archive.field(address.conninfo);
+  archive.field(address.password_rule);
+}
+
+template <class Archive, class Request> void visit_request(Archive &archive, Request &request) {
+  archive.field(request.run_id);
+  archive.field(request.owner);
+  archive.field(request.table);
+  archive.field(request.source);
+  archive.field(request.source_table);
+  archive.field(request.key);
+  archive.field(request.start);
+  archive.field(request.end);
+  archive.field(request.columns);
+  archive.field(request.filter);
+  archive.field(request.format);
+  archive.field(request.workers);
+  archive.field(request.chunk_bytes);
+  archive.field(request.timezone);
+  archive.field(request.date_order);
+  archive.field(request.segment);
+}
+
+template <class Archive, class AnyOrder> void visit_order(Archive &archive, AnyOrder &order) {
+  archive.field(order.kind);
+  visit_address(archive, order.source);
+  visit_request(archive, order.request);
+  archive.field(order.bound_type);
+  archive.field(order.snapshot);
+  archive.field(order.search_path);
+  archive.field(order.replication_role);
+  archive.field(order.snapshot_hold_ms);
+}
+
+} // namespace
+
+std::string serialize_order(const Order &order) {
+  Writer writer;
+  visit_order(writer, order);
+  return writer.take();
+}
+
+Order parse_order(std::string_view bytes) {
+  Reader reader(bytes);
+  Order order;
+  visit_order(reader, order);
+  return order;
+}
+
+std::string serialize_address(const SourceAddress &address) {
+  Writer writer;
+  visit_address(writer, address);
+  return writer.take();
+}
+
+SourceAddress parse_address(std::string_view bytes) {
+  Reader reader(bytes);
+  SourceAddress address;
+  visit_address(reader, address);
+  return address;
+}
+
+} // namespace parallel_loader

@@ -1,0 +1,45 @@
+// order: all that a coordinator has to know of a pull, passed through shared memory.
+#pragma once
+
+#include "core/conninfo.hpp"
+#include "core/ledger.hpp"
+#include "core/range.hpp"
+#include "core/source_session.hpp"
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace parallel_loader {
+
+/// Who moves the chunks.
+enum class OrderKind {
+  kRun,    // the coordinator starts workers
+  kCreate, // sessions come and bring workers: parallel_pull_work
+};
+
+/// How to reach the source.
+struct SourceAddress {
+  ConnInfo conninfo; // with the password
+  PasswordRule password_rule = PasswordRule::kAny;
+};
+
+struct Order {
+  OrderKind kind = OrderKind::kRun;
+  SourceAddress source;
+  PullRequest request;
+  std::string bound_type; // of start and end, see Bound::type
+  std::string snapshot;   // given by the caller, or empty
+  std::string search_path;
+  std::string replication_role;
+  int64_t snapshot_hold_ms = 0;
+};
+
+/// An order as bytes; they hold the password, so they go to memory only.
+[[nodiscard]] std::string serialize_order(const Order &order);
+[[nodiscard]] Order parse_order(std::string_view bytes);
+
+[[nodiscard]] std::string serialize_address(const SourceAddress &address);
+[[nodiscard]] SourceAddress parse_address(std::string_view bytes);
+
+} // namespace parallel_loader

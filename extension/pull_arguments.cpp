@@ -1,0 +1,148 @@
+// pull_arguments: see pull_arguments.hpp.
+#include "extension/pull_arguments.hpp"
+
+#include "core/column_map.hpp"
+#include "core/quote.hpp"
+
+#include "extension/boundary.hpp"
+#include "extension/pull_lookup.hpp"
+#include "extension/server/leader.hpp"
+#include "extension/server/lock_trap.hpp"
+#include "extension/server/settings.hpp"
+#include "extension/server/target_table.hpp"
+#include "extension/source_address.hpp"
+
+namespace parallel_loader {
+
+namespace {
+
+constexpr int kSourceArgument = 0;
+constexpr int kTableArgument = 1;
+
+std::string text(FunctionCallInfo fcinfo, int number) {
+  const char *value = call([&]() noexcept { return argument_text(fcinfo, number); });
+  return value != nullptr ? value : std::string();
+}
+
+std::string setting(const char *name) {
+  return call([&]() noexcept { return session_setting(name); });
+}
+
+void require_not_null(FunctionCallInfo fcinfo, int number, const char *name) {
+  if (fcinfo->args[number].isnull) {
+    throw Error("22004", std::string("\"") + name + "\" cannot be null");
+  }
+}
+
+void check_destination(Oid table) {
+  call([&]() noexcept {
+    target_table_check(table);
+    lock_trap_check_before_start(table);
+  });
+}
+
+void read_bounds(FunctionCallInfo fcinfo, const ArgumentLayout &layout, Order &order) {
+  if (layout.start < 0) {
+    return;
+  }
+  BoundArgument const start = call([&]() noexcept { return argument_bound(fcinfo, layout.start); });
+  BoundArgument const end = call([&]() noexcept { return argument_bound(fcinfo, layout.end); });
+  if (start.text != nullptr) {
+    order.request.start = start.text;
+  }
+  if (end.text != nullptr) {
+    order.request.end = end.text;
+  }
+  order.bound_type = start.text != nullptr ? start.type : end.type;
+}
+
+void read_columns(FunctionCallInfo fcinfo, const ArgumentLayout &layout, PullRequest &request) {
+  TextArray const columns =
+      call([&]() noexcept { return argument_text_array(fcinfo, layout.columns); });
+  if (!columns.is_null) {
+    request.columns.emplace(columns.values, columns.values + columns.count);
+  }
+}
+
+int read_workers(FunctionCallInfo fcinfo, const ArgumentLayout &layout) {
+  int const workers = argument_int(fcinfo, layout.workers, setting_workers);
+  if (workers < 1 || workers > kMaxWorkers) {
+    throw Error(sqlstate::kInvalidParameterValue,
+                "\"workers\" must be between 1 and " + std::to_string(kMaxWorkers));
+  }
+  return workers;
+}
+
+int64_t read_chunk_bytes(FunctionCallInfo fcinfo, const ArgumentLayout &layout) {
+  std::string const size = layout.chunk_size < 0 ? "" : text(fcinfo, layout.chunk_size);
+  if (size.empty()) {
+    return int64_t{setting_chunk_size_kb} * 1024;
+  }
+  return call([&]() noexcept { return size_in_bytes(size.c_str()); });
+}
+
+std::string counterpart_name(uint32_t table) {
+  TargetTable const target = call([&]() noexcept { return target_table_describe(table); });
+  return QualifiedName{target.schema, target.name}.quoted();
+}
+
+// A run's pulls share the snapshot that the first one's coordinator holds.
+void join_run(FunctionCallInfo fcinfo, const ArgumentLayout &layout, Order &order) {
+  int64_t const run_id = layout.run_id < 0 ? 0 : argument_bigint(fcinfo, layout.run_id, 0);
+  if (run_id == 0) {
+    return;
+  }
+  FoundPull const first = find_pull(run_id);
+  if (!first.is_live || first.snapshot.empty()) {
+    throw Error("55000", "run " + std::to_string(run_id) + " holds no snapshot any more",
+                "Its first pull is " + first.state + ".", "Begin a new run.");
+  }
+  order.request.run_id = run_id;
+  order.snapshot = first.snapshot;
+}
+
+void read_session(Order &order) {
+  order.request.timezone = setting("TimeZone");
+  order.request.date_order = session_date_order();
+  order.search_path = setting("search_path");
+  order.replication_role = setting("session_replication_role");
+  order.snapshot_hold_ms = int64_t{setting_snapshot_hold_s} * 1000;
+}
+
+} // namespace
+
+Order read_order(FunctionCallInfo fcinfo, const ArgumentLayout &layout, OrderKind kind) {
+  require_not_null(fcinfo, kSourceArgument, "src_dsn");
+  require_not_null(fcinfo, kTableArgument, "table");
+  Order order;
+  order.kind = kind;
+  PullRequest &request = order.request;
+  request.table = DatumGetObjectId(fcinfo->args[kTableArgument].value);
+  check_destination(request.table);
+
+  request.workers = read_workers(fcinfo, layout);
+  request.format = text(fcinfo, layout.format);
+  static_cast<void>(parse_format(request.format));
+  request.chunk_bytes = read_chunk_bytes(fcinfo, layout);
+  request.key = text(fcinfo, layout.key);
+  request.filter = text(fcinfo, layout.filter);
+  request.source_table = text(fcinfo, layout.source_table);
+  if (request.source_table.empty()) {
+    request.source_table = counterpart_name(request.table);
+  }
+  read_columns(fcinfo, layout, request);
+  read_bounds(fcinfo, layout, order);
+  order.snapshot = text(fcinfo, layout.snapshot);
+  join_run(fcinfo, layout, order);
+  read_session(order);
+
+  NamedSource source = resolve_source(text(fcinfo, kSourceArgument));
+  if (!source.address.conninfo.get("password").empty()) {
+    call([]() noexcept { leader_hide_statement(); });
+  }
+  order.source = std::move(source.address);
+  request.source = std::move(source.display);
+  return order;
+}
+
+} // namespace parallel_loader

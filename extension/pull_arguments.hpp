@@ -1,0 +1,30 @@
+// pull_arguments: the arguments that the functions which begin a pull share, as an order.
+#pragma once
+
+#include "extension/order.hpp"
+#include "extension/server/arguments.hpp"
+
+namespace parallel_loader {
+
+/// Where each argument stands in the function's list; -1: it has none.
+struct ArgumentLayout {
+  int start = -1;
+  int end = -1;
+  int key;
+  int source_table;
+  int columns;
+  int filter;
+  int workers;
+  int format;
+  int snapshot;
+  int chunk_size = -1;
+  int run_id = -1;
+};
+
+/// Checks the call as far as it can be without asking the source, and makes it an order.
+/// Throws Error 22004 (src_dsn or table NULL), 22023 (workers, format, chunk_size), what
+/// resolve_source throws, and PgError for the destination: see target_table_check and lock_trap.
+[[nodiscard]] Order read_order(FunctionCallInfo fcinfo, const ArgumentLayout &layout,
+                               OrderKind kind);
+
+} // namespace parallel_loader

@@ -1,0 +1,94 @@
+// pull_lookup: see pull_lookup.hpp.
+#include "extension/pull_lookup.hpp"
+
+#include "extension/server/session.hpp"
+#include "extension/spi_executor.hpp"
+
+extern "C" {
+#include "utils/acl.h"
+}
+
+namespace parallel_loader {
+
+namespace {
+
+// The coordinator's lock, as session_lock_pull takes it, tells a live pull from an interrupted one.
+std::string lookup_sql(std::string_view condition) {
+  return "SELECT p.pull_id, p.owner::oid, p.\"table\"::oid, p.state, p.snapshot, "
+         "(SELECT count(*) FROM parallel_loader.chunk AS c"
+         " WHERE c.pull_id = p.pull_id AND c.state <> 'done'), "
+         "p.segment, l.pid IS NOT NULL, p.state IN ('planned', 'running', 'paused') "
+         "FROM parallel_loader.pull AS p LEFT JOIN pg_locks AS l"
+         " ON l.locktype = 'advisory' AND l.granted"
+         " AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+         " AND l.classid::bigint = p.pull_id >> 32"
+         " AND l.objid::bigint = p.pull_id & 4294967295"
+         " AND l.objsubid = " +
+         std::to_string(kPullLockClass) + " WHERE " + std::string(condition);
+}
+
+FoundPull read_row(const Rows &rows, size_t row) {
+  FoundPull found;
+  found.pull_id = rows.integer(row, 0);
+  found.owner = static_cast<Oid>(rows.integer(row, 1));
+  found.table = static_cast<Oid>(rows.integer(row, 2));
+  found.snapshot = rows.text(row, 4);
+  found.chunks_left = static_cast<int>(rows.integer(row, 5));
+  found.segment = static_cast<dsm_handle>(rows.integer(row, 6));
+  bool const is_unfinished = rows.boolean(row, 8);
+  found.is_live = rows.boolean(row, 7) && is_unfinished;
+  found.state = is_unfinished && !found.is_live ? "interrupted" : rows.text(row, 3);
+  return found;
+}
+
+bool may_see(const FoundPull &found) {
+  return call([&]() noexcept { return has_privs_of_role(GetUserId(), found.owner); });
+}
+
+} // namespace
+
+FoundPull find_pull(int64_t pull_id) {
+  SpiExecutor executor(SpiMode::kReadLatest);
+  Rows const rows =
+      executor.exec(lookup_sql("p.pull_id = $1::bigint"), {std::to_string(pull_id)});
+  if (rows.empty() || !may_see(read_row(rows, 0))) {
+    throw Error(sqlstate::kUndefinedObject,
+                "pull " + std::to_string(pull_id) + " does not exist", "",
+                "View parallel_pulls lists your pulls.");
+  }
+  return read_row(rows, 0);
+}
+
+std::vector<FoundPull> find_live_pulls() {
+  SpiExecutor executor(SpiMode::kReadLatest);
+  Rows const rows = executor.exec(
+      lookup_sql("p.state IN ('planned', 'running', 'paused') AND l.pid IS NOT NULL"));
+  std::vector<FoundPull> pulls;
+  for (size_t row = 0; row < rows.size(); row++) {
+    FoundPull const found = read_row(rows, row);
+    if (may_see(found)) {
+      pulls.push_back(found);
+    }
+  }
+  return pulls;
+}
+
+AttachedPull::AttachedPull(const FoundPull &found) {
+  if (!found.is_live) {
+    return;
+  }
+  segment_ = call([&]() noexcept {
+    return shared_pull_attach(found.segment, &pull_, &is_new_mapping_);
+  });
+  if (segment_ != nullptr && pull_->pull_id != found.pull_id) {
+    pull_ = nullptr;
+  }
+}
+
+AttachedPull::~AttachedPull() {
+  if (segment_ != nullptr && is_new_mapping_) {
+    dsm_detach(segment_); // raises nothing: it unmaps and, as the last one, frees
+  }
+}
+
+} // namespace parallel_loader

@@ -1,0 +1,47 @@
+// pull_lookup: a pull that exists already, as a session that joins, watches or cancels it finds it.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "extension/boundary.hpp"
+#include "extension/server/shared_pull.hpp"
+
+namespace parallel_loader {
+
+struct FoundPull {
+  int64_t pull_id = 0;
+  Oid owner = InvalidOid;
+  Oid table = InvalidOid;
+  std::string state; // as in the view: `interrupted` when the coordinator is gone
+  std::string snapshot;
+  int chunks_left = 0;
+  dsm_handle segment = 0; // valid while is_live
+  bool is_live = false;   // its coordinator holds its lock
+};
+
+/// Looks the pull up, as of now.  Throws Error 42704 when there is none that the current user may see.
+[[nodiscard]] FoundPull find_pull(int64_t pull_id);
+
+/// All pulls of the current user (a superuser's: all pulls) whose coordinator is alive.
+[[nodiscard]] std::vector<FoundPull> find_live_pulls();
+
+/// A pull's shared memory, attached while this object lives; empty when it is gone.
+class AttachedPull {
+public:
+  explicit AttachedPull(const FoundPull &found);
+  AttachedPull(const AttachedPull &) = delete;
+  AttachedPull &operator=(const AttachedPull &) = delete;
+  ~AttachedPull();
+
+  [[nodiscard]] SharedPull *get() const noexcept { return pull_; }
+  [[nodiscard]] dsm_segment *segment() const noexcept { return segment_; }
+
+private:
+  SharedPull *pull_ = nullptr;
+  dsm_segment *segment_ = nullptr;
+  bool is_new_mapping_ = false;
+};
+
+} // namespace parallel_loader

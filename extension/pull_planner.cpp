@@ -1,0 +1,156 @@
+// pull_planner: see pull_planner.hpp.
+#include "extension/pull_planner.hpp"
+
+#include "core/column_map.hpp"
+#include "core/plan.hpp"
+
+#include <algorithm>
+
+#include "extension/boundary.hpp"
+#include "extension/server/target_table.hpp"
+#include "extension/spi_executor.hpp"
+
+namespace parallel_loader {
+
+namespace {
+
+constexpr TypeOid kMoney = 790;
+
+DestinationTable describe_destination(uint32_t table) {
+  TargetTable const target = call([&]() noexcept { return target_table_describe(table); });
+  DestinationTable destination;
+  destination.name = {target.schema, target.name};
+  for (int index = 0; index < target.column_count; index++) {
+    const TargetColumn &column = target.columns[index];
+    destination.columns.push_back({column.name, column.type, column.is_generated});
+  }
+  return destination;
+}
+
+Types load_destination_types(Executor &server, const DestinationTable &table) {
+  std::vector<TypeOid> roots;
+  for (const DestinationColumn &column : table.columns) {
+    roots.push_back(column.type);
+  }
+  return Types::load(server, roots);
+}
+
+int server_version(Executor &server) {
+  return static_cast<int>(
+      server.exec("SELECT pg_catalog.current_setting('server_version_num')").integer(0, 0));
+}
+
+// money is stored as a count of the smallest unit, so it changes its value between servers whose
+// lc_monetary has another number of fraction digits.
+void require_same_money_scale(const Types &types, const SourceTable &table, Executor &source,
+                              Executor &destination) {
+  bool const has_money = std::ranges::any_of(
+      table.columns, [&](const SourceColumn &column) { return types.contains(column.type, kMoney); });
+  if (!has_money) {
+    return;
+  }
+  constexpr std::string_view kScale =
+      "SELECT pg_catalog.scale(1::pg_catalog.money::pg_catalog.numeric)";
+  constexpr std::string_view kUsersOwn =
+      "SELECT pg_catalog.set_config(name, reset_val, true) FROM pg_catalog.pg_settings "
+      "WHERE name = 'lc_monetary'";
+  static_cast<void>(source.exec(kUsersOwn)); // the session has it pinned to C
+  int64_t const there = source.exec(kScale).integer(0, 0);
+  static_cast<void>(source.exec("SELECT pg_catalog.set_config('lc_monetary', 'C', true)"));
+  int64_t const here = destination.exec(kScale).integer(0, 0);
+  if (here != there) {
+    throw Error(sqlstate::kFeatureNotSupported,
+                "type money cannot be pulled between servers of different lc_monetary",
+                "Its values have " + std::to_string(there) + " fraction digits on the source and " +
+                    std::to_string(here) + " here.",
+                "Read the column through a view on the source that casts it to numeric.");
+  }
+}
+
+Key choose_key(const Order &order, const SourceTable &table, const Types &types,
+               Executor &source) {
+  const PullRequest &request = order.request;
+  bool const is_whole = !request.start && !request.end;
+  if (!request.key.empty()) {
+    return Key::resolve(request.key, table, types, order.bound_type);
+  }
+  std::optional<std::string> const found = find_default_key(source, table);
+  if (!found && is_whole) {
+    return {};
+  }
+  if (!found) {
+    throw Error(sqlstate::kInvalidParameterValue,
+                "source table " + table.name.display() + " has no key to cut a range on",
+                "It has neither a primary key nor a unique index of one column that is NOT NULL.",
+                "Name a column with key => '…', or pull the whole table with both bounds NULL.");
+  }
+  Key key = Key::resolve(*found, table, types, order.bound_type);
+  return is_whole && !key.is_integer() ? Key() : key;
+}
+
+std::optional<Bound> bound(const std::optional<std::string> &text, const std::string &type) {
+  return text ? std::optional<Bound>({*text, type}) : std::nullopt;
+}
+
+// Asks for the rights and locks that the workers need, and has the filter read, before any work.
+void check_access(Executor &source, const SourceTable &table, const ColumnMap &columns,
+                  const std::string &filter) {
+  static_cast<void>(source.exec(lock_statement(table, columns)));
+  if (!filter.empty()) {
+    static_cast<void>(
+        source.exec("SELECT FROM " + table.from_item() + " WHERE (" + filter + "\n) LIMIT 0"));
+  }
+}
+
+} // namespace
+
+Types load_column_types(Executor &source, const SourceTable &table) {
+  std::vector<TypeOid> roots;
+  for (const SourceColumn &column : table.columns) {
+    roots.push_back(column.type);
+  }
+  return Types::load(source, roots);
+}
+
+PullPlan plan_pull(const Order &order, SourceReader &reader) {
+  const PullRequest &request = order.request;
+  Connection &source = reader.session().connection();
+  SpiExecutor destination(SpiMode::kReadLatest);
+
+  SourceTable const table = SourceTable::find(source, parse_qualified_name(request.source_table),
+                                              reader.session().search_path());
+  Types const source_types = load_column_types(source, table);
+  DestinationTable const local = describe_destination(request.table);
+  Types const local_types = load_destination_types(destination, local);
+  ColumnMap columns = map_columns(table, {source_types, source.server_version()}, local,
+                                  {local_types, server_version(destination)}, request.columns,
+                                  parse_format(request.format));
+  require_same_money_scale(source_types, table, source, destination);
+  check_access(source, table, columns, request.filter);
+
+  Key const key = choose_key(order, table, source_types, source);
+  PullPlan plan;
+  if (!request.start && !request.end) {
+    plan.chunks = plan_chunks(source, {table, key, {}, request.filter, request.workers,
+                                       request.chunk_bytes});
+  } else {
+    ResolvedRange const resolved =
+        resolve_range(source, key, bound(request.start, order.bound_type),
+                      bound(request.end, order.bound_type));
+    if (!resolved.is_empty) {
+      plan.chunks = plan_chunks(source, {table, key, resolved.range, request.filter,
+                                         request.workers, request.chunk_bytes});
+    }
+  }
+  plan.source_table = table.name;
+  plan.key = key.text();
+  plan.bound_type = key.is_none() ? std::string() : key.columns().front().bound_type;
+  plan.format = columns.format;
+  plan.columns = std::move(columns.columns);
+  plan.snapshot = reader.session().export_snapshot();
+  plan.identity = reader.session().identity();
+  plan.source_version = source.server_version();
+  return plan;
+}
+
+} // namespace parallel_loader

@@ -1,0 +1,117 @@
+// background: see background.hpp.
+#include "extension/server/background.hpp"
+
+#include "extension/server/compat.hpp"
+
+extern "C" {
+#include "postmaster/interrupt.h"
+#include "storage/ipc.h"
+#include "tcop/tcopprot.h"
+}
+
+namespace parallel_loader {
+
+static void describe(BackgroundWorker *worker, const char *type, const char *function) {
+  memset(worker, 0, sizeof(*worker));
+  worker->bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+  worker->bgw_start_time = BgWorkerStart_RecoveryFinished;
+  worker->bgw_restart_time = BGW_NEVER_RESTART;
+  worker->bgw_notify_pid = MyProcPid;
+  strlcpy(worker->bgw_library_name, "parallel_loader", sizeof(worker->bgw_library_name));
+  strlcpy(worker->bgw_function_name, function, sizeof(worker->bgw_function_name));
+  strlcpy(worker->bgw_name, type, sizeof(worker->bgw_name));
+  strlcpy(worker->bgw_type, type, sizeof(worker->bgw_type));
+}
+
+BackgroundWorkerHandle *background_start_coordinator(dsm_handle pull) {
+  BackgroundWorker worker;
+  describe(&worker, "parallel_loader coordinator", "parallel_loader_coordinator_main");
+  worker.bgw_main_arg = UInt32GetDatum(pull);
+  BackgroundWorkerHandle *handle = nullptr;
+  return RegisterDynamicBackgroundWorker(&worker, &handle) ? handle : nullptr;
+}
+
+BackgroundWorkerHandle *background_start_in_slot(SharedPull *pull, WorkerArgs *args) {
+  args->slot = shared_pull_reserve_slot(pull, MyProcPid);
+  if (args->slot < 0) {
+    return nullptr;
+  }
+  BackgroundWorker worker;
+  describe(&worker, "parallel_loader worker", "parallel_loader_worker_main");
+  memcpy(worker.bgw_extra, args, sizeof(*args));
+  BackgroundWorkerHandle *handle = nullptr;
+  if (!RegisterDynamicBackgroundWorker(&worker, &handle)) {
+    shared_pull_leave_slot(pull, args->slot, kSlotFree);
+    return nullptr;
+  }
+  return handle;
+}
+
+bool background_has_ended(BackgroundWorkerHandle *handle) {
+  pid_t pid;
+  BgwHandleStatus const status = GetBackgroundWorkerPid(handle, &pid);
+  return status == BGWH_STOPPED || status == BGWH_POSTMASTER_DIED;
+}
+
+static dsm_segment *pull_segment = nullptr;
+
+SharedPull *background_attach(dsm_handle handle) {
+  // The default handler of SIGTERM raises FATAL inside the signal handler, deadly within malloc.
+  pqsignal(SIGTERM, die);
+  pqsignal(SIGHUP, SignalHandlerForConfigReload);
+  BackgroundWorkerUnblockSignals();
+  SharedPull *pull = nullptr;
+  bool is_new_mapping;
+  pull_segment = shared_pull_attach(handle, &pull, &is_new_mapping);
+  if (pull_segment == nullptr) {
+    proc_exit(0);
+  }
+  dsm_pin_mapping(pull_segment);
+  return pull;
+}
+
+static SharedPull *pull_of(dsm_segment *segment) {
+  return static_cast<SharedPull *>(dsm_segment_address(segment));
+}
+
+static void leave_slot_behind(dsm_segment *segment, Datum slot) {
+  SharedPull *pull = pull_of(segment);
+  int const index = DatumGetInt32(slot);
+  if (pull->slots[index].pid == MyProcPid) {
+    shared_pull_leave_slot(pull, index, kSlotLost);
+  }
+}
+
+void background_enter_slot(SharedPull *pull, int slot) {
+  shared_pull_enter_slot(pull, slot);
+  on_dsm_detach(pull_segment, leave_slot_behind, Int32GetDatum(slot));
+}
+
+static void leave_workers_behind(dsm_segment *segment, Datum /*unused*/) {
+  SharedPull *pull = pull_of(segment);
+  if (shared_pull_phase(pull) != kPhaseEnded) {
+    shared_pull_request_stop(pull, kStopCancelled);
+    shared_pull_stop_workers(pull, 0);
+  }
+  pull->coordinator_pid = 0;
+  explicit_bzero(pull->order, pull->order_size); // the password; no worker may come any more
+  shared_pull_wake(pull->leader_pid);
+}
+
+void background_enter_coordinator(SharedPull *pull) {
+  pull->coordinator_pid = MyProcPid;
+  on_dsm_detach(pull_segment, leave_workers_behind, Datum(0));
+}
+
+void background_connect(const SharedPull *pull) {
+  BackgroundWorkerInitializeConnectionByOid(pull->database, pull->session_user,
+                                            kCompatWorkerConnectionFlags);
+}
+
+WorkerArgs background_worker_args() {
+  WorkerArgs args;
+  memcpy(&args, MyBgworkerEntry->bgw_extra, sizeof(args));
+  return args;
+}
+
+} // namespace parallel_loader

@@ -1,0 +1,46 @@
+// background: starts the extension's background processes and readies them.
+#pragma once
+
+#include "extension/server/shared_pull.hpp"
+
+extern "C" {
+#include "postmaster/bgworker.h"
+}
+
+namespace parallel_loader {
+
+/// What a worker is told, byte by byte, in bgw_extra.  No secret goes here: it stays in shared memory.
+struct WorkerArgs {
+  dsm_handle pull;
+  dsm_handle work; // of the session that brought it (shared_work.hpp), or 0: the coordinator did
+  int slot;
+};
+static_assert(sizeof(WorkerArgs) <= sizeof(BackgroundWorker::bgw_extra));
+
+/// Registers the coordinator of a pull; nullptr when no background worker slot is free.
+BackgroundWorkerHandle *background_start_coordinator(dsm_handle pull);
+
+/// Reserves a slot of the pull for a worker, which it stores in `args`, and registers the worker;
+/// nullptr when the pull or the server has no slot left.
+BackgroundWorkerHandle *background_start_in_slot(SharedPull *pull, WorkerArgs *args);
+
+/// True once the process behind `handle` has ended or could not start.
+bool background_has_ended(BackgroundWorkerHandle *handle);
+
+/// First thing in a background process: signal handlers, then the pull's shared memory.
+/// Ends the process quietly when the segment is gone (whoever started it has given up).
+SharedPull *background_attach(dsm_handle handle);
+
+/// Takes the slot; if this process goes without leaving it, the slot is marked lost.
+void background_enter_slot(SharedPull *pull, int slot);
+
+/// Takes the coordinator's place; if this process goes before the pull has ended, its workers are
+/// stopped.
+void background_enter_coordinator(SharedPull *pull);
+
+/// Connects to the pull's database as its session user.
+void background_connect(const SharedPull *pull);
+
+[[nodiscard]] WorkerArgs background_worker_args();
+
+} // namespace parallel_loader

@@ -1,0 +1,39 @@
+// leader: the session that asks for a pull: starts the coordinator and waits for it.
+#pragma once
+
+#include "extension/server/background.hpp"
+#include "extension/server/shared_pull.hpp"
+
+namespace parallel_loader {
+
+/// A pull as the session that started it sees it.
+struct Leader {
+  dsm_segment *segment;
+  SharedPull *pull;
+  BackgroundWorkerHandle *coordinator;
+};
+
+/// Starts the coordinator.  Until leader_release, the pull ends when this session's statement does.
+/// Raises 53400 when no background worker slot is free.
+Leader leader_start(const char *order, Size order_size);
+
+/// Waits until the coordinator has reached `phase`; raises the pull's error if it fails before, 55006
+/// when the pull waits for a lock of this session, 57P01 when the coordinator is gone.
+void leader_wait(const Leader *leader, PullPhase phase);
+
+/// Tells the user when fewer workers run than were asked for.
+void leader_report_workers(const Leader *leader);
+
+/// Raises the pull's error, if it has one.
+void leader_raise_error(const Leader *leader);
+
+/// Lets the pull go on by itself, or go away if it has ended.
+void leader_release(Leader *leader);
+
+/// One turn of waiting for a pull: sleeps, serves interrupts, notices a lost client and the lock trap.
+void leader_wait_turn(const SharedPull *pull);
+
+/// Keeps the text of the running statement out of pg_stat_activity and the server log.
+void leader_hide_statement();
+
+} // namespace parallel_loader

@@ -1,0 +1,147 @@
+// lock_trap: see lock_trap.hpp.
+#include "extension/server/lock_trap.hpp"
+
+#include "extension/server/compat.hpp"
+#include "extension/server/target_table.hpp"
+
+extern "C" {
+#include "access/relation.h"
+#include "access/table.h"
+#include "catalog/namespace.h"
+#include "catalog/partition.h"
+#include "catalog/pg_inherits.h"
+#include "catalog/pg_type.h"
+#include "storage/lmgr.h"
+#include "storage/procarray.h"
+#include "utils/array.h"
+#include "utils/fmgrprotos.h"
+#include "utils/lsyscache.h"
+#include "utils/relcache.h"
+}
+
+namespace parallel_loader {
+
+// Workers take RowExclusiveLock on what they write and, for foreign keys, RowShareLock on what they
+// look up; these are the weakest locks that conflict with each.
+static constexpr LOCKMODE kConflictsWithWrite = ShareLock;
+static constexpr LOCKMODE kConflictsWithLookUp = ExclusiveLock;
+
+static bool holds_lock(Oid table, LOCKMODE weakest) {
+  LOCKTAG tag;
+  SET_LOCKTAG_RELATION(tag, MyDatabaseId, table);
+  for (LOCKMODE mode = weakest; mode <= AccessExclusiveLock; mode++) {
+    if (compat_lock_held_by_me(&tag, mode)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+static bool is_new(Oid table) {
+  Relation const rel = try_relation_open(table, AccessShareLock);
+  if (rel == nullptr) {
+    return false;
+  }
+  bool const result = compat_is_new_in_transaction(rel);
+  relation_close(rel, AccessShareLock);
+  return result;
+}
+
+static void require_unlocked(Oid table, LOCKMODE weakest) {
+  if (!holds_lock(table, weakest) && !is_new(table)) {
+    return;
+  }
+  ereport(ERROR,
+          (errcode(ERRCODE_OBJECT_IN_USE),
+           errmsg("table \"%s\" is locked by the transaction that calls the pull",
+                  target_table_display_name(table)),
+           errdetail("The workers have transactions of their own: they would wait for this one, "
+                     "and it for them."),
+           errhint("COMMIT what created, truncated, altered or locked the table, then pull.")));
+}
+
+static List *foreign_key_targets(Oid table) {
+  Relation const rel = try_relation_open(table, AccessShareLock);
+  if (rel == nullptr) {
+    return NIL;
+  }
+  List *targets = NIL;
+  ListCell *cell;
+  foreach (cell, RelationGetFKeyList(rel)) {
+    targets =
+        list_append_unique_oid(targets, static_cast<ForeignKeyCacheInfo *>(lfirst(cell))->confrelid);
+  }
+  relation_close(rel, AccessShareLock);
+  return targets;
+}
+
+void lock_trap_check_before_start(Oid table) {
+  List *written = list_make1_oid(table);
+  if (get_rel_relkind(table) == RELKIND_PARTITIONED_TABLE) {
+    written = find_all_inheritors(table, NoLock, nullptr);
+  }
+  if (get_rel_relispartition(table)) {
+    written = list_concat(written, get_partition_ancestors(table));
+  }
+  ListCell *cell;
+  foreach (cell, written) {
+    require_unlocked(lfirst_oid(cell), kConflictsWithWrite);
+  }
+  foreach (cell, written) {
+    ListCell *target;
+    foreach (target, foreign_key_targets(lfirst_oid(cell))) {
+      require_unlocked(lfirst_oid(target), kConflictsWithLookUp);
+    }
+  }
+  Oid const schema = get_namespace_oid("parallel_loader", true);
+  require_unlocked(OidIsValid(schema) ? get_relname_relid("pull", schema) : InvalidOid,
+                   kConflictsWithWrite);
+  require_unlocked(OidIsValid(schema) ? get_relname_relid("chunk", schema) : InvalidOid,
+                   kConflictsWithWrite);
+}
+
+static List *add_blockers(List *pids, int pid) {
+  Datum const blockers = DirectFunctionCall1(pg_blocking_pids, Int32GetDatum(pid));
+  ArrayType *array = DatumGetArrayTypeP(blockers);
+  int const count = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
+  auto *values = reinterpret_cast<int32 *>(ARR_DATA_PTR(array));
+  for (int index = 0; index < count; index++) {
+    pids = list_append_unique_int(pids, values[index]);
+  }
+  return pids;
+}
+
+// A third session may stand between: its TRUNCATE waits for the caller's read, our worker for it.
+bool lock_trap_is_caught(const SharedPull *pull) {
+  List *pids = NIL;
+  if (pull->coordinator_pid != 0) {
+    pids = add_blockers(pids, pull->coordinator_pid);
+  }
+  for (const WorkerSlot &slot : pull->slots) {
+    if (slot.pid != 0) {
+      pids = add_blockers(pids, slot.pid);
+    }
+  }
+  for (int index = 0; index < list_length(pids); index++) { // grows as it is walked
+    int const pid = list_nth_int(pids, index);
+    if (pid == MyProcPid) {
+      return true;
+    }
+    if (pid != 0) {
+      pids = add_blockers(pids, pid);
+    }
+  }
+  return false;
+}
+
+void lock_trap_raise() {
+  ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE),
+                  errmsg("the pull waits for a lock that the calling transaction keeps others from "
+                         "getting"),
+                  errdetail("The workers have transactions of their own: they wait, directly or "
+                            "through another session, for this one, and it for them."),
+                  errhint("COMMIT or ROLLBACK first, then pull outside a transaction block.")));
+  pg_unreachable();
+}
+
+} // namespace parallel_loader

@@ -1,0 +1,16 @@
+// result_set: rows of our set-returning functions, and single result rows.
+#pragma once
+
+#include "extension/postgres.hpp"
+
+namespace parallel_loader {
+
+/// Makes the function return a materialized set of its OUT columns.
+void result_set_begin(FunctionCallInfo fcinfo);
+/// Adds a row without NULLs.
+void result_set_put(FunctionCallInfo fcinfo, const Datum *values, int count);
+
+/// A single row without NULLs, for a function that returns a record.
+Datum result_row(FunctionCallInfo fcinfo, const Datum *values, int count);
+
+} // namespace parallel_loader

@@ -1,0 +1,102 @@
+// session: see session.hpp.
+#include "extension/server/session.hpp"
+
+extern "C" {
+#include "access/xact.h"
+#include "mb/pg_wchar.h"
+#include "pgstat.h"
+#include "storage/lock.h"
+#include "utils/backend_status.h"
+#include "utils/guc.h"
+#include "utils/snapmgr.h"
+}
+
+namespace parallel_loader {
+
+static void pin(const char *name, const char *value) {
+  SetConfigOption(name, value, PGC_SUSET, PGC_S_SESSION);
+}
+
+static void pin_timeouts() {
+  pin("statement_timeout", "0");
+  pin("lock_timeout", "0");
+  pin("idle_in_transaction_session_timeout", "0");
+  pin("idle_session_timeout", "0");
+#if PG_VERSION_NUM >= 170000
+  pin("transaction_timeout", "0");
+#endif
+}
+
+void session_pin_settings(const SessionSettings *settings) {
+  pin_timeouts();
+  pin("default_transaction_isolation", "read committed");
+  pin("default_transaction_read_only", "off");
+  pin("default_transaction_deferrable", "off");
+  pin("client_encoding", GetDatabaseEncodingName());
+  if (settings == nullptr) {
+    return;
+  }
+  pin("DateStyle", psprintf("ISO, %s", settings->date_order));
+  pin("IntervalStyle", "postgres");
+  pin("TimeZone", settings->timezone);
+  pin("extra_float_digits", "3");
+  pin("bytea_output", "hex");
+  pin("xmloption", "content");
+  pin("lc_monetary", "C");
+  pin("search_path", settings->search_path);
+  pin("session_replication_role", settings->session_replication_role);
+}
+
+void session_commit_asynchronously() { pin("synchronous_commit", "off"); }
+
+void session_begin(Oid user) {
+  SetCurrentStatementStartTimestamp();
+  StartTransactionCommand();
+  int security_context;
+  Oid current;
+  GetUserIdAndSecContext(&current, &security_context);
+  SetUserIdAndSecContext(user, security_context | SECURITY_LOCAL_USERID_CHANGE);
+  PushActiveSnapshot(GetTransactionSnapshot());
+}
+
+void session_commit() {
+  if (ActiveSnapshotSet()) {
+    PopActiveSnapshot();
+  }
+  // A transaction begins without a security restriction, so it has to end without one.
+  SetUserIdAndSecContext(GetOuterUserId(), 0);
+  CommitTransactionCommand();
+  pgstat_report_stat(true);
+}
+
+void session_abort() {
+  HOLD_INTERRUPTS();
+  AbortCurrentTransaction();
+  RESUME_INTERRUPTS();
+}
+
+void session_next_command() {
+  CommandCounterIncrement();
+  PopActiveSnapshot();
+  PushActiveSnapshot(GetTransactionSnapshot());
+}
+
+void session_report_activity(const char *activity) {
+  pgstat_report_activity(STATE_RUNNING, activity);
+}
+
+void session_force_flush() { ForceSyncCommit(); }
+
+void session_hold_cancel() {
+  QueryCancelPending = false;
+  HOLD_CANCEL_INTERRUPTS();
+}
+
+void session_lock_pull(int64 pull_id) {
+  LOCKTAG tag;
+  SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, static_cast<uint32>(pull_id >> 32),
+                       static_cast<uint32>(pull_id), kPullLockClass);
+  LockAcquire(&tag, ExclusiveLock, true, false);
+}
+
+} // namespace parallel_loader

@@ -1,0 +1,48 @@
+// session: transactions and session settings of our background processes.
+#pragma once
+
+#include "extension/postgres.hpp"
+
+namespace parallel_loader {
+
+/// How a background process is to see and write values: the caller's way where COPY would use it,
+/// pinned where the source's output has to be read unchanged.
+struct SessionSettings {
+  const char *timezone;
+  const char *date_order;
+  const char *search_path;
+  const char *session_replication_role;
+};
+
+/// Sets what roles and databases may have set otherwise: formats, time-outs, isolation, encoding.
+/// `settings` may be nullptr for a process that writes the ledger only.
+void session_pin_settings(const SessionSettings *settings);
+
+/// Commits of this process may be lost in a crash, whole: the pull's last commit flushes them all.
+void session_commit_asynchronously();
+
+/// Starts a transaction that acts as `user`, with an active snapshot.
+void session_begin(Oid user);
+/// Commits.  Deferred triggers have to be fired before, while the user is the right one.
+void session_commit();
+/// Aborts whatever transaction is open.
+void session_abort();
+/// Lets following statements see the rows written so far.
+void session_next_command();
+
+/// Flushes the write-ahead log at the next commit, and with it all commits before.
+void session_force_flush();
+/// Holds off cancels from here on, and drops one that is pending.
+void session_hold_cancel();
+
+/// Shows `activity` in pg_stat_activity.
+void session_report_activity(const char *activity);
+
+/// Marks this process as the pull's coordinator, for as long as it lives.
+void session_lock_pull(int64 pull_id);
+
+/// The fourth field of the advisory lock that a pull's coordinator holds ("PL"; SQL functions use 1
+/// and 2): pg_locks shows it as objsubid.
+inline constexpr uint16 kPullLockClass = 0x504c;
+
+} // namespace parallel_loader

@@ -1,0 +1,38 @@
+// settings: see settings.hpp.
+#include "extension/server/settings.hpp"
+
+#include "extension/server/shared_pull.hpp"
+
+extern "C" {
+#include "utils/guc.h"
+}
+
+namespace parallel_loader {
+
+int setting_workers = 4;
+int setting_chunk_size_kb = 128 * 1024;
+int setting_snapshot_hold_s = 600;
+
+void settings_define() {
+  DefineCustomIntVariable("parallel_loader.workers",
+                          "Sets the number of background workers of a pull that does not say.",
+                          nullptr, &setting_workers, 4, 1, kMaxWorkers, PGC_USERSET, 0, nullptr,
+                          nullptr, nullptr);
+  DefineCustomIntVariable("parallel_loader.chunk_size",
+                          "Sets the size of the pieces that a table is cut into.",
+                          "Each chunk is pulled in one transaction.", &setting_chunk_size_kb,
+                          128 * 1024, 64, MAX_KILOBYTES, PGC_USERSET, GUC_UNIT_KB, nullptr, nullptr,
+                          nullptr);
+  DefineCustomIntVariable(
+      "parallel_loader.snapshot_hold",
+      "Sets how long a pull that nobody works on keeps its snapshot of the source.", nullptr,
+      &setting_snapshot_hold_s, 600, 0, INT_MAX / 1000, PGC_USERSET, GUC_UNIT_S, nullptr, nullptr,
+      nullptr);
+#if PG_VERSION_NUM >= 150000
+  MarkGUCPrefixReserved("parallel_loader");
+#else
+  EmitWarningsOnPlaceholders("parallel_loader");
+#endif
+}
+
+} // namespace parallel_loader

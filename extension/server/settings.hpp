@@ -1,0 +1,17 @@
+// settings: the parameters parallel_loader.* of the server's configuration.
+#pragma once
+
+#include "extension/postgres.hpp"
+
+namespace parallel_loader {
+
+/// parallel_loader.workers: background workers of a pull that does not say.
+extern int setting_workers;
+/// parallel_loader.chunk_size, in kB: wanted size of a chunk.
+extern int setting_chunk_size_kb;
+/// parallel_loader.snapshot_hold, in seconds: how long a pull that nobody works on keeps its snapshot.
+extern int setting_snapshot_hold_s;
+
+void settings_define();
+
+} // namespace parallel_loader

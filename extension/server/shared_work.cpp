@@ -1,0 +1,38 @@
+// shared_work: see shared_work.hpp.
+#include "extension/server/shared_work.hpp"
+
+namespace parallel_loader {
+
+dsm_segment *shared_work_create(uint32 chunks_allowed, const char *address, Size address_size) {
+  dsm_segment *segment = dsm_create(offsetof(SharedWork, address) + address_size, 0);
+  auto *work = static_cast<SharedWork *>(dsm_segment_address(segment));
+  pg_atomic_init_u32(&work->chunks_allowed, chunks_allowed);
+  pg_atomic_init_u32(&work->chunks, 0);
+  pg_atomic_init_u64(&work->rows, 0);
+  pg_atomic_init_u64(&work->bytes, 0);
+  work->address_size = address_size;
+  memcpy(work->address, address, address_size);
+  return segment;
+}
+
+SharedWork *shared_work_attach(dsm_handle handle) {
+  dsm_segment *segment = dsm_attach(handle);
+  if (segment == nullptr) {
+    ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                    errmsg("the session that started this worker has ended")));
+  }
+  dsm_pin_mapping(segment);
+  return static_cast<SharedWork *>(dsm_segment_address(segment));
+}
+
+bool shared_work_take_chunk(SharedWork *work) {
+  uint32 left = pg_atomic_read_u32(&work->chunks_allowed);
+  while (left != kNoChunkLimit && left > 0) {
+    if (pg_atomic_compare_exchange_u32(&work->chunks_allowed, &left, left - 1)) {
+      return true;
+    }
+  }
+  return left == kNoChunkLimit;
+}
+
+} // namespace parallel_loader

@@ -1,0 +1,59 @@
+// socket_wait: see socket_wait.hpp.
+#include "extension/server/socket_wait.hpp"
+
+#include "extension/server/compat.hpp"
+
+namespace parallel_loader {
+
+// Positions in the event set, by order of adding.
+static constexpr int kSocketEvent = 0;
+
+static void prepare(SocketWait *wait, int fd, uint32 wanted) {
+  if (wait->events != nullptr && wait->fd == fd) {
+    if (wait->wanted != wanted) {
+      ModifyWaitEvent(wait->events, kSocketEvent, wanted, nullptr);
+      wait->wanted = wanted;
+    }
+    return;
+  }
+  socket_wait_free(wait);
+  WaitEventSet *events = compat_create_wait_event_set(3);
+  AddWaitEventToSet(events, wanted, fd, nullptr, nullptr);
+  AddWaitEventToSet(events, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, nullptr);
+  AddWaitEventToSet(events, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, nullptr, nullptr);
+  *wait = {events, fd, wanted};
+}
+
+bool socket_wait(SocketWait *wait, int fd, bool for_write, long timeout_ms) {
+  CHECK_FOR_INTERRUPTS();
+  prepare(wait, fd, for_write ? WL_SOCKET_WRITEABLE : WL_SOCKET_READABLE);
+  WaitEvent happened[3];
+  int const count = WaitEventSetWait(wait->events, timeout_ms, happened, lengthof(happened),
+                                     PG_WAIT_EXTENSION);
+  bool is_ready = false;
+  for (int index = 0; index < count; index++) {
+    if ((happened[index].events & WL_LATCH_SET) != 0) {
+      ResetLatch(MyLatch);
+    } else if ((happened[index].events & (WL_SOCKET_READABLE | WL_SOCKET_WRITEABLE)) != 0) {
+      is_ready = true;
+    }
+  }
+  CHECK_FOR_INTERRUPTS();
+  return is_ready;
+}
+
+void socket_wait_free(SocketWait *wait) {
+  if (wait->events != nullptr) {
+    FreeWaitEventSet(wait->events);
+    wait->events = nullptr;
+  }
+}
+
+void latch_sleep(long timeout_ms) {
+  WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, timeout_ms,
+            PG_WAIT_EXTENSION);
+  ResetLatch(MyLatch);
+  CHECK_FOR_INTERRUPTS();
+}
+
+} // namespace parallel_loader

@@ -1,0 +1,28 @@
+// spi: statements of our own inside the server, safe from the caller's search path and rights.
+#pragma once
+
+#include "extension/postgres.hpp"
+
+namespace parallel_loader {
+
+/// kReadLatest sees everything committed by now, also inside a REPEATABLE READ transaction.
+enum class SpiMode { kReadLatest, kWrite };
+
+struct SpiRows {
+  uint64 row_count;
+  int column_count;
+  uint64 affected;
+  char **values; // row by row; nullptr is NULL; in the caller's memory context
+};
+
+/// Runs one statement as the ledger's owner under search_path pg_catalog, all parameters as text.
+/// Needs a transaction.  Raises 55000 when the extension is not installed in this database.
+SpiRows spi_execute(SpiMode mode, const char *sql, int param_count, const char *const *params);
+
+/// The owner of the ledger's tables.
+Oid spi_ledger_owner();
+
+/// Makes deferred constraints and triggers run now, as the current user.
+void spi_fire_deferred_triggers();
+
+} // namespace parallel_loader

@@ -1,0 +1,134 @@
+// target_table: see target_table.hpp.
+#include "extension/server/target_table.hpp"
+
+#include "extension/server/spi.hpp"
+
+extern "C" {
+#include "access/relation.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "catalog/catalog.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_namespace.h"
+#include "tcop/utility.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/rls.h"
+}
+
+namespace parallel_loader {
+
+static void check_kind(Relation rel) {
+  const char *name = RelationGetRelationName(rel);
+  char const kind = rel->rd_rel->relkind;
+  if (kind == RELKIND_RELATION || kind == RELKIND_PARTITIONED_TABLE) {
+    return;
+  }
+  const char *what = kind == RELKIND_VIEW            ? "view"
+                     : kind == RELKIND_MATVIEW       ? "materialized view"
+                     : kind == RELKIND_FOREIGN_TABLE ? "foreign table"
+                     : kind == RELKIND_SEQUENCE      ? "sequence"
+                                                     : "non-table relation";
+  ereport(ERROR,
+          (errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("cannot pull into %s \"%s\"", what, name),
+           errhint("Name a table or a partitioned table.")));
+}
+
+static void check_rights(Relation rel) {
+  Oid const table = RelationGetRelid(rel);
+  const char *name = RelationGetRelationName(rel);
+  if (IsSystemRelation(rel)) {
+    ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+                    errmsg("permission denied: \"%s\" is a system catalog", name)));
+  }
+  // Which columns travel is known only once the source was asked; the worker checks each.
+  AclResult result = pg_class_aclcheck(table, GetUserId(), ACL_INSERT);
+  if (result != ACLCHECK_OK) {
+    result = pg_attribute_aclcheck_all(table, GetUserId(), ACL_INSERT, ACLMASK_ANY);
+  }
+  if (result != ACLCHECK_OK) {
+    aclcheck_error(result, OBJECT_TABLE, name);
+  }
+  if (check_enable_rls(table, InvalidOid, false) == RLS_ENABLED) {
+    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                    errmsg("cannot pull into table \"%s\" with row-level security", name),
+                    errhint("Use INSERT statements instead, or a role that row-level security "
+                            "does not apply to.")));
+  }
+}
+
+static bool is_citus_table(Oid table) {
+  if (!OidIsValid(get_relname_relid("pg_dist_partition", PG_CATALOG_NAMESPACE))) {
+    return false;
+  }
+  char text[16];
+  pg_snprintf(text, sizeof(text), "%u", table);
+  const char *params[] = {text};
+  return spi_execute(SpiMode::kReadLatest,
+                     "SELECT 1 FROM pg_catalog.pg_dist_partition "
+                     "WHERE logicalrelid::pg_catalog.oid = $1::pg_catalog.oid",
+                     1, params)
+             .row_count > 0;
+}
+
+static void check_storage(Relation rel) {
+  const char *name = RelationGetRelationName(rel);
+  if (rel->rd_rel->relpersistence == RELPERSISTENCE_TEMP) {
+    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                    errmsg("cannot pull into temporary table \"%s\"", name),
+                    errdetail("Background workers cannot access temporary tables of a session.")));
+  }
+  if (is_citus_table(RelationGetRelid(rel))) {
+    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                    errmsg("cannot pull into distributed table \"%s\"", name)));
+  }
+}
+
+void target_table_check(Oid table) {
+  PreventCommandIfReadOnly("a parallel pull");
+  PreventCommandDuringRecovery("a parallel pull");
+  Relation const rel = try_relation_open(table, AccessShareLock);
+  if (rel == nullptr) {
+    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
+                    errmsg("relation with OID %u does not exist", table)));
+  }
+  check_kind(rel);
+  check_storage(rel);
+  check_rights(rel);
+  relation_close(rel, AccessShareLock);
+}
+
+TargetTable target_table_describe(Oid table) {
+  Relation const rel = table_open(table, AccessShareLock);
+  TupleDesc const descriptor = RelationGetDescr(rel);
+  TargetTable target = {};
+  target.schema = get_namespace_name(RelationGetNamespace(rel));
+  target.name = pstrdup(RelationGetRelationName(rel));
+  target.columns =
+      static_cast<TargetColumn *>(palloc0(sizeof(TargetColumn) * Max(1, descriptor->natts)));
+  for (int index = 0; index < descriptor->natts; index++) {
+    FormData_pg_attribute const *attribute = TupleDescAttr(descriptor, index);
+    if (attribute->attisdropped) {
+      continue;
+    }
+    TargetColumn *column = &target.columns[target.column_count++];
+    column->name = pstrdup(NameStr(attribute->attname));
+    column->type = attribute->atttypid;
+    column->is_generated = attribute->attgenerated != '\0';
+  }
+  table_close(rel, AccessShareLock);
+  return target;
+}
+
+char *target_table_display_name(Oid table) {
+  char *schema = get_namespace_name(get_rel_namespace(table));
+  char *name = get_rel_name(table);
+  return schema != nullptr && name != nullptr ? quote_qualified_identifier(schema, name)
+                                              : psprintf("%u", table);
+}
+
+} // namespace parallel_loader

@@ -1,0 +1,32 @@
+// target_table: the local table that rows go to: what may be one, and what its columns are.
+#pragma once
+
+#include "extension/postgres.hpp"
+
+namespace parallel_loader {
+
+struct TargetColumn {
+  const char *name;
+  Oid type;
+  bool is_generated;
+};
+
+struct TargetTable {
+  const char *schema;
+  const char *name;
+  int column_count;
+  TargetColumn *columns; // live ones, by position
+};
+
+/// Raises the error that COPY would raise when the table cannot be loaded by the current user:
+/// 42809 (not a table), 42501 (rights, catalogues), 0A000 (row security, temporary or distributed
+/// tables), 25006 (read-only transaction, standby).  Holds no lock afterwards.
+void target_table_check(Oid table);
+
+/// Describes the table, in the current memory context.
+TargetTable target_table_describe(Oid table);
+
+/// The table's name as messages show it: schema-qualified, quoted where needed.
+char *target_table_display_name(Oid table);
+
+} // namespace parallel_loader

@@ -1,0 +1,29 @@
+// work_session: a session that joins a pull with workers of its own: parallel_pull_work.
+#pragma once
+
+#include "extension/server/shared_pull.hpp"
+
+namespace parallel_loader {
+
+struct WorkRequest {
+  int workers;
+  int max_chunks; // 0: no limit
+};
+
+struct WorkResult {
+  int chunks;
+  int64 rows;
+  int64 bytes;
+  int remaining;
+};
+
+/// Starts workers and waits until they are through.  `address` is a source of their own, or empty.
+/// While it waits, a cancel ends these workers only; the end of the session ends the pull.
+/// Raises the pull's error, 55006 for the lock trap.  Leaves `remaining` unset.
+WorkResult work_session_run(dsm_segment *segment, SharedPull *pull, const WorkRequest *request,
+                            const char *address, Size address_size);
+
+/// Waits until the coordinator has closed a pull whose last chunk is done.
+void work_session_wait_for_end(const SharedPull *pull);
+
+} // namespace parallel_loader

@@ -1,0 +1,70 @@
+// source_address: see source_address.hpp.
+#include "extension/source_address.hpp"
+
+#include "extension/boundary.hpp"
+#include "extension/server/foreign_source.hpp"
+
+namespace parallel_loader {
+
+namespace {
+
+bool is_superuser() {
+  return call([]() noexcept { return superuser_arg(GetUserId()); });
+}
+
+// Without a password of the caller's own, the source would see the operating system user that the
+// server runs as: peer and trust logins, the password file.  dblink has the same rule.
+void require_password(const ConnInfo &conninfo) {
+  if (conninfo.get("password").empty()) {
+    throw Error(sqlstate::kPasswordRequired, "password is required",
+                "Users who are not superusers must provide a password for the source.",
+                "Put it into the connection string, or into a user mapping of a foreign server.");
+  }
+}
+
+NamedSource resolve_conninfo(std::string_view src_dsn) {
+  NamedSource source;
+  source.address.conninfo = ConnInfo::parse(src_dsn);
+  if (!is_superuser()) {
+    source.address.conninfo.require_options_allowed_to_users();
+    require_password(source.address.conninfo);
+    source.address.password_rule = PasswordRule::kMustBeUsed;
+  }
+  source.display = source.address.conninfo.display();
+  return source;
+}
+
+NamedSource resolve_server(std::string_view name) {
+  std::string const server(name);
+  ForeignSource const foreign =
+      call([&]() noexcept { return foreign_source_options(server.c_str()); });
+  ConnInfo untrusted;
+  NamedSource source;
+  for (int index = 0; index < foreign.option_count; index++) {
+    const ForeignOption &option = foreign.options[index];
+    if (!is_server_option(option.keyword)) {
+      continue; // the wrapper's own, such as fetch_size
+    }
+    source.address.conninfo.set(option.keyword, option.value);
+    if (!option.is_trusted) {
+      untrusted.set(option.keyword, option.value);
+    }
+  }
+  if (!is_superuser()) {
+    untrusted.require_options_allowed_to_users();
+    if (foreign.needs_password) {
+      require_password(source.address.conninfo);
+      source.address.password_rule = PasswordRule::kMustBeUsed;
+    }
+  }
+  source.display = server;
+  return source;
+}
+
+} // namespace
+
+NamedSource resolve_source(std::string_view src_dsn) {
+  return is_conninfo(src_dsn) ? resolve_conninfo(src_dsn) : resolve_server(src_dsn);
+}
+
+} // namespace parallel_loader

@@ -1,0 +1,20 @@
+// source_address: turns what a caller names as the source into connection parameters.
+#pragma once
+
+#include "extension/order.hpp"
+
+#include <string_view>
+
+namespace parallel_loader {
+
+struct NamedSource {
+  SourceAddress address;
+  std::string display; // the server's name, or the conninfo without its secrets
+};
+
+/// Resolves a conninfo string, a URI or a foreign server's name with the caller's rights.
+/// Throws Error 42601 (conninfo that cannot be read), 42501 (an option that only superusers may set),
+/// 2F003 (no password given by a user who is not a superuser), PgError for server look-ups.
+[[nodiscard]] NamedSource resolve_source(std::string_view src_dsn);
+
+} // namespace parallel_loader

@@ -1,0 +1,38 @@
+// source_reader: a worker's or coordinator's session on the source.
+#pragma once
+
+#include "core/source_session.hpp"
+
+#include "extension/order.hpp"
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace parallel_loader {
+
+/// Counts the session's socket among the server's file descriptors while it lives.
+class ReservedDescriptor {
+public:
+  /// Throws Error 53000 when the server has none left.
+  ReservedDescriptor();
+  ReservedDescriptor(const ReservedDescriptor &) = delete;
+  ReservedDescriptor &operator=(const ReservedDescriptor &) = delete;
+  ~ReservedDescriptor();
+};
+
+/// Connects and begins the transaction on `snapshot` (none: a new one).  `role` is how the session
+/// names itself to the source.
+class SourceReader {
+public:
+  SourceReader(const Order &order, const SourceAddress &address,
+               const std::optional<std::string> &snapshot, std::string_view role, Waiter &waiter);
+
+  [[nodiscard]] SourceSession &session() noexcept { return session_; }
+
+private:
+  ReservedDescriptor descriptor_;
+  SourceSession session_;
+};
+
+} // namespace parallel_loader

@@ -1,0 +1,23 @@
+// spi_executor: an Executor inside the server, acting as the ledger's owner.
+#pragma once
+
+#include "core/executor.hpp"
+
+#include "extension/boundary.hpp"
+#include "extension/server/spi.hpp"
+
+namespace parallel_loader {
+
+class SpiExecutor final : public Executor {
+public:
+  explicit SpiExecutor(SpiMode mode) : mode_(mode) {}
+
+  /// Throws PgError.
+  Rows exec(std::string_view sql, std::span<const Param> params) override;
+  using Executor::exec;
+
+private:
+  SpiMode mode_;
+};
+
+} // namespace parallel_loader

@@ -1,0 +1,234 @@
+// worker: see worker.hpp.
+#include "extension/worker.hpp"
+
+#include "core/column_map.hpp"
+#include "core/range.hpp"
+#include "core/source_table.hpp"
+#include "core/types.hpp"
+
+#include "extension/boundary.hpp"
+#include "extension/copy_job.hpp"
+#include "extension/latch_waiter.hpp"
+#include "extension/pull_planner.hpp"
+#include "extension/server/background.hpp"
+#include "extension/server/session.hpp"
+#include "extension/server/target_table.hpp"
+#include "extension/source_reader.hpp"
+#include "extension/spi_executor.hpp"
+
+extern "C" {
+#include "storage/ipc.h"
+}
+
+namespace parallel_loader {
+
+namespace {
+
+class Worker {
+public:
+  explicit Worker(const WorkerTask &task)
+      : task_(task), progress_(task.pull->slots[task.slot]), waiter_(&progress_.is_told_to_stop) {}
+
+  void run() {
+    load_plan();
+    std::string const name = "parallel_loader worker of pull " + std::to_string(task_.pull->pull_id);
+    SourceReader reader(task_.order, task_.source, plan_.snapshot, name, waiter_);
+    Connection &source = reader.session().connection();
+    find_table(source);
+    while (may_begin_chunk() && move_next_chunk(source)) {
+    }
+    reader.session().end();
+  }
+
+  /// Adds where it happened to the detail of a failure.
+  void locate(ErrorReport &report) const {
+    std::string sentence = "Pull " + std::to_string(task_.pull->pull_id) + " failed";
+    sentence += chunk_ != 0 ? " at chunk " + std::to_string(chunk_) + "." : ".";
+    error_report_add_detail(&report, sentence.c_str());
+  }
+
+  /// Tells the ledger of a failure, in a transaction of its own.
+  void record_failure(const ErrorReport &report) {
+    if (chunk_ == 0) {
+      return;
+    }
+    call([&]() noexcept { session_begin(task_.pull->owner); });
+    SpiExecutor executor(SpiMode::kWrite);
+    Ledger(executor).fail_chunk(task_.pull->pull_id, chunk_, error_report_sqlstate(&report),
+                                report.message);
+    call([]() noexcept { session_commit(); });
+  }
+
+private:
+  void load_plan() {
+    call([&]() noexcept { session_begin(task_.pull->owner); });
+    SpiExecutor executor(SpiMode::kWrite);
+    plan_ = Ledger(executor).load_plan(task_.pull->pull_id);
+    table_name_ =
+        call([&]() noexcept { return target_table_display_name(task_.order.request.table); });
+    call([]() noexcept { session_commit(); });
+  }
+
+  // Locks the table on the source until the last chunk, so that a queued ALTER TABLE cannot come
+  // between two workers.
+  void find_table(Connection &source) {
+    table_ = SourceTable::find(source, plan_.source_table, {});
+    columns_ = {plan_.columns, plan_.format, {}};
+    static_cast<void>(source.exec(lock_statement(table_, columns_)));
+    if (!plan_.key.empty()) {
+      key_ = Key::resolve(plan_.key, table_, load_column_types(source, table_), plan_.bound_type);
+    }
+  }
+
+  [[nodiscard]] bool may_begin_chunk() const {
+    return task_.work == nullptr || shared_work_take_chunk(task_.work);
+  }
+
+  bool move_next_chunk(Connection &source) {
+    call([&]() noexcept { session_begin(task_.pull->owner); });
+    SpiExecutor executor(SpiMode::kWrite);
+    Ledger ledger(executor);
+    std::optional<ClaimedChunk> const chunk = ledger.claim_chunk(task_.pull->pull_id);
+    if (!chunk) {
+      call([]() noexcept { session_commit(); });
+      return false;
+    }
+    chunk_ = chunk->number;
+    pg_atomic_write_u32(&progress_.chunk, static_cast<uint32>(chunk_));
+    ChunkResult const result = move(source, *chunk);
+    call([]() noexcept { spi_fire_deferred_triggers(); });
+    ledger.complete_chunk(task_.pull->pull_id, chunk_, result);
+    call([]() noexcept { session_commit(); });
+    count(result);
+    return true;
+  }
+
+  ChunkResult move(Connection &source, const ClaimedChunk &chunk) {
+    CopyJob const job = {task_.order.request.table,
+                         copy_statement(table_, columns_, key_.condition(chunk.range),
+                                        task_.order.request.filter),
+                         &columns_, describe(chunk)};
+    call([&]() noexcept { session_report_activity(job.description.c_str()); });
+    try {
+      return run_copy_job(job, source, progress_);
+    } catch (const Error &error) { // the source does not know our names for things
+      throw Error(error.sqlstate(), error.message(),
+                  error.detail() + (error.detail().empty() ? "" : "\n") + "This happened while " +
+                      job.description + ".",
+                  error.hint());
+    }
+  }
+
+  void count(const ChunkResult &result) {
+    pg_atomic_write_u32(&progress_.chunk, 0);
+    pg_atomic_write_u64(&progress_.rows, 0);
+    pg_atomic_write_u64(&progress_.bytes, 0);
+    pg_atomic_fetch_add_u64(&task_.pull->rows_done, result.row_count);
+    pg_atomic_fetch_add_u64(&task_.pull->bytes_done, result.byte_count);
+    pg_atomic_fetch_add_u32(&task_.pull->chunks_done, 1);
+    if (task_.work != nullptr) {
+      pg_atomic_fetch_add_u64(&task_.work->rows, result.row_count);
+      pg_atomic_fetch_add_u64(&task_.work->bytes, result.byte_count);
+      pg_atomic_fetch_add_u32(&task_.work->chunks, 1);
+    }
+    chunk_ = 0;
+    int const coordinator = task_.pull->coordinator_pid;
+    call([&]() noexcept { shared_pull_wake(coordinator); });
+  }
+
+  std::string describe(const ClaimedChunk &chunk) const {
+    std::string text = "loading table " + table_name_ + " from source, pull " +
+                       std::to_string(task_.pull->pull_id) + ", chunk " +
+                       std::to_string(chunk.number);
+    if (chunk.range.nulls) {
+      return text + " (rows with a null key)";
+    }
+    if (chunk.range.start || chunk.range.end) {
+      text += " (" + plan_.key + " from " + chunk.range.start.value_or("the lowest") + " to " +
+              chunk.range.end.value_or("the highest") + ")";
+    }
+    return text;
+  }
+
+  const WorkerTask &task_;
+  WorkerSlot &progress_;
+  LatchWaiter waiter_;
+  PullPlan plan_;
+  SourceTable table_;
+  ColumnMap columns_;
+  Key key_;
+  std::string table_name_; // of the destination, for people
+  int chunk_ = 0; // being moved; 0: none
+};
+
+// Everything a worker's failure changes: its transaction, the pull's error, the chunk's row.
+void fail(Worker &worker, const WorkerTask &task, ErrorReport &report) {
+  call([]() noexcept { session_abort(); });
+  worker.locate(report);
+  call([&]() noexcept { shared_pull_fail(task.pull, &report); });
+  worker.record_failure(report);
+}
+
+} // namespace
+
+bool run_worker(const WorkerTask &task) noexcept {
+  ErrorReport report;
+  Worker worker(task);
+  bool is_stopped = false;
+  try {
+    worker.run();
+    return true;
+  } catch (const Stopped &) {
+    is_stopped = true;
+  } catch (...) {
+    describe_current_exception(report);
+    // What a stop interrupts is not a failure of its own.
+    is_stopped = pg_atomic_read_u32(&task.pull->slots[task.slot].is_told_to_stop) != 0 ||
+                 shared_pull_stop_reason(task.pull) != kStopNone;
+  }
+  try {
+    if (is_stopped) {
+      call([]() noexcept { session_abort(); });
+      return true;
+    }
+    fail(worker, task, report);
+  } catch (...) { // the ledger could not be told; the pull's error says what happened first
+    session_abort();
+  }
+  return false;
+}
+
+void pin_worker_session(const Order &order) {
+  SessionSettings const settings = {
+      order.request.timezone.c_str(), order.request.date_order.c_str(), order.search_path.c_str(),
+      order.replication_role.c_str()};
+  call([&]() noexcept {
+    session_pin_settings(&settings);
+    session_commit_asynchronously();
+  });
+}
+
+} // namespace parallel_loader
+
+extern "C" PGDLLEXPORT void parallel_loader_worker_main(Datum /*argument*/);
+
+void parallel_loader_worker_main(Datum /*argument*/) {
+  using namespace parallel_loader;
+  WorkerArgs const args = background_worker_args();
+  SharedPull *pull = background_attach(args.pull);
+  background_enter_slot(pull, args.slot);
+  background_connect(pull);
+  bool const is_done = entry([&] {
+    Order const order = parse_order({pull->order, pull->order_size});
+    SharedWork *work = args.work == 0
+                           ? nullptr
+                           : call([&]() noexcept { return shared_work_attach(args.work); });
+    bool const has_own_source = work != nullptr && work->address_size > 0;
+    SourceAddress const source =
+        has_own_source ? parse_address({work->address, work->address_size}) : order.source;
+    pin_worker_session(order);
+    return run_worker({pull, args.slot, work, order, source});
+  });
+  shared_pull_leave_slot(pull, args.slot, kSlotFree);
+  proc_exit(is_done ? 0 : 1);
+}

@@ -1,0 +1,203 @@
+// copy_command: see copy_command.hpp.
+#include "orchestrator/copy_command.hpp"
+
+#include "orchestrator/outcome.hpp"
+#include "orchestrator/output.hpp"
+#include "orchestrator/report.hpp"
+#include "orchestrator/text.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <thread>
+
+namespace parallel_loader {
+
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr milliseconds kPollPeriod{200};
+/// The extension promises that workers end within 5 s of a cancel; then we leave without them.
+constexpr seconds kCancelPatience{10};
+
+PullCall pull_call(const CopyOptions &options, const SourceView &source,
+                   const TargetTable &target) {
+  return {.source = options.source_on_target.value_or(source.conninfo.to_conninfo()),
+          .table = target.oid,
+          .source_table = source.table.quoted(),
+          .key = source.key,
+          .columns = options.columns,
+          .filter = source.filter,
+          .workers = options.jobs,
+          .format = options.format,
+          .chunk_size = options.chunk_size};
+}
+
+/// We have just reached the source, so the address is what differs over there.
+Failure explain_unreachable_source(const Failure &failure, const CopyOptions &options) {
+  if (failure.status() != ExitStatus::kSourceUnreachable || options.source_on_target)
+    return failure;
+  return {failure.status(),
+          Error(failure.sqlstate(), failure.message(), failure.detail(),
+                "The destination server dials the source itself. If it knows the source by another "
+                "address, give that one with --source-on-target.")};
+}
+
+} // namespace
+
+CopyCommand::CopyCommand(const CopyOptions &options, const Terminal &terminal,
+                         const Interrupt &interrupt)
+    : options_(options), terminal_(terminal),
+      interrupt_(interrupt), style_{.verbosity = options.verbosity,
+                                    .color = choose_color(options.color, terminal)} {}
+
+ExitStatus CopyCommand::run() {
+  std::optional<Failure> failure;
+  try {
+    load();
+  } catch (const Failure &thrown) {
+    failure = thrown;
+  } catch (const Error &error) {
+    failure = Failure(ExitStatus::kFailed, error);
+  }
+  // Whatever wait the signal broke off.
+  if (failure && interrupt_.is_raised() && failure->sqlstate() == "57014")
+    failure = interrupted_failure();
+  run_.elapsed = std::chrono::duration_cast<milliseconds>(Clock::now() - started_at_);
+  if (failure && !has_ended(run_.state))
+    run_.state =
+        failure->status() == ExitStatus::kInterrupted ? RunState::kCancelled : RunState::kFailed;
+  return report(failure);
+}
+
+void CopyCommand::load() {
+  const ConnInfo target =
+      failing_with(ExitStatus::kUsage, [&] { return ConnInfo::parse(options_.target); });
+  InterruptibleWaiter waiter(interrupt_);
+  const SourceView source = inspect_source(options_, waiter);
+  run_.table = source.table.display();
+  run_.estimated_bytes = source.estimated_bytes;
+  note(fmt::format("source: {}", source.conninfo.display()));
+
+  PullControl control(target, interrupt_);
+  note(fmt::format("destination: {}", control.display()));
+  plan(control, source);
+  move(control, target);
+}
+
+void CopyCommand::plan(PullControl &control, const SourceView &source) {
+  const TargetTable target = control.find_table(options_.table.target);
+  run_.target = target.name.display();
+  try {
+    control.create(pull_call(options_, source, target));
+  } catch (const Failure &failure) {
+    throw explain_unreachable_source(failure, options_);
+  }
+  run_.pull_id = control.pull_id();
+  refresh(control);
+  run_.session_count = std::clamp(run_.chunk_count, 1, options_.jobs);
+  note(fmt::format("pull {}: table \"{}\", key {}, {} chunks, {} jobs", run_.pull_id, run_.table,
+                   source.key.value_or("chosen by the destination"), run_.chunk_count,
+                   run_.session_count));
+  if (source.filter)
+    note(fmt::format("rows: {}", *source.filter));
+}
+
+void CopyCommand::move(PullControl &control, const ConnInfo &target) {
+  const ProgressMode mode = options_.verbosity == Verbosity::kQuiet
+                                ? ProgressMode::kOff
+                                : choose_progress(options_.progress, terminal_);
+  ProgressDisplay display(
+      mode,
+      {.glyphs = terminal_.has_utf8 ? Glyphs::kUnicode : Glyphs::kAscii, .color = style_.color},
+      options_.report_every);
+  SessionPool pool(target, run_.pull_id, run_.session_count);
+  display.begin(run_);
+  follow(control, pool, display);
+  settle(control);
+  display.end(run_);
+
+  const std::vector<Failure> failures = pool.failures();
+  const std::optional<Failure> reason = judge_pull(
+      run_.pull_id, pull_, failures, interrupt_.is_raised() ? Asked::kToStop : Asked::kNothing);
+  // Those that did not decide the outcome: a session lost while the others did its work, or, for
+  // who wants to know all, what else went wrong.
+  for (const Failure &failure : failures)
+    if (!reason ||
+        (style_.verbosity == Verbosity::kVerbose && failure.message() != reason->message()))
+      write_message(warning_text(failure, style_));
+  if (reason)
+    throw explain_unreachable_source(*reason, options_);
+}
+
+void CopyCommand::follow(PullControl &control, SessionPool &pool, ProgressDisplay &display) {
+  std::optional<Clock::time_point> patience_ends_at;
+  while (!pool.is_finished()) {
+    // Once raised it stays readable, so it is waited for only once.
+    wait_for_any({patience_ends_at ? -1 : interrupt_.fd(), pool.finished_fd()}, kPollPeriod);
+    if (interrupt_.is_raised() && !patience_ends_at) {
+      patience_ends_at = Clock::now() + kCancelPatience;
+      display.note(
+          fmt::format("cancelling pull {}; a second interrupt leaves at once", run_.pull_id));
+      control.cancel();
+    }
+    if (patience_ends_at && Clock::now() > *patience_ends_at)
+      pool.abandon();
+    refresh(control);
+    display.update(run_);
+  }
+}
+
+void CopyCommand::settle(PullControl &control) {
+  constexpr milliseconds kPause{20};
+  const auto wait_for_end = [&](milliseconds patience) {
+    const Clock::time_point gives_up_at = Clock::now() + patience;
+    refresh(control);
+    while (!has_ended(run_.state) && Clock::now() < gives_up_at) {
+      std::this_thread::sleep_for(kPause);
+      refresh(control);
+    }
+  };
+  // The ledger gets its last word after the sessions got theirs.
+  wait_for_end(seconds(3));
+  if (has_ended(run_.state))
+    return;
+  // No session works on it any more: it must not wait for others and hold its snapshot.
+  control.cancel();
+  wait_for_end(kCancelPatience);
+}
+
+void CopyCommand::refresh(PullControl &control) {
+  pull_ = control.read();
+  run_.state = pull_.state;
+  run_.row_count = pull_.row_count;
+  run_.byte_count = pull_.byte_count;
+  run_.chunk_count = pull_.chunk_count;
+  run_.chunk_done_count = pull_.chunk_done_count;
+  run_.elapsed = std::chrono::duration_cast<milliseconds>(Clock::now() - started_at_);
+  run_.rate_bytes_per_s = rate_.add(run_.elapsed, run_.byte_count);
+}
+
+ExitStatus CopyCommand::report(const std::optional<Failure> &failure) const {
+  const Failure *reason = failure ? &*failure : nullptr;
+  if (run_.pull_id != 0 && style_.verbosity != Verbosity::kQuiet)
+    write_message(summary_text(run_, reason, style_.color));
+  if (reason != nullptr)
+    write_message(error_text(*reason, style_));
+  if (const auto hint = leftover_hint(run_))
+    write_message(hint_text(*hint, style_));
+
+  const ExitStatus status = reason == nullptr ? ExitStatus::kDone : reason->status();
+  if (options_.output == Output::kJson)
+    return write_result(json_document(run_, reason) + "\n", status);
+  return reason == nullptr ? write_result(command_tag(run_) + "\n", status) : status;
+}
+
+void CopyCommand::note(const std::string &text) const {
+  if (style_.verbosity == Verbosity::kVerbose)
+    write_message(note_text(text));
+}
+
+} // namespace parallel_loader

@@ -1,0 +1,82 @@
+// destination: the sessions on the destination, and the extension's functions as calls.
+#pragma once
+
+#include "core/connection.hpp"
+#include "core/error.hpp"
+#include "core/quote.hpp"
+#include "orchestrator/exit_status.hpp"
+#include "orchestrator/run.hpp"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace parallel_loader {
+
+/// The arguments of parallel_pull_create.
+struct PullCall {
+  std::string source; // conninfo with its password, or the name of a foreign server
+  uint32_t table = 0; // on the destination
+  std::string source_table;
+  std::optional<std::string> key;
+  std::optional<std::vector<std::string>> columns;
+  std::optional<std::string> filter;
+  int workers = 1;
+  std::string format;
+  std::optional<std::string> chunk_size;
+};
+
+/// A row of parallel_pulls.
+struct PullStatus {
+  RunState state = RunState::kPlanned;
+  int64_t row_count = 0;
+  int64_t byte_count = 0;
+  int chunk_count = 0;
+  int chunk_done_count = 0;
+  std::string sqlstate = {}; // of the pull's failure; empty without one
+  std::string error = {};
+};
+
+struct TargetTable {
+  uint32_t oid = 0;
+  QualifiedName name;
+};
+
+class Destination {
+public:
+  /// Connects, lifts every time limit of the session, and finds the extension.
+  /// Throws Failure kDestinationUnreachable when the server cannot be reached or the extension is
+  /// not there; Error 57014 when `waiter` is interrupted.
+  [[nodiscard]] static Destination open(const ConnInfo &conninfo, Waiter &waiter);
+
+  /// Finds `name` along the session's search path.  Throws Error 42P01.
+  [[nodiscard]] TargetTable find_table(const QualifiedName &name);
+
+  // Each throws Error with the destination's SQLSTATE.
+  [[nodiscard]] int64_t create_pull(const PullCall &call);
+  /// Moves chunks of the pull until none is left.
+  void work(int64_t pull_id);
+  /// Throws Error 42704 when the pull is not in the ledger.
+  [[nodiscard]] PullStatus read_pull(int64_t pull_id);
+  void cancel_pull(int64_t pull_id);
+
+  /// False once the session is lost.
+  [[nodiscard]] bool is_alive() noexcept;
+  /// The exit status for an error that a call of this session has thrown: the session was lost, or
+  /// the destination could not reach the source, or neither.
+  [[nodiscard]] ExitStatus status_of(const Error &error) noexcept;
+  /// The parameters in use, for display.
+  [[nodiscard]] std::string display() const { return connection_.resolved().display(); }
+
+private:
+  explicit Destination(Connection connection) : connection_(std::move(connection)) {}
+
+  void find_extension();
+
+  Connection connection_;
+  std::string schema_; // the extension's, quoted
+};
+
+} // namespace parallel_loader

@@ -1,0 +1,44 @@
+// pull_control: the session that plans a pull, watches it and cancels it.
+#pragma once
+
+#include "core/conninfo.hpp"
+#include "orchestrator/destination.hpp"
+#include "orchestrator/interrupt.hpp"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace parallel_loader {
+
+class PullControl {
+public:
+  /// Connects to the destination.  Throws what Destination::open throws.
+  PullControl(const ConnInfo &target, const Interrupt &interrupt);
+
+  [[nodiscard]] TargetTable find_table(const QualifiedName &name);
+
+  /// Plans the pull.  From here on an interrupt leaves this session alone, so that it can cancel.
+  /// Throws Failure kSourceUnreachable when the destination cannot reach the source,
+  /// kDestinationUnreachable when it was itself lost, Error with its SQLSTATE else; Error 57014
+  /// when interrupted.
+  void create(const PullCall &call);
+  [[nodiscard]] int64_t pull_id() const noexcept { return pull_id_; }
+
+  /// Reads the pull.  A session that was lost is opened again, since the pull may go on without
+  /// it; throws Failure kFailed when that cannot be done.
+  [[nodiscard]] PullStatus read();
+  /// Ends the pull.  A pull that has ended already, or a lost session, is left as it is.
+  void cancel() noexcept;
+
+  [[nodiscard]] std::string display() const { return destination_->display(); }
+
+private:
+  const Interrupt &interrupt_;
+  ConnInfo target_;
+  InterruptibleWaiter waiter_;
+  std::optional<Destination> destination_; // always there; optional, as it can be replaced
+  int64_t pull_id_ = 0;
+};
+
+} // namespace parallel_loader

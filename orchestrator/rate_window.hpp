@@ -1,0 +1,25 @@
+// rate_window: the rate of the last ten seconds.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <deque>
+
+namespace parallel_loader {
+
+class RateWindow {
+public:
+  /// Adds a sample: `bytes` in all at `elapsed` since the start.  Returns bytes per second over the
+  /// window, 0 until two samples differ in time.  A count that falls (a chunk that is tried again
+  /// takes its bytes back) gives no rate below 0.
+  double add(std::chrono::milliseconds elapsed, int64_t bytes);
+
+private:
+  struct Sample {
+    std::chrono::milliseconds elapsed;
+    int64_t bytes;
+  };
+  std::deque<Sample> samples_;
+};
+
+} // namespace parallel_loader

@@ -1,0 +1,119 @@
+// report: see report.hpp.
+#include "orchestrator/report.hpp"
+
+#include "orchestrator/condition.hpp"
+#include "orchestrator/text.hpp"
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+namespace parallel_loader {
+
+namespace {
+
+/// What a reader wants to know of the state; the ledger's words stay in the JSON document.
+std::string state_text(const Run &run, const Error *failure, Color color) {
+  if (run.state == RunState::kDone)
+    return paint("loaded", Ink::kGreen, color);
+  if (failure != nullptr && run.state != RunState::kCancelled)
+    return paint("failed: " + condition_text(failure->sqlstate()), Ink::kRed, color);
+  return paint(run_state_name(run.state), Ink::kYellow, color);
+}
+
+nlohmann::ordered_json text_or_null(const std::string &text) {
+  return text.empty() ? nlohmann::ordered_json() : nlohmann::ordered_json(text);
+}
+
+nlohmann::ordered_json error_json(const Error *failure) {
+  if (failure == nullptr)
+    return nullptr;
+  return {{"sqlstate", text_or_null(failure->sqlstate())},
+          {"message", failure->message()},
+          {"detail", text_or_null(failure->detail())},
+          {"hint", text_or_null(failure->hint())}};
+}
+
+} // namespace
+
+std::string summary_text(const Run &run, const Error *failure, Color color) {
+  const std::string label = run_label(run);
+  const size_t name_width = std::max<size_t>(16, text_width(label));
+  const auto row = [name_width](std::string_view name, std::string_view rows, std::string_view size,
+                                std::string_view time, std::string_view rate,
+                                std::string_view state) {
+    return pad_right(name, name_width) + pad_left(rows, 14) + pad_left(size, 11) +
+           pad_left(time, 10) + pad_left(rate, 11) + "   " + std::string(state) + "\n";
+  };
+  return row("table", "rows", "size", "time", "rate", "state") +
+         row(label, format_count(run.row_count), format_size(run.byte_count),
+             format_duration(run.elapsed), format_rate(bytes_per_s(run)),
+             state_text(run, failure, color));
+}
+
+std::optional<std::string> leftover_hint(const Run &run) {
+  if (run.state == RunState::kDone || run.chunk_done_count == 0)
+    return std::nullopt;
+  return fmt::format("{} of {} {} done and {} in the table: see parallel_pull_chunks for pull {}. "
+                     "Delete what they brought before the next try, or its rows come twice.",
+                     run.chunk_done_count, run.chunk_count,
+                     run.chunk_count == 1 ? "chunk is" : "chunks are",
+                     run.chunk_done_count == 1 ? "stays" : "stay", run.pull_id);
+}
+
+std::string command_tag(const Run &run) {
+  return fmt::format("COPY {}", run.row_count);
+}
+
+std::span<const JsonField> json_fields() noexcept {
+  static constexpr std::array<JsonField, 15> kFields{{
+      {"version", "string", "version of the program that wrote the document"},
+      {"command", "string", "`copy`"},
+      {"pull_id", "number or null",
+       "the pull in the destination's ledger; null when none was made"},
+      {"table", "string or null", "the table on the source; null when it was not found"},
+      {"target", "string or null", "the table on the destination; null when it was not found"},
+      {"state", "string",
+       "`done`, `failed`, `cancelled`, or `interrupted` when the destination lost the pull"},
+      {"rows", "number", "rows that are in the destination table, committed"},
+      {"bytes", "number", "bytes of row data that the destination received for them"},
+      {"chunks", "number", "ranges that the table was cut into, one transaction each"},
+      {"chunks_done", "number", "those of them that are committed"},
+      {"jobs", "number", "sessions that worked"},
+      {"duration_ms", "number", "from the start of the program's work to its end"},
+      {"rows_per_s", "number", "rows over duration"},
+      {"bytes_per_s", "number", "bytes over duration"},
+      {"error", "object or null",
+       "`sqlstate` (null for wrong usage), `message`, `detail` and `hint` (null where there is "
+       "none)"},
+  }};
+  return kFields;
+}
+
+std::string json_document(const Run &run, const Error *failure) {
+  const nlohmann::ordered_json document{{"version", PARALLEL_LOADER_VERSION},
+                                        {"command", "copy"},
+                                        {"pull_id", run.pull_id == 0
+                                                        ? nlohmann::ordered_json()
+                                                        : nlohmann::ordered_json(run.pull_id)},
+                                        {"table", text_or_null(run.table)},
+                                        {"target", text_or_null(run.target)},
+                                        {"state", run_state_name(run.state)},
+                                        {"rows", run.row_count},
+                                        {"bytes", run.byte_count},
+                                        {"chunks", run.chunk_count},
+                                        {"chunks_done", run.chunk_done_count},
+                                        {"jobs", run.session_count},
+                                        {"duration_ms", run.elapsed.count()},
+                                        {"rows_per_s", std::llround(rows_per_s(run))},
+                                        {"bytes_per_s", std::llround(bytes_per_s(run))},
+                                        {"error", error_json(failure)}};
+  // Messages of a server with another encoding may hold bytes that are no UTF-8: replaced, since a
+  // document that cannot be written helps nobody.
+  return document.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+}
+
+} // namespace parallel_loader

@@ -1,0 +1,96 @@
+// source: see source.hpp.
+#include "orchestrator/source.hpp"
+
+#include "core/range.hpp"
+#include "core/source_session.hpp"
+#include "core/source_table.hpp"
+#include "core/types.hpp"
+#include "orchestrator/failure.hpp"
+
+#include <fmt/format.h>
+
+namespace parallel_loader {
+
+namespace {
+
+Types load_column_types(Executor &source, const SourceTable &table) {
+  std::vector<TypeOid> oids;
+  for (const SourceColumn &column : table.columns)
+    oids.push_back(column.type);
+  return Types::load(source, oids);
+}
+
+/// The key that --start and --end are values of.
+Key resolve_key(Executor &source, const SourceTable &table, const CopyOptions &options) {
+  const std::optional<std::string> name =
+      options.key ? options.key : find_default_key(source, table);
+  if (!name)
+    throw usage_failure(
+        fmt::format("table \"{}\" has no primary or unique key of one column that --start and "
+                    "--end could be values of",
+                    table.name.display()),
+        "Name the column with --key.");
+  return Key::resolve(*name, table, load_column_types(source, table), "");
+}
+
+std::optional<Bound> untyped(const std::optional<std::string> &value) {
+  return value ? std::optional(Bound{*value, ""}) : std::nullopt;
+}
+
+std::string range_condition(Executor &source, const Key &key, const CopyOptions &options) {
+  const auto resolved = failing_with(ExitStatus::kUsage, [&] {
+    return resolve_range(source, key, untyped(options.start), untyped(options.end));
+  });
+  return resolved.is_empty ? "false" : key.condition(resolved.range);
+}
+
+SourceView inspect_table(SourceSession &session, const CopyOptions &options) {
+  Connection &source = session.connection();
+  const SourceTable table = SourceTable::find(source, options.table.table, session.search_path());
+  SourceView view{.conninfo = source.resolved(),
+                  .table = table.name,
+                  .key = options.key,
+                  .filter = options.where,
+                  .estimated_bytes = options.where || options.columns ? 0 : table.bytes};
+  if (options.start || options.end) {
+    const Key key = resolve_key(source, table, options);
+    view.key = key.text();
+    view.filter = join_conditions(range_condition(source, key, options), options.where);
+    view.estimated_bytes = 0;
+  }
+  return view;
+}
+
+/// A source that was lost halfway is unreachable, whatever was being asked.
+bool is_connection_failure(const Error &error) {
+  return error.sqlstate().starts_with("08");
+}
+
+} // namespace
+
+std::optional<std::string> join_conditions(const std::optional<std::string> &range,
+                                           const std::optional<std::string> &where) {
+  if (!range || !where)
+    return range ? range : where;
+  // The line end keeps a comment at the end of the user's condition from hiding the parenthesis.
+  return fmt::format("({}) AND ({}\n)", *range, *where);
+}
+
+SourceView inspect_source(const CopyOptions &options, Waiter &waiter) {
+  const ConnInfo conninfo =
+      failing_with(ExitStatus::kUsage, [&] { return ConnInfo::parse(options.source); });
+  try {
+    SourceSession session =
+        SourceSession::open(conninfo, "parallel-loader", PasswordRule::kAny, waiter);
+    session.begin({.encoding = "UTF8", .timezone = "UTC", .date_order = "MDY"}, std::nullopt);
+    SourceView view = inspect_table(session, options);
+    session.end();
+    return view;
+  } catch (const Error &error) {
+    if (is_connection_failure(error))
+      throw Failure(ExitStatus::kSourceUnreachable, error);
+    throw;
+  }
+}
+
+} // namespace parallel_loader

@@ -1,0 +1,134 @@
+# lib: what scripts/demo and scripts/test share: packages, builds, throwaway clusters, clean-up.
+# shellcheck shell=bash
+
+repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+work= # the run's folder under /tmp, removed at the end; set by make_work_folder
+
+# A caller's PGHOST, PGSERVICE, … must not send our sessions to a server of his.
+keep_pg_config=${PG_CONFIG:-}
+unset "${!PG@}"
+PG_CONFIG=${keep_pg_config:-/usr/lib/postgresql/15/bin/pg_config}
+export LC_ALL=C.UTF-8 # part of Debian's C library: needs no package, reads UTF-8
+
+say() { printf '%s\n' "$*"; }
+
+die() {
+  printf '%s: %s\n' "${0##*/}" "$*" >&2
+  exit 1
+}
+
+is_root() { [ "$(id -u)" = 0 ]; }
+
+as_root() {
+  if is_root; then "$@"; else sudo "$@"; fi
+}
+
+# PostgreSQL refuses to run as root: its programs then run as the user that Debian's package creates.
+# From / because that user may not enter the current folder.
+as_server() (
+  cd /
+  if is_root; then exec runuser -u postgres -- env HOME="$work" "$@"; else exec "$@"; fi
+)
+
+# The server's folders sit below $work, which its user owns.
+make_work_folder() {
+  work=$(mktemp -d /tmp/parallel-loader.XXXXXX)
+  trap clean_up EXIT
+  trap 'exit 129' HUP
+  trap 'exit 130' INT
+  trap 'exit 143' TERM
+  mkdir "$work/log"
+}
+
+# To be called once the server's packages are there: only then its user exists.
+give_work_folder() {
+  if is_root; then chown postgres: "$work"; fi
+}
+
+# Stops what runs and removes what was made. Clusters are found by their folders, so that one of a
+# test that was killed is stopped too.
+clean_up() {
+  local status=$? pid_file
+  trap '' HUP INT TERM
+  set +e
+  if [ -n "${stage_pid:-}" ]; then kill -TERM -- "-$stage_pid" && wait "$stage_pid"; fi 2>/dev/null
+  while read -r pid_file; do
+    as_server "$pg_bin/pg_ctl" stop -s -m immediate -D "$(dirname "$pid_file")"
+  done < <(find "$work" -name postmaster.pid) >/dev/null 2>&1
+  rm -rf "$work"
+  if [ "$status" != 0 ]; then eval "${on_failure:-}"; fi
+  exit "$status"
+}
+
+# Runs a command with its output in a log; shows the log's end only when it fails.
+quietly() {
+  local name=$1
+  shift
+  if ! "$@" >"$work/log/$name" 2>&1 </dev/null; then
+    tail -n 60 "$work/log/$name" >&2
+    die "$name failed: $*"
+  fi
+}
+
+missing_packages() {
+  local package
+  for package in "$@"; do
+    [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || echo "$package"
+  done
+}
+
+# Installs what is missing of the named packages; asks the network nothing when none is.
+install_packages() {
+  local missing drop_in=/etc/postgresql-common/createcluster.d/parallel_loader.conf
+  mapfile -t missing < <(missing_packages "$@")
+  [ "${#missing[@]}" -gt 0 ] || return 0
+  say "installing ${missing[*]}"
+  is_root || command -v sudo >/dev/null || die "needs root or sudo to install packages"
+  # Debian's package would create and start a cluster "main", which nobody asked for.
+  as_root mkdir -p "${drop_in%/*}"
+  echo 'create_main_cluster = false' | as_root tee "$drop_in" >/dev/null
+  quietly apt-get-update as_root apt-get update -q
+  quietly apt-get-install as_root env DEBIAN_FRONTEND=noninteractive \
+    apt-get install -q -y --no-install-recommends -o DPkg::Lock::Timeout=300 "${missing[@]}"
+  as_root rm -f "$drop_in"
+}
+
+find_server() {
+  [ -x "$PG_CONFIG" ] || die "$PG_CONFIG does not exist"
+  pg_bin=$("$PG_CONFIG" --bindir)
+  PATH=$pg_bin:$PATH
+}
+
+build_extension() {
+  quietly build-extension make -C "$repo" -j "$(nproc)" PG_CONFIG="$PG_CONFIG"
+}
+
+install_extension() {
+  quietly install-extension as_root make -C "$repo" install PG_CONFIG="$PG_CONFIG"
+}
+
+# build_program FOLDER [CMAKE_OPTION…]: builds below build/ in the repository.
+build_program() {
+  local folder=$repo/build/$1
+  shift
+  quietly "cmake-${folder##*/}" cmake -S "$repo" -B "$folder" -G Ninja "$@"
+  quietly "build-${folder##*/}" cmake --build "$folder"
+}
+
+# start_cluster NAME [SETTING…]: a cluster in $work/NAME that only this user's socket reaches, so
+# "trust" opens it to nobody else, and no port can be taken already.
+start_cluster() {
+  local folder=$work/$1 setting
+  shift
+  as_server mkdir -m 700 "$folder"
+  quietly "initdb-${folder##*/}" as_server initdb -D "$folder/data" -U postgres --auth=trust \
+    --no-locale --encoding=UTF8
+  for setting in "listen_addresses = ''" "unix_socket_directories = '$folder'" "$@"; do
+    echo "$setting"
+  done | as_server tee -a "$folder/data/postgresql.conf" >/dev/null
+  quietly "start-${folder##*/}" as_server pg_ctl start -w -D "$folder/data" -l "$folder/log"
+}
+
+stop_cluster() {
+  quietly "stop-$1" as_server pg_ctl stop -m fast -D "$work/$1/data"
+}

@@ -1,0 +1,113 @@
+-- Pulls that are started, planned, joined, awaited and cancelled, and what the ledger says of them.
+-- The server under test is its own source.
+SET client_min_messages = warning;
+\set VERBOSITY sqlstate
+SELECT format('host=%s port=%s dbname=%s user=%s',
+              coalesce(nullif(split_part(current_setting('unix_socket_directories'), ',', 1), ''), 'localhost'),
+              current_setting('port'), current_database(), current_user) AS source \gset
+CREATE SCHEMA source;
+CREATE TABLE source.t (id integer PRIMARY KEY, v text);
+INSERT INTO source.t SELECT i, repeat('v', 100) FROM generate_series(1, 10000) AS i;
+ANALYZE source.t;
+CREATE TABLE t (id integer PRIMARY KEY, v text);
+
+-- A pull in the foreground stands in the ledger like any other.
+SELECT max(pull_id) AS last_pull FROM parallel_pulls \gset
+SELECT parallel_pull(:'source', 't', 1, 5001, source_table => 'source.t', workers => 2);
+SELECT pull_id AS pull FROM parallel_pulls ORDER BY pull_id DESC LIMIT 1 \gset
+SELECT owner::text = current_user AS is_mine, "table", source_table, key, format, state, rows,
+       bytes > 500000 AS has_bytes, chunks = chunks_done AS all_done, chunks > 2 AS is_cut, retries, workers,
+       started <= finished AS has_ended, sqlstate, error
+FROM parallel_pulls WHERE pull_id = :pull;
+-- No password and no secret, but where the rows came from.
+SELECT source = :'source' OR source LIKE '%dbname%' AS names_source, source LIKE '%password%' AS has_password
+FROM parallel_pulls WHERE pull_id = :pull;
+-- The chunks follow each other without gap and overlap, and cover the range.
+SELECT bool_and(state = 'done') AS all_done, sum(rows) AS rows, bool_or(nulls) AS nulls,
+       bool_and(route = 'copy') AS by_copy, max(attempts) AS attempts, bool_and(pid IS NULL) AS nobody_works,
+       (array_agg(start ORDER BY chunk))[1] AS first_start,
+       (array_agg("end" ORDER BY chunk DESC))[1] AS last_end
+FROM parallel_pull_chunks WHERE pull_id = :pull;
+SELECT count(*) AS gaps
+FROM (SELECT start, lag("end") OVER (ORDER BY chunk) AS last_end, chunk
+      FROM parallel_pull_chunks WHERE pull_id = :pull) AS c
+WHERE chunk > 1 AND start IS DISTINCT FROM last_end;
+TRUNCATE t;
+
+-- In the background.
+SELECT parallel_pull_start(:'source', 't', source_table => 'source.t') AS pull \gset
+SELECT parallel_pull_wait(:pull);
+SELECT parallel_pull_wait(:pull, '1 second');
+SELECT state, rows, chunks = chunks_done AS all_done FROM parallel_pulls WHERE pull_id = :pull;
+SELECT count(*), count(DISTINCT id) FROM t;
+SELECT parallel_pull_cancel(:pull);
+TRUNCATE t;
+
+-- What fails in the background is told by the view, and by whoever waits.
+SELECT parallel_pull_start(:'source', 't', source_table => 'source.missing') AS pull \gset
+SELECT parallel_pull_wait(:pull);
+SELECT state, sqlstate, error IS NOT NULL AS has_error, rows FROM parallel_pulls WHERE pull_id = :pull;
+
+-- Planned first, then moved by any session that joins.
+SELECT parallel_pull_create(:'source', 't', source_table => 'source.t', workers => 2) AS pull \gset
+SELECT state, rows, chunks > 2 AS is_cut, chunks_done FROM parallel_pulls WHERE pull_id = :pull;
+SELECT count(*) FROM t;
+SELECT parallel_pull_wait(:pull, '100 milliseconds');
+SELECT chunks, rows > 0 AS has_rows, remaining > 0 AS some_remain FROM parallel_pull_work(:pull, max_chunks => 1);
+SELECT state, chunks_done, rows = (SELECT count(*) FROM t) AS rows_are_there FROM parallel_pulls WHERE pull_id = :pull;
+SELECT chunks > 0 AS has_chunks, remaining FROM parallel_pull_work(:pull, :'source', workers => 2);
+SELECT parallel_pull_wait(:pull);
+SELECT state, rows, chunks = chunks_done AS all_done FROM parallel_pulls WHERE pull_id = :pull;
+SELECT count(*), count(DISTINCT id) FROM t;
+-- Nothing is left to do for who comes late.
+SELECT * FROM parallel_pull_work(:pull);
+TRUNCATE t;
+
+-- A pull that is cancelled keeps the chunks that are done.
+SELECT parallel_pull_create(:'source', 't', source_table => 'source.t', workers => 2) AS pull \gset
+SELECT chunks FROM parallel_pull_work(:pull, max_chunks => 2);
+SELECT parallel_pull_cancel(:pull);
+SELECT parallel_pull_wait(:pull);
+SELECT parallel_pull_cancel(:pull);
+SELECT state, rows > 0 AS has_rows, rows = (SELECT count(*) FROM t) AS rows_are_there
+FROM parallel_pulls WHERE pull_id = :pull;
+SELECT * FROM parallel_pull_work(:pull);
+TRUNCATE t;
+
+-- Pulls of one run.
+SELECT parallel_pull_create(:'source', 't', source_table => 'source.t', run_id => :pull) AS second_pull \gset
+SELECT run_id = :pull AS is_same_run FROM parallel_pulls WHERE pull_id = :second_pull;
+SELECT parallel_pull_cancel(:second_pull);
+
+-- No such pull.
+SELECT parallel_pull_wait(0);
+SELECT parallel_pull_cancel(0);
+SELECT * FROM parallel_pull_work(0);
+SELECT parallel_pull_wait(NULL);
+SELECT parallel_pull_cancel(NULL);
+SELECT * FROM parallel_pull_work(NULL);
+
+-- A caller's snapshot is what is read, as long as it lives.
+CREATE TABLE source.grows (id integer PRIMARY KEY);
+CREATE TABLE grows (id integer PRIMARY KEY);
+INSERT INTO source.grows SELECT generate_series(1, 10);
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+SELECT pg_export_snapshot() AS snapshot \gset
+-- From another session, so that the pull could see it.
+CREATE EXTENSION IF NOT EXISTS dblink;
+SELECT dblink_exec(:'source', 'INSERT INTO source.grows SELECT generate_series(11, 20)');
+SELECT parallel_pull(:'source', 'grows', NULL, NULL, source_table => 'source.grows', snapshot => :'snapshot');
+COMMIT;
+SELECT max(id) FROM grows;
+SELECT snapshot = :'snapshot' AS is_kept_as_given FROM parallel_pulls ORDER BY pull_id DESC LIMIT 1;
+SELECT parallel_pull(:'source', 'grows', 11, NULL, source_table => 'source.grows');
+SELECT count(*) FROM grows;
+SELECT parallel_pull(:'source', 'grows', NULL, NULL, source_table => 'source.grows', snapshot => 'no snapshot');
+
+-- Nothing is left running.
+SELECT count(*) FROM pg_stat_activity WHERE backend_type LIKE 'parallel_loader%';
+SELECT count(*) FROM parallel_pulls WHERE state IN ('planned', 'running', 'interrupted');
+
+DROP TABLE t, grows;
+SET client_min_messages = error;
+DROP SCHEMA source CASCADE;

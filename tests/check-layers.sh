@@ -1,0 +1,86 @@
+#!/bin/bash
+# Keeps longjmp and C++ apart, and the arrows of the design one way. Each rule is one line of output:
+# "ok - rule", or "not ok - rule" followed by the lines that break it.
+set -euo pipefail
+shopt -s lastpipe # `… | forbid` sets $failed of this shell
+cd "$(dirname "$0")/.."
+failed=0
+
+# The sources below the given folders, without the file named by $except.
+sources() {
+  find "$@" -name '*.hpp' -o -name '*.cpp' 2>/dev/null | sort | grep -vxF "${except:-}" || true
+}
+
+# Prints file:line:code without string literals and comments.
+code() {
+  local file
+  while read -r file; do
+    sed -E 's/"([^"\\]|\\.)*"/""/g; s://.*::' "$file" | grep -n '' | sed "s|^|$file:|"
+  done
+}
+
+includes() {
+  local file
+  while read -r file; do
+    grep -nE '^ *# *include' "$file" | sed "s|^|$file:|" || true
+  done
+}
+
+# forbid RULE PATTERN: the lines on stdin may not match.
+forbid() {
+  local rule=$1 found
+  found=$(grep -E "$2" || true)
+  if [ -z "$found" ]; then
+    echo "ok - $rule"
+  else
+    echo "not ok - $rule"
+    while IFS= read -r line; do echo "#   $line"; done <<<"$found"
+    failed=1
+  fi
+}
+
+word() { printf '(^|[^A-Za-z0-9_])(%s)([^A-Za-z0-9_]|$)' "$1"; }
+
+sources extension/server | code | forbid \
+  "extension/server/ holds no C++ exception and no container" \
+  "$(word 'throw|try|catch|std::(string|vector|map|set|deque|unique_ptr|shared_ptr|function|optional<std)')"
+
+except=extension/boundary.hpp sources core extension | code | forbid \
+  "PG_TRY and sigsetjmp stand in extension/boundary.hpp only" \
+  "$(word 'PG_TRY|PG_CATCH|PG_FINALLY|sigsetjmp|siglongjmp')"
+
+sources core | code | forbid \
+  "core/ calls nothing of the server" \
+  "$(word 'ereport|elog|palloc|palloc0|pfree|errmsg|CHECK_FOR_INTERRUPTS')"
+
+except=extension/postgres.hpp sources core extension orchestrator tests | includes | forbid \
+  "postgres.h is included by extension/postgres.hpp only" \
+  '["<]postgres\.h[">]'
+
+sources core | includes | forbid \
+  "core/ includes nothing of extension/ and orchestrator/" \
+  '"(extension|orchestrator)/'
+
+sources extension | includes | forbid \
+  "extension/ includes nothing of orchestrator/" \
+  '"orchestrator/'
+
+sources orchestrator | includes | forbid \
+  "orchestrator/ includes nothing of extension/" \
+  '"extension/'
+
+sources core extension | code | forbid \
+  "no libpq call blocks in core/ and extension/" \
+  "$(word 'PQconnectdb|PQconnectdbParams|PQsetdbLogin|PQexec|PQexecParams|PQexecPrepared|PQprepare|PQreset|PQfn')|PQgetCopyData\([^)]*, *(0|false)\)"
+
+# A file-scope object with a destructor would run it at FATAL, in the middle of the server's exit.
+sources core extension | code | forbid \
+  "no static object with a destructor in the library" \
+  '^[^:]+:[0-9]+: *(static|thread_local|inline)( (static|inline|const|thread_local))* std::(string|vector|map|set|unordered_map|unique_ptr|shared_ptr)[ <][^()]*(;|=|\{)'
+
+# pure.hpp refuses to compile behind postgres.h; each core header must reach it.
+for header in $(except=core/pure.hpp sources core | grep 'hpp$'); do
+  grep -qE '^#include "core/' "$header" || echo "$header: includes no header of core/"
+done | forbid "each header of core/ includes core/pure.hpp, itself or through another" '.'
+
+exit "$failed"

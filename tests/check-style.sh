@@ -1,0 +1,128 @@
+#!/bin/bash
+# Checks what a reader would else have to: format, first lines, lengths, versions, regression files.
+# Each rule is one line of output: "ok - rule", or "not ok - rule" followed by what breaks it.
+set -euo pipefail
+shopt -s lastpipe nullglob # lastpipe: `… | report` sets $failed of this shell
+cd "$(dirname "$0")/.."
+failed=0
+
+# Every file of the repository, whether added to git yet or not; without git, all but what is built.
+files() {
+  {
+    git -c safe.directory='*' ls-files --cached --others --exclude-standard 2>/dev/null ||
+      find . -type f -not -path './.git/*' -not -path './build*' -not -name '*.[od]' \
+        -not -name '*.so' -not -name exports.list | sed 's:^\./::'
+  } | while read -r file; do [ ! -f "$file" ] || echo "$file"; done | sort
+}
+
+sources() { files | grep -E '\.[ch]pp$' || true; }
+
+shell_scripts() {
+  files | while read -r file; do
+    ! head -n 3 "$file" | grep -qE '^#!/bin/(ba)?sh|^# shellcheck shell' || echo "$file"
+  done
+}
+
+# report RULE: stdin lists what breaks it.
+report() {
+  local found
+  found=$(cat)
+  if [ -z "$found" ]; then
+    echo "ok - $1"
+  else
+    echo "not ok - $1"
+    while IFS= read -r line; do echo "#   $line"; done <<<"$found"
+    failed=1
+  fi
+}
+
+badly_formatted() {
+  local file
+  for file in $(sources); do
+    clang-format --dry-run -Werror "$file" >/dev/null 2>&1 || echo "$file: clang-format -i $file"
+  done
+}
+
+without_first_line() {
+  local file noun
+  for file in $(sources); do
+    noun=$(basename "$file" | sed 's/\.[a-z]*$//')
+    head -n 1 "$file" | grep -qE "^// ${noun}: .+" || echo "$file: the first line is not \"// $noun: …\""
+  done
+}
+
+too_long() {
+  local file lines
+  for file in $(sources) $(shell_scripts) $(files | grep -E '\.p[lm]$' || true); do
+    lines=$(wc -l <"$file")
+    [ "$lines" -le 700 ] || echo "$file: $lines lines"
+  done
+}
+
+without_once() {
+  local file
+  for file in $(sources | grep 'hpp$'); do
+    grep -q '^#pragma once$' "$file" || echo "$file"
+  done
+}
+
+unscheduled() {
+  local file
+  for file in sql/*.sql; do
+    [ -e "expected/$(basename "$file" .sql).out" ] || echo "$file has no expected output"
+  done
+  for file in expected/*.out; do
+    [ -e "sql/$(basename "$file" .out).sql" ] || echo "$file belongs to no regression file"
+  done
+}
+
+# The control file is the only place of the version; what must repeat it is compared with it.
+wrong_versions() {
+  local version
+  version=$(sed -nE "s/^default_version = '(.*)'$/\1/p" parallel_loader.control)
+  ls extension/sql/parallel_loader--*"$version.sql" >/dev/null 2>&1 ||
+    echo "extension/sql/ has no script for version $version"
+  if grep -E '"version": "' META.json | grep -vE "\"($version\.[0-9]+|1\.0\.0)\""; then
+    echo "META.json differs from version $version of the control file"
+  fi
+  grep -qsE "^## (\[?Unreleased\]?|\[?$version(\.[0-9]+)?\]?)" CHANGELOG.md ||
+    echo "CHANGELOG.md has no heading for version $version"
+}
+
+untidy_text() {
+  local file
+  for file in $(files | grep -vE '^expected/|^tests/cli/.*\.(out|txt)$'); do
+    grep -nIHE '[[:space:]]+$' "$file" | cut -c 1-100 || true
+    [ "${file##*/}" = Makefile ] || grep -nIHP '\t' "$file" | cut -c 1-100 || true
+  done
+}
+
+broken_scripts() {
+  local file
+  for file in $(shell_scripts); do
+    bash -n "$file" 2>&1 || true
+    if [ -n "$(command -v shellcheck)" ]; then shellcheck -x -P SCRIPTDIR "$file" 2>&1 || true; fi
+  done
+  for file in $(files); do
+    [ "$(head -c 2 "$file" | tr -d '\0')" != '#!' ] || [ -x "$file" ] ||
+      echo "$file begins with #! and is not executable"
+  done
+}
+
+todo_without_issue() {
+  local file
+  for file in $(sources) $(files | grep -E '\.(sql|p[lm])$' || true); do
+    grep -nHE '(TODO|FIXME)' "$file" | grep -vE 'TODO\(#[0-9]+\)' || true
+  done
+}
+
+badly_formatted | report "clang-format agrees"
+without_first_line | report "the first line of each source says what the file is"
+without_once | report "headers are guarded by #pragma once"
+too_long | report "no file is longer than 700 lines"
+unscheduled | report "each regression file has its expected output"
+wrong_versions | report "versions agree with the control file"
+untidy_text | report "no tabs and no blanks at the end of a line"
+broken_scripts | report "shell scripts are sound"
+todo_without_issue | report "each TODO names its issue"
+exit "$failed"

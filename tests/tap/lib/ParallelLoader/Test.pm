@@ -1,0 +1,420 @@
+# Test: a source and a destination server for one test file, and the assertions all files share.
+#
+#   my $pair = ParallelLoader::Test->new;
+#   $pair->source_sql('CREATE TABLE t ...');
+#   $pair->pull_returns(10, 't', 1, 11, {}, 'pulls a half-open range');
+#   $pair->finish;
+#
+# Every assertion ends with the rule it checks, as its name.
+package ParallelLoader::Test;
+
+use strict;
+use warnings;
+
+use Exporter 'import';
+use File::Basename qw(basename);
+use File::Path qw(rmtree);
+use JSON::PP ();
+use ParallelLoader::Session qw(run_sql);
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(sleep time);
+
+our @EXPORT = qw(literal wait_until stopwatch);
+
+# What an interrupted pull has left behind must be gone within this time (DESIGN rule 6).
+our $PROMPT_S = 5;
+# A lock trap must end within this time (DESIGN rule 5).
+our $TRAP_S = 2;
+
+my $CONF = <<'CONF';
+max_connections = 40
+max_worker_processes = 16
+max_logical_replication_workers = 0
+max_wal_senders = 0
+shared_buffers = 64MB
+max_wal_size = 2GB
+checkpoint_timeout = 1h
+autovacuum = off
+CONF
+
+# Options: source and destination, each {conf => text, hba => text, init => [initdb options],
+# env => {name => value of the postmaster}}; both => a part common to the two; and
+# extension => 0 to leave the extension out.
+sub new {
+  my ($class, %options) = @_;
+  my $self = bless {}, $class;
+  for my $side (qw(source destination)) {
+    my %given = (%{$options{both} // {}}, %{$options{$side} // {}});
+    $self->{$side} = start_node($side, %given);
+  }
+  $self->create_extension('postgres') unless exists $options{extension} && !$options{extension};
+  return $self;
+}
+
+# As one side of `new`, for tests that need more servers.
+sub start_node {
+  my ($name, %given) = @_;
+  # A failed run keeps its clusters to be looked at; the next one must not stumble over them.
+  (my $test = basename($0)) =~ s/\.[^.]+$//;
+  rmtree("$PostgreSQL::Test::Utils::tmp_check/t_${test}_${name}_data");
+  my $node = PostgreSQL::Test::Cluster->new($name);
+  $node->init(extra => ['--encoding=UTF8', '--locale=C', @{$given{init} // []}]);
+  $node->append_conf('postgresql.conf', $CONF . ($given{conf} // ''));
+  # A later line wins in postgresql.conf, an earlier one in pg_hba.conf.
+  if (defined $given{hba}) {
+    my $path = $node->data_dir . '/pg_hba.conf';
+    my $old = slurp_file($path);
+    unlink $path;
+    append_to_file($path, "$given{hba}\n$old");
+  }
+  local %ENV = (%ENV, %{$given{env} // {}});
+  $node->start;
+  return $node;
+}
+
+sub source { return $_[0]{source} }
+sub destination { return $_[0]{destination} }
+
+sub create_extension {
+  my ($self, $dbname) = @_;
+  $self->destination_sql('CREATE EXTENSION parallel_loader CASCADE', dbname => $dbname);
+  return;
+}
+
+# ---- SQL ----
+
+# The text as an SQL literal; undef is NULL.
+sub literal {
+  my ($text) = @_;
+  return 'NULL' unless defined $text;
+  $text =~ s/'/''/g;
+  return $text =~ s/\\/\\\\/g ? "E'$text'" : "'$text'";
+}
+
+sub _safe {
+  my ($node, $sql, %options) = @_;
+  my $result = run_sql($node, $sql, %options);
+  return $result->out if $result->is_ok;
+  # Words given to die reach the log file only.
+  diag('SQL failed on ' . $node->name . ":\n$sql\n" . $result->summary);
+  die 'SQL failed';
+}
+
+# Run SQL on one side and return the output; die on an error.  Options as for Session::run_sql.
+sub source_sql { my ($self, @call) = @_; return _safe($self->{source}, @call) }
+sub destination_sql { my ($self, @call) = @_; return _safe($self->{destination}, @call) }
+
+# The same on both sides.
+sub both_sql {
+  my ($self, @call) = @_;
+  $self->source_sql(@call);
+  $self->destination_sql(@call);
+  return;
+}
+
+# Runs SQL on the destination and returns its Result, whatever it is.
+sub try_sql { my ($self, @call) = @_; return run_sql($self->{destination}, @call) }
+
+# A session on the destination or the source.  Options as for Session.
+sub session {
+  my ($self, $side, %options) = @_;
+  return ParallelLoader::Session->new($self->{$side}, %options);
+}
+
+# ---- pulls ----
+
+# The conninfo of the source; `extra` is more of it.
+sub dsn {
+  my ($self, $dbname, $extra) = @_;
+  return $self->{source}->connstr($dbname // 'postgres') . (defined $extra ? " $extra" : '');
+}
+
+# The call of parallel_pull.  start and end are SQL expressions, undef is NULL.  `named` are further
+# parameters (an array reference is a text[]); dsn => replaces the source's.
+sub pull_sql {
+  my ($self, $table, $start, $end, $named) = @_;
+  my %named = %{$named // {}};
+  my $dsn = delete $named{dsn} // $self->dsn;
+  my $call = join ', ', literal($dsn), literal($table), $start // 'NULL', $end // 'NULL',
+    _named_arguments(%named);
+  return "SELECT parallel_pull($call)";
+}
+
+# The call of one of the functions that take a whole table: parallel_pull_start, _create.
+sub table_sql {
+  my ($self, $function, $table, $named) = @_;
+  my %named = %{$named // {}};
+  my $dsn = delete $named{dsn} // $self->dsn;
+  my $call = join ', ', literal($dsn), literal($table), _named_arguments(%named);
+  return "SELECT $function($call)";
+}
+
+sub _named_arguments {
+  my (%named) = @_;
+  my @arguments;
+  for my $name (sort keys %named) {
+    my $value = $named{$name};
+    my $text = ref $value ? 'ARRAY[' . join(', ', map { literal($_) } @$value) . ']::text[]'
+      : literal($value);
+    push @arguments, "$name => $text";
+  }
+  return @arguments;
+}
+
+# Calls parallel_pull and checks the number of rows it returns.
+sub pull_returns {
+  my ($self, $rows, $table, $start, $end, $named, $rule) = @_;
+  local $Test::Builder::Level = $Test::Builder::Level + 1;
+  my $result = $self->try_sql($self->pull_sql($table, $start, $end, $named));
+  return is($result->is_ok ? $result->out : $result->summary, $rows, $rule);
+}
+
+# Checks that SQL on the destination fails with this SQLSTATE and that the whole error (message,
+# detail, hint, context) matches.  Returns the Result.
+sub error_is {
+  my ($self, $sql, $sqlstate, $pattern, $rule, %options) = @_;
+  local $Test::Builder::Level = $Test::Builder::Level + 1;
+  return $self->result_is_error($self->try_sql($sql, %options), $sqlstate, $pattern, $rule);
+}
+
+sub result_is_error {
+  my ($self, $result, $sqlstate, $pattern, $rule) = @_;
+  local $Test::Builder::Level = $Test::Builder::Level + 1;
+  my $error = $result->error;
+  my $is_right = !$result->is_timed_out && $error && $error->{sqlstate} =~ /^(?:$sqlstate)$/
+    && $error->{text} =~ $pattern;
+  ok($is_right, $rule)
+    or diag("expected $sqlstate and $pattern\ngot " . $result->summary);
+  return $result;
+}
+
+# ---- the ledger ----
+
+# The row of a pull in parallel_pulls as a hash; the newest without an id.
+sub pull {
+  my ($self, $pull_id, %options) = @_;
+  my $which = $pull_id // '(SELECT max(pull_id) FROM parallel_pulls)';
+  my $json = $self->destination_sql(
+    "SELECT to_json(p) FROM parallel_pulls p WHERE pull_id = $which", %options);
+  return $json eq '' ? {} : JSON::PP->new->decode($json);
+}
+
+# The chunks of a pull as hashes, in order.
+sub chunks {
+  my ($self, $pull_id, %options) = @_;
+  my $json = $self->destination_sql(<<"SQL", %options);
+SELECT coalesce(json_agg(c ORDER BY chunk), '[]') FROM parallel_pull_chunks c
+WHERE pull_id = $pull_id
+SQL
+  return @{JSON::PP->new->decode($json)};
+}
+
+sub newest_pull_id { my ($self) = @_; return $self->pull->{pull_id} // 0 }
+
+# Checks that the state in parallel_pulls becomes this one.
+sub state_becomes {
+  my ($self, $pull_id, $state, $rule) = @_;
+  local $Test::Builder::Level = $Test::Builder::Level + 1;
+  my $seen = '';
+  wait_until($PROMPT_S, sub { ($seen = $self->pull($pull_id)->{state} // 'no pull') =~ /^(?:$state)$/ });
+  return like($seen, qr/^(?:$state)$/, $rule);
+}
+
+# Checks that `table`, empty before this pull, holds exactly the rows of the pull's done chunks:
+# as many in all, and where the chunks have integer bounds, as many in each.
+sub only_done_chunks_left_rows {
+  my ($self, $pull_id, $table, $key, $rule) = @_;
+  local $Test::Builder::Level = $Test::Builder::Level + 1;
+  my @wrong;
+  my $expected = 0;
+  for my $chunk ($self->chunks($pull_id)) {
+    my $rows = $chunk->{state} eq 'done' ? $chunk->{rows} : 0;
+    $expected += $rows;
+    next unless defined $key;
+    my @conditions = 'true';
+    push @conditions, "$key >= $chunk->{start}" if defined $chunk->{start};
+    push @conditions, "$key < $chunk->{end}" if defined $chunk->{end};
+    my $found = $self->destination_sql(
+      "SELECT count(*) FROM $table WHERE " . join ' AND ', @conditions);
+    push @wrong, "chunk $chunk->{chunk} ($chunk->{state}): $found rows, not $rows"
+      if $found != $rows;
+  }
+  my $found = $self->destination_sql("SELECT count(*) FROM $table");
+  push @wrong, "$found rows in all, not $expected" if $found != $expected;
+  return ok(!@wrong, $rule) || diag(join "\n", @wrong);
+}
+
+# ---- rows ----
+
+# Pinned, so that equal rows have equal texts whatever the servers' own settings are.
+my $PINNED = <<'SQL';
+SET datestyle = 'ISO, YMD';
+SET intervalstyle = postgres;
+SET timezone = 'UTC';
+SET extra_float_digits = 3;
+SET bytea_output = hex;
+SET xmloption = content;
+SET lc_monetary = 'C';
+SET search_path = public;
+SET statement_timeout = 0;
+SET lock_timeout = 0;
+SET default_transaction_isolation = 'read committed';
+SQL
+
+# A row's text in one encoding; SQL_ASCII can only be taken as it is.
+my $ROW_TEXT = <<'SQL';
+CASE pg_catalog.getdatabaseencoding()
+WHEN 'SQL_ASCII' THEN pg_catalog.md5(r::text)
+ELSE pg_catalog.md5(pg_catalog.convert_to(r::text, 'UTF8')) END
+SQL
+
+# Checks that two queries give the same rows in any order: `query` on both sides or, as hash
+# {source => query, destination => query, source_db =>, destination_db =>}, one on each.
+sub same_rows {
+  my ($self, $query, $rule) = @_;
+  local $Test::Builder::Level = $Test::Builder::Level + 1;
+  my %query = ref $query ? %$query : (source => $query, destination => $query);
+  my %hash;
+  for my $side (qw(source destination)) {
+    $hash{$side} = _safe($self->{$side}, <<"SQL", dbname => $query{"${side}_db"});
+$PINNED
+SELECT count(*) || ' rows, hash ' || coalesce(sum(('x' || left(h, 15))::bit(60)::bigint), 0)
+FROM (SELECT $ROW_TEXT AS h FROM ($query{$side}) AS r) AS hashes
+SQL
+  }
+  return is($hash{destination}, $hash{source}, $rule) || $self->_show_difference(%query);
+}
+
+sub _show_difference {
+  my ($self, %query) = @_;
+  my %seen;
+  for my $side (qw(source destination)) {
+    my $rows = _safe($self->{$side}, <<"SQL", dbname => $query{"${side}_db"});
+$PINNED
+SELECT $ROW_TEXT || ' ' || translate(left(r::text, 500), E'\\n', ' ')
+FROM ($query{$side}) AS r LIMIT 200000
+SQL
+    $seen{$_} += $side eq 'source' ? 1 : -1 for split /\n/, $rows;
+  }
+  for my $sign (1, -1) {
+    my @rows = sort grep { $seen{$_} * $sign > 0 } keys %seen;
+    diag(($sign > 0 ? 'only in the source: ' : 'only in the destination: ') . scalar(@rows));
+    diag('  ' . s/^\S+ //r) for @rows[0 .. ($#rows < 4 ? $#rows : 4)];
+  }
+  return 0;
+}
+
+# ---- processes ----
+
+# Polls until `condition` is true, for `seconds` at most; returns its last value.
+sub wait_until {
+  my ($seconds, $condition) = @_;
+  my $deadline = time + $seconds;
+  my $pause = 0.01;
+  while (1) {
+    my $value = $condition->();
+    return $value if $value || time > $deadline;
+    sleep $pause;
+    $pause *= 1.5 if $pause < 0.1;
+  }
+}
+
+# Returns a function that gives the seconds since this call.
+sub stopwatch {
+  my $start = time;
+  return sub { time - $start };
+}
+
+my $OUR_PROCESSES = q(SELECT pid, backend_type, application_name, state, wait_event, left(query, 200)
+  FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND );
+my $WORKERS = $OUR_PROCESSES . q(backend_type LIKE 'parallel_loader%');
+my $SOURCE_SESSIONS = $OUR_PROCESSES . q(application_name LIKE 'parallel_loader%');
+
+# Checks that within five seconds no coordinator, no worker, no source session is left.
+sub nothing_left {
+  my ($self, $rule, %skip) = @_;
+  local $Test::Builder::Level = $Test::Builder::Level + 1;
+  my %query = (destination => $WORKERS, source => $SOURCE_SESSIONS);
+  my ($left, @seen);
+  my $seconds = stopwatch();
+  # A poll may be answered late on a busy machine, but what it shows is then late as well.
+  wait_until($PROMPT_S, sub {
+    @seen = map { my $side = $_; my $rows = _safe($self->{$side}, $query{$side});
+      $rows eq '' ? () : "$side: $rows" } grep { !$skip{"skip_$_"} } sort keys %query;
+    return !@seen;
+  });
+  return ok(!@seen, $rule)
+    || diag(sprintf "left after %.1f s:\n%s", $seconds->(), join "\n", @seen);
+}
+
+# The pids of the workers, or of the coordinator.
+sub worker_pids { my ($self) = @_; return $self->_pids('worker') }
+sub coordinator_pids { my ($self) = @_; return $self->_pids('coordinator') }
+
+sub _pids {
+  my ($self, $role) = @_;
+  return split /\n/, $self->destination_sql(
+    "SELECT pid FROM pg_stat_activity WHERE backend_type = 'parallel_loader $role' ORDER BY pid");
+}
+
+# A gate on the source: `gate(n, from)` is true, but from n = `from` on it waits while a session
+# holds the gate closed.  It calls itself stable so that a view that shows it can be read by key
+# without being computed; that is how tests stop a source in the middle of a COPY, at a known row.
+sub create_gate {
+  my ($self, $dbname) = @_;
+  $self->source_sql(<<'SQL', dbname => $dbname);
+CREATE FUNCTION public.gate(n bigint, first bigint) RETURNS boolean STABLE LANGUAGE plpgsql AS $$
+BEGIN
+  IF n >= first THEN
+    PERFORM pg_advisory_xact_lock_shared(42);
+  END IF;
+  RETURN true;
+END $$;
+SQL
+  return;
+}
+
+# Closes the gate; it opens when the session returned ends, or runs pg_advisory_unlock(42).
+sub close_gate {
+  my ($self, $dbname) = @_;
+  my $session = $self->session('source', dbname => $dbname);
+  $session->query_safe('SELECT pg_advisory_lock(42)');
+  return $session;
+}
+
+# Waits until source sessions of ours stand at the gate: `count` of them, or any.
+sub wait_at_gate {
+  my ($self, $count) = @_;
+  my $waiting = wait_until(20, sub {
+    $self->source_sql(q(SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted))
+      >= ($count // 1);
+  });
+  $waiting or diag('no source session has come to the gate: ' . $self->_activity);
+  return $waiting;
+}
+
+sub _activity {
+  my ($self) = @_;
+  return "\ndestination: " . $self->destination_sql($WORKERS)
+    . "\nsource: " . $self->source_sql($SOURCE_SESSIONS);
+}
+
+# ---- the end of a file ----
+
+# Checks that no server crashed or complained of leaks, then ends the test file.
+sub finish {
+  my ($self) = @_;
+  local $Test::Builder::Level = $Test::Builder::Level + 1;
+  my $log = slurp_file($self->{destination}->logfile);
+  my @lines = grep {
+    /PANIC:|was terminated by signal|TRAP:|reference leak|not closed|still (?:active|referenced)/
+      || /unrecognized C\+\+ exception|ERROR:  (?:XX000|cache lookup failed)/
+  } split /\n/, $log;
+  is(join("\n", @lines), '', 'the destination neither crashed nor leaked');
+  done_testing();
+  return;
+}
+
+1;
