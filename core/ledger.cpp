@@ -181,9 +181,8 @@ PullPlan Ledger::load_plan(int64_t pull_id) {
   plan.snapshot = pull.text(0, 4);
   plan.source_version = static_cast<int>(pull.integer(0, 5));
   const Rows columns = exec(kLoadColumns, {number(pull_id)});
-  for (size_t row = 0; row < columns.size(); row++) {
+  for (size_t row = 0; row < columns.size(); row++)
     plan.columns.push_back(columns.text(row, 0));
-  }
   return plan;
 }
 

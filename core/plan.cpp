@@ -37,7 +37,7 @@ std::string span_select(const std::string &column, const SourceTable &table) {
          ") AS high FROM " + table.from_item();
 }
 
-KeySpan read_span(Executor &source, const PlanRequest &request, bool has_index) {
+KeySpan read_span(Executor &source, const PlanRequest &request) {
   const std::string column = quote_identifier(request.key.columns().front().name);
   std::string where = request.key.condition(request.range);
   // The line break ends a comment that the filter may end with.
@@ -47,9 +47,9 @@ KeySpan read_span(Executor &source, const PlanRequest &request, bool has_index) 
   if (!where.empty())
     wanted += " WHERE " + where;
   // A range of a huge table is no huge range; asking costs two index look-ups.
-  const bool is_part = has_index && !is_whole(request.range);
-  const std::string whole = is_part ? span_select(column, request.table)
-                                    : "SELECT NULL::bigint AS low, NULL::bigint AS high";
+  const std::string whole = !is_whole(request.range)
+                                ? span_select(column, request.table)
+                                : "SELECT NULL::bigint AS low, NULL::bigint AS high";
   const Rows row = source.exec("SELECT p.low, p.high, w.low, w.high FROM (" + wanted +
                                ") AS p CROSS JOIN (" + whole + ") AS w");
   if (row.empty() || row.is_null(0, 0))
@@ -76,9 +76,17 @@ int count_pieces(const PlanRequest &request, double share, bool has_index) {
   return static_cast<int>(std::clamp<int64_t>(pieces, 1, kMaxPieces));
 }
 
+// Without an index, min and max would read the whole table (or run the whole view) before the first
+// row moves, so the bounds themselves are what is cut, if there are two.
+KeySpan span_of_bounds(const Range &range) {
+  if (!range.start || !range.end)
+    return {};
+  return {.has_rows = true, .low = std::stoll(*range.start), .high = std::stoll(*range.end) - 1};
+}
+
 std::vector<Range> cut_integers(Executor &source, const PlanRequest &request) {
   const bool has_index = has_index_on(source, request.table, request.key.columns().front().name);
-  const KeySpan span = read_span(source, request, has_index);
+  const KeySpan span = has_index ? read_span(source, request) : span_of_bounds(request.range);
   if (!span.has_rows)
     return {request.range};
   std::vector<Range> chunks =

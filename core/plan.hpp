@@ -20,10 +20,11 @@ struct PlanRequest {
 
 /// Returns the chunks of a pull, in key order; each row of `range` lies in exactly one of them.
 ///
-/// An integer key is cut evenly between the lowest and highest key found; both outer chunks are
-/// open where the range is, and a nullable key gets a last chunk of its own for the NULLs when the
-/// range is open on both sides.  Any other key, or none, makes one chunk. Reads the source through
-/// at most one index look-up of min and max.
+/// An integer key that an index begins with is cut evenly between the lowest and highest key found;
+/// without an index, the given bounds are cut, if there are two.  Both outer chunks are open where
+/// the range is, and a nullable key gets a last chunk of its own for the NULLs when the range is
+/// open on both sides.  Any other key, or none, makes one chunk. Reads the source through index
+/// look-ups of min and max only.
 [[nodiscard]] std::vector<Range> plan_chunks(Executor &source, const PlanRequest &request);
 
 /// Cuts the integers [low, high] into `pieces` ranges of even width; fewer when there are fewer

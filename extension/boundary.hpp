@@ -1,4 +1,5 @@
-// boundary: the two crossings between the server's longjmp and C++ exceptions; nobody else does both.
+// boundary: the two crossings between the server's longjmp and C++ exceptions; nobody else does
+// both.
 #pragma once
 
 #include "core/error.hpp"
@@ -12,8 +13,8 @@
 
 namespace parallel_loader {
 
-/// An ERROR of the server on its way through C++ frames.  Never swallowed: it ends in entry(), or at
-/// a background process's top level, which aborts the transaction.
+/// An ERROR of the server on its way through C++ frames.  Never swallowed: it ends in entry(), or
+/// at a background process's top level, which aborts the transaction.
 class PgError final : public std::exception {
 public:
   /// Takes the error that the server has just caught and clears the server's error state.
@@ -27,11 +28,14 @@ private:
   ErrorReport report_;
 };
 
-/// Saves and restores the server's two error stacks, as PG_TRY does.
+/// Saves and restores the server's two error stacks, as PG_TRY does.  An error collects only the
+/// context of what runs within; that of the frames around is added when entry() raises it again.
 class ExceptionStackScope {
 public:
   ExceptionStackScope() noexcept
-      : exception_stack_(PG_exception_stack), context_stack_(error_context_stack) {}
+      : exception_stack_(PG_exception_stack), context_stack_(error_context_stack) {
+    error_context_stack = nullptr;
+  }
   ExceptionStackScope(const ExceptionStackScope &) = delete;
   ExceptionStackScope &operator=(const ExceptionStackScope &) = delete;
   ~ExceptionStackScope() {
@@ -51,9 +55,9 @@ template <class Fn> std::invoke_result_t<Fn &> call(Fn fn) {
   static_assert(std::is_nothrow_invocable_v<Fn &>, "write call([&]() noexcept { … })");
   static_assert(std::is_trivially_destructible_v<Fn>, "a longjmp would skip the destructor");
   static_assert(std::is_void_v<Result> || std::is_trivially_copyable_v<Result>);
-  MemoryContext const caller = CurrentMemoryContext;
+  const MemoryContext caller = CurrentMemoryContext;
   {
-    ExceptionStackScope const scope;
+    const ExceptionStackScope scope;
     sigjmp_buf here;
     if (sigsetjmp(here, 0) == 0) { // NOLINT(cert-err52-cpp): the server's errors are longjmps
       PG_exception_stack = &here;

@@ -91,9 +91,8 @@ void Coordinator::record() {
 
 void Coordinator::plan() {
   std::optional<std::string> snapshot;
-  if (!order_.snapshot.empty()) {
+  if (!order_.snapshot.empty())
     snapshot = order_.snapshot;
-  }
   reader_ = std::make_unique<SourceReader>(
       order_, order_.source, snapshot,
       "parallel_loader coordinator of pull " + std::to_string(pull_id()), waiter_);
@@ -102,9 +101,8 @@ void Coordinator::plan() {
     chunk_count_ = static_cast<int>(plan.chunks.size());
     ledger.record_plan(pull_id(), plan);
   });
-  if (order_.kind == OrderKind::kRun) {
+  if (order_.kind == OrderKind::kRun)
     start_workers();
-  }
   call([&]() noexcept { shared_pull_enter_phase(pull_, kPhasePlanned); });
 }
 
@@ -112,18 +110,16 @@ bool Coordinator::start_worker() {
   WorkerArgs args = {handle_, 0, -1};
   BackgroundWorkerHandle *const worker =
       call([&]() noexcept { return background_start_in_slot(pull_, &args); });
-  if (worker != nullptr) {
+  if (worker != nullptr)
     registered_.push_back({worker, args.slot});
-  }
   return worker != nullptr;
 }
 
 void Coordinator::start_workers() {
-  int const wanted = std::min(order_.request.workers, chunk_count_);
+  const int wanted = std::min(order_.request.workers, chunk_count_);
   int started = 0;
-  while (started < wanted && start_worker()) {
+  while (started < wanted && start_worker())
     started++;
-  }
   pg_atomic_write_u32(&pull_->workers_wanted, static_cast<uint32>(wanted));
   pg_atomic_write_u32(&pull_->workers_started, static_cast<uint32>(started));
   pg_atomic_write_u32(&pull_->works_itself, wanted > 0 && started == 0 ? 1 : 0);
@@ -131,7 +127,7 @@ void Coordinator::start_workers() {
 
 // No background worker slot is free: better slow than not at all.
 void Coordinator::work_itself() {
-  int const slot = call([&]() noexcept { return shared_pull_reserve_slot(pull_, MyProcPid); });
+  const int slot = call([&]() noexcept { return shared_pull_reserve_slot(pull_, MyProcPid); });
   pin_worker_session(order_);
   call([&]() noexcept { shared_pull_enter_slot(pull_, slot); });
   static_cast<void>(run_worker({pull_, slot, nullptr, order_, order_.source}));
@@ -150,13 +146,11 @@ void Coordinator::mark_running() {
 
 // A worker that could not start (no memory, no process) never takes its slot.
 void Coordinator::release_unstarted_slots() {
-  for (const Registered &worker : registered_) {
+  for (const Registered &worker : registered_)
     if (shared_pull_slot_state(pull_, worker.slot) == kSlotReserved &&
         pull_->slots[worker.slot].launcher_pid == MyProcPid &&
-        call([&]() noexcept { return background_has_ended(worker.handle); })) {
+        call([&]() noexcept { return background_has_ended(worker.handle); }))
       shared_pull_leave_slot(pull_, worker.slot, kSlotLost);
-    }
-  }
 }
 
 void Coordinator::fail_lost_workers() {
@@ -189,20 +183,17 @@ void Coordinator::throw_if_abandoned() {
 
 void Coordinator::supervise() {
   for (;;) {
-    if (shared_pull_stop_reason(pull_) != kStopNone) {
+    if (shared_pull_stop_reason(pull_) != kStopNone)
       throw Stopped();
-    }
     fail_lost_workers();
-    if (pg_atomic_read_u32(&pull_->works_itself) != 0) {
+    if (pg_atomic_read_u32(&pull_->works_itself) != 0)
       work_itself();
-    }
     mark_running();
-    bool const has_workers = shared_pull_has_workers(pull_);
-    bool const all_counted =
+    const bool has_workers = shared_pull_has_workers(pull_);
+    const bool all_counted =
         pg_atomic_read_u32(&pull_->chunks_done) >= static_cast<uint32>(chunk_count_);
-    if ((all_counted || !has_workers) && is_done()) {
+    if ((all_counted || !has_workers) && is_done())
       break;
-    }
     if (order_.kind == OrderKind::kCreate) {
       throw_if_abandoned();
     } else if (!has_workers && shared_pull_stop_reason(pull_) == kStopNone &&
@@ -212,7 +203,7 @@ void Coordinator::supervise() {
     }
     call([]() noexcept { latch_sleep(kLookAgainMs); });
   }
-  reader_->session().end(); // every chunk has been read: let the snapshot go
+  reader_.reset(); // every chunk has been read: let the snapshot go
 }
 
 // Waits until every worker has gone; they are told again, and told harder, until they do.
@@ -220,14 +211,12 @@ void Coordinator::clear_away_workers() {
   constexpr long kStepMs = 100;
   for (long waited_ms = 0;; waited_ms += kStepMs) {
     release_unstarted_slots();
-    if (!shared_pull_has_workers(pull_)) {
+    if (!shared_pull_has_workers(pull_))
       return;
-    }
     call([&]() noexcept {
       shared_pull_stop_workers(pull_, 0);
-      if (waited_ms >= 3000) {
+      if (waited_ms >= 3000)
         shared_pull_terminate_workers(pull_);
-      }
       latch_sleep(kStepMs);
     });
   }
@@ -248,7 +237,7 @@ constexpr const char *kCancelMessage = "canceling pull due to user request";
 
 // Decides what the ledger and the waiting session are told.
 PullEnd judge(SharedPull *pull, ErrorReport &report, bool has_own_error) {
-  PullStop const reason = shared_pull_stop_reason(pull);
+  const PullStop reason = shared_pull_stop_reason(pull);
   if (reason == kStopCancelled || reason == kStopLeader) {
     error_report_set(&report, "57014",
                      reason == kStopCancelled ? kCancelMessage
@@ -291,9 +280,10 @@ void run_coordinator(SharedPull *pull, dsm_handle handle) {
   if (is_done) {
     coordinator.end(PullEnd::kDone, nullptr);
   } else {
-    PullEnd const end = judge(pull, report, has_error);
+    const PullEnd end = judge(pull, report, has_error);
     coordinator.clear_away_workers();
     coordinator.end(end, &report);
+    call([&]() noexcept { session_log_failure(pull->pull_id, report.message); });
   }
   call([&]() noexcept { shared_pull_enter_phase(pull, kPhaseEnded); });
 }
@@ -306,7 +296,7 @@ extern "C" PGDLLEXPORT void parallel_loader_coordinator_main(Datum handle);
 
 void parallel_loader_coordinator_main(Datum argument) {
   using namespace parallel_loader;
-  dsm_handle const handle = DatumGetUInt32(argument);
+  const dsm_handle handle = DatumGetUInt32(argument);
   SharedPull *pull = background_attach(handle);
   background_enter_coordinator(pull);
   background_connect(pull);

@@ -26,8 +26,7 @@ ActiveCopy active_copy = {};
 extern "C" int read_active_copy(void *buffer, int /*minimum*/, int maximum) {
   return entry([&] {
     CopyStream &stream = *active_copy.stream;
-    size_t const size =
-        stream.read({static_cast<char *>(buffer), static_cast<size_t>(maximum)});
+    size_t const size = stream.read({static_cast<char *>(buffer), static_cast<size_t>(maximum)});
     pg_atomic_write_u64(&active_copy.progress->rows, static_cast<uint64>(stream.row_count()));
     pg_atomic_write_u64(&active_copy.progress->bytes, static_cast<uint64>(stream.byte_count()));
     return static_cast<int>(size);
@@ -44,9 +43,9 @@ public:
 
 void require_nothing_skipped(const CopyJob &job, int64_t read, int64_t inserted) {
   if (read != inserted && !call([&]() noexcept { return copy_from_may_skip_rows(job.table); })) {
-    throw Error(sqlstate::kProtocolViolation,
-                "source sent " + std::to_string(read) + " rows, but " + std::to_string(inserted) +
-                    " were inserted");
+    throw Error(sqlstate::kProtocolViolation, "source sent " + std::to_string(read) +
+                                                  " rows, but " + std::to_string(inserted) +
+                                                  " were inserted");
   }
 }
 
@@ -54,24 +53,23 @@ void require_nothing_skipped(const CopyJob &job, int64_t read, int64_t inserted)
 
 ChunkResult run_copy_job(const CopyJob &job, Connection &source, WorkerSlot &progress) {
   std::vector<const char *> names;
-  for (const std::string &column : job.columns->columns) {
+  for (const std::string &column : job.columns->columns)
     names.push_back(column.c_str());
-  }
-  CopyTarget const target = {job.table, job.columns->format == Format::kBinary,
-                             static_cast<int>(names.size()), names.data(),
-                             job.description.c_str()};
+  const CopyTarget target = {job.table, job.columns->format == Format::kBinary,
+                             static_cast<int>(names.size()), names.data(), job.description.c_str()};
   call([&]() noexcept { copy_from_check(&target); });
 
   CopyStream stream(source, job.columns->format, names.size(), kSegmentBytes);
-  ActiveCopyScope const scope(stream, progress);
+  const ActiveCopyScope scope(stream, progress);
   stream.start(job.statement);
   int64_t inserted = 0;
   while (stream.has_more()) {
     stream.begin_segment();
-    inserted +=
-        static_cast<int64_t>(call([&]() noexcept { return copy_from_run(&target, read_active_copy); }));
+    inserted += static_cast<int64_t>(
+        call([&]() noexcept { return copy_from_run(&target, read_active_copy); }));
     if (!stream.is_segment_drained()) {
-      throw Error(sqlstate::kBadCopyFileFormat, "source sent an end-of-data marker within the data");
+      throw Error(sqlstate::kBadCopyFileFormat,
+                  "source sent an end-of-data marker within the data");
     }
     call([]() noexcept { session_next_command(); });
   }

@@ -24,6 +24,7 @@ struct CopyJob {
 /// Returns once the source has said that the stream is complete, its row count equals what arrived,
 /// and the server has taken every byte.  Rows that a trigger kept out are not counted.
 /// Throws Error (source), PgError (destination), Stopped.
-[[nodiscard]] ChunkResult run_copy_job(const CopyJob &job, Connection &source, WorkerSlot &progress);
+[[nodiscard]] ChunkResult run_copy_job(const CopyJob &job, Connection &source,
+                                       WorkerSlot &progress);
 
 } // namespace parallel_loader

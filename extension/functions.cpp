@@ -57,6 +57,8 @@ constexpr ArgumentLayout kCreateLayout = {.key = 2,
                                           .chunk_size = 9,
                                           .run_id = 10};
 
+constexpr int64 kLookAgainMs = 50;
+
 Leader start(const Order &order) {
   std::string const bytes = serialize_order(order);
   return call([&]() noexcept { return leader_start(bytes.data(), bytes.size()); });
@@ -96,38 +98,34 @@ void require_joinable(const FoundPull &found) {
 // A source of the session's own, if it gives one, as bytes for its workers.
 std::string own_address(FunctionCallInfo fcinfo) {
   const char *src_dsn = call([&]() noexcept { return argument_text(fcinfo, 1); });
-  if (src_dsn == nullptr) {
+  if (src_dsn == nullptr)
     return {};
-  }
-  SourceAddress const address = resolve_source(src_dsn).address;
-  if (!address.conninfo.get("password").empty()) {
+  const SourceAddress address = resolve_source(src_dsn).address;
+  if (!address.conninfo.get("password").empty())
     call([]() noexcept { leader_hide_statement(); });
-  }
   return serialize_address(address);
 }
 
 WorkRequest read_work_request(FunctionCallInfo fcinfo) {
-  WorkRequest const request = {argument_int(fcinfo, 2, 1), argument_int(fcinfo, 3, 0)};
+  const WorkRequest request = {argument_int(fcinfo, 2, 1), argument_int(fcinfo, 3, 0)};
   if (request.workers < 1 || request.workers > kMaxWorkers) {
     throw Error(sqlstate::kInvalidParameterValue,
                 "\"workers\" must be between 1 and " + std::to_string(kMaxWorkers));
   }
-  if (request.max_chunks < 0 || (!fcinfo->args[3].isnull && request.max_chunks == 0)) {
+  if (request.max_chunks < 0 || (!fcinfo->args[3].isnull && request.max_chunks == 0))
     throw Error(sqlstate::kInvalidParameterValue, "\"max_chunks\" must be at least 1");
-  }
   return request;
 }
 
 WorkResult work(FunctionCallInfo fcinfo) {
-  WorkRequest const request = read_work_request(fcinfo);
-  FoundPull const found = find_pull(argument_bigint(fcinfo, 0, 0));
-  if (found.state == "done") {
+  const WorkRequest request = read_work_request(fcinfo);
+  const FoundPull found = find_pull(argument_bigint(fcinfo, 0, 0));
+  if (found.state == "done")
     return {};
-  }
   require_joinable(found);
   call([&]() noexcept { lock_trap_check_before_start(found.table); });
   std::string const address = own_address(fcinfo);
-  AttachedPull const attached(found);
+  const AttachedPull attached(found);
   if (attached.get() == nullptr) {
     require_joinable(find_pull(found.pull_id));
     return {};
@@ -137,41 +135,40 @@ WorkResult work(FunctionCallInfo fcinfo) {
                             address.size());
   });
   result.remaining = find_pull(found.pull_id).chunks_left;
-  if (result.remaining == 0) {
+  if (result.remaining == 0)
     call([&]() noexcept { work_session_wait_for_end(attached.get()); });
-  }
   return result;
 }
 
+// A session that did not start the pull is not woken by it, so it looks again and again.
 std::string wait_for(int64 pull_id, int64 timeout_ms) {
-  TimestampTz const begun = GetCurrentTimestamp();
+  const TimestampTz deadline =
+      timeout_ms < 0 ? DT_NOEND : GetCurrentTimestamp() + timeout_ms * 1000;
   for (;;) {
-    FoundPull const found = find_pull(pull_id);
-    if (!found.is_live ||
-        (timeout_ms >= 0 &&
-         TimestampDifferenceExceeds(begun, GetCurrentTimestamp(), static_cast<int>(timeout_ms)))) {
+    const FoundPull found = find_pull(pull_id);
+    const int64 left_ms = (deadline - GetCurrentTimestamp()) / 1000;
+    if (!found.is_live || left_ms <= 0)
       return found.state;
+    const AttachedPull attached(found);
+    if (attached.get() != nullptr) {
+      call([&]() noexcept {
+        leader_wait_turn(attached.get(), static_cast<long>(Min(left_ms, kLookAgainMs)));
+      });
     }
-    AttachedPull const attached(found);
-    if (attached.get() == nullptr) {
-      continue; // it has ended just now
-    }
-    call([&]() noexcept { leader_wait_turn(attached.get()); });
   }
 }
 
 bool cancel(int64 pull_id) {
-  FoundPull const found = find_pull(pull_id);
-  AttachedPull const attached(found);
+  const FoundPull found = find_pull(pull_id);
+  const AttachedPull attached(found);
   if (attached.get() != nullptr) {
     return call([&]() noexcept {
       shared_pull_request_stop(attached.get(), kStopCancelled);
       return shared_pull_stop_reason(attached.get()) == kStopCancelled;
     });
   }
-  if (found.state != "interrupted") {
+  if (found.state != "interrupted")
     return false;
-  }
   SpiExecutor executor(SpiMode::kWrite);
   Ledger(executor).end_pull(pull_id, PullEnd::kCancelled, "57014",
                             "canceling pull due to user request");
@@ -184,7 +181,9 @@ bool cancel(int64 pull_id) {
 
 using namespace parallel_loader;
 
-void _PG_init(void) { settings_define(); }
+void _PG_init(void) {
+  settings_define();
+}
 
 Datum parallel_pull(PG_FUNCTION_ARGS) {
   return entry([&] {

@@ -8,31 +8,30 @@ namespace parallel_loader {
 // The stop flag is set together with the latch, so this bounds only what a lost wake-up costs.
 static constexpr std::chrono::milliseconds kSlice{500};
 
-LatchWaiter::~LatchWaiter() { socket_wait_free(&socket_wait_); } // closes a descriptor, never raises
+LatchWaiter::~LatchWaiter() {
+  socket_wait_free(&socket_wait_);
+} // closes a descriptor, never raises
 
 Woke LatchWaiter::wait(int fd, Want want, std::chrono::milliseconds timeout) {
   using Clock = std::chrono::steady_clock;
-  bool const has_limit = timeout >= std::chrono::milliseconds::zero();
+  const bool has_limit = timeout >= std::chrono::milliseconds::zero();
   Clock::time_point const deadline = Clock::now() + timeout;
   for (;;) {
     std::chrono::milliseconds slice = kSlice;
     if (has_limit) {
-      auto const left =
+      const auto left =
           std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now());
       slice = std::clamp(left, std::chrono::milliseconds::zero(), kSlice);
     }
-    bool const is_ready = call([&]() noexcept {
+    const bool is_ready = call([&]() noexcept {
       return socket_wait(&socket_wait_, fd, want == Want::kWrite, static_cast<long>(slice.count()));
     });
-    if (pg_atomic_read_u32(stop_) != 0) {
+    if (pg_atomic_read_u32(stop_) != 0)
       throw Stopped();
-    }
-    if (is_ready) {
+    if (is_ready)
       return Woke::kReady;
-    }
-    if (has_limit && Clock::now() >= deadline) {
+    if (has_limit && Clock::now() >= deadline)
       return Woke::kTimeout;
-    }
   }
 }
 

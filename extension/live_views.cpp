@@ -31,24 +31,22 @@ InFlight sum_slots(SharedPull *pull) {
 }
 
 void put_pull(FunctionCallInfo fcinfo, const FoundPull &found) {
-  AttachedPull const attached(found);
-  InFlight const sum = attached.get() != nullptr ? sum_slots(attached.get()) : InFlight();
-  Datum const values[] = {Int64GetDatum(found.pull_id), Int64GetDatum(sum.rows),
+  const AttachedPull attached(found);
+  const InFlight sum = attached.get() != nullptr ? sum_slots(attached.get()) : InFlight();
+  const Datum values[] = {Int64GetDatum(found.pull_id), Int64GetDatum(sum.rows),
                           Int64GetDatum(sum.bytes), Int32GetDatum(sum.workers)};
   call([&]() noexcept { result_set_put(fcinfo, values, lengthof(values)); });
 }
 
 void put_chunks(FunctionCallInfo fcinfo, const FoundPull &found) {
-  AttachedPull const attached(found);
-  if (attached.get() == nullptr) {
+  const AttachedPull attached(found);
+  if (attached.get() == nullptr)
     return;
-  }
   for (WorkerSlot &slot : attached.get()->slots) {
-    uint32 const chunk = pg_atomic_read_u32(&slot.chunk);
-    if (pg_atomic_read_u32(&slot.state) != kSlotRunning || chunk == 0) {
+    const uint32 chunk = pg_atomic_read_u32(&slot.chunk);
+    if (pg_atomic_read_u32(&slot.state) != kSlotRunning || chunk == 0)
       continue;
-    }
-    Datum const values[] = {Int64GetDatum(found.pull_id), Int32GetDatum(static_cast<int32>(chunk)),
+    const Datum values[] = {Int64GetDatum(found.pull_id), Int32GetDatum(static_cast<int32>(chunk)),
                             Int32GetDatum(slot.pid),
                             Int64GetDatum(static_cast<int64>(pg_atomic_read_u64(&slot.rows))),
                             Int64GetDatum(static_cast<int64>(pg_atomic_read_u64(&slot.bytes)))};
@@ -65,9 +63,8 @@ using namespace parallel_loader;
 Datum parallel_loader_live_pulls(PG_FUNCTION_ARGS) {
   return entry([&] {
     call([&]() noexcept { result_set_begin(fcinfo); });
-    for (const FoundPull &found : find_live_pulls()) {
+    for (const FoundPull &found : find_live_pulls())
       put_pull(fcinfo, found);
-    }
     return Datum(0);
   });
 }
@@ -75,9 +72,8 @@ Datum parallel_loader_live_pulls(PG_FUNCTION_ARGS) {
 Datum parallel_loader_live_chunks(PG_FUNCTION_ARGS) {
   return entry([&] {
     call([&]() noexcept { result_set_begin(fcinfo); });
-    for (const FoundPull &found : find_live_pulls()) {
+    for (const FoundPull &found : find_live_pulls())
       put_chunks(fcinfo, found);
-    }
     return Datum(0);
   });
 }

@@ -20,21 +20,18 @@ public:
     bytes_.append(reinterpret_cast<const char *>(&number), sizeof(number));
   }
   template <class Number>
-    requires(std::is_integral_v<Number> || std::is_enum_v<Number>)
-  void field(const Number &number) {
+  requires(std::is_integral_v<Number> || std::is_enum_v<Number>) void field(const Number &number) {
     field(static_cast<int64_t>(number));
   }
   template <class Value> void field(const std::optional<Value> &value) {
     field(static_cast<int64_t>(value.has_value()));
-    if (value) {
+    if (value)
       field(*value);
-    }
   }
   void field(const std::vector<std::string> &texts) {
     field(static_cast<int64_t>(texts.size()));
-    for (const std::string &text : texts) {
+    for (const std::string &text : texts)
       field(text);
-    }
   }
   void field(const ConnInfo &conninfo) {
     field(static_cast<int64_t>(conninfo.options().size()));
@@ -60,8 +57,7 @@ public:
   }
   void field(int64_t &number) { std::memcpy(&number, next(sizeof(number)).data(), sizeof(number)); }
   template <class Number>
-    requires(std::is_integral_v<Number> || std::is_enum_v<Number>)
-  void field(Number &number) {
+  requires(std::is_integral_v<Number> || std::is_enum_v<Number>) void field(Number &number) {
     int64_t wide = 0;
     field(wide);
     number = static_cast<Number>(wide);
@@ -69,17 +65,15 @@ public:
   template <class Value> void field(std::optional<Value> &value) {
     int64_t has_value = 0;
     field(has_value);
-    if (has_value != 0) {
+    if (has_value != 0)
       field(value.emplace());
-    }
   }
   void field(std::vector<std::string> &texts) {
     int64_t count = 0;
     field(count);
     texts.resize(static_cast<size_t>(count));
-    for (std::string &text : texts) {
+    for (std::string &text : texts)
       field(text);
-    }
   }
   void field(ConnInfo &conninfo) {
     int64_t count = 0;
@@ -94,9 +88,8 @@ public:
 
 private:
   std::string_view next(size_t size) {
-    if (size > bytes_.size()) {
+    if (size > bytes_.size())
       throw Error(sqlstate::kInternalError, "order in shared memory is cut short");
-    }
     std::string_view const part = bytes_.substr(0, size);
     bytes_.remove_prefix(size);
     return part;

@@ -29,9 +29,8 @@ std::string setting(const char *name) {
 }
 
 void require_not_null(FunctionCallInfo fcinfo, int number, const char *name) {
-  if (fcinfo->args[number].isnull) {
+  if (fcinfo->args[number].isnull)
     throw Error("22004", std::string("\"") + name + "\" cannot be null");
-  }
 }
 
 void check_destination(Oid table) {
@@ -42,30 +41,26 @@ void check_destination(Oid table) {
 }
 
 void read_bounds(FunctionCallInfo fcinfo, const ArgumentLayout &layout, Order &order) {
-  if (layout.start < 0) {
+  if (layout.start < 0)
     return;
-  }
-  BoundArgument const start = call([&]() noexcept { return argument_bound(fcinfo, layout.start); });
-  BoundArgument const end = call([&]() noexcept { return argument_bound(fcinfo, layout.end); });
-  if (start.text != nullptr) {
+  const BoundArgument start = call([&]() noexcept { return argument_bound(fcinfo, layout.start); });
+  const BoundArgument end = call([&]() noexcept { return argument_bound(fcinfo, layout.end); });
+  if (start.text != nullptr)
     order.request.start = start.text;
-  }
-  if (end.text != nullptr) {
+  if (end.text != nullptr)
     order.request.end = end.text;
-  }
   order.bound_type = start.text != nullptr ? start.type : end.type;
 }
 
 void read_columns(FunctionCallInfo fcinfo, const ArgumentLayout &layout, PullRequest &request) {
-  TextArray const columns =
+  const TextArray columns =
       call([&]() noexcept { return argument_text_array(fcinfo, layout.columns); });
-  if (!columns.is_null) {
+  if (!columns.is_null)
     request.columns.emplace(columns.values, columns.values + columns.count);
-  }
 }
 
 int read_workers(FunctionCallInfo fcinfo, const ArgumentLayout &layout) {
-  int const workers = argument_int(fcinfo, layout.workers, setting_workers);
+  const int workers = argument_int(fcinfo, layout.workers, setting_workers);
   if (workers < 1 || workers > kMaxWorkers) {
     throw Error(sqlstate::kInvalidParameterValue,
                 "\"workers\" must be between 1 and " + std::to_string(kMaxWorkers));
@@ -75,24 +70,22 @@ int read_workers(FunctionCallInfo fcinfo, const ArgumentLayout &layout) {
 
 int64_t read_chunk_bytes(FunctionCallInfo fcinfo, const ArgumentLayout &layout) {
   std::string const size = layout.chunk_size < 0 ? "" : text(fcinfo, layout.chunk_size);
-  if (size.empty()) {
+  if (size.empty())
     return int64_t{setting_chunk_size_kb} * 1024;
-  }
   return call([&]() noexcept { return size_in_bytes(size.c_str()); });
 }
 
 std::string counterpart_name(uint32_t table) {
-  TargetTable const target = call([&]() noexcept { return target_table_describe(table); });
+  const TargetTable target = call([&]() noexcept { return target_table_describe(table); });
   return QualifiedName{target.schema, target.name}.quoted();
 }
 
 // A run's pulls share the snapshot that the first one's coordinator holds.
 void join_run(FunctionCallInfo fcinfo, const ArgumentLayout &layout, Order &order) {
-  int64_t const run_id = layout.run_id < 0 ? 0 : argument_bigint(fcinfo, layout.run_id, 0);
-  if (run_id == 0) {
+  const int64_t run_id = layout.run_id < 0 ? 0 : argument_bigint(fcinfo, layout.run_id, 0);
+  if (run_id == 0)
     return;
-  }
-  FoundPull const first = find_pull(run_id);
+  const FoundPull first = find_pull(run_id);
   if (!first.is_live || first.snapshot.empty()) {
     throw Error("55000", "run " + std::to_string(run_id) + " holds no snapshot any more",
                 "Its first pull is " + first.state + ".", "Begin a new run.");
@@ -127,9 +120,8 @@ Order read_order(FunctionCallInfo fcinfo, const ArgumentLayout &layout, OrderKin
   request.key = text(fcinfo, layout.key);
   request.filter = text(fcinfo, layout.filter);
   request.source_table = text(fcinfo, layout.source_table);
-  if (request.source_table.empty()) {
+  if (request.source_table.empty())
     request.source_table = counterpart_name(request.table);
-  }
   read_columns(fcinfo, layout, request);
   read_bounds(fcinfo, layout, order);
   order.snapshot = text(fcinfo, layout.snapshot);
@@ -137,9 +129,8 @@ Order read_order(FunctionCallInfo fcinfo, const ArgumentLayout &layout, OrderKin
   read_session(order);
 
   NamedSource source = resolve_source(text(fcinfo, kSourceArgument));
-  if (!source.address.conninfo.get("password").empty()) {
+  if (!source.address.conninfo.get("password").empty())
     call([]() noexcept { leader_hide_statement(); });
-  }
   order.source = std::move(source.address);
   request.source = std::move(source.display);
   return order;

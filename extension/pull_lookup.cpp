@@ -35,7 +35,7 @@ FoundPull read_row(const Rows &rows, size_t row) {
   found.snapshot = rows.text(row, 4);
   found.chunks_left = static_cast<int>(rows.integer(row, 5));
   found.segment = static_cast<dsm_handle>(rows.integer(row, 6));
-  bool const is_unfinished = rows.boolean(row, 8);
+  const bool is_unfinished = rows.boolean(row, 8);
   found.is_live = rows.boolean(row, 7) && is_unfinished;
   found.state = is_unfinished && !found.is_live ? "interrupted" : rows.text(row, 3);
   return found;
@@ -49,46 +49,39 @@ bool may_see(const FoundPull &found) {
 
 FoundPull find_pull(int64_t pull_id) {
   SpiExecutor executor(SpiMode::kReadLatest);
-  Rows const rows =
-      executor.exec(lookup_sql("p.pull_id = $1::bigint"), {std::to_string(pull_id)});
+  const Rows rows = executor.exec(lookup_sql("p.pull_id = $1::bigint"), {std::to_string(pull_id)});
   if (rows.empty() || !may_see(read_row(rows, 0))) {
-    throw Error(sqlstate::kUndefinedObject,
-                "pull " + std::to_string(pull_id) + " does not exist", "",
-                "View parallel_pulls lists your pulls.");
+    throw Error(sqlstate::kUndefinedObject, "pull " + std::to_string(pull_id) + " does not exist",
+                "", "View parallel_pulls lists your pulls.");
   }
   return read_row(rows, 0);
 }
 
 std::vector<FoundPull> find_live_pulls() {
   SpiExecutor executor(SpiMode::kReadLatest);
-  Rows const rows = executor.exec(
+  const Rows rows = executor.exec(
       lookup_sql("p.state IN ('planned', 'running', 'paused') AND l.pid IS NOT NULL"));
   std::vector<FoundPull> pulls;
   for (size_t row = 0; row < rows.size(); row++) {
-    FoundPull const found = read_row(rows, row);
-    if (may_see(found)) {
+    const FoundPull found = read_row(rows, row);
+    if (may_see(found))
       pulls.push_back(found);
-    }
   }
   return pulls;
 }
 
 AttachedPull::AttachedPull(const FoundPull &found) {
-  if (!found.is_live) {
+  if (!found.is_live)
     return;
-  }
-  segment_ = call([&]() noexcept {
-    return shared_pull_attach(found.segment, &pull_, &is_new_mapping_);
-  });
-  if (segment_ != nullptr && pull_->pull_id != found.pull_id) {
+  segment_ =
+      call([&]() noexcept { return shared_pull_attach(found.segment, &pull_, &is_new_mapping_); });
+  if (segment_ != nullptr && pull_->pull_id != found.pull_id)
     pull_ = nullptr;
-  }
 }
 
 AttachedPull::~AttachedPull() {
-  if (segment_ != nullptr && is_new_mapping_) {
+  if (segment_ != nullptr && is_new_mapping_)
     dsm_detach(segment_); // raises nothing: it unmaps and, as the last one, frees
-  }
 }
 
 } // namespace parallel_loader

@@ -21,7 +21,8 @@ struct FoundPull {
   bool is_live = false;   // its coordinator holds its lock
 };
 
-/// Looks the pull up, as of now.  Throws Error 42704 when there is none that the current user may see.
+/// Looks the pull up, as of now.  Throws Error 42704 when there is none that the current user may
+/// see.
 [[nodiscard]] FoundPull find_pull(int64_t pull_id);
 
 /// All pulls of the current user (a superuser's: all pulls) whose coordinator is alive.

@@ -17,7 +17,7 @@ namespace {
 constexpr TypeOid kMoney = 790;
 
 DestinationTable describe_destination(uint32_t table) {
-  TargetTable const target = call([&]() noexcept { return target_table_describe(table); });
+  const TargetTable target = call([&]() noexcept { return target_table_describe(table); });
   DestinationTable destination;
   destination.name = {target.schema, target.name};
   for (int index = 0; index < target.column_count; index++) {
@@ -29,9 +29,8 @@ DestinationTable describe_destination(uint32_t table) {
 
 Types load_destination_types(Executor &server, const DestinationTable &table) {
   std::vector<TypeOid> roots;
-  for (const DestinationColumn &column : table.columns) {
+  for (const DestinationColumn &column : table.columns)
     roots.push_back(column.type);
-  }
   return Types::load(server, roots);
 }
 
@@ -44,20 +43,20 @@ int server_version(Executor &server) {
 // lc_monetary has another number of fraction digits.
 void require_same_money_scale(const Types &types, const SourceTable &table, Executor &source,
                               Executor &destination) {
-  bool const has_money = std::ranges::any_of(
-      table.columns, [&](const SourceColumn &column) { return types.contains(column.type, kMoney); });
-  if (!has_money) {
+  const bool has_money = std::ranges::any_of(table.columns, [&](const SourceColumn &column) {
+    return types.contains(column.type, kMoney);
+  });
+  if (!has_money)
     return;
-  }
   constexpr std::string_view kScale =
       "SELECT pg_catalog.scale(1::pg_catalog.money::pg_catalog.numeric)";
   constexpr std::string_view kUsersOwn =
       "SELECT pg_catalog.set_config(name, reset_val, true) FROM pg_catalog.pg_settings "
       "WHERE name = 'lc_monetary'";
   static_cast<void>(source.exec(kUsersOwn)); // the session has it pinned to C
-  int64_t const there = source.exec(kScale).integer(0, 0);
+  const int64_t there = source.exec(kScale).integer(0, 0);
   static_cast<void>(source.exec("SELECT pg_catalog.set_config('lc_monetary', 'C', true)"));
-  int64_t const here = destination.exec(kScale).integer(0, 0);
+  const int64_t here = destination.exec(kScale).integer(0, 0);
   if (here != there) {
     throw Error(sqlstate::kFeatureNotSupported,
                 "type money cannot be pulled between servers of different lc_monetary",
@@ -67,17 +66,14 @@ void require_same_money_scale(const Types &types, const SourceTable &table, Exec
   }
 }
 
-Key choose_key(const Order &order, const SourceTable &table, const Types &types,
-               Executor &source) {
+Key choose_key(const Order &order, const SourceTable &table, const Types &types, Executor &source) {
   const PullRequest &request = order.request;
-  bool const is_whole = !request.start && !request.end;
-  if (!request.key.empty()) {
+  const bool is_whole = !request.start && !request.end;
+  if (!request.key.empty())
     return Key::resolve(request.key, table, types, order.bound_type);
-  }
-  std::optional<std::string> const found = find_default_key(source, table);
-  if (!found && is_whole) {
+  const std::optional<std::string> found = find_default_key(source, table);
+  if (!found && is_whole)
     return {};
-  }
   if (!found) {
     throw Error(sqlstate::kInvalidParameterValue,
                 "source table " + table.name.display() + " has no key to cut a range on",
@@ -106,9 +102,8 @@ void check_access(Executor &source, const SourceTable &table, const ColumnMap &c
 
 Types load_column_types(Executor &source, const SourceTable &table) {
   std::vector<TypeOid> roots;
-  for (const SourceColumn &column : table.columns) {
+  for (const SourceColumn &column : table.columns)
     roots.push_back(column.type);
-  }
   return Types::load(source, roots);
 }
 
@@ -117,26 +112,25 @@ PullPlan plan_pull(const Order &order, SourceReader &reader) {
   Connection &source = reader.session().connection();
   SpiExecutor destination(SpiMode::kReadLatest);
 
-  SourceTable const table = SourceTable::find(source, parse_qualified_name(request.source_table),
+  const SourceTable table = SourceTable::find(source, parse_qualified_name(request.source_table),
                                               reader.session().search_path());
-  Types const source_types = load_column_types(source, table);
-  DestinationTable const local = describe_destination(request.table);
-  Types const local_types = load_destination_types(destination, local);
+  const Types source_types = load_column_types(source, table);
+  const DestinationTable local = describe_destination(request.table);
+  const Types local_types = load_destination_types(destination, local);
   ColumnMap columns = map_columns(table, {source_types, source.server_version()}, local,
                                   {local_types, server_version(destination)}, request.columns,
                                   parse_format(request.format));
   require_same_money_scale(source_types, table, source, destination);
   check_access(source, table, columns, request.filter);
 
-  Key const key = choose_key(order, table, source_types, source);
+  const Key key = choose_key(order, table, source_types, source);
   PullPlan plan;
   if (!request.start && !request.end) {
-    plan.chunks = plan_chunks(source, {table, key, {}, request.filter, request.workers,
-                                       request.chunk_bytes});
+    plan.chunks =
+        plan_chunks(source, {table, key, {}, request.filter, request.workers, request.chunk_bytes});
   } else {
-    ResolvedRange const resolved =
-        resolve_range(source, key, bound(request.start, order.bound_type),
-                      bound(request.end, order.bound_type));
+    const ResolvedRange resolved = resolve_range(
+        source, key, bound(request.start, order.bound_type), bound(request.end, order.bound_type));
     if (!resolved.is_empty) {
       plan.chunks = plan_chunks(source, {table, key, resolved.range, request.filter,
                                          request.workers, request.chunk_bytes});

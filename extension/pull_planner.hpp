@@ -1,4 +1,5 @@
-// pull_planner: from an order to a plan: looks at both tables, chooses columns, format, key, chunks.
+// pull_planner: from an order to a plan: looks at both tables, chooses columns, format, key,
+// chunks.
 #pragma once
 
 #include "core/ledger.hpp"

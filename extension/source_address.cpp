@@ -36,19 +36,17 @@ NamedSource resolve_conninfo(std::string_view src_dsn) {
 
 NamedSource resolve_server(std::string_view name) {
   std::string const server(name);
-  ForeignSource const foreign =
+  const ForeignSource foreign =
       call([&]() noexcept { return foreign_source_options(server.c_str()); });
   ConnInfo untrusted;
   NamedSource source;
   for (int index = 0; index < foreign.option_count; index++) {
     const ForeignOption &option = foreign.options[index];
-    if (!is_server_option(option.keyword)) {
+    if (!is_server_option(option.keyword))
       continue; // the wrapper's own, such as fetch_size
-    }
     source.address.conninfo.set(option.keyword, option.value);
-    if (!option.is_trusted) {
+    if (!option.is_trusted)
       untrusted.set(option.keyword, option.value);
-    }
   }
   if (!is_superuser()) {
     untrusted.require_options_allowed_to_users();

@@ -13,8 +13,8 @@ struct NamedSource {
 };
 
 /// Resolves a conninfo string, a URI or a foreign server's name with the caller's rights.
-/// Throws Error 42601 (conninfo that cannot be read), 42501 (an option that only superusers may set),
-/// 2F003 (no password given by a user who is not a superuser), PgError for server look-ups.
+/// Throws Error 42601 (conninfo that cannot be read), 42501 (an option that only superusers may
+/// set), 2F003 (no password given by a user who is not a superuser), PgError for server look-ups.
 [[nodiscard]] NamedSource resolve_source(std::string_view src_dsn);
 
 } // namespace parallel_loader

@@ -17,7 +17,9 @@ ReservedDescriptor::ReservedDescriptor() {
   }
 }
 
-ReservedDescriptor::~ReservedDescriptor() { ReleaseExternalFD(); } // a counter, never raises
+ReservedDescriptor::~ReservedDescriptor() {
+  ReleaseExternalFD();
+} // a counter, never raises
 
 SourceReader::SourceReader(const Order &order, const SourceAddress &address,
                            const std::optional<std::string> &snapshot, std::string_view role,

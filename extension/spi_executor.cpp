@@ -7,10 +7,9 @@ Rows SpiExecutor::exec(std::string_view sql, std::span<const Param> params) {
   std::string const statement(sql);
   std::vector<const char *> values;
   values.reserve(params.size());
-  for (const Param &param : params) {
+  for (const Param &param : params)
     values.push_back(param ? param->c_str() : nullptr);
-  }
-  SpiRows const rows = call([&]() noexcept {
+  const SpiRows rows = call([&]() noexcept {
     return spi_execute(mode_, statement.c_str(), static_cast<int>(values.size()), values.data());
   });
   std::vector<std::optional<std::string>> cells;

@@ -31,13 +31,13 @@ public:
 
   void run() {
     load_plan();
-    std::string const name = "parallel_loader worker of pull " + std::to_string(task_.pull->pull_id);
+    std::string const name =
+        "parallel_loader worker of pull " + std::to_string(task_.pull->pull_id);
     SourceReader reader(task_.order, task_.source, plan_.snapshot, name, waiter_);
     Connection &source = reader.session().connection();
     find_table(source);
     while (may_begin_chunk() && move_next_chunk(source)) {
     }
-    reader.session().end();
   }
 
   /// Adds where it happened to the detail of a failure.
@@ -49,9 +49,8 @@ public:
 
   /// Tells the ledger of a failure, in a transaction of its own.
   void record_failure(const ErrorReport &report) {
-    if (chunk_ == 0) {
+    if (chunk_ == 0)
       return;
-    }
     call([&]() noexcept { session_begin(task_.pull->owner); });
     SpiExecutor executor(SpiMode::kWrite);
     Ledger(executor).fail_chunk(task_.pull->pull_id, chunk_, error_report_sqlstate(&report),
@@ -75,9 +74,8 @@ private:
     table_ = SourceTable::find(source, plan_.source_table, {});
     columns_ = {plan_.columns, plan_.format, {}};
     static_cast<void>(source.exec(lock_statement(table_, columns_)));
-    if (!plan_.key.empty()) {
+    if (!plan_.key.empty())
       key_ = Key::resolve(plan_.key, table_, load_column_types(source, table_), plan_.bound_type);
-    }
   }
 
   [[nodiscard]] bool may_begin_chunk() const {
@@ -88,14 +86,14 @@ private:
     call([&]() noexcept { session_begin(task_.pull->owner); });
     SpiExecutor executor(SpiMode::kWrite);
     Ledger ledger(executor);
-    std::optional<ClaimedChunk> const chunk = ledger.claim_chunk(task_.pull->pull_id);
+    const std::optional<ClaimedChunk> chunk = ledger.claim_chunk(task_.pull->pull_id);
     if (!chunk) {
       call([]() noexcept { session_commit(); });
       return false;
     }
     chunk_ = chunk->number;
     pg_atomic_write_u32(&progress_.chunk, static_cast<uint32>(chunk_));
-    ChunkResult const result = move(source, *chunk);
+    const ChunkResult result = move(source, *chunk);
     call([]() noexcept { spi_fire_deferred_triggers(); });
     ledger.complete_chunk(task_.pull->pull_id, chunk_, result);
     call([]() noexcept { session_commit(); });
@@ -104,10 +102,10 @@ private:
   }
 
   ChunkResult move(Connection &source, const ClaimedChunk &chunk) {
-    CopyJob const job = {task_.order.request.table,
-                         copy_statement(table_, columns_, key_.condition(chunk.range),
-                                        task_.order.request.filter),
-                         &columns_, describe(chunk)};
+    const CopyJob job = {
+        task_.order.request.table,
+        copy_statement(table_, columns_, key_.condition(chunk.range), task_.order.request.filter),
+        &columns_, describe(chunk)};
     call([&]() noexcept { session_report_activity(job.description.c_str()); });
     try {
       return run_copy_job(job, source, progress_);
@@ -132,7 +130,7 @@ private:
       pg_atomic_fetch_add_u32(&task_.work->chunks, 1);
     }
     chunk_ = 0;
-    int const coordinator = task_.pull->coordinator_pid;
+    const int coordinator = task_.pull->coordinator_pid;
     call([&]() noexcept { shared_pull_wake(coordinator); });
   }
 
@@ -140,9 +138,8 @@ private:
     std::string text = "loading table " + table_name_ + " from source, pull " +
                        std::to_string(task_.pull->pull_id) + ", chunk " +
                        std::to_string(chunk.number);
-    if (chunk.range.nulls) {
+    if (chunk.range.nulls)
       return text + " (rows with a null key)";
-    }
     if (chunk.range.start || chunk.range.end) {
       text += " (" + plan_.key + " from " + chunk.range.start.value_or("the lowest") + " to " +
               chunk.range.end.value_or("the highest") + ")";
@@ -158,7 +155,7 @@ private:
   ColumnMap columns_;
   Key key_;
   std::string table_name_; // of the destination, for people
-  int chunk_ = 0; // being moved; 0: none
+  int chunk_ = 0;          // being moved; 0: none
 };
 
 // Everything a worker's failure changes: its transaction, the pull's error, the chunk's row.
@@ -199,9 +196,9 @@ bool run_worker(const WorkerTask &task) noexcept {
 }
 
 void pin_worker_session(const Order &order) {
-  SessionSettings const settings = {
-      order.request.timezone.c_str(), order.request.date_order.c_str(), order.search_path.c_str(),
-      order.replication_role.c_str()};
+  const SessionSettings settings = {order.request.timezone.c_str(),
+                                    order.request.date_order.c_str(), order.search_path.c_str(),
+                                    order.replication_role.c_str()};
   call([&]() noexcept {
     session_pin_settings(&settings);
     session_commit_asynchronously();
@@ -214,15 +211,14 @@ extern "C" PGDLLEXPORT void parallel_loader_worker_main(Datum /*argument*/);
 
 void parallel_loader_worker_main(Datum /*argument*/) {
   using namespace parallel_loader;
-  WorkerArgs const args = background_worker_args();
+  const WorkerArgs args = background_worker_args();
   SharedPull *pull = background_attach(args.pull);
   background_enter_slot(pull, args.slot);
   background_connect(pull);
-  bool const is_done = entry([&] {
+  const bool is_done = entry([&] {
     Order const order = parse_order({pull->order, pull->order_size});
-    SharedWork *work = args.work == 0
-                           ? nullptr
-                           : call([&]() noexcept { return shared_work_attach(args.work); });
+    SharedWork *work =
+        args.work == 0 ? nullptr : call([&]() noexcept { return shared_work_attach(args.work); });
     bool const has_own_source = work != nullptr && work->address_size > 0;
     SourceAddress const source =
         has_own_source ? parse_address({work->address, work->address_size}) : order.source;

@@ -15,9 +15,9 @@ struct WorkerTask {
   const SourceAddress &source;
 };
 
-/// Runs in a process that is connected to the database and has no transaction open.  Does not throw:
-/// a failure is kept as the pull's error and, where it concerns a chunk, written to the ledger.
-/// Returns false when the worker failed.
+/// Runs in a process that is connected to the database and has no transaction open.  Does not
+/// throw: a failure is kept as the pull's error and, where it concerns a chunk, written to the
+/// ledger. Returns false when the worker failed.
 [[nodiscard]] bool run_worker(const WorkerTask &task) noexcept;
 
 /// Sets formats, time-outs and the like for a process that writes rows.

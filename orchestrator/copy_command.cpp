@@ -73,8 +73,7 @@ ExitStatus CopyCommand::run() {
 }
 
 void CopyCommand::load() {
-  const ConnInfo target =
-      failing_with(ExitStatus::kUsage, [&] { return ConnInfo::parse(options_.target); });
+  const ConnInfo target = parse_conninfo("destination", options_.target);
   InterruptibleWaiter waiter(interrupt_);
   const SourceView source = inspect_source(options_, waiter);
   run_.table = source.table.display();
@@ -98,9 +97,10 @@ void CopyCommand::plan(PullControl &control, const SourceView &source) {
   run_.pull_id = control.pull_id();
   refresh(control);
   run_.session_count = std::clamp(run_.chunk_count, 1, options_.jobs);
-  note(fmt::format("pull {}: table \"{}\", key {}, {} chunks, {} jobs", run_.pull_id, run_.table,
-                   source.key.value_or("chosen by the destination"), run_.chunk_count,
-                   run_.session_count));
+  note(fmt::format("pull {}: table \"{}\", key {}, format {}, {}, {}", run_.pull_id, run_.table,
+                   pull_.key.empty() ? "none" : pull_.key, pull_.format,
+                   format_number_of(run_.chunk_count, "chunk"),
+                   format_number_of(run_.session_count, "job")));
   if (source.filter)
     note(fmt::format("rows: {}", *source.filter));
 }

@@ -86,7 +86,7 @@ void Destination::work(int64_t pull_id) {
 
 PullStatus Destination::read_pull(int64_t pull_id) {
   const Rows rows = connection_.exec(
-      fmt::format("SELECT state, rows, bytes, chunks, chunks_done, sqlstate, error "
+      fmt::format("SELECT state, rows, bytes, chunks, chunks_done, key, format, sqlstate, error "
                   "FROM {}.parallel_pulls WHERE pull_id = $1::bigint",
                   schema_),
       {std::to_string(pull_id)});
@@ -97,8 +97,10 @@ PullStatus Destination::read_pull(int64_t pull_id) {
           .byte_count = rows.integer(0, 2),
           .chunk_count = static_cast<int>(rows.integer(0, 3)),
           .chunk_done_count = static_cast<int>(rows.integer(0, 4)),
-          .sqlstate = rows.text(0, 5),
-          .error = rows.text(0, 6)};
+          .key = rows.text(0, 5),
+          .format = rows.text(0, 6),
+          .sqlstate = rows.text(0, 7),
+          .error = rows.text(0, 8)};
 }
 
 void Destination::cancel_pull(int64_t pull_id) {

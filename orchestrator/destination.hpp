@@ -35,6 +35,8 @@ struct PullStatus {
   int64_t byte_count = 0;
   int chunk_count = 0;
   int chunk_done_count = 0;
+  std::string key = {}; // what ranges are cut on; empty without a key
+  std::string format = {};
   std::string sqlstate = {}; // of the pull's failure; empty without one
   std::string error = {};
 };

@@ -19,8 +19,11 @@ static_assert(std::atomic<Wakeup *>::is_always_lock_free);
 extern "C" void on_signal(int) {
   // Taken by the first signal; the second finds nothing to wake.
   Wakeup *wakeup = signalled.exchange(nullptr);
-  if (wakeup == nullptr)
+  if (wakeup == nullptr) {
+    // Off the line of the progress bar.
+    [[maybe_unused]] const ssize_t written = write(STDERR_FILENO, "\n", 1);
     _exit(static_cast<int>(ExitStatus::kInterrupted));
+  }
   wakeup->raise();
 }
 

@@ -42,9 +42,9 @@ std::optional<std::chrono::milliseconds> time_left(const Run &run) {
   return std::chrono::seconds(std::max<int64_t>(1, std::llround(seconds)));
 }
 
-/// Of a run that is done: the time it took.
+/// Of a run that has ended: the time it took.
 std::string time_text(const Run &run) {
-  if (run.state == RunState::kDone)
+  if (has_ended(run.state))
     return format_duration(run.elapsed);
   const auto left = time_left(run);
   if (!left)
@@ -53,9 +53,9 @@ std::string time_text(const Run &run) {
                                           : format_duration(*left);
 }
 
-/// Of the last seconds; of a run that is done: of all of it.
+/// Of the last seconds; of a run that has ended: of all of it.
 std::string rate_text(const Run &run) {
-  return format_rate(run.state == RunState::kDone ? bytes_per_s(run) : run.rate_bytes_per_s);
+  return format_rate(has_ended(run.state) ? bytes_per_s(run) : run.rate_bytes_per_s);
 }
 
 std::string repeat(std::string_view glyph, size_t count) {
@@ -102,7 +102,7 @@ std::string progress_header(const Run &run, const ProgressStyle &style) {
   std::string left = "Loading 1 table";
   if (run.estimated_bytes > 0)
     left += ", " + format_size(run.estimated_bytes);
-  left += fmt::format(", {} {}", run.session_count, run.session_count == 1 ? "job" : "jobs");
+  left += ", " + format_number_of(run.session_count, "job");
   const std::string right = fmt::format("pull {}", run.pull_id);
   const size_t line = std::min<size_t>(style.width, 80) - 1;
   if (left.size() + 2 + right.size() > line)
@@ -138,7 +138,7 @@ std::string progress_log_line(const Run &run, std::string_view now) {
   const std::string time = time_text(run);
   if (time.empty())
     return line;
-  return line + (run.state == RunState::kDone ? "  in " : "  ETA ") + time;
+  return line + (has_ended(run.state) ? "  in " : "  ETA ") + time;
 }
 
 } // namespace parallel_loader

@@ -28,7 +28,7 @@ struct ProgressStyle {
 
 /// One line for a terminal, without its end, narrower than `style.width`: name, bar, percent,
 /// bytes, rate of the last seconds, time left.  No time left in the first three seconds and without
-/// an estimate of the bytes.  When the run is done: its rate, and the time it took.
+/// an estimate of the bytes.  When the run has ended: its rate, and the time it took.
 [[nodiscard]] std::string progress_line(const Run &run, const ProgressStyle &style);
 
 /// The same facts and the chunks for a log; `now` begins the line.

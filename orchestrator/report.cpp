@@ -19,7 +19,8 @@ namespace {
 std::string state_text(const Run &run, const Error *failure, Color color) {
   if (run.state == RunState::kDone)
     return paint("loaded", Ink::kGreen, color);
-  if (failure != nullptr && run.state != RunState::kCancelled)
+  const bool is_cancelled = failure != nullptr && failure->sqlstate() == "57014";
+  if (failure != nullptr && !is_cancelled)
     return paint("failed: " + condition_text(failure->sqlstate()), Ink::kRed, color);
   return paint(run_state_name(run.state), Ink::kYellow, color);
 }
@@ -57,11 +58,11 @@ std::string summary_text(const Run &run, const Error *failure, Color color) {
 std::optional<std::string> leftover_hint(const Run &run) {
   if (run.state == RunState::kDone || run.chunk_done_count == 0)
     return std::nullopt;
-  return fmt::format("{} of {} {} done and {} in the table: see parallel_pull_chunks for pull {}. "
-                     "Delete what they brought before the next try, or its rows come twice.",
-                     run.chunk_done_count, run.chunk_count,
-                     run.chunk_count == 1 ? "chunk is" : "chunks are",
-                     run.chunk_done_count == 1 ? "stays" : "stay", run.pull_id);
+  return fmt::format(
+      "{} of {} chunks {} in the table: parallel_pull_chunks tells which, for pull {}. "
+      "Delete their rows before you copy the table again.",
+      run.chunk_done_count, run.chunk_count,
+      run.chunk_done_count == 1 ? "is done and stays" : "are done and stay", run.pull_id);
 }
 
 std::string command_tag(const Run &run) {

@@ -44,9 +44,22 @@ std::string range_condition(Executor &source, const Key &key, const CopyOptions 
   return resolved.is_empty ? "false" : key.condition(resolved.range);
 }
 
+SourceTable find_table(SourceSession &session, const QualifiedName &name) {
+  try {
+    return SourceTable::find(session.connection(), name, session.search_path());
+  } catch (const Error &error) {
+    if (error.sqlstate() != sqlstate::kUndefinedTable)
+      throw;
+    // core/ speaks of the SQL functions' parameters.
+    throw Error(error.sqlstate(), error.message(), error.detail(),
+                "Name it with its schema where it is not in the search path of the source's user: "
+                "SCHEMA.TABLE. Where the names differ: TABLE=TARGET_TABLE.");
+  }
+}
+
 SourceView inspect_table(SourceSession &session, const CopyOptions &options) {
   Connection &source = session.connection();
-  const SourceTable table = SourceTable::find(source, options.table.table, session.search_path());
+  const SourceTable table = find_table(session, options.table.table);
   SourceView view{.conninfo = source.resolved(),
                   .table = table.name,
                   .key = options.key,
@@ -76,9 +89,18 @@ std::optional<std::string> join_conditions(const std::optional<std::string> &ran
   return fmt::format("({}) AND ({}\n)", *range, *where);
 }
 
+ConnInfo parse_conninfo(std::string_view peer, std::string_view text) {
+  try {
+    return ConnInfo::parse(text);
+  } catch (const Error &error) {
+    throw Failure(ExitStatus::kUsage,
+                  Error(error.sqlstate(), fmt::format("{}: {}", peer, error.message()),
+                        error.detail(), error.hint()));
+  }
+}
+
 SourceView inspect_source(const CopyOptions &options, Waiter &waiter) {
-  const ConnInfo conninfo =
-      failing_with(ExitStatus::kUsage, [&] { return ConnInfo::parse(options.source); });
+  const ConnInfo conninfo = parse_conninfo("source", options.source);
   try {
     SourceSession session =
         SourceSession::open(conninfo, "parallel-loader", PasswordRule::kAny, waiter);

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 
 namespace parallel_loader {
 
@@ -27,6 +28,9 @@ struct SourceView {
 /// bounds cannot be used, kFailed when the table or the key column is missing; Error 57014 when
 /// `waiter` is interrupted.
 [[nodiscard]] SourceView inspect_source(const CopyOptions &options, Waiter &waiter);
+
+/// Reads a conninfo string or URI.  Throws Failure kUsage that names the peer and not the text.
+[[nodiscard]] ConnInfo parse_conninfo(std::string_view peer, std::string_view text);
 
 /// `range` AND `where`, each of which may be absent.
 [[nodiscard]] std::optional<std::string> join_conditions(const std::optional<std::string> &range,

@@ -13,12 +13,11 @@ namespace {
 /// inside a name closes and opens it again, which comes to the same.
 size_t find_separator(std::string_view text) {
   bool is_quoted = false;
-  for (size_t index = 0; index < text.size(); ++index) {
+  for (size_t index = 0; index < text.size(); ++index)
     if (text[index] == '"')
       is_quoted = !is_quoted;
     else if (text[index] == '=' && !is_quoted)
       return index;
-  }
   return std::string_view::npos;
 }
 

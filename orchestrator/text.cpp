@@ -40,8 +40,8 @@ std::string short_number(double value, const Unit &unit) {
 } // namespace
 
 size_t text_width(std::string_view text) noexcept {
-  return static_cast<size_t>(
-      std::ranges::count_if(text, [](char byte) { return !is_continuation(byte); }));
+  return static_cast<size_t>(std::ranges::count_if(
+      text, [](char byte) { return !is_continuation(byte); }));
 }
 
 std::string fit_text(std::string_view text, size_t width) {
@@ -90,6 +90,10 @@ std::string format_count(int64_t count) {
   for (size_t from_end = 3; digits.size() - first > from_end; from_end += 4)
     digits.insert(digits.size() - from_end, 1, ' ');
   return digits;
+}
+
+std::string format_number_of(int64_t count, std::string_view noun) {
+  return fmt::format("{} {}{}", format_count(count), noun, count == 1 ? "" : "s");
 }
 
 std::string format_size(int64_t bytes) {

@@ -21,6 +21,8 @@ namespace parallel_loader {
 
 /// `1234567` as `1 234 567`.
 [[nodiscard]] std::string format_count(int64_t count);
+/// `1 chunk`, `16 chunks`.
+[[nodiscard]] std::string format_number_of(int64_t count, std::string_view noun);
 /// `0 B`, `5.3 MB`, `111.0 GB`: powers of 1024 under the server's own unit names.
 [[nodiscard]] std::string format_size(int64_t bytes);
 /// `71 / 111 GB`: both in the unit of `total`.

@@ -20,9 +20,7 @@ SELECT parallel_pull_create(:'source', NULL);
 SELECT parallel_pull(:'source', 't', NULL, NULL, source_table => 'source.t', workers => 0);
 SELECT parallel_pull(:'source', 't', NULL, NULL, source_table => 'source.t', workers => -1);
 SELECT parallel_pull(:'source', 't', NULL, NULL, source_table => 'source.t', format => 'csv');
-SELECT parallel_pull(:'source', 't', NULL, NULL, source_table => 'source.t', format => 'Binary');
 SELECT parallel_pull(:'source', 't', NULL, NULL, source_table => 'source.t', columns => ARRAY['id', 'id']);
-SELECT parallel_pull(:'source', 't', NULL, NULL, source_table => 'source.t', columns => ARRAY[['id'], ['id']]);
 SELECT parallel_pull_start(:'source', 't', source_table => 'source.t', chunk_size => '0');
 SELECT parallel_pull_start(:'source', 't', source_table => 'source.t', chunk_size => '-1 MB');
 SELECT parallel_pull_start(:'source', 't', source_table => 'source.t', chunk_size => 'large');
@@ -32,13 +30,12 @@ SELECT parallel_pull_start(:'source', 't', source_table => 'source.t', workers =
 SELECT parallel_pull('host=localhost port=1 connect_timeout=2', 't', NULL, NULL);
 SELECT parallel_pull('postgresql://localhost:1/postgres?connect_timeout=2', 't', NULL, NULL);
 SELECT parallel_pull('host=/nowhere dbname=postgres', 't', NULL, NULL);
-SELECT parallel_pull('host=host.invalid dbname=postgres', 't', NULL, NULL);
 SELECT parallel_pull(:'source' || ' dbname=regress_no_such_database', 't', NULL, NULL);
 SELECT parallel_pull(:'source' || ' user=regress_no_such_role', 't', NULL, NULL);
 SELECT parallel_pull('hots=localhost', 't', NULL, NULL);
 SELECT parallel_pull('host=localhost port', 't', NULL, NULL);
 SELECT parallel_pull('host=localhost port=''5432', 't', NULL, NULL);
-SELECT parallel_pull('postgresql://localhost:port:port/', 't', NULL, NULL);
+SELECT parallel_pull('postgresql://[::1/postgres', 't', NULL, NULL);
 -- A password never shows in what is said about a wrong conninfo.
 SET client_min_messages = notice;
 \set VERBOSITY terse
@@ -72,6 +69,14 @@ SET client_min_messages = warning;
 \set VERBOSITY sqlstate
 -- After all these errors the next pull works.
 SELECT parallel_pull(:'source', 't', NULL, NULL, source_table => 'source.t');
+-- Nothing is left running after 5 seconds.
+DO $$
+BEGIN
+    FOR i IN 1..50 LOOP
+        EXIT WHEN NOT EXISTS (SELECT FROM pg_stat_activity WHERE backend_type LIKE 'parallel_loader%');
+        PERFORM pg_sleep(0.1), pg_stat_clear_snapshot();
+    END LOOP;
+END $$;
 SELECT count(*) FROM pg_stat_activity WHERE backend_type LIKE 'parallel_loader%';
 
 DROP TABLE t;

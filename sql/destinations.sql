@@ -55,6 +55,22 @@ BEGIN;
 CREATE TABLE fresh (id integer, v text);
 SELECT parallel_pull(:'source', 'fresh', NULL, NULL, source_table => 'source.t');
 ROLLBACK;
+-- The same for what the workers need beside the table: its partitions, the tables that its foreign
+-- keys point to.
+CREATE TABLE split (id integer, v text) PARTITION BY RANGE (id);
+CREATE TABLE split_all PARTITION OF split DEFAULT;
+BEGIN;
+TRUNCATE split_all;
+SELECT parallel_pull(:'source', 'split', NULL, NULL, source_table => 'source.t');
+ROLLBACK;
+DROP TABLE split;
+CREATE TABLE pointed (id integer PRIMARY KEY);
+CREATE TABLE pointing (id integer REFERENCES pointed, v text);
+BEGIN;
+LOCK TABLE pointed;
+SELECT parallel_pull(:'source', 'pointing', NULL, NULL, source_table => 'source.t');
+ROLLBACK;
+DROP TABLE pointing, pointed;
 -- Reading and writing it do no harm.
 BEGIN;
 SELECT count(*) FROM t;

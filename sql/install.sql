@@ -9,15 +9,17 @@ CREATE EXTENSION parallel_loader SCHEMA tools;
 SELECT extversion, extnamespace::regnamespace, extrelocatable
 FROM pg_extension WHERE extname = 'parallel_loader';
 
--- Every object has a comment. (Row types are listed as members from version 17 on only.)
+-- Every object has a comment. Left out are row types, members from version 17 on only, and the
+-- sequence of the identity column, which is part of that column.
 SELECT pg_describe_object(classid, objid, 0) AS object,
-       obj_description(objid, classid::regclass::name) IS NOT NULL AS has_comment
+       obj_description(objid, classid::regclass::text::name) IS NOT NULL AS has_comment
 FROM pg_depend
 WHERE refclassid = 'pg_extension'::regclass
   AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'parallel_loader')
   AND deptype = 'e'
   AND classid <> 'pg_type'::regclass
-ORDER BY object COLLATE "C";
+  AND objid NOT IN (SELECT oid FROM pg_class WHERE relkind = 'S')
+ORDER BY pg_describe_object(classid, objid, 0) COLLATE "C";
 
 -- Whoever may call the functions that pull can make the server connect elsewhere: none is open to
 -- all. Only the two functions that the views call are, in a schema that nobody else may use.
@@ -44,8 +46,9 @@ WHERE relnamespace IN ('tools'::regnamespace, 'parallel_loader'::regnamespace)
 ORDER BY oid::regclass::text COLLATE "C";
 
 -- pg_dump takes the ledger along.
-SELECT unnest(extconfig)::regclass AS dumped
-FROM pg_extension WHERE extname = 'parallel_loader' ORDER BY 1;
+SELECT relation::regclass AS dumped
+FROM pg_extension, unnest(extconfig) AS relation
+WHERE extname = 'parallel_loader' ORDER BY relation::regclass::text COLLATE "C";
 
 -- The schemas are chosen once and for all.
 ALTER EXTENSION parallel_loader SET SCHEMA public;

@@ -7,16 +7,16 @@ SELECT format('host=%s port=%s dbname=%s user=%s',
               current_setting('port'), current_database(), current_user) AS source \gset
 CREATE SCHEMA source;
 CREATE TABLE source.t (id integer PRIMARY KEY, v text);
-INSERT INTO source.t SELECT i, repeat('v', 100) FROM generate_series(1, 10000) AS i;
+-- Some megabytes, so that it is cut into several chunks.
+INSERT INTO source.t SELECT i, repeat('v', 1000) FROM generate_series(1, 10000) AS i;
 ANALYZE source.t;
 CREATE TABLE t (id integer PRIMARY KEY, v text);
 
 -- A pull in the foreground stands in the ledger like any other.
-SELECT max(pull_id) AS last_pull FROM parallel_pulls \gset
 SELECT parallel_pull(:'source', 't', 1, 5001, source_table => 'source.t', workers => 2);
 SELECT pull_id AS pull FROM parallel_pulls ORDER BY pull_id DESC LIMIT 1 \gset
 SELECT owner::text = current_user AS is_mine, "table", source_table, key, format, state, rows,
-       bytes > 500000 AS has_bytes, chunks = chunks_done AS all_done, chunks > 2 AS is_cut, retries, workers,
+       bytes > 5000000 AS has_bytes, chunks = chunks_done AS all_done, chunks > 2 AS is_cut, retries, workers,
        started <= finished AS has_ended, sqlstate, error
 FROM parallel_pulls WHERE pull_id = :pull;
 -- No password and no secret, but where the rows came from.
@@ -74,18 +74,23 @@ FROM parallel_pulls WHERE pull_id = :pull;
 SELECT * FROM parallel_pull_work(:pull);
 TRUNCATE t;
 
--- Pulls of one run.
-SELECT parallel_pull_create(:'source', 't', source_table => 'source.t', run_id => :pull) AS second_pull \gset
-SELECT run_id = :pull AS is_same_run FROM parallel_pulls WHERE pull_id = :second_pull;
-SELECT parallel_pull_cancel(:second_pull);
+-- Pulls of one run read one snapshot, as long as the run has it.
+CREATE TABLE other (LIKE t);
+SELECT parallel_pull_create(:'source', 't', source_table => 'source.t') AS first \gset
+INSERT INTO source.t VALUES (10001, 'too late for this run');
+SELECT parallel_pull_create(:'source', 'other', source_table => 'source.t', run_id => :first) AS second \gset
+SELECT count(DISTINCT run_id) AS runs FROM parallel_pulls WHERE pull_id IN (:first, :second);
+SELECT remaining FROM parallel_pull_work(:second);
+SELECT remaining FROM parallel_pull_work(:first);
+SELECT parallel_pull_wait(:first), parallel_pull_wait(:second);
+SELECT count(*), max(id) FROM (TABLE t INTERSECT TABLE other) AS shared;
+SELECT parallel_pull_create(:'source', 't', source_table => 'source.t', run_id => :first);
 
 -- No such pull.
 SELECT parallel_pull_wait(0);
 SELECT parallel_pull_cancel(0);
 SELECT * FROM parallel_pull_work(0);
-SELECT parallel_pull_wait(NULL);
 SELECT parallel_pull_cancel(NULL);
-SELECT * FROM parallel_pull_work(NULL);
 
 -- A caller's snapshot is what is read, as long as it lives.
 CREATE TABLE source.grows (id integer PRIMARY KEY);
@@ -99,15 +104,21 @@ SELECT dblink_exec(:'source', 'INSERT INTO source.grows SELECT generate_series(1
 SELECT parallel_pull(:'source', 'grows', NULL, NULL, source_table => 'source.grows', snapshot => :'snapshot');
 COMMIT;
 SELECT max(id) FROM grows;
-SELECT snapshot = :'snapshot' AS is_kept_as_given FROM parallel_pulls ORDER BY pull_id DESC LIMIT 1;
 SELECT parallel_pull(:'source', 'grows', 11, NULL, source_table => 'source.grows');
 SELECT count(*) FROM grows;
 SELECT parallel_pull(:'source', 'grows', NULL, NULL, source_table => 'source.grows', snapshot => 'no snapshot');
 
--- Nothing is left running.
+-- Nothing is left running after 5 seconds.
+DO $$
+BEGIN
+    FOR i IN 1..50 LOOP
+        EXIT WHEN NOT EXISTS (SELECT FROM pg_stat_activity WHERE backend_type LIKE 'parallel_loader%');
+        PERFORM pg_sleep(0.1), pg_stat_clear_snapshot();
+    END LOOP;
+END $$;
 SELECT count(*) FROM pg_stat_activity WHERE backend_type LIKE 'parallel_loader%';
 SELECT count(*) FROM parallel_pulls WHERE state IN ('planned', 'running', 'interrupted');
 
-DROP TABLE t, grows;
+DROP TABLE t, other, grows;
 SET client_min_messages = error;
 DROP SCHEMA source CASCADE;

@@ -29,9 +29,8 @@ int64 argument_bigint(FunctionCallInfo fcinfo, int number, int64 fallback) {
 TextArray argument_text_array(FunctionCallInfo fcinfo, int number) {
   TextArray result = {};
   result.is_null = PG_ARGISNULL(number);
-  if (result.is_null) {
+  if (result.is_null)
     return result;
-  }
   Datum *values;
   bool *nulls;
   deconstruct_array(PG_GETARG_ARRAYTYPE_P(number), TEXTOID, -1, false, TYPALIGN_INT, &values,
@@ -53,10 +52,9 @@ static bool is_text_like(Oid type) {
 }
 
 static const char *built_in_type_name(Oid type) {
-  HeapTuple const tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
-  if (!HeapTupleIsValid(tuple)) {
+  const HeapTuple tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
+  if (!HeapTupleIsValid(tuple))
     elog(ERROR, "cache lookup failed for type %u", type);
-  }
   const char *name = pstrdup(NameStr(reinterpret_cast<Form_pg_type>(GETSTRUCT(tuple))->typname));
   ReleaseSysCache(tuple);
   return name;
@@ -67,7 +65,7 @@ static char *output_in_iso_formats(Oid type, Datum value) {
   Oid output;
   bool is_varlena;
   getTypeOutputInfo(type, &output, &is_varlena);
-  int const nest_level = NewGUCNestLevel();
+  const int nest_level = NewGUCNestLevel();
   set_config_option("DateStyle", "ISO", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
                     false);
   set_config_option("IntervalStyle", "postgres", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true,
@@ -81,47 +79,43 @@ static char *output_in_iso_formats(Oid type, Datum value) {
 
 BoundArgument argument_bound(FunctionCallInfo fcinfo, int number) {
   BoundArgument bound = {nullptr, ""};
-  Oid const type = get_fn_expr_argtype(fcinfo->flinfo, number);
+  const Oid type = get_fn_expr_argtype(fcinfo->flinfo, number);
   if (!OidIsValid(type)) {
     ereport(ERROR, (errcode(ERRCODE_INDETERMINATE_DATATYPE),
                     errmsg("could not determine the data type of a bound"),
                     errhint("Cast the bound to the type of the key.")));
   }
-  if (PG_ARGISNULL(number)) {
+  if (PG_ARGISNULL(number))
     return bound;
-  }
-  Oid const base = getBaseType(type);
+  const Oid base = getBaseType(type);
   bound.text = output_in_iso_formats(type, PG_GETARG_DATUM(number));
-  if (base < FirstGenbkiObjectId && !is_text_like(base)) {
+  if (base < FirstGenbkiObjectId && !is_text_like(base))
     bound.type = built_in_type_name(base);
-  }
   return bound;
 }
 
 int64 argument_milliseconds(FunctionCallInfo fcinfo, int number) {
-  if (PG_ARGISNULL(number)) {
+  if (PG_ARGISNULL(number))
     return -1;
-  }
-  Interval const *interval = PG_GETARG_INTERVAL_P(number);
-  double const milliseconds =
+  const Interval *interval = PG_GETARG_INTERVAL_P(number);
+  const double milliseconds =
       static_cast<double>(interval->time) / 1000.0 +
       (static_cast<double>(interval->month) * DAYS_PER_MONTH + interval->day) * 86400000.0;
   if (milliseconds < 0) {
-    ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-                    errmsg("\"timeout\" cannot be negative")));
+    ereport(ERROR,
+            (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("\"timeout\" cannot be negative")));
   }
-  return static_cast<int64>(Min(milliseconds, 1e15));
+  return static_cast<int64>(Min(milliseconds, 1e12));
 }
 
 int64 size_in_bytes(const char *text) {
   int kilobytes;
   const char *hint = nullptr;
   if (!parse_int(text, &kilobytes, GUC_UNIT_KB, &hint) || kilobytes < 64) {
-    ereport(ERROR,
-            (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-             errmsg("chunk_size \"%s\" is not a size of at least 64kB", text),
-             hint != nullptr ? errhint("%s", hint)
-                             : errhint("Write a number with a unit, such as 128MB.")));
+    ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                    errmsg("chunk_size \"%s\" is not a size of at least 64kB", text),
+                    hint != nullptr ? errhint("%s", hint)
+                                    : errhint("Write a number with a unit, such as 128MB.")));
   }
   return static_cast<int64>(kilobytes) * 1024;
 }
@@ -137,6 +131,8 @@ const char *session_date_order() {
   }
 }
 
-char *session_setting(const char *name) { return GetConfigOptionByName(name, nullptr, false); }
+char *session_setting(const char *name) {
+  return GetConfigOptionByName(name, nullptr, false);
+}
 
 } // namespace parallel_loader

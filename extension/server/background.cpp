@@ -33,9 +33,8 @@ BackgroundWorkerHandle *background_start_coordinator(dsm_handle pull) {
 
 BackgroundWorkerHandle *background_start_in_slot(SharedPull *pull, WorkerArgs *args) {
   args->slot = shared_pull_reserve_slot(pull, MyProcPid);
-  if (args->slot < 0) {
+  if (args->slot < 0)
     return nullptr;
-  }
   BackgroundWorker worker;
   describe(&worker, "parallel_loader worker", "parallel_loader_worker_main");
   memcpy(worker.bgw_extra, args, sizeof(*args));
@@ -49,7 +48,7 @@ BackgroundWorkerHandle *background_start_in_slot(SharedPull *pull, WorkerArgs *a
 
 bool background_has_ended(BackgroundWorkerHandle *handle) {
   pid_t pid;
-  BgwHandleStatus const status = GetBackgroundWorkerPid(handle, &pid);
+  const BgwHandleStatus status = GetBackgroundWorkerPid(handle, &pid);
   return status == BGWH_STOPPED || status == BGWH_POSTMASTER_DIED;
 }
 
@@ -63,9 +62,8 @@ SharedPull *background_attach(dsm_handle handle) {
   SharedPull *pull = nullptr;
   bool is_new_mapping;
   pull_segment = shared_pull_attach(handle, &pull, &is_new_mapping);
-  if (pull_segment == nullptr) {
+  if (pull_segment == nullptr)
     proc_exit(0);
-  }
   dsm_pin_mapping(pull_segment);
   return pull;
 }
@@ -76,10 +74,9 @@ static SharedPull *pull_of(dsm_segment *segment) {
 
 static void leave_slot_behind(dsm_segment *segment, Datum slot) {
   SharedPull *pull = pull_of(segment);
-  int const index = DatumGetInt32(slot);
-  if (pull->slots[index].pid == MyProcPid) {
+  const int index = DatumGetInt32(slot);
+  if (pull->slots[index].pid == MyProcPid)
     shared_pull_leave_slot(pull, index, kSlotLost);
-  }
 }
 
 void background_enter_slot(SharedPull *pull, int slot) {

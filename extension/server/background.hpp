@@ -9,7 +9,8 @@ extern "C" {
 
 namespace parallel_loader {
 
-/// What a worker is told, byte by byte, in bgw_extra.  No secret goes here: it stays in shared memory.
+/// What a worker is told, byte by byte, in bgw_extra.  No secret goes here: it stays in shared
+/// memory.
 struct WorkerArgs {
   dsm_handle pull;
   dsm_handle work; // of the session that brought it (shared_work.hpp), or 0: the coordinator did

@@ -20,16 +20,15 @@ namespace parallel_loader {
 
 static List *column_list(const CopyTarget *target) {
   List *names = NIL;
-  for (int index = 0; index < target->column_count; index++) {
+  for (int index = 0; index < target->column_count; index++)
     names = lappend(names, makeString(pstrdup(target->columns[index])));
-  }
   return names;
 }
 
 static List *copy_options(const CopyTarget *target) {
-  List *options = list_make1(makeDefElem(
-      pstrdup("encoding"),
-      reinterpret_cast<Node *>(makeString(pstrdup(GetDatabaseEncodingName()))), -1));
+  List *options = list_make1(
+      makeDefElem(pstrdup("encoding"),
+                  reinterpret_cast<Node *>(makeString(pstrdup(GetDatabaseEncodingName()))), -1));
   const char *format = target->is_binary ? "binary" : "text";
   return lappend(options, makeDefElem(pstrdup("format"),
                                       reinterpret_cast<Node *>(makeString(pstrdup(format))), -1));
@@ -47,7 +46,7 @@ static ParseState *parse_state(Relation rel, List *columns) {
 
 void copy_from_check(const CopyTarget *target) {
   target_table_check(target->table);
-  Relation const rel = table_open(target->table, RowExclusiveLock);
+  const Relation rel = table_open(target->table, RowExclusiveLock);
   free_parsestate(parse_state(rel, column_list(target)));
   table_close(rel, NoLock);
 }
@@ -57,12 +56,12 @@ static void add_context(void *description) {
 }
 
 static uint64 run(const CopyTarget *target, CopySource source) {
-  Relation const rel = table_open(target->table, NoLock); // copy_from_check holds the lock
+  const Relation rel = table_open(target->table, NoLock); // copy_from_check holds the lock
   List *columns = column_list(target);
   ParseState *pstate = parse_state(rel, columns);
-  CopyFromState const state = BeginCopyFrom(pstate, rel, nullptr, nullptr, false, source, columns,
-                                            copy_options(target));
-  uint64 const row_count = CopyFrom(state);
+  const CopyFromState state =
+      BeginCopyFrom(pstate, rel, nullptr, nullptr, false, source, columns, copy_options(target));
+  const uint64 row_count = CopyFrom(state);
   EndCopyFrom(state);
   free_parsestate(pstate);
   table_close(rel, NoLock);
@@ -70,15 +69,15 @@ static uint64 run(const CopyTarget *target, CopySource source) {
 }
 
 uint64 copy_from_run(const CopyTarget *target, CopySource source) {
-  MemoryContext const context =
+  const MemoryContext context =
       AllocSetContextCreate(CurrentMemoryContext, "parallel_loader copy", ALLOCSET_DEFAULT_SIZES);
-  MemoryContext const old = MemoryContextSwitchTo(context);
+  const MemoryContext old = MemoryContextSwitchTo(context);
   ErrorContextCallback callback;
   callback.callback = add_context;
   callback.arg = const_cast<char *>(target->description);
   callback.previous = error_context_stack;
   error_context_stack = &callback;
-  uint64 const row_count = run(target, source);
+  const uint64 row_count = run(target, source);
   error_context_stack = callback.previous;
   MemoryContextSwitchTo(old);
   MemoryContextDelete(context);
@@ -88,16 +87,14 @@ uint64 copy_from_run(const CopyTarget *target, CopySource source) {
 bool copy_from_may_skip_rows(Oid table) {
   ListCell *cell;
   foreach (cell, find_all_inheritors(table, NoLock, nullptr)) {
-    Relation const rel = try_relation_open(lfirst_oid(cell), AccessShareLock);
-    bool const has_trigger = rel != nullptr && rel->trigdesc != nullptr &&
-                             (rel->trigdesc->trig_insert_before_row ||
-                              rel->trigdesc->trig_insert_instead_row);
-    if (rel != nullptr) {
+    const Relation rel = try_relation_open(lfirst_oid(cell), AccessShareLock);
+    const bool has_trigger =
+        rel != nullptr && rel->trigdesc != nullptr &&
+        (rel->trigdesc->trig_insert_before_row || rel->trigdesc->trig_insert_instead_row);
+    if (rel != nullptr)
       relation_close(rel, NoLock);
-    }
-    if (has_trigger) {
+    if (has_trigger)
       return true;
-    }
   }
   return false;
 }

@@ -12,7 +12,7 @@ template <size_t kSize> static void store(char (&target)[kSize], const char *tex
     target[0] = '\0';
     return;
   }
-  int const length = pg_mbcliplen(text, static_cast<int>(strlen(text)), kSize - 1);
+  const int length = pg_mbcliplen(text, static_cast<int>(strlen(text)), kSize - 1);
   memcpy(target, text, length);
   target[length] = '\0';
 }
@@ -45,22 +45,22 @@ const char *error_report_sqlstate(const ErrorReport *report) {
 }
 
 void error_report_add_detail(ErrorReport *report, const char *sentence) {
-  size_t const used = strlen(report->detail);
-  size_t const room = sizeof(report->detail) - used - 1;
+  const size_t used = strlen(report->detail);
+  const size_t room = sizeof(report->detail) - used - 1;
   const char *separator = used > 0 ? "\n" : "";
-  if (strlen(separator) + strlen(sentence) > room) {
+  if (strlen(separator) + strlen(sentence) > room)
     return; // a detail that long says enough
-  }
   strcat(report->detail, separator);
   strcat(report->detail, sentence);
 }
 
-static const char *present(const char *text) { return text[0] == '\0' ? nullptr : text; }
+static const char *present(const char *text) {
+  return text[0] == '\0' ? nullptr : text;
+}
 
 static void add_name(int field, const char *name) {
-  if (present(name) != nullptr) {
+  if (present(name) != nullptr)
     err_generic_string(field, name);
-  }
 }
 
 void error_report_raise(const ErrorReport *report) {

@@ -30,24 +30,22 @@ ForeignSource foreign_source_options(const char *name) {
                     errhint("A source is a conninfo string such as \"host=… dbname=…\", a "
                             "postgresql:// URI, or the name of a foreign server.")));
   }
-  AclResult const right =
-      compat_foreign_server_aclcheck(server->serverid, GetUserId(), ACL_USAGE);
-  if (right != ACLCHECK_OK) {
+  const AclResult right = compat_foreign_server_aclcheck(server->serverid, GetUserId(), ACL_USAGE);
+  if (right != ACLCHECK_OK)
     aclcheck_error(right, OBJECT_FOREIGN_SERVER, server->servername);
-  }
   ForeignDataWrapper *wrapper = GetForeignDataWrapper(server->fdwid);
   if (strcmp(wrapper->fdwname, "dblink_fdw") != 0 &&
       strcmp(wrapper->fdwname, "postgres_fdw") != 0) {
-    ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
-                    errmsg("server \"%s\" cannot be a source", name),
-                    errdetail("It belongs to foreign-data wrapper \"%s\".", wrapper->fdwname),
-                    errhint("Create a server of dblink_fdw or postgres_fdw.")));
+    ereport(ERROR,
+            (errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("server \"%s\" cannot be a source", name),
+             errdetail("It belongs to foreign-data wrapper \"%s\".", wrapper->fdwname),
+             errhint("Create a server of dblink_fdw or postgres_fdw.")));
   }
   UserMapping *mapping = GetUserMapping(GetUserId(), server->serverid);
 
   ForeignSource source = {};
   source.needs_password = true;
-  int const total =
+  const int total =
       list_length(wrapper->options) + list_length(server->options) + list_length(mapping->options);
   source.options = static_cast<ForeignOption *>(palloc0(sizeof(ForeignOption) * Max(1, total)));
   append(&source, wrapper->options, true);

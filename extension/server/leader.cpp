@@ -13,8 +13,6 @@ extern "C" {
 
 namespace parallel_loader {
 
-static constexpr long kTurnMs = 250;
-
 // Runs when the statement fails, is cancelled, or the session ends.
 static void leave_pull_behind(dsm_segment *segment, Datum /*unused*/) {
   shared_pull_request_stop(static_cast<SharedPull *>(dsm_segment_address(segment)), kStopLeader);
@@ -26,9 +24,10 @@ Leader leader_start(const char *order, Size order_size) {
   leader.pull->leader_pid = MyProcPid;
   leader.coordinator = background_start_coordinator(dsm_segment_handle(leader.segment));
   if (leader.coordinator == nullptr) {
-    ereport(ERROR, (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-                    errmsg("no background worker slot is free"),
-                    errhint("Raise max_worker_processes, or wait until other workers have ended.")));
+    ereport(ERROR,
+            (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+             errmsg("no background worker slot is free"),
+             errhint("Raise max_worker_processes, or wait until other workers have ended.")));
   }
   on_dsm_detach(leader.segment, leave_pull_behind, Datum(0));
   return leader;
@@ -41,13 +40,12 @@ static void check_client() {
   }
 }
 
-void leader_wait_turn(const SharedPull *pull) {
-  latch_sleep(kTurnMs);
+void leader_wait_turn(const SharedPull *pull, long sleep_ms) {
+  latch_sleep(sleep_ms);
   check_client();
   CHECK_FOR_INTERRUPTS();
-  if (lock_trap_is_caught(pull)) {
+  if (lock_trap_is_caught(pull))
     lock_trap_raise();
-  }
 }
 
 void leader_wait(const Leader *leader, PullPhase phase) {
@@ -55,7 +53,8 @@ void leader_wait(const Leader *leader, PullPhase phase) {
     if (background_has_ended(leader->coordinator) && shared_pull_phase(leader->pull) < phase) {
       leader_raise_error(leader);
       ereport(ERROR,
-              (errcode(ERRCODE_ADMIN_SHUTDOWN), errmsg("the coordinator of the pull was terminated"),
+              (errcode(ERRCODE_ADMIN_SHUTDOWN),
+               errmsg("the coordinator of the pull was terminated"),
                leader->pull->pull_id != 0
                    ? errdetail("Pull " INT64_FORMAT " was interrupted.", leader->pull->pull_id)
                    : 0,
@@ -63,27 +62,24 @@ void leader_wait(const Leader *leader, PullPhase phase) {
     }
     leader_wait_turn(leader->pull);
   }
-  if (shared_pull_phase(leader->pull) == kPhaseEnded) {
+  if (shared_pull_phase(leader->pull) == kPhaseEnded)
     leader_raise_error(leader);
-  }
 }
 
 void leader_report_workers(const Leader *leader) {
-  uint32 const wanted = pg_atomic_read_u32(&leader->pull->workers_wanted);
-  uint32 const started = pg_atomic_read_u32(&leader->pull->workers_started);
+  const uint32 wanted = pg_atomic_read_u32(&leader->pull->workers_wanted);
+  const uint32 started = pg_atomic_read_u32(&leader->pull->workers_started);
   if (started < wanted) {
-    ereport(NOTICE,
-            (errmsg("pulling with %u of %u workers", Max(started, 1), wanted),
-             started == 0 ? errdetail("The coordinator moves the rows itself.") : 0,
-             errhint("Raise max_worker_processes to have more background worker slots.")));
+    ereport(NOTICE, (errmsg("pulling with %u of %u workers", Max(started, 1), wanted),
+                     started == 0 ? errdetail("The coordinator moves the rows itself.") : 0,
+                     errhint("Raise max_worker_processes to have more background worker slots.")));
   }
 }
 
 void leader_raise_error(const Leader *leader) {
   ErrorReport report;
-  if (shared_pull_error(leader->pull, &report)) {
+  if (shared_pull_error(leader->pull, &report))
     error_report_raise(&report);
-  }
 }
 
 void leader_release(Leader *leader) {

@@ -29,28 +29,24 @@ static constexpr LOCKMODE kConflictsWithLookUp = ExclusiveLock;
 static bool holds_lock(Oid table, LOCKMODE weakest) {
   LOCKTAG tag;
   SET_LOCKTAG_RELATION(tag, MyDatabaseId, table);
-  for (LOCKMODE mode = weakest; mode <= AccessExclusiveLock; mode++) {
-    if (compat_lock_held_by_me(&tag, mode)) {
+  for (LOCKMODE mode = weakest; mode <= AccessExclusiveLock; mode++)
+    if (compat_lock_held_by_me(&tag, mode))
       return true;
-    }
-  }
   return false;
 }
 
 static bool is_new(Oid table) {
-  Relation const rel = try_relation_open(table, AccessShareLock);
-  if (rel == nullptr) {
+  const Relation rel = try_relation_open(table, AccessShareLock);
+  if (rel == nullptr)
     return false;
-  }
-  bool const result = compat_is_new_in_transaction(rel);
+  const bool result = compat_is_new_in_transaction(rel);
   relation_close(rel, AccessShareLock);
   return result;
 }
 
 static void require_unlocked(Oid table, LOCKMODE weakest) {
-  if (!holds_lock(table, weakest) && !is_new(table)) {
+  if (!holds_lock(table, weakest) && !is_new(table))
     return;
-  }
   ereport(ERROR,
           (errcode(ERRCODE_OBJECT_IN_USE),
            errmsg("table \"%s\" is locked by the transaction that calls the pull",
@@ -61,15 +57,14 @@ static void require_unlocked(Oid table, LOCKMODE weakest) {
 }
 
 static List *foreign_key_targets(Oid table) {
-  Relation const rel = try_relation_open(table, AccessShareLock);
-  if (rel == nullptr) {
+  const Relation rel = try_relation_open(table, AccessShareLock);
+  if (rel == nullptr)
     return NIL;
-  }
   List *targets = NIL;
   ListCell *cell;
   foreach (cell, RelationGetFKeyList(rel)) {
-    targets =
-        list_append_unique_oid(targets, static_cast<ForeignKeyCacheInfo *>(lfirst(cell))->confrelid);
+    targets = list_append_unique_oid(targets,
+                                     static_cast<ForeignKeyCacheInfo *>(lfirst(cell))->confrelid);
   }
   relation_close(rel, AccessShareLock);
   return targets;
@@ -77,23 +72,19 @@ static List *foreign_key_targets(Oid table) {
 
 void lock_trap_check_before_start(Oid table) {
   List *written = list_make1_oid(table);
-  if (get_rel_relkind(table) == RELKIND_PARTITIONED_TABLE) {
+  if (get_rel_relkind(table) == RELKIND_PARTITIONED_TABLE)
     written = find_all_inheritors(table, NoLock, nullptr);
-  }
-  if (get_rel_relispartition(table)) {
+  if (get_rel_relispartition(table))
     written = list_concat(written, get_partition_ancestors(table));
-  }
   ListCell *cell;
-  foreach (cell, written) {
+  foreach (cell, written)
     require_unlocked(lfirst_oid(cell), kConflictsWithWrite);
-  }
   foreach (cell, written) {
     ListCell *target;
-    foreach (target, foreign_key_targets(lfirst_oid(cell))) {
+    foreach (target, foreign_key_targets(lfirst_oid(cell)))
       require_unlocked(lfirst_oid(target), kConflictsWithLookUp);
-    }
   }
-  Oid const schema = get_namespace_oid("parallel_loader", true);
+  const Oid schema = get_namespace_oid("parallel_loader", true);
   require_unlocked(OidIsValid(schema) ? get_relname_relid("pull", schema) : InvalidOid,
                    kConflictsWithWrite);
   require_unlocked(OidIsValid(schema) ? get_relname_relid("chunk", schema) : InvalidOid,
@@ -101,35 +92,29 @@ void lock_trap_check_before_start(Oid table) {
 }
 
 static List *add_blockers(List *pids, int pid) {
-  Datum const blockers = DirectFunctionCall1(pg_blocking_pids, Int32GetDatum(pid));
+  const Datum blockers = DirectFunctionCall1(pg_blocking_pids, Int32GetDatum(pid));
   ArrayType *array = DatumGetArrayTypeP(blockers);
-  int const count = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
+  const int count = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
   auto *values = reinterpret_cast<int32 *>(ARR_DATA_PTR(array));
-  for (int index = 0; index < count; index++) {
+  for (int index = 0; index < count; index++)
     pids = list_append_unique_int(pids, values[index]);
-  }
   return pids;
 }
 
 // A third session may stand between: its TRUNCATE waits for the caller's read, our worker for it.
 bool lock_trap_is_caught(const SharedPull *pull) {
   List *pids = NIL;
-  if (pull->coordinator_pid != 0) {
+  if (pull->coordinator_pid != 0)
     pids = add_blockers(pids, pull->coordinator_pid);
-  }
-  for (const WorkerSlot &slot : pull->slots) {
-    if (slot.pid != 0) {
+  for (const WorkerSlot &slot : pull->slots)
+    if (slot.pid != 0)
       pids = add_blockers(pids, slot.pid);
-    }
-  }
   for (int index = 0; index < list_length(pids); index++) { // grows as it is walked
-    int const pid = list_nth_int(pids, index);
-    if (pid == MyProcPid) {
+    const int pid = list_nth_int(pids, index);
+    if (pid == MyProcPid)
       return true;
-    }
-    if (pid != 0) {
+    if (pid != 0)
       pids = add_blockers(pids, pid);
-    }
   }
   return false;
 }

@@ -5,9 +5,9 @@
 
 namespace parallel_loader {
 
-/// Raises 55006 when this transaction holds a lock that the workers would wait for: on the table, its
-/// partitions and partitioned parents, the tables its foreign keys point to, or the ledger.
-/// The deadlock detector does not see that wait: the caller sleeps on a latch, not on a lock.
+/// Raises 55006 when this transaction holds a lock that the workers would wait for: on the table,
+/// its partitions and partitioned parents, the tables its foreign keys point to, or the ledger. The
+/// deadlock detector does not see that wait: the caller sleeps on a latch, not on a lock.
 void lock_trap_check_before_start(Oid table);
 
 /// True if some process of the pull waits, directly or through others, for this session.

@@ -12,9 +12,8 @@ namespace parallel_loader {
 
 static TupleDesc result_descriptor(FunctionCallInfo fcinfo) {
   TupleDesc descriptor;
-  if (get_call_result_type(fcinfo, nullptr, &descriptor) != TYPEFUNC_COMPOSITE) {
+  if (get_call_result_type(fcinfo, nullptr, &descriptor) != TYPEFUNC_COMPOSITE)
     elog(ERROR, "return type must be a row type");
-  }
   return descriptor;
 }
 
@@ -26,7 +25,7 @@ void result_set_begin(FunctionCallInfo fcinfo) {
     ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
                     errmsg("set-valued function called in context that cannot accept a set")));
   }
-  MemoryContext const old = MemoryContextSwitchTo(result->econtext->ecxt_per_query_memory);
+  const MemoryContext old = MemoryContextSwitchTo(result->econtext->ecxt_per_query_memory);
   result->returnMode = SFRM_Materialize;
   result->setDesc = CreateTupleDescCopy(result_descriptor(fcinfo));
   result->setResult = tuplestore_begin_heap(true, false, work_mem);

@@ -33,9 +33,8 @@ void session_pin_settings(const SessionSettings *settings) {
   pin("default_transaction_read_only", "off");
   pin("default_transaction_deferrable", "off");
   pin("client_encoding", GetDatabaseEncodingName());
-  if (settings == nullptr) {
+  if (settings == nullptr)
     return;
-  }
   pin("DateStyle", psprintf("ISO, %s", settings->date_order));
   pin("IntervalStyle", "postgres");
   pin("TimeZone", settings->timezone);
@@ -47,7 +46,9 @@ void session_pin_settings(const SessionSettings *settings) {
   pin("session_replication_role", settings->session_replication_role);
 }
 
-void session_commit_asynchronously() { pin("synchronous_commit", "off"); }
+void session_commit_asynchronously() {
+  pin("synchronous_commit", "off");
+}
 
 void session_begin(Oid user) {
   SetCurrentStatementStartTimestamp();
@@ -60,9 +61,8 @@ void session_begin(Oid user) {
 }
 
 void session_commit() {
-  if (ActiveSnapshotSet()) {
+  if (ActiveSnapshotSet())
     PopActiveSnapshot();
-  }
   // A transaction begins without a security restriction, so it has to end without one.
   SetUserIdAndSecContext(GetOuterUserId(), 0);
   CommitTransactionCommand();
@@ -85,11 +85,17 @@ void session_report_activity(const char *activity) {
   pgstat_report_activity(STATE_RUNNING, activity);
 }
 
-void session_force_flush() { ForceSyncCommit(); }
+void session_force_flush() {
+  ForceSyncCommit();
+}
 
 void session_hold_cancel() {
   QueryCancelPending = false;
   HOLD_CANCEL_INTERRUPTS();
+}
+
+void session_log_failure(int64 pull_id, const char *message) {
+  ereport(LOG, (errmsg("pull " INT64_FORMAT " failed: %s", pull_id, message)));
 }
 
 void session_lock_pull(int64 pull_id) {

@@ -38,6 +38,9 @@ void session_hold_cancel();
 /// Shows `activity` in pg_stat_activity.
 void session_report_activity(const char *activity);
 
+/// Writes a line to the server log; nobody may be waiting for the pull to hear of its failure.
+void session_log_failure(int64 pull_id, const char *message);
+
 /// Marks this process as the pull's coordinator, for as long as it lives.
 void session_lock_pull(int64 pull_id);
 

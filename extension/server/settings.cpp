@@ -18,11 +18,10 @@ void settings_define() {
                           "Sets the number of background workers of a pull that does not say.",
                           nullptr, &setting_workers, 4, 1, kMaxWorkers, PGC_USERSET, 0, nullptr,
                           nullptr, nullptr);
-  DefineCustomIntVariable("parallel_loader.chunk_size",
-                          "Sets the size of the pieces that a table is cut into.",
-                          "Each chunk is pulled in one transaction.", &setting_chunk_size_kb,
-                          128 * 1024, 64, MAX_KILOBYTES, PGC_USERSET, GUC_UNIT_KB, nullptr, nullptr,
-                          nullptr);
+  DefineCustomIntVariable(
+      "parallel_loader.chunk_size", "Sets the size of the pieces that a table is cut into.",
+      "Each chunk is pulled in one transaction.", &setting_chunk_size_kb, 128 * 1024, 64,
+      MAX_KILOBYTES, PGC_USERSET, GUC_UNIT_KB, nullptr, nullptr, nullptr);
   DefineCustomIntVariable(
       "parallel_loader.snapshot_hold",
       "Sets how long a pull that nobody works on keeps its snapshot of the source.", nullptr,

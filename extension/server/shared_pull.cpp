@@ -21,7 +21,7 @@ static void init_slot(WorkerSlot *slot) {
 }
 
 dsm_segment *shared_pull_create(const char *order, Size order_size, SharedPull **pull) {
-  Size const size = offsetof(SharedPull, order) + order_size;
+  const Size size = offsetof(SharedPull, order) + order_size;
   dsm_segment *segment = dsm_create(size, 0);
   auto *shared = static_cast<SharedPull *>(dsm_segment_address(segment));
   memset(shared, 0, offsetof(SharedPull, order));
@@ -35,9 +35,8 @@ dsm_segment *shared_pull_create(const char *order, Size order_size, SharedPull *
   pg_atomic_init_u64(&shared->bytes_done, 0);
   pg_atomic_init_u32(&shared->chunks_done, 0);
   SpinLockInit(&shared->mutex);
-  for (WorkerSlot &slot : shared->slots) {
+  for (WorkerSlot &slot : shared->slots)
     init_slot(&slot);
-  }
   shared->database = MyDatabaseId;
   shared->session_user = GetSessionUserId();
   shared->owner = GetUserId();
@@ -51,19 +50,16 @@ dsm_segment *shared_pull_create(const char *order, Size order_size, SharedPull *
 dsm_segment *shared_pull_attach(dsm_handle handle, SharedPull **pull, bool *is_new_mapping) {
   dsm_segment *segment = dsm_find_mapping(handle);
   *is_new_mapping = segment == nullptr;
-  if (segment == nullptr) {
+  if (segment == nullptr)
     segment = dsm_attach(handle);
-  }
-  if (segment == nullptr) {
+  if (segment == nullptr)
     return nullptr;
-  }
   auto *shared = static_cast<SharedPull *>(dsm_segment_address(segment));
   // A handle read from the ledger may be stale, and its number in use by somebody else's segment.
   if (dsm_segment_map_length(segment) < offsetof(SharedPull, order) || shared->magic != kMagic ||
       shared->database != (OidIsValid(MyDatabaseId) ? MyDatabaseId : shared->database)) {
-    if (*is_new_mapping) {
+    if (*is_new_mapping)
       dsm_detach(segment);
-    }
     return nullptr;
   }
   *pull = shared;
@@ -72,18 +68,15 @@ dsm_segment *shared_pull_attach(dsm_handle handle, SharedPull **pull, bool *is_n
 
 void shared_pull_wake(int pid) {
   PGPROC *proc = pid != 0 ? BackendPidGetProc(pid) : nullptr;
-  if (proc != nullptr) {
+  if (proc != nullptr)
     SetLatch(&proc->procLatch);
-  }
 }
 
 static void wake_launchers(SharedPull *pull) {
   shared_pull_wake(pull->leader_pid);
-  for (const WorkerSlot &slot : pull->slots) {
-    if (slot.launcher_pid != 0 && slot.launcher_pid != pull->coordinator_pid) {
+  for (const WorkerSlot &slot : pull->slots)
+    if (slot.launcher_pid != 0 && slot.launcher_pid != pull->coordinator_pid)
       shared_pull_wake(slot.launcher_pid);
-    }
-  }
 }
 
 void shared_pull_enter_phase(SharedPull *pull, PullPhase phase) {
@@ -93,7 +86,7 @@ void shared_pull_enter_phase(SharedPull *pull, PullPhase phase) {
 }
 
 PullPhase shared_pull_phase(const SharedPull *pull) {
-  auto const phase =
+  const auto phase =
       static_cast<PullPhase>(pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&pull->phase)));
   pg_read_barrier();
   return phase;
@@ -105,22 +98,20 @@ PullStop shared_pull_stop_reason(const SharedPull *pull) {
 
 // SIGINT is a query cancel to any of our processes: it ends what they wait for in the server.
 static void interrupt(int pid, int signal = SIGINT) {
-  if (pid != 0 && pid != MyProcPid && BackendPidGetProc(pid) != nullptr) {
+  if (pid != 0 && pid != MyProcPid && BackendPidGetProc(pid) != nullptr)
     kill(pid, signal);
-  }
 }
 
 void shared_pull_request_stop(SharedPull *pull, PullStop reason) {
   uint32 expected = kStopNone;
   if (pg_atomic_compare_exchange_u32(&pull->stop, &expected, reason) &&
-      shared_pull_phase(pull) != kPhaseEnded) {
+      shared_pull_phase(pull) != kPhaseEnded)
     interrupt(pull->coordinator_pid);
-  }
 }
 
 void shared_pull_fail(SharedPull *pull, const ErrorReport *report) {
   SpinLockAcquire(&pull->mutex);
-  bool const is_first = !pull->has_error;
+  const bool is_first = !pull->has_error;
   if (is_first) {
     pull->error = *report;
     pull->has_error = true;
@@ -133,10 +124,9 @@ void shared_pull_fail(SharedPull *pull, const ErrorReport *report) {
 
 bool shared_pull_error(SharedPull *pull, ErrorReport *report) {
   SpinLockAcquire(&pull->mutex);
-  bool const has_error = pull->has_error;
-  if (has_error) {
+  const bool has_error = pull->has_error;
+  if (has_error)
     *report = pull->error;
-  }
   SpinLockRelease(&pull->mutex);
   return has_error;
 }
@@ -168,7 +158,7 @@ void shared_pull_enter_slot(SharedPull *pull, int slot) {
 
 void shared_pull_leave_slot(SharedPull *pull, int index, SlotState state) {
   WorkerSlot *slot = &pull->slots[index];
-  int const launcher_pid = slot->launcher_pid;
+  const int launcher_pid = slot->launcher_pid;
   pg_atomic_write_u32(&slot->chunk, 0);
   pg_atomic_write_u64(&slot->rows, 0);
   pg_atomic_write_u64(&slot->bytes, 0);
@@ -185,19 +175,18 @@ SlotState shared_pull_slot_state(const SharedPull *pull, int slot) {
 
 bool shared_pull_has_workers(const SharedPull *pull) {
   for (int slot = 0; slot < kMaxWorkers; slot++) {
-    SlotState const state = shared_pull_slot_state(pull, slot);
-    bool const is_awaited =
+    const SlotState state = shared_pull_slot_state(pull, slot);
+    const bool is_awaited =
         state == kSlotReserved && BackendPidGetProc(pull->slots[slot].launcher_pid) != nullptr;
-    if (is_awaited || state == kSlotRunning) {
+    if (is_awaited || state == kSlotRunning)
       return true;
-    }
   }
   return false;
 }
 
 void shared_pull_stop_workers(SharedPull *pull, int launcher_pid) {
   for (WorkerSlot &slot : pull->slots) {
-    auto const state = static_cast<SlotState>(pg_atomic_read_u32(&slot.state));
+    const auto state = static_cast<SlotState>(pg_atomic_read_u32(&slot.state));
     if ((state == kSlotReserved || state == kSlotRunning) &&
         (launcher_pid == 0 || slot.launcher_pid == launcher_pid)) {
       pg_atomic_write_u32(&slot.is_told_to_stop, 1);
@@ -207,9 +196,8 @@ void shared_pull_stop_workers(SharedPull *pull, int launcher_pid) {
 }
 
 void shared_pull_terminate_workers(SharedPull *pull) {
-  for (const WorkerSlot &slot : pull->slots) {
+  for (const WorkerSlot &slot : pull->slots)
     interrupt(slot.pid, SIGTERM);
-  }
 }
 
 } // namespace parallel_loader

@@ -40,10 +40,10 @@ struct WorkerSlot {
   pg_atomic_uint32 state;
   pg_atomic_uint32 is_told_to_stop;
   int pid;
-  int launcher_pid;         // who started the worker and waits for it
-  pg_atomic_uint32 chunk;   // being moved; 0 between chunks
-  pg_atomic_uint64 rows;    // of that chunk so far
-  pg_atomic_uint64 bytes;   // likewise
+  int launcher_pid;       // who started the worker and waits for it
+  pg_atomic_uint32 chunk; // being moved; 0 between chunks
+  pg_atomic_uint64 rows;  // of that chunk so far
+  pg_atomic_uint64 bytes; // likewise
 };
 
 struct SharedPull {
@@ -56,7 +56,8 @@ struct SharedPull {
   int coordinator_pid;
   pg_atomic_uint32 phase;
   pg_atomic_uint32 stop;
-  pg_atomic_uint32 works_itself; // a session found no worker slot: the coordinator is to move chunks
+  pg_atomic_uint32
+      works_itself; // a session found no worker slot: the coordinator is to move chunks
   pg_atomic_uint32 workers_wanted;
   pg_atomic_uint32 workers_started;
   pg_atomic_uint32 has_joined; // a worker has come at least once

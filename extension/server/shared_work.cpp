@@ -27,11 +27,9 @@ SharedWork *shared_work_attach(dsm_handle handle) {
 
 bool shared_work_take_chunk(SharedWork *work) {
   uint32 left = pg_atomic_read_u32(&work->chunks_allowed);
-  while (left != kNoChunkLimit && left > 0) {
-    if (pg_atomic_compare_exchange_u32(&work->chunks_allowed, &left, left - 1)) {
+  while (left != kNoChunkLimit && left > 0)
+    if (pg_atomic_compare_exchange_u32(&work->chunks_allowed, &left, left - 1))
       return true;
-    }
-  }
   return left == kNoChunkLimit;
 }
 

@@ -28,16 +28,14 @@ bool socket_wait(SocketWait *wait, int fd, bool for_write, long timeout_ms) {
   CHECK_FOR_INTERRUPTS();
   prepare(wait, fd, for_write ? WL_SOCKET_WRITEABLE : WL_SOCKET_READABLE);
   WaitEvent happened[3];
-  int const count = WaitEventSetWait(wait->events, timeout_ms, happened, lengthof(happened),
-                                     PG_WAIT_EXTENSION);
+  const int count =
+      WaitEventSetWait(wait->events, timeout_ms, happened, lengthof(happened), PG_WAIT_EXTENSION);
   bool is_ready = false;
-  for (int index = 0; index < count; index++) {
-    if ((happened[index].events & WL_LATCH_SET) != 0) {
+  for (int index = 0; index < count; index++)
+    if ((happened[index].events & WL_LATCH_SET) != 0)
       ResetLatch(MyLatch);
-    } else if ((happened[index].events & (WL_SOCKET_READABLE | WL_SOCKET_WRITEABLE)) != 0) {
+    else if ((happened[index].events & (WL_SOCKET_READABLE | WL_SOCKET_WRITEABLE)) != 0)
       is_ready = true;
-    }
-  }
   CHECK_FOR_INTERRUPTS();
   return is_ready;
 }

@@ -17,16 +17,16 @@ extern "C" {
 namespace parallel_loader {
 
 Oid spi_ledger_owner() {
-  Oid const schema = get_namespace_oid("parallel_loader", true);
-  Oid const table = OidIsValid(schema) ? get_relname_relid("pull", schema) : InvalidOid;
-  HeapTuple const tuple =
+  const Oid schema = get_namespace_oid("parallel_loader", true);
+  const Oid table = OidIsValid(schema) ? get_relname_relid("pull", schema) : InvalidOid;
+  const HeapTuple tuple =
       OidIsValid(table) ? SearchSysCache1(RELOID, ObjectIdGetDatum(table)) : nullptr;
   if (!HeapTupleIsValid(tuple)) {
     ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                     errmsg("extension \"parallel_loader\" is not installed in this database"),
                     errhint("Run CREATE EXTENSION parallel_loader CASCADE, and commit.")));
   }
-  Oid const owner = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relowner;
+  const Oid owner = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relowner;
   ReleaseSysCache(tuple);
   return owner;
 }
@@ -34,13 +34,12 @@ Oid spi_ledger_owner() {
 static SpiRows collect_rows(MemoryContext target) {
   SpiRows rows = {};
   rows.affected = SPI_processed;
-  if (SPI_tuptable == nullptr) {
+  if (SPI_tuptable == nullptr)
     return rows;
-  }
-  TupleDesc const descriptor = SPI_tuptable->tupdesc;
+  const TupleDesc descriptor = SPI_tuptable->tupdesc;
   rows.row_count = SPI_processed;
   rows.column_count = descriptor->natts;
-  MemoryContext const old = MemoryContextSwitchTo(target);
+  const MemoryContext old = MemoryContextSwitchTo(target);
   rows.values = static_cast<char **>(
       palloc0(sizeof(char *) * Max(1, rows.row_count * static_cast<uint64>(rows.column_count))));
   for (uint64 row = 0; row < rows.row_count; row++) {
@@ -58,7 +57,7 @@ static int execute(SpiMode mode, const char *sql, int param_count, const char *c
   auto *values = static_cast<Datum *>(palloc(sizeof(Datum) * Max(1, param_count)));
   auto *nulls = static_cast<char *>(palloc(Max(1, param_count)));
   for (int index = 0; index < param_count; index++) {
-    bool const is_null = params[index] == nullptr;
+    const bool is_null = params[index] == nullptr;
     types[index] = TEXTOID;
     values[index] = is_null ? Datum(0) : CStringGetTextDatum(params[index]);
     nulls[index] = is_null ? 'n' : ' ';
@@ -68,13 +67,13 @@ static int execute(SpiMode mode, const char *sql, int param_count, const char *c
 }
 
 SpiRows spi_execute(SpiMode mode, const char *sql, int param_count, const char *const *params) {
-  MemoryContext const caller = CurrentMemoryContext;
+  const MemoryContext caller = CurrentMemoryContext;
   Oid user;
   int security_context;
   GetUserIdAndSecContext(&user, &security_context);
   SetUserIdAndSecContext(spi_ledger_owner(), security_context | SECURITY_LOCAL_USERID_CHANGE);
   // Operators and functions of the caller's search path must not run as the ledger's owner.
-  int const nest_level = NewGUCNestLevel();
+  const int nest_level = NewGUCNestLevel();
   set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION,
                     GUC_ACTION_SAVE, true, 0, false);
   set_config_option("row_security", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
@@ -83,11 +82,10 @@ SpiRows spi_execute(SpiMode mode, const char *sql, int param_count, const char *
   set_config_option("jit", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
   PushActiveSnapshot(mode == SpiMode::kReadLatest ? GetLatestSnapshot() : GetTransactionSnapshot());
   SPI_connect();
-  int const code = execute(mode, sql, param_count, params);
-  if (code < 0) {
+  const int code = execute(mode, sql, param_count, params);
+  if (code < 0)
     elog(ERROR, "SPI_execute_with_args failed: %s", SPI_result_code_string(code));
-  }
-  SpiRows const rows = collect_rows(caller);
+  const SpiRows rows = collect_rows(caller);
   SPI_finish();
   PopActiveSnapshot();
   AtEOXact_GUC(true, nest_level);
@@ -97,10 +95,9 @@ SpiRows spi_execute(SpiMode mode, const char *sql, int param_count, const char *
 
 void spi_fire_deferred_triggers() {
   SPI_connect();
-  int const code = SPI_execute("SET CONSTRAINTS ALL IMMEDIATE", false, 0);
-  if (code < 0) {
+  const int code = SPI_execute("SET CONSTRAINTS ALL IMMEDIATE", false, 0);
+  if (code < 0)
     elog(ERROR, "SET CONSTRAINTS failed: %s", SPI_result_code_string(code));
-  }
   SPI_finish();
 }
 

@@ -24,10 +24,9 @@ namespace parallel_loader {
 
 static void check_kind(Relation rel) {
   const char *name = RelationGetRelationName(rel);
-  char const kind = rel->rd_rel->relkind;
-  if (kind == RELKIND_RELATION || kind == RELKIND_PARTITIONED_TABLE) {
+  const char kind = rel->rd_rel->relkind;
+  if (kind == RELKIND_RELATION || kind == RELKIND_PARTITIONED_TABLE)
     return;
-  }
   const char *what = kind == RELKIND_VIEW            ? "view"
                      : kind == RELKIND_MATVIEW       ? "materialized view"
                      : kind == RELKIND_FOREIGN_TABLE ? "foreign table"
@@ -39,7 +38,7 @@ static void check_kind(Relation rel) {
 }
 
 static void check_rights(Relation rel) {
-  Oid const table = RelationGetRelid(rel);
+  const Oid table = RelationGetRelid(rel);
   const char *name = RelationGetRelationName(rel);
   if (IsSystemRelation(rel)) {
     ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
@@ -47,12 +46,10 @@ static void check_rights(Relation rel) {
   }
   // Which columns travel is known only once the source was asked; the worker checks each.
   AclResult result = pg_class_aclcheck(table, GetUserId(), ACL_INSERT);
-  if (result != ACLCHECK_OK) {
+  if (result != ACLCHECK_OK)
     result = pg_attribute_aclcheck_all(table, GetUserId(), ACL_INSERT, ACLMASK_ANY);
-  }
-  if (result != ACLCHECK_OK) {
+  if (result != ACLCHECK_OK)
     aclcheck_error(result, OBJECT_TABLE, name);
-  }
   if (check_enable_rls(table, InvalidOid, false) == RLS_ENABLED) {
     ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
                     errmsg("cannot pull into table \"%s\" with row-level security", name),
@@ -62,9 +59,8 @@ static void check_rights(Relation rel) {
 }
 
 static bool is_citus_table(Oid table) {
-  if (!OidIsValid(get_relname_relid("pg_dist_partition", PG_CATALOG_NAMESPACE))) {
+  if (!OidIsValid(get_relname_relid("pg_dist_partition", PG_CATALOG_NAMESPACE)))
     return false;
-  }
   char text[16];
   pg_snprintf(text, sizeof(text), "%u", table);
   const char *params[] = {text};
@@ -91,7 +87,7 @@ static void check_storage(Relation rel) {
 void target_table_check(Oid table) {
   PreventCommandIfReadOnly("a parallel pull");
   PreventCommandDuringRecovery("a parallel pull");
-  Relation const rel = try_relation_open(table, AccessShareLock);
+  const Relation rel = try_relation_open(table, AccessShareLock);
   if (rel == nullptr) {
     ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
                     errmsg("relation with OID %u does not exist", table)));
@@ -103,18 +99,17 @@ void target_table_check(Oid table) {
 }
 
 TargetTable target_table_describe(Oid table) {
-  Relation const rel = table_open(table, AccessShareLock);
-  TupleDesc const descriptor = RelationGetDescr(rel);
+  const Relation rel = table_open(table, AccessShareLock);
+  const TupleDesc descriptor = RelationGetDescr(rel);
   TargetTable target = {};
   target.schema = get_namespace_name(RelationGetNamespace(rel));
   target.name = pstrdup(RelationGetRelationName(rel));
   target.columns =
       static_cast<TargetColumn *>(palloc0(sizeof(TargetColumn) * Max(1, descriptor->natts)));
   for (int index = 0; index < descriptor->natts; index++) {
-    FormData_pg_attribute const *attribute = TupleDescAttr(descriptor, index);
-    if (attribute->attisdropped) {
+    const FormData_pg_attribute *attribute = TupleDescAttr(descriptor, index);
+    if (attribute->attisdropped)
       continue;
-    }
     TargetColumn *column = &target.columns[target.column_count++];
     column->name = pstrdup(NameStr(attribute->attname));
     column->type = attribute->atttypid;

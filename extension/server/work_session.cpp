@@ -20,9 +20,8 @@ struct OwnWorkers {
 // Runs when the statement fails, is cancelled, or the session ends.
 static void leave_workers_behind(dsm_segment *segment, Datum /*unused*/) {
   auto *pull = static_cast<SharedPull *>(dsm_segment_address(segment));
-  if (proc_exit_inprogress) {
+  if (proc_exit_inprogress)
     shared_pull_request_stop(pull, kStopLeader);
-  }
   shared_pull_stop_workers(pull, MyProcPid);
 }
 
@@ -31,38 +30,33 @@ static void start_workers(dsm_segment *segment, SharedPull *pull, dsm_segment *w
   while (own->count < wanted) {
     WorkerArgs args = {dsm_segment_handle(segment), dsm_segment_handle(work), -1};
     BackgroundWorkerHandle *handle = background_start_in_slot(pull, &args);
-    if (handle == nullptr) {
+    if (handle == nullptr)
       break;
-    }
     own->handles[own->count] = handle;
     own->slots[own->count] = args.slot;
     own->count++;
   }
   if (own->count < wanted) {
-    ereport(NOTICE,
-            (errmsg("pulling with %d of %d workers", Max(own->count, 1), wanted),
-             own->count == 0 ? errdetail("The coordinator moves the rows itself.") : 0,
-             errhint("Raise max_worker_processes to have more background worker slots.")));
+    ereport(NOTICE, (errmsg("pulling with %d of %d workers", Max(own->count, 1), wanted),
+                     own->count == 0 ? errdetail("The coordinator moves the rows itself.") : 0,
+                     errhint("Raise max_worker_processes to have more background worker slots.")));
   }
 }
 
 // A worker that could not start never takes its slot; the coordinator reports it as lost.
 static void give_up_unstarted(SharedPull *pull, const OwnWorkers *own) {
   for (int index = 0; index < own->count; index++) {
-    int const slot = own->slots[index];
+    const int slot = own->slots[index];
     if (shared_pull_slot_state(pull, slot) == kSlotReserved &&
-        pull->slots[slot].launcher_pid == MyProcPid) {
+        pull->slots[slot].launcher_pid == MyProcPid)
       shared_pull_leave_slot(pull, slot, kSlotLost);
-    }
   }
 }
 
 static void wait_for_workers(SharedPull *pull, const OwnWorkers *own) {
-  for (int index = 0; index < own->count; index++) {
-    while (!background_has_ended(own->handles[index])) {
+  for (int index = 0; index < own->count; index++)
+    while (!background_has_ended(own->handles[index]))
       leader_wait_turn(pull);
-    }
-  }
   give_up_unstarted(pull, own);
 }
 
@@ -70,38 +64,35 @@ static void wait_for_workers(SharedPull *pull, const OwnWorkers *own) {
 static void wait_for_coordinator_to_work(SharedPull *pull) {
   pg_atomic_write_u32(&pull->works_itself, 1);
   shared_pull_wake(pull->coordinator_pid);
-  while (pg_atomic_read_u32(&pull->works_itself) != 0 && pull->coordinator_pid != 0) {
+  while (pg_atomic_read_u32(&pull->works_itself) != 0 && pull->coordinator_pid != 0)
     leader_wait_turn(pull);
-  }
 }
 
 static void raise_error(SharedPull *pull) {
-  if (shared_pull_stop_reason(pull) == kStopNone) {
+  if (shared_pull_stop_reason(pull) == kStopNone)
     return;
-  }
   work_session_wait_for_end(pull);
   ErrorReport report;
-  if (shared_pull_error(pull, &report)) {
+  if (shared_pull_error(pull, &report))
     error_report_raise(&report);
-  }
-  ereport(ERROR, (errcode(ERRCODE_ADMIN_SHUTDOWN),
-                  errmsg("the coordinator of the pull was terminated"),
-                  errdetail("Pull " INT64_FORMAT " was interrupted.", pull->pull_id)));
+  ereport(ERROR,
+          (errcode(ERRCODE_ADMIN_SHUTDOWN), errmsg("the coordinator of the pull was terminated"),
+           errdetail("Pull " INT64_FORMAT " was interrupted.", pull->pull_id)));
 }
 
 WorkResult work_session_run(dsm_segment *segment, SharedPull *pull, const WorkRequest *request,
                             const char *address, Size address_size) {
-  uint32 const chunks_allowed =
+  const uint32 chunks_allowed =
       request->max_chunks > 0 ? static_cast<uint32>(request->max_chunks) : kNoChunkLimit;
   dsm_segment *work_segment = shared_work_create(chunks_allowed, address, address_size);
   auto *work = static_cast<SharedWork *>(dsm_segment_address(work_segment));
   auto *own = static_cast<OwnWorkers *>(palloc0(sizeof(OwnWorkers)));
   on_dsm_detach(segment, leave_workers_behind, Datum(0));
 
-  uint64 const rows_before = pg_atomic_read_u64(&pull->rows_done);
-  uint64 const bytes_before = pg_atomic_read_u64(&pull->bytes_done);
-  uint32 const chunks_before = pg_atomic_read_u32(&pull->chunks_done);
-  int const wanted =
+  const uint64 rows_before = pg_atomic_read_u64(&pull->rows_done);
+  const uint64 bytes_before = pg_atomic_read_u64(&pull->bytes_done);
+  const uint32 chunks_before = pg_atomic_read_u32(&pull->chunks_done);
+  const int wanted =
       request->max_chunks > 0 ? Min(request->workers, request->max_chunks) : request->workers;
   start_workers(segment, pull, work_segment, wanted, own);
   WorkResult result = {};
@@ -123,9 +114,8 @@ WorkResult work_session_run(dsm_segment *segment, SharedPull *pull, const WorkRe
 }
 
 void work_session_wait_for_end(const SharedPull *pull) {
-  while (shared_pull_phase(pull) != kPhaseEnded && pull->coordinator_pid != 0) {
+  while (shared_pull_phase(pull) != kPhaseEnded && pull->coordinator_pid != 0)
     leader_wait_turn(pull);
-  }
 }
 
 } // namespace parallel_loader

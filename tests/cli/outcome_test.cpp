@@ -92,10 +92,12 @@ TEST(Conditions, are_joined_so_that_neither_changes_the_other) {
 }
 
 Terminal inspect(const std::map<std::string, std::string, std::less<>> &variables) {
-  return inspect_terminal(-1, [&variables](std::string_view name) {
-    const auto found = variables.find(name);
-    return found == variables.end() ? std::nullopt : std::optional(found->second);
-  });
+  return inspect_terminal(
+      -1,
+      [&variables](std::string_view name) {
+        const auto found = variables.find(name);
+        return found == variables.end() ? std::nullopt : std::optional(found->second);
+      });
 }
 
 TEST(TerminalFacts, the_variable_of_higher_rank_decides_the_encoding) {

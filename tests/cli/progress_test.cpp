@@ -99,6 +99,12 @@ TEST(Progress, lines_on_a_pipe) {
                                         progress_log_line(at_the_end(), now) + "\n");
 }
 
+TEST(Progress, line_of_a_cancelled_run_tells_no_time_left) {
+  auto run = half_way();
+  run.state = RunState::kCancelled;
+  expect_golden("progress_cancelled.txt", screen(run, {}));
+}
+
 TEST(Progress, color_changes_nothing_but_color) {
   const std::string colored = progress_line(half_way(), {.color = Color::kOn});
   EXPECT_NE(colored, progress_line(half_way(), {}));

@@ -61,9 +61,10 @@ TEST(Report, ends_with_the_command_tag) {
 }
 
 TEST(Report, says_what_a_stopped_run_leaves_behind) {
-  EXPECT_EQ(leftover_hint(stopped(RunState::kFailed)),
-            "12 of 888 chunks are done and stay in the table: see parallel_pull_chunks for pull 7. "
-            "Delete what they brought before the next try, or its rows come twice.");
+  EXPECT_EQ(
+      leftover_hint(stopped(RunState::kFailed)),
+      "12 of 888 chunks are done and stay in the table: parallel_pull_chunks tells which, for "
+      "pull 7. Delete their rows before you copy the table again.");
 }
 
 TEST(Report, has_no_hint_when_nothing_is_left_behind) {

@@ -42,6 +42,12 @@ TEST(Text, groups_thousands_with_spaces) {
   EXPECT_EQ(format_count(std::numeric_limits<int64_t>::max()), "9 223 372 036 854 775 807");
 }
 
+TEST(Text, puts_nouns_into_the_plural) {
+  EXPECT_EQ(format_number_of(1, "chunk"), "1 chunk");
+  EXPECT_EQ(format_number_of(0, "chunk"), "0 chunks");
+  EXPECT_EQ(format_number_of(1024, "job"), "1 024 jobs");
+}
+
 TEST(Text, writes_sizes_in_the_largest_unit_that_fits) {
   EXPECT_EQ(format_size(0), "0 B");
   EXPECT_EQ(format_size(999), "999 B");

@@ -49,13 +49,16 @@ sub dsn {
 #   at => 'row'       … there (default); 'half': after half of the next row; 'done': when all rows
 #                     have been passed on but not CopyDone; 'tag': nor CommandComplete after it
 #   action => 'cut'   close the connection in order (FIN), so that all before it arrives; 'reset':
-#                     break it (RST), which may lose what was sent last; 'hold': pass nothing more on until `release`; 'drop': leave out that row
+#                     break it (RST), which may lose what was sent last; 'hold': pass nothing more
+#                     on until `release`; 'drop': leave out that row
 sub arm {
   my ($self, %plan) = @_;
   $plan{copy} //= 1;
   $plan{rows} //= 0;
   $plan{at} //= 'row';
-  $self->_command(join ' ', 'arm', @plan{qw(copy rows at action)});
+  # Numbered, so that word of an earlier plan is not taken for word of this one.
+  $plan{number} = ++$self->{plan_number};
+  $self->_command(join ' ', 'arm', @plan{qw(number copy rows at action)});
   return $self;
 }
 
@@ -76,7 +79,7 @@ sub black_hole {
 # Waits until the armed action has happened.
 sub wait_acted {
   my ($self, $timeout) = @_;
-  return $self->wait_for(qr/^acted$/m, $timeout // 20);
+  return $self->wait_for(qr/^acted $self->{plan_number}$/m, $timeout // 20);
 }
 
 sub wait_for {
@@ -162,7 +165,7 @@ sub _obey {
   my ($state, $command) = @_;
   my ($verb, @arguments) = split / /, $command;
   if ($verb eq 'arm') {
-    @{$state->{plan} = {}}{qw(copy rows at action)} = @arguments;
+    @{$state->{plan} = {}}{qw(number copy rows at action)} = @arguments;
     $state->{copies} = 0;
   } elsif ($verb eq 'release') {
     for my $link (@{$state->{links}}) {
@@ -263,10 +266,10 @@ sub _forward {
     if ($action) {
       my $half = $state->{plan}{at} eq 'half' ? int($length / 2) : 0;
       $link->{to_client} .= substr $link->{from_server}, 0, $position + $half, '';
-      $state->{plan} = undef;
       $position = 0;
       _act($link, $action, 1 + $length);
-      print "acted\n";
+      print "acted $state->{plan}{number}\n";
+      $state->{plan} = undef;
       return if $action ne 'drop';
       next;
     }

@@ -1,0 +1,216 @@
+# Row-for-row equality for every type and every shape of table, in binary where the types allow it
+# and in text.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/lib";
+
+use ParallelLoader::Test;
+use Test::More;
+
+my $pair = ParallelLoader::Test->new;
+
+# Pulls a whole table into an empty one and compares every row.
+#   table, format: as for parallel_pull (default auto); named: its other parameters
+#   carried: the format that the ledger must name
+#   columns: what to compare, for tables that differ; source: the source table, where it differs
+sub arrives_whole {
+  my ($rule, %case) = @_;
+  local $Test::Builder::Level = $Test::Builder::Level + 1;
+  my ($table, $format) = ($case{table}, $case{format} // 'auto');
+  my %named = (%{$case{named} // {}}, format => $format);
+  $named{source_table} = $case{source} if defined $case{source};
+  $pair->destination_sql("TRUNCATE $table");
+  my $result = $pair->try_sql($pair->pull_sql($table, undef, undef, \%named));
+  return ok(0, $rule) || diag($result->summary) unless $result->is_ok;
+  my $columns = $case{columns} // '*';
+  $pair->same_rows({
+      source => "SELECT $columns FROM " . ($case{from} // $case{source} // $table),
+      destination => "SELECT $columns FROM $table"}, $rule);
+  is($pair->pull->{format}, $case{carried}, "$rule: in $case{carried}") if defined $case{carried};
+  return;
+}
+
+# ---- user types have other OIDs on each side ----
+
+$pair->destination_sql(join "\n",
+  map { "CREATE TYPE junk$_ AS ENUM ('x'); CREATE TABLE junk_table$_ (a junk$_);" } 1 .. 7);
+$pair->both_sql(<<'SQL');
+CREATE TYPE mood AS ENUM ('sad', 'it''s', 'a,b', '"quoted"', 'happy');
+CREATE TYPE point3 AS (x integer, y numeric, label text);
+CREATE TYPE nested AS (p point3, m mood, tags text[]);
+CREATE DOMAIN positive AS integer CHECK (VALUE > 0);
+CREATE DOMAIN email AS text NOT NULL CHECK (VALUE LIKE '%@%');
+CREATE TYPE float_range AS RANGE (subtype = float8, subtype_diff = float8mi);
+CREATE TYPE mood_range AS RANGE (subtype = mood);
+SQL
+isnt($pair->source_sql(q(SELECT 'mood'::regtype::oid)),
+  $pair->destination_sql(q(SELECT 'mood'::regtype::oid)), 'user types differ in OID');
+
+# Types that both formats carry.
+my $BINARY_COLUMNS = <<'SQL';
+  a_bool boolean, a_smallint smallint, an_integer integer, a_bigint bigint,
+  a_real real, a_double double precision, a_numeric numeric, a_sized_numeric numeric(12, 4),
+  a_text text, a_varchar varchar, a_sized_varchar varchar(20), a_char char(10), a_single "char",
+  a_name name, a_bytea bytea, a_uuid uuid,
+  a_date date, a_time time, a_timetz timetz, a_timestamp timestamp, a_timestamptz timestamptz,
+  a_short_timestamp timestamp(0), an_interval interval, a_sized_interval interval day to second(3),
+  an_inet inet, a_cidr cidr, a_macaddr macaddr, a_macaddr8 macaddr8,
+  a_bit bit(5), a_varbit varbit,
+  a_json json, a_jsonb jsonb, a_jsonpath jsonpath, an_xml xml,
+  a_tsvector tsvector, a_tsquery tsquery,
+  a_point point, a_line line, a_lseg lseg, a_box box, a_path path, a_polygon polygon,
+  a_circle circle,
+  an_oid oid, an_xid xid, an_xid8 xid8, a_cid cid, a_tid tid, a_pg_lsn pg_lsn,
+  a_snapshot pg_snapshot, a_txid_snapshot txid_snapshot,
+  an_int4range int4range, an_int8range int8range, a_numrange numrange, a_daterange daterange,
+  a_tsrange tsrange, a_tstzrange tstzrange,
+  an_int4multirange int4multirange, a_nummultirange nummultirange, a_tstzmultirange tstzmultirange,
+  an_int_array integer[], an_int_matrix integer[][], a_text_array text[], a_numeric_array numeric[],
+  a_timestamptz_array timestamptz[], a_jsonb_array jsonb[], a_bytea_array bytea[],
+  an_int2vector int2vector, an_oidvector oidvector,
+  a_mood mood, a_mood_array mood[],
+  a_composite point3, a_composite_array point3[], a_nested nested,
+  a_domain positive, a_domain_array positive[], a_text_domain email,
+  a_user_range float_range, a_mood_range mood_range
+SQL
+
+# Three kinds of rows: ordinary values, extremes, NULL everywhere.
+my $BINARY_ROWS = <<'SQL';
+SELECT true, -1::smallint, 42, 9876543210,
+  3.14159::real, 0.1::float8 + 0.2::float8, 1234567890.123456789, 12.3456,
+  E'tab\there, newline\nthere, backslash \\ and \\N \\.', 'varchar', 'sized', 'char', 'c'::"char",
+  'a name', '\x00ff5c0a'::bytea, '01234567-89ab-cdef-0123-456789abcdef'::uuid,
+  '2024-02-29'::date, '23:59:59.999999'::time, '12:00:00+05:30'::timetz,
+  '2024-02-03 04:05:06.789'::timestamp, '2024-02-03 04:05:06.789+09'::timestamptz,
+  '2024-02-03 04:05:06'::timestamp(0), '1 year 2 mons -3 days 04:05:06.789'::interval,
+  '3 days 04:05:06.789'::interval,
+  '192.168.0.1/24'::inet, '10.0.0.0/8'::cidr, '08:00:2b:01:02:03'::macaddr,
+  '08:00:2b:01:02:03:04:05'::macaddr8, B'10101', B'1100110011',
+  '{"a": 1,  "a": [true, null]}'::json, '{"b": "\"\\", "a": [1, 2.50, {}]}'::jsonb,
+  '$.a[*] ? (@ > 1)'::jsonpath, '<?xml version="1.0"?><a b="c">d</a>'::xml,
+  'a:1A fat:2B,4C cat:5'::tsvector, '(fat & rat) | !cat:*AB'::tsquery,
+  '(1.5,-2)'::point, '{1,2,3}'::line, '[(0,0),(1,1)]'::lseg, '(2,2),(0,0)'::box,
+  '[(0,0),(1,1),(2,0)]'::path, '((0,0),(1,1),(2,0))'::polygon, '<(1,2),3>'::circle,
+  4294967295::oid, '4294967295'::xid, '18446744073709551615'::xid8, '7'::cid, '(42,7)'::tid,
+  '16/B374D848'::pg_lsn, '10:20:10,14,15'::pg_snapshot, '10:20:10,14,15'::txid_snapshot,
+  '[1,10)'::int4range, '[1,)'::int8range, '(1.5,2.5]'::numrange, '[2024-01-01,2024-02-01)'::daterange,
+  '[2024-01-01 00:00,infinity)'::tsrange, '[2024-01-01 00:00+01,2024-01-02 00:00+01]'::tstzrange,
+  '{[1,3),[5,8)}'::int4multirange, '{(,1.5),(2.5,)}'::nummultirange,
+  '{[2024-01-01 00:00+00,2024-01-02 00:00+00)}'::tstzmultirange,
+  '{1,NULL,3}'::int[], '[2:3][-1:0]={{1,2},{3,4}}'::int[], ARRAY['a"b', 'c\d', NULL, '', 'NULL', 'x,y'],
+  '{1.10,NaN}'::numeric[], ARRAY['2024-01-01 00:00+00'::timestamptz],
+  ARRAY['{"a": "}"}'::jsonb], ARRAY['\x00'::bytea, '\xff'], '1 2 3'::int2vector, '4 5'::oidvector,
+  'it''s'::mood, ARRAY['a,b', NULL, '"quoted"']::mood[],
+  ROW(1, 2.50, 'p,"q" (r)')::point3, ARRAY[ROW(1, NULL, 'a'), NULL, ROW(NULL, 2, '')]::point3[],
+  ROW(ROW(1, 2, 'l'), 'sad', ARRAY['t', NULL])::nested,
+  7::positive, ARRAY[1, 2]::positive[], 'me@example.org'::email,
+  '[1.5,2.5)'::float_range, '[sad,happy)'::mood_range
+UNION ALL
+SELECT false, -32768, -2147483648, -9223372036854775808,
+  'NaN'::real, '-Infinity'::float8, 'NaN'::numeric, -99999999.9999,
+  '', '', '', '', '', '', ''::bytea, '00000000-0000-0000-0000-000000000000',
+  'infinity', '24:00:00', '00:00:00-15:59', '-infinity', 'infinity',
+  '4713-01-01 00:00:00 BC', '-178000000 years', '0',
+  '::1', '2001:db8::/32', 'ff:ff:ff:ff:ff:ff', 'ff:ff:ff:ff:ff:ff:ff:ff', B'00000', B'',
+  'null', 'null', '$', 'text only',
+  '', '',
+  '(NaN,Infinity)', '{0,1,0}', '[(1e300,0),(1,1e-300)]', '(0,0),(0,0)',
+  '((0,0))', '((0,0))', '<(0,0),0>',
+  0, '0', '0', '0', '(4294967295,65535)',
+  '0/0', '1:1:', '1:1:',
+  'empty', '(,)', 'empty', '(,)', 'empty', '(-infinity,infinity)',
+  '{}', '{(,)}', '{}',
+  '{}', '{}', '{}', '{Infinity,-Infinity,0.000000000000000000001}', '{}', '{}', '{}', '', '',
+  'happy', '{}', ROW(NULL, NULL, NULL), '{}', ROW(NULL, NULL, '{}'),
+  2147483647, '{}', '@',
+  'empty', 'empty'
+UNION ALL
+SELECT true, 32767, 2147483647, 9223372036854775807,
+  1e-45, 1.7976931348623157e308, ('1e' || repeat('9', 4))::numeric, 0.0001,
+  U&'\00E9\20AC\D83D\DE00' || chr(1), repeat('x', 5000), repeat('y', 20), 'padded    ', '\377',
+  repeat('n', 63), sha256('x'), 'ffffffff-ffff-ffff-ffff-ffffffffffff',
+  '5874897-12-31', '00:00', '00:00+15:59', '294276-12-31 23:59:59.999999', '-infinity',
+  '1970-01-01', '178000000 years', '-1 day',
+  '::/0', '0.0.0.0/0', '00:00:00:00:00:00', '00:00:00:00:00:00:00:00', B'11111', repeat('1', 900)::varbit,
+  '[]', ('[' || repeat('1,', 3000) || '1]')::jsonb, 'strict $."a b"', '<a/><b/>',
+  'x', 'a <-> b <2> c',
+  '(-0,0)', '{1,-1,0}', '[(0,0),(0,0)]', '(1e300,1e300),(-1e300,-1e300)',
+  '[(0,0),(1,1)]', '((0,0),(1,0),(1,1))', '<(1e10,-1e10),1e-10>',
+  16384, '3', '3', '1', '(0,1)',
+  'FFFFFFFF/FFFFFFFF', '1:9:3', '1:9:3',
+  '[-2147483648,2147483647)', '[-9223372036854775808,0)', '[NaN,NaN]', '(,infinity]', '(,)', '(,)',
+  '{(,)}', '{}', '{(,)}',
+  array_fill(7, ARRAY[1000]), '{{{1}}}', array_fill('t'::text, ARRAY[3, 3]), '{}', '{infinity}',
+  '{null,[]}', '{}', '1', '1',
+  '"quoted"', array_fill('sad'::mood, ARRAY[2, 2]), ROW(-1, 'NaN', E'\n'),
+  array_fill(ROW(1, 1, 'z')::point3, ARRAY[2]), ROW(ROW(NULL, NULL, NULL), NULL, NULL),
+  1, '{1,1}', 'a@b@c', '(,)', '[happy,happy]'
+SQL
+
+$pair->both_sql("CREATE TABLE everything ($BINARY_COLUMNS)");
+$pair->source_sql(<<"SQL");
+INSERT INTO everything $BINARY_ROWS;
+INSERT INTO everything (a_text_domain) VALUES ('rest\@null');
+INSERT INTO everything SELECT e.* FROM everything AS e, generate_series(1, 50);
+SQL
+arrives_whole('every type with a wire form', table => 'everything', carried => 'binary');
+arrives_whole('every type, binary asked for', table => 'everything', format => 'binary',
+  carried => 'binary');
+arrives_whole('every type, text asked for', table => 'everything', format => 'text',
+  carried => 'text');
+
+# ---- types that only text can carry ----
+
+$pair->both_sql(<<'SQL');
+CREATE FUNCTION public."Odd Function"(integer, text) RETURNS integer LANGUAGE sql AS 'SELECT 1';
+CREATE ROLE "Some Role";
+CREATE TABLE by_name (
+  id integer PRIMARY KEY,
+  a_class regclass, a_type regtype, a_proc regproc, a_procedure regprocedure, an_oper regoper,
+  an_operator regoperator, a_config regconfig, a_dictionary regdictionary, a_role regrole,
+  a_namespace regnamespace, a_collation regcollation, an_acl aclitem[], some_classes regclass[]);
+SQL
+$pair->source_sql(<<'SQL');
+INSERT INTO by_name VALUES
+  (1, 'everything', 'mood', 'now', '"Odd Function"(integer, text)', 'pg_catalog.||/', '+(integer, integer)',
+   'english', 'simple', '"Some Role"', 'public', '"C"', '{postgres=arwd/postgres}',
+   '{everything,by_name}'),
+  (2, 'pg_class', 'integer[]', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, '{}');
+SQL
+arrives_whole('reg* types and aclitem arrive by name', table => 'by_name', carried => 'text');
+is($pair->destination_sql('SELECT a_type::oid = \'mood\'::regtype FROM by_name WHERE id = 1'), 't',
+  'a reg* value names the destination\'s own object');
+$pair->error_is($pair->pull_sql('by_name', undef, undef, {format => 'binary'}), '0A000', qr/a_class/,
+  'binary asked for where it cannot be is an error that names the column');
+
+# One side changes a type's shape; text is then the only way.
+$pair->both_sql(<<'SQL');
+CREATE TABLE other_types (id integer PRIMARY KEY, v integer, at timestamp, code text, flag boolean);
+SQL
+$pair->source_sql(q(INSERT INTO other_types
+  SELECT i, i * 10, '2024-01-01'::timestamp + i * interval '1 hour', i::text, i % 2 = 0
+  FROM generate_series(1, 20) AS i));
+$pair->destination_sql('DROP TABLE other_types;'
+    . 'CREATE TABLE other_types (id bigint PRIMARY KEY, v numeric, at date, code integer, flag text)');
+arrives_whole('columns of other types are read by the destination\'s input',
+  table => 'other_types', carried => 'text',
+  columns => 'id::bigint, v::numeric, at::date, code::integer, left(flag::text, 1)');
+
+# ---- shapes ----
+
+$pair->both_sql(<<'SQL');
+CREATE TABLE shape (
+  doomed1 integer, id integer, "MixedCase" text, doomed2 text, "two words" integer,
+  "quo""te" text, "line
+break" text, "percent%s" text,
+  a23456789012345678901234567890123456789012345678901234567890123 text, "select" integer);
+ALTER TABLE shape DROP doomed1, DROP doomed2;
+CREATE TABLE "Quoted ""Table"", with
+newline" (LIKE shape);
+CREATE TABLE t23456789012345678901234567890123456789012345678901234567890123 (LIKE shape);
+CREATE SCHEMA "Sp1eCial .Char";
+CREATE TABLE "Sp1eCial .Char"."source".t (a int);
+SQL

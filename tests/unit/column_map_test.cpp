@@ -1,0 +1,140 @@
+// column_map_test: which columns travel and in what format.
+#include "core/column_map.hpp"
+
+#include "tests/unit/expect_error.hpp"
+#include "tests/unit/sample_catalog.hpp"
+
+namespace parallel_loader {
+namespace {
+
+using namespace testing;
+using Names = std::vector<std::string>;
+
+class ColumnMapTest : public ::testing::Test {
+protected:
+  ColumnMap map(const std::optional<Names> &columns = std::nullopt,
+                FormatChoice choice = FormatChoice::kAuto) const {
+    return map_columns(source, {types, source_version}, destination, {types, destination_version},
+                       columns, choice);
+  }
+
+  Types types = builtin_types();
+  int source_version = 150000;
+  int destination_version = 150000;
+  SourceTable source = source_table({column("a", kInteger), column("b", kText)});
+  DestinationTable destination{{"public", "t"},
+                               {{"b", kText, false}, {"a", kInteger, false}, {"c", kText, false}}};
+};
+
+TEST_F(ColumnMapTest, default_is_every_source_column_in_source_order) {
+  EXPECT_EQ(map().columns, (Names{"a", "b"}));
+  EXPECT_EQ(map().format, Format::kBinary);
+  EXPECT_EQ(map().format_reason, "");
+}
+
+TEST_F(ColumnMapTest, default_leaves_out_what_the_destination_generates) {
+  destination.columns[0].is_generated = true;
+  EXPECT_EQ(map().columns, Names{"a"});
+}
+
+TEST_F(ColumnMapTest, source_column_the_destination_lacks_is_42703) {
+  source.columns.push_back(column("extra", kText));
+  EXPECT_SQLSTATE("42703", map());
+  EXPECT_EQ(map(Names{"b"}).columns, Names{"b"});
+}
+
+TEST_F(ColumnMapTest, named_columns_keep_their_order) {
+  EXPECT_EQ(map(Names{"b", "a"}).columns, (Names{"b", "a"}));
+}
+
+TEST_F(ColumnMapTest, named_columns_are_checked) {
+  destination.columns.push_back({"g", kText, true});
+  source.columns.push_back(column("only_here", kText));
+  source.columns.push_back(column("g", kText));
+  EXPECT_SQLSTATE("42703", map(Names{"nope"}));
+  EXPECT_SQLSTATE("42703", map(Names{"only_here"}));
+  EXPECT_SQLSTATE("42703", map(Names{"c"}));
+  EXPECT_SQLSTATE("42701", map(Names{"a", "b", "a"}));
+  EXPECT_SQLSTATE("42P10", map(Names{"g"}));
+}
+
+TEST_F(ColumnMapTest, empty_list_cannot_be_expressed_where_there_are_columns) {
+  EXPECT_SQLSTATE("0A000", map(Names{}));
+  source.columns.clear();
+  EXPECT_SQLSTATE("0A000", map());
+  destination.columns = {{"g", kText, true}};
+  EXPECT_TRUE(map().columns.empty());
+}
+
+TEST_F(ColumnMapTest, different_types_go_as_text_with_the_reason) {
+  destination.columns[1].type = kBigint;
+  EXPECT_EQ(map().format, Format::kText);
+  EXPECT_EQ(map().format_reason,
+            "column \"a\" has type int4 on the source, but int8 on the destination");
+  EXPECT_SQLSTATE("0A000", map(std::nullopt, FormatChoice::kBinary));
+  EXPECT_EQ(map(Names{"b"}, FormatChoice::kBinary).format, Format::kBinary);
+}
+
+TEST_F(ColumnMapTest, text_can_be_asked_for) {
+  EXPECT_EQ(map(std::nullopt, FormatChoice::kText).format, Format::kText);
+}
+
+TEST_F(ColumnMapTest, any_destination_column_without_receive_function_forbids_binary) {
+  types.add(user_type(kUserBase, "acl", TypeKind::kDomain, kAclitem));
+  destination.columns[2].type = kUserBase;
+  EXPECT_EQ(map(Names{"a"}).format, Format::kText);
+  destination.columns[2].is_generated = true;
+  EXPECT_SQLSTATE("0A000", map(Names{"a"}, FormatChoice::kBinary));
+}
+
+TEST_F(ColumnMapTest, char_goes_as_text_only_between_servers_that_write_it_alike) {
+  source.columns[1].type = destination.columns[0].type = kChar;
+  EXPECT_NO_THROW((void)map(std::nullopt, FormatChoice::kText));
+  destination_version = 160000;
+  EXPECT_EQ(map().format, Format::kBinary);
+  const Error error = catch_error([&] { (void)map(std::nullopt, FormatChoice::kText); });
+  EXPECT_EQ(error.sqlstate(), "0A000");
+  EXPECT_EQ(error.hint(), "Use format => 'binary'.");
+  source_version = 160000;
+  EXPECT_NO_THROW((void)map(std::nullopt, FormatChoice::kText));
+}
+
+TEST_F(ColumnMapTest, hint_names_what_stands_in_the_way_of_binary) {
+  source.columns[1].type = destination.columns[0].type = kChar;
+  destination.columns[1].type = kBigint;
+  destination_version = 160000;
+  const Error error = catch_error([&] { (void)map(); });
+  EXPECT_EQ(error.sqlstate(), "0A000");
+  EXPECT_NE(error.hint().find("column \"a\" has type int4"), std::string::npos);
+}
+
+TEST_F(ColumnMapTest, copy_statement_quotes_and_joins_conditions) {
+  source.columns[0].name = "A \"b";
+  destination.columns[1].name = "A \"b";
+  EXPECT_EQ(copy_statement(source, map(), "", ""),
+            "COPY (SELECT \"A \"\"b\", \"b\" FROM \"public\".\"t\") TO STDOUT (FORMAT binary)");
+  EXPECT_EQ(copy_statement(source, map(Names{"b"}, FormatChoice::kText), "x >= 1", "y -- z"),
+            "COPY (SELECT \"b\" FROM \"public\".\"t\" WHERE x >= 1 AND (y -- z\n)) TO STDOUT "
+            "(FORMAT text)");
+  EXPECT_EQ(copy_statement(source, map(Names{"b"}), "", "y"),
+            "COPY (SELECT \"b\" FROM \"public\".\"t\" WHERE (y\n)) TO STDOUT (FORMAT binary)");
+}
+
+TEST_F(ColumnMapTest, statements_without_columns_are_sound) {
+  source.columns.clear();
+  destination.columns.clear();
+  EXPECT_EQ(copy_statement(source, map(), "", ""),
+            "COPY (SELECT FROM \"public\".\"t\") TO STDOUT (FORMAT binary)");
+  EXPECT_EQ(lock_statement(source, map()), "SELECT FROM \"public\".\"t\" LIMIT 0");
+}
+
+TEST(ParseFormat, reads_the_three_words_only) {
+  EXPECT_EQ(parse_format("auto"), FormatChoice::kAuto);
+  EXPECT_EQ(parse_format("text"), FormatChoice::kText);
+  EXPECT_EQ(parse_format("binary"), FormatChoice::kBinary);
+  EXPECT_SQLSTATE("22023", parse_format("csv"));
+  EXPECT_SQLSTATE("22023", parse_format(""));
+}
+
+} // namespace
+} // namespace parallel_loader

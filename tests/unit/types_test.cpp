@@ -1,0 +1,160 @@
+// types_test: which types binary COPY carries from one server to another.
+#include "core/types.hpp"
+
+#include "tests/unit/expect_error.hpp"
+#include "tests/unit/fake_executor.hpp"
+#include "tests/unit/sample_catalog.hpp"
+
+namespace parallel_loader {
+namespace {
+
+using namespace testing;
+
+class BinaryRuleTest : public ::testing::Test {
+protected:
+  std::string why(TypeOid source_type, TypeOid destination_type) const {
+    return why_not_binary({source, source_version}, source_type, {destination, destination_version},
+                          destination_type);
+  }
+  void add_to_both(const TypeInfo &type) {
+    source.add(type);
+    destination.add(type);
+  }
+
+  Types source = builtin_types();
+  Types destination = builtin_types();
+  int source_version = 150000;
+  int destination_version = 150000;
+};
+
+TEST_F(BinaryRuleTest, same_builtin_type_is_carried) {
+  for (const TypeOid type : {kBool, kInteger, kText, kNumeric, kUuid, kIntegerArray, kChar})
+    EXPECT_EQ(why(type, type), "");
+}
+
+TEST_F(BinaryRuleTest, different_types_are_not) {
+  EXPECT_EQ(why(kInteger, kBigint), "has type int4 on the source, but int8 on the destination");
+}
+
+TEST_F(BinaryRuleTest, user_types_are_the_same_by_name_whatever_their_oid) {
+  source.add(user_type(kUserBase, "mood", TypeKind::kEnum));
+  destination.add(user_type(kUserBase + 5, "mood", TypeKind::kEnum));
+  EXPECT_EQ(why(kUserBase, kUserBase + 5), "");
+}
+
+TEST_F(BinaryRuleTest, user_types_of_another_kind_or_name_differ) {
+  source.add(user_type(kUserBase, "mood", TypeKind::kEnum));
+  destination.add(user_type(kUserBase, "mood", TypeKind::kBase));
+  destination.add(user_type(kUserBase + 1, "humour", TypeKind::kEnum));
+  EXPECT_NE(why(kUserBase, kUserBase), "");
+  EXPECT_NE(why(kUserBase, kUserBase + 1), "");
+  EXPECT_NE(why(kUserBase, kText), "");
+}
+
+TEST_F(BinaryRuleTest, names_sent_as_oids_are_not_carried_however_deep) {
+  add_to_both(user_type(kUserBase, "d", TypeKind::kDomain, kRegclassArray));
+  TypeInfo composite = user_type(kUserBase + 1, "c", TypeKind::kComposite);
+  composite.fields = {{"a", kInteger}, {"b", kUserBase}};
+  add_to_both(composite);
+  for (const TypeOid type : {kRegclass, kRegclassArray, kUserBase, kUserBase + 1})
+    EXPECT_NE(why(type, type).find("regclass"), std::string::npos) << type;
+}
+
+TEST_F(BinaryRuleTest, type_without_binary_form_is_not_carried) {
+  EXPECT_EQ(why(kAclitem, kAclitem), "has type aclitem, which has no binary form");
+}
+
+TEST_F(BinaryRuleTest, missing_binary_form_on_one_side_suffices) {
+  TypeInfo type = user_type(kUserBase, "seg", TypeKind::kBase);
+  source.add(type);
+  type.has_binary = false;
+  destination.add(type);
+  EXPECT_NE(why(kUserBase, kUserBase), "");
+}
+
+TEST_F(BinaryRuleTest, composites_need_the_same_fields_in_the_same_order) {
+  TypeInfo type = user_type(kUserBase, "c", TypeKind::kComposite);
+  type.fields = {{"a", kInteger}, {"b", kText}};
+  source.add(type);
+  destination.add(type);
+  EXPECT_EQ(why(kUserBase, kUserBase), "");
+  for (const std::vector<CompositeField> &fields :
+       {std::vector<CompositeField>{{"a", kInteger}},
+        {{"b", kText}, {"a", kInteger}},
+        {{"a", kInteger}, {"b", kNumeric}},
+        {{"a", kInteger}, {"b", kText}, {"c", kText}}}) {
+    type.fields = fields;
+    destination.add(type);
+    EXPECT_NE(why(kUserBase, kUserBase), "");
+  }
+}
+
+TEST_F(BinaryRuleTest, ranges_and_multiranges_follow_their_subtype) {
+  add_to_both(user_type(kUserBase, "aclrange", TypeKind::kRange, kAclitem));
+  add_to_both(user_type(kUserBase + 1, "aclmultirange", TypeKind::kMultirange, kUserBase));
+  add_to_both(user_type(kUserBase + 2, "intrange", TypeKind::kRange, kInteger));
+  EXPECT_NE(why(kUserBase, kUserBase), "");
+  EXPECT_NE(why(kUserBase + 1, kUserBase + 1), "");
+  EXPECT_EQ(why(kUserBase + 2, kUserBase + 2), "");
+}
+
+TEST_F(BinaryRuleTest, intervals_go_as_text_from_17_to_older_servers) {
+  source_version = 170000;
+  EXPECT_NE(why(kInterval, kInterval), "");
+  destination_version = 170000;
+  EXPECT_EQ(why(kInterval, kInterval), "");
+  source_version = 160000;
+  EXPECT_EQ(why(kInterval, kInterval), "");
+}
+
+TEST(Types, base_looks_under_domains) {
+  Types types = builtin_types();
+  types.add(user_type(kUserBase, "d", TypeKind::kDomain, kInteger));
+  types.add(user_type(kUserBase + 1, "dd", TypeKind::kDomain, kUserBase));
+  EXPECT_EQ(types.base(kUserBase + 1).oid, kInteger);
+}
+
+TEST(Types, contains_looks_into_everything) {
+  Types types = builtin_types();
+  TypeInfo composite = user_type(kUserBase, "c", TypeKind::kComposite);
+  composite.fields = {{"a", kIntegerArray}};
+  types.add(composite);
+  EXPECT_TRUE(types.contains(kUserBase, kInteger));
+  EXPECT_FALSE(types.contains(kUserBase, kChar));
+}
+
+TEST(Types, type_that_was_not_looked_up_is_an_internal_error) {
+  EXPECT_SQLSTATE("XX000", Types().get(kInteger));
+}
+
+TEST(Types, load_gathers_the_fields_of_a_composite) {
+  FakeExecutor server;
+  const auto field = [](std::string name, std::string type) {
+    return std::vector<std::optional<std::string>>{
+        "20000",         "s.c",          "s", "c", "c", "f", "t", "0", std::nullopt,
+        std::move(name), std::move(type)};
+  };
+  std::vector<std::optional<std::string>> values = field("a", "23");
+  for (auto &value : field("b", "25"))
+    values.push_back(value);
+  server.answers = {one_row({"150020"}), Rows(11, values)};
+  const Types types = Types::load(server, std::vector<TypeOid>{20000});
+  const TypeInfo &type = types.get(20000);
+  EXPECT_EQ(type.kind, TypeKind::kComposite);
+  EXPECT_EQ(type.quoted_name, "\"s\".\"c\"");
+  ASSERT_EQ(type.fields.size(), 2U);
+  EXPECT_EQ(type.fields[1].name, "b");
+  EXPECT_EQ(server.calls.at(1).params.at(0), "{\"20000\"}");
+}
+
+TEST(Types, load_asks_for_multiranges_from_14_only) {
+  for (const auto &[version, has_multiranges] : {std::pair{"130022", false}, {"140000", true}}) {
+    FakeExecutor server;
+    server.answers = {one_row({version}), Rows(11, {})};
+    (void)Types::load(server, std::vector<TypeOid>{23});
+    EXPECT_EQ(server.calls.at(1).sql.find("rngmultitypid") != std::string::npos, has_multiranges);
+  }
+}
+
+} // namespace
+} // namespace parallel_loader
