@@ -97,7 +97,7 @@ void Coordinator::plan() {
       order_, order_.source, snapshot,
       "parallel_loader coordinator of pull " + std::to_string(pull_id()), waiter_);
   in_transaction([&](Ledger &ledger) {
-    PullPlan const plan = plan_pull(order_, *reader_);
+    const PullPlan plan = plan_pull(order_, *reader_);
     chunk_count_ = static_cast<int>(plan.chunks.size());
     ledger.record_plan(pull_id(), plan);
   });
@@ -166,7 +166,7 @@ void Coordinator::fail_lost_workers() {
 bool Coordinator::is_done() {
   bool done = false;
   in_transaction([&](Ledger &ledger) {
-    Ledger::Totals const totals = ledger.totals(pull_id());
+    const Ledger::Totals totals = ledger.totals(pull_id());
     done = totals.done_count == totals.chunk_count;
   });
   return done;
@@ -248,7 +248,7 @@ PullEnd judge(SharedPull *pull, ErrorReport &report, bool has_own_error) {
   }
   if (has_own_error) {
     if (pull->pull_id != 0) {
-      std::string const sentence = "Pull " + std::to_string(pull->pull_id) + " failed.";
+      const std::string sentence = "Pull " + std::to_string(pull->pull_id) + " failed.";
       error_report_add_detail(&report, sentence.c_str());
     }
     shared_pull_fail(pull, &report);

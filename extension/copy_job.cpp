@@ -26,7 +26,7 @@ ActiveCopy active_copy = {};
 extern "C" int read_active_copy(void *buffer, int /*minimum*/, int maximum) {
   return entry([&] {
     CopyStream &stream = *active_copy.stream;
-    size_t const size = stream.read({static_cast<char *>(buffer), static_cast<size_t>(maximum)});
+    const size_t size = stream.read({static_cast<char *>(buffer), static_cast<size_t>(maximum)});
     pg_atomic_write_u64(&active_copy.progress->rows, static_cast<uint64>(stream.row_count()));
     pg_atomic_write_u64(&active_copy.progress->bytes, static_cast<uint64>(stream.byte_count()));
     return static_cast<int>(size);

@@ -60,7 +60,7 @@ constexpr ArgumentLayout kCreateLayout = {.key = 2,
 constexpr int64 kLookAgainMs = 50;
 
 Leader start(const Order &order) {
-  std::string const bytes = serialize_order(order);
+  const std::string bytes = serialize_order(order);
   return call([&]() noexcept { return leader_start(bytes.data(), bytes.size()); });
 }
 
@@ -81,7 +81,7 @@ int64 pull_and_wait(const Order &order) {
     leader_wait(&leader, kPhasePlanned);
     leader_report_workers(&leader);
     leader_wait(&leader, kPhaseEnded);
-    auto const row_count = static_cast<int64>(pg_atomic_read_u64(&leader.pull->rows_done));
+    const auto row_count = static_cast<int64>(pg_atomic_read_u64(&leader.pull->rows_done));
     leader_release(&leader);
     return row_count;
   });
@@ -100,10 +100,8 @@ std::string own_address(FunctionCallInfo fcinfo) {
   const char *src_dsn = call([&]() noexcept { return argument_text(fcinfo, 1); });
   if (src_dsn == nullptr)
     return {};
-  const SourceAddress address = resolve_source(src_dsn).address;
-  if (!address.conninfo.get("password").empty())
-    call([]() noexcept { leader_hide_statement(); });
-  return serialize_address(address);
+  hide_password(src_dsn);
+  return serialize_address(resolve_source(src_dsn).address);
 }
 
 WorkRequest read_work_request(FunctionCallInfo fcinfo) {
@@ -124,7 +122,7 @@ WorkResult work(FunctionCallInfo fcinfo) {
     return {};
   require_joinable(found);
   call([&]() noexcept { lock_trap_check_before_start(found.table); });
-  std::string const address = own_address(fcinfo);
+  const std::string address = own_address(fcinfo);
   const AttachedPull attached(found);
   if (attached.get() == nullptr) {
     require_joinable(find_pull(found.pull_id));
@@ -207,7 +205,7 @@ Datum parallel_pull_create(PG_FUNCTION_ARGS) {
 
 Datum parallel_pull_work(PG_FUNCTION_ARGS) {
   return entry([&] {
-    WorkResult const result = work(fcinfo);
+    const WorkResult result = work(fcinfo);
     Datum const values[] = {Int32GetDatum(result.chunks), Int64GetDatum(result.rows),
                             Int64GetDatum(result.bytes), Int32GetDatum(result.remaining)};
     return call([&]() noexcept { return result_row(fcinfo, values, lengthof(values)); });
@@ -217,7 +215,7 @@ Datum parallel_pull_work(PG_FUNCTION_ARGS) {
 Datum parallel_pull_wait(PG_FUNCTION_ARGS) {
   return entry([&] {
     int64 const timeout_ms = call([&]() noexcept { return argument_milliseconds(fcinfo, 1); });
-    std::string const state = wait_for(argument_bigint(fcinfo, 0, 0), timeout_ms);
+    const std::string state = wait_for(argument_bigint(fcinfo, 0, 0), timeout_ms);
     return call([&]() noexcept { return CStringGetTextDatum(state.c_str()); });
   });
 }

@@ -15,7 +15,7 @@ LatchWaiter::~LatchWaiter() {
 Woke LatchWaiter::wait(int fd, Want want, std::chrono::milliseconds timeout) {
   using Clock = std::chrono::steady_clock;
   const bool has_limit = timeout >= std::chrono::milliseconds::zero();
-  Clock::time_point const deadline = Clock::now() + timeout;
+  const Clock::time_point deadline = Clock::now() + timeout;
   for (;;) {
     std::chrono::milliseconds slice = kSlice;
     if (has_limit) {

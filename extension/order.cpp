@@ -90,7 +90,7 @@ private:
   std::string_view next(size_t size) {
     if (size > bytes_.size())
       throw Error(sqlstate::kInternalError, "order in shared memory is cut short");
-    std::string_view const part = bytes_.substr(0, size);
+    const std::string_view part = bytes_.substr(0, size);
     bytes_.remove_prefix(size);
     return part;
   }

@@ -69,7 +69,7 @@ int read_workers(FunctionCallInfo fcinfo, const ArgumentLayout &layout) {
 }
 
 int64_t read_chunk_bytes(FunctionCallInfo fcinfo, const ArgumentLayout &layout) {
-  std::string const size = layout.chunk_size < 0 ? "" : text(fcinfo, layout.chunk_size);
+  const std::string size = layout.chunk_size < 0 ? "" : text(fcinfo, layout.chunk_size);
   if (size.empty())
     return int64_t{setting_chunk_size_kb} * 1024;
   return call([&]() noexcept { return size_in_bytes(size.c_str()); });
@@ -104,8 +104,17 @@ void read_session(Order &order) {
 
 } // namespace
 
+void hide_password(std::string_view src_dsn) {
+  const bool may_hold_password = src_dsn.find("password") != std::string_view::npos ||
+                                 src_dsn.find("://") != std::string_view::npos;
+  if (may_hold_password)
+    call([]() noexcept { leader_hide_statement(); });
+}
+
 Order read_order(FunctionCallInfo fcinfo, const ArgumentLayout &layout, OrderKind kind) {
   require_not_null(fcinfo, kSourceArgument, "src_dsn");
+  const std::string src_dsn = text(fcinfo, kSourceArgument);
+  hide_password(src_dsn);
   require_not_null(fcinfo, kTableArgument, "table");
   Order order;
   order.kind = kind;
@@ -128,9 +137,7 @@ Order read_order(FunctionCallInfo fcinfo, const ArgumentLayout &layout, OrderKin
   join_run(fcinfo, layout, order);
   read_session(order);
 
-  NamedSource source = resolve_source(text(fcinfo, kSourceArgument));
-  if (!source.address.conninfo.get("password").empty())
-    call([]() noexcept { leader_hide_statement(); });
+  NamedSource source = resolve_source(src_dsn);
   order.source = std::move(source.address);
   request.source = std::move(source.display);
   return order;

@@ -4,6 +4,8 @@
 #include "extension/order.hpp"
 #include "extension/server/arguments.hpp"
 
+#include <string_view>
+
 namespace parallel_loader {
 
 /// Where each argument stands in the function's list; -1: it has none.
@@ -26,5 +28,9 @@ struct ArgumentLayout {
 /// resolve_source throws, and PgError for the destination: see target_table_check and lock_trap.
 [[nodiscard]] Order read_order(FunctionCallInfo fcinfo, const ArgumentLayout &layout,
                                OrderKind kind);
+
+/// Keeps the running statement's text out of the server log and pg_stat_activity when the source in
+/// it may hold a password; before anything can fail, since an error logs the statement.
+void hide_password(std::string_view src_dsn);
 
 } // namespace parallel_loader

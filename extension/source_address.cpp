@@ -35,7 +35,7 @@ NamedSource resolve_conninfo(std::string_view src_dsn) {
 }
 
 NamedSource resolve_server(std::string_view name) {
-  std::string const server(name);
+  const std::string server(name);
   const ForeignSource foreign =
       call([&]() noexcept { return foreign_source_options(server.c_str()); });
   ConnInfo untrusted;

@@ -25,7 +25,7 @@ SourceReader::SourceReader(const Order &order, const SourceAddress &address,
                            const std::optional<std::string> &snapshot, std::string_view role,
                            Waiter &waiter)
     : session_(SourceSession::open(address.conninfo, role, address.password_rule, waiter)) {
-  std::string const encoding = call([]() noexcept { return GetDatabaseEncodingName(); });
+  const std::string encoding = call([]() noexcept { return GetDatabaseEncodingName(); });
   session_.begin({encoding, order.request.timezone, order.request.date_order}, snapshot);
 }
 

@@ -4,7 +4,7 @@
 namespace parallel_loader {
 
 Rows SpiExecutor::exec(std::string_view sql, std::span<const Param> params) {
-  std::string const statement(sql);
+  const std::string statement(sql);
   std::vector<const char *> values;
   values.reserve(params.size());
   for (const Param &param : params)

@@ -31,7 +31,7 @@ public:
 
   void run() {
     load_plan();
-    std::string const name =
+    const std::string name =
         "parallel_loader worker of pull " + std::to_string(task_.pull->pull_id);
     SourceReader reader(task_.order, task_.source, plan_.snapshot, name, waiter_);
     Connection &source = reader.session().connection();
@@ -216,11 +216,11 @@ void parallel_loader_worker_main(Datum /*argument*/) {
   background_enter_slot(pull, args.slot);
   background_connect(pull);
   const bool is_done = entry([&] {
-    Order const order = parse_order({pull->order, pull->order_size});
+    const Order order = parse_order({pull->order, pull->order_size});
     SharedWork *work =
         args.work == 0 ? nullptr : call([&]() noexcept { return shared_work_attach(args.work); });
-    bool const has_own_source = work != nullptr && work->address_size > 0;
-    SourceAddress const source =
+    const bool has_own_source = work != nullptr && work->address_size > 0;
+    const SourceAddress source =
         has_own_source ? parse_address({work->address, work->address_size}) : order.source;
     pin_worker_session(order);
     return run_worker({pull, args.slot, work, order, source});

@@ -68,7 +68,7 @@ void error_report_raise(const ErrorReport *report) {
                   present(report->detail) ? errdetail_internal("%s", report->detail) : 0,
                   present(report->hint) ? errhint("%s", report->hint) : 0,
                   present(report->context) ? errcontext("%s", report->context) : 0,
-                  errhidestmt(true), add_name(PG_DIAG_SCHEMA_NAME, report->schema_name),
+                  add_name(PG_DIAG_SCHEMA_NAME, report->schema_name),
                   add_name(PG_DIAG_TABLE_NAME, report->table_name),
                   add_name(PG_DIAG_COLUMN_NAME, report->column_name),
                   add_name(PG_DIAG_DATATYPE_NAME, report->datatype_name),

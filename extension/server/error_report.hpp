@@ -33,7 +33,7 @@ const char *error_report_sqlstate(const ErrorReport *report);
 /// Adds a sentence to the detail, on a line of its own.
 void error_report_add_detail(ErrorReport *report, const char *sentence);
 
-/// Raises the error.  The statement is kept out of the server log: it may hold a password.
+/// Raises the error.
 [[noreturn]] void error_report_raise(const ErrorReport *report);
 
 } // namespace parallel_loader

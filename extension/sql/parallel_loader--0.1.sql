@@ -144,7 +144,27 @@ LEFT JOIN parallel_loader.live_chunks() AS l ON l.pull_id = c.pull_id AND l.chun
 WHERE pg_catalog.pg_has_role(p.owner, 'USAGE');
 COMMENT ON VIEW @extschema@.parallel_pull_chunks IS 'the chunks of your pulls, one row each';
 
-GRANT SELECT ON @extschema@.parallel_pulls, @extschema@.parallel_pull_chunks TO PUBLIC;
+CREATE VIEW @extschema@.parallel_pull_progress WITH (security_barrier) AS
+SELECT p.pull_id,
+       p."table",
+       p.state,
+       p.rows,
+       p.bytes,
+       p.chunks,
+       p.chunks_done,
+       p.workers,
+       t.seconds,
+       p.rows / nullif(t.seconds, 0) AS rows_per_second,
+       p.bytes / nullif(t.seconds, 0) AS bytes_per_second
+FROM @extschema@.parallel_pulls AS p
+CROSS JOIN LATERAL (
+    SELECT EXTRACT(epoch FROM pg_catalog.clock_timestamp() - p.started)::double precision
+        AS seconds) AS t
+WHERE p.state IN ('planned', 'running', 'paused');
+COMMENT ON VIEW @extschema@.parallel_pull_progress IS 'how far your unfinished pulls are, one row each';
+
+GRANT SELECT ON @extschema@.parallel_pulls, @extschema@.parallel_pull_chunks,
+    @extschema@.parallel_pull_progress TO PUBLIC;
 
 CREATE FUNCTION @extschema@.parallel_pull(
     src_dsn text, "table" regclass, start anycompatible, "end" anycompatible,
