@@ -125,6 +125,20 @@ void require_same_char_text(const Sides &sides, const std::vector<std::string> &
   }
 }
 
+// Whoever asks for text by name wants the fields by position.
+void require_same_field_order(const Sides &sides, const std::vector<std::string> &names) {
+  for (const std::string &name : names) {
+    const std::string reason =
+        why_not_text(sides.source_types.types, sides.source.find_column(name)->type,
+                     sides.destination_types.types, find_column(sides.destination, name)->type);
+    if (!reason.empty())
+      throw Error(sqlstate::kDatatypeMismatch,
+                  "column \"" + name + "\" would be pulled into other fields",
+                  "The column " + reason + ".",
+                  "Make the types alike, or use format => 'text' to pull fields by position.");
+  }
+}
+
 std::string select_list(const ColumnMap &map) {
   std::string list;
   for (const std::string &column : map.columns)
@@ -171,6 +185,8 @@ ColumnMap map_columns(const SourceTable &source, const TypeSide &source_types,
     return map;
   }
   require_same_char_text(sides, map.columns, choice, obstacle);
+  if (choice == FormatChoice::kAuto)
+    require_same_field_order(sides, map.columns);
   map.format_reason = choice == FormatChoice::kText ? "text format was asked for" : obstacle.text();
   return map;
 }

@@ -41,7 +41,8 @@ struct ColumnMap {
 /// Default columns: every column of the source that is not generated on the destination.
 /// Throws Error 42703 for a source column the destination lacks (unless `columns` leaves it out) or
 /// a named column that either side lacks, 42701 for one named twice, 42P10 for a generated one,
-/// 0A000 for `binary` on a column that binary cannot carry.
+/// 42804 for composites whose fields have another order (format `auto` only), 0A000 for `binary` on
+/// a column that binary cannot carry.
 [[nodiscard]] ColumnMap map_columns(const SourceTable &source, const TypeSide &source_types,
                                     const DestinationTable &destination,
                                     const TypeSide &destination_types,

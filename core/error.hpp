@@ -23,6 +23,7 @@ inline constexpr std::string_view kSyntaxError = "42601";
 inline constexpr std::string_view kDuplicateColumn = "42701";
 inline constexpr std::string_view kUndefinedColumn = "42703";
 inline constexpr std::string_view kUndefinedTable = "42P01";
+inline constexpr std::string_view kDatatypeMismatch = "42804";
 inline constexpr std::string_view kWrongObjectType = "42809";
 inline constexpr std::string_view kInvalidColumnReference = "42P10";
 inline constexpr std::string_view kUndefinedObject = "42704";

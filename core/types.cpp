@@ -198,6 +198,46 @@ private:
   std::set<std::pair<TypeOid, TypeOid>> seen_;
 };
 
+/// Looks for composites whose fields are called otherwise on the other side, all the way down.
+class FieldOrderCheck {
+public:
+  FieldOrderCheck(const Types &source, const Types &destination)
+      : source_(source), destination_(destination) {}
+
+  std::string reason(TypeOid source_type, TypeOid destination_type) {
+    if (!seen_.insert({source_type, destination_type}).second)
+      return {};
+    const TypeInfo &source = source_.base(source_type);
+    const TypeInfo &destination = destination_.base(destination_type);
+    if (source.kind != destination.kind)
+      return {}; // the text of one is no value of the other, or is meant to be
+    if (source.kind != TypeKind::kComposite)
+      return source.inner != 0 && destination.inner != 0 ? reason(source.inner, destination.inner)
+                                                         : std::string();
+    return fields_reason(source, destination);
+  }
+
+private:
+  // Another number of fields is an error of the destination's input function.
+  std::string fields_reason(const TypeInfo &source, const TypeInfo &destination) {
+    if (source.fields.size() != destination.fields.size())
+      return {};
+    for (size_t i = 0; i < source.fields.size(); ++i) {
+      if (source.fields[i].name != destination.fields[i].name)
+        return "has type " + source.name + ", whose field " + std::to_string(i + 1) +
+               " is called \"" + source.fields[i].name + "\" on the source, but \"" +
+               destination.fields[i].name + "\" on the destination";
+      if (std::string why = reason(source.fields[i].type, destination.fields[i].type); !why.empty())
+        return why;
+    }
+    return {};
+  }
+
+  const Types &source_;
+  const Types &destination_;
+  std::set<std::pair<TypeOid, TypeOid>> seen_;
+};
+
 } // namespace
 
 Types Types::load(Executor &server, std::span<const TypeOid> roots) {
@@ -258,6 +298,11 @@ bool Types::contains(TypeOid oid, TypeOid wanted) const {
 std::string why_not_binary(const TypeSide &source, TypeOid source_type, const TypeSide &destination,
                            TypeOid destination_type) {
   return BinaryCheck(source, destination).reason(source_type, destination_type);
+}
+
+std::string why_not_text(const Types &source, TypeOid source_type, const Types &destination,
+                         TypeOid destination_type) {
+  return FieldOrderCheck(source, destination).reason(source_type, destination_type);
 }
 
 } // namespace parallel_loader

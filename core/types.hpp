@@ -69,4 +69,10 @@ struct TypeSide {
 [[nodiscard]] std::string why_not_binary(const TypeSide &source, TypeOid source_type,
                                          const TypeSide &destination, TypeOid destination_type);
 
+/// Returns an empty string unless the text form of `source_type`, read as `destination_type`, would
+/// put values into other fields than they came from: composites are written by position, so fields
+/// of other names there are what this finds.  Else the reason, worded as above.
+[[nodiscard]] std::string why_not_text(const Types &source, TypeOid source_type,
+                                       const Types &destination, TypeOid destination_type);
+
 } // namespace parallel_loader

@@ -21,12 +21,23 @@ ReservedDescriptor::~ReservedDescriptor() {
   ReleaseExternalFD();
 } // a counter, never raises
 
+namespace {
+
+// The source's messages have to come in our encoding from the first one on.
+ConnInfo with_encoding(ConnInfo conninfo, const std::string &encoding) {
+  conninfo.set("client_encoding", encoding);
+  return conninfo;
+}
+
+} // namespace
+
 SourceReader::SourceReader(const Order &order, const SourceAddress &address,
                            const std::optional<std::string> &snapshot, std::string_view role,
                            Waiter &waiter)
-    : session_(SourceSession::open(address.conninfo, role, address.password_rule, waiter)) {
-  const std::string encoding = call([]() noexcept { return GetDatabaseEncodingName(); });
-  session_.begin({encoding, order.request.timezone, order.request.date_order}, snapshot);
+    : encoding_(call([]() noexcept { return GetDatabaseEncodingName(); })),
+      session_(SourceSession::open(with_encoding(address.conninfo, encoding_), role,
+                                   address.password_rule, waiter)) {
+  session_.begin({encoding_, order.request.timezone, order.request.date_order}, snapshot);
 }
 
 } // namespace parallel_loader

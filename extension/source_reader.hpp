@@ -32,6 +32,7 @@ public:
 
 private:
   ReservedDescriptor descriptor_;
+  std::string encoding_;
   SourceSession session_;
 };
 

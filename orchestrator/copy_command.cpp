@@ -35,9 +35,10 @@ PullCall pull_call(const CopyOptions &options, const SourceView &source,
           .chunk_size = options.chunk_size};
 }
 
-/// We have just reached the source, so the address is what differs over there.
+/// We have just reached the source ourselves, so it may be the address that differs over there.
 Failure explain_unreachable_source(const Failure &failure, const CopyOptions &options) {
-  if (failure.status() != ExitStatus::kSourceUnreachable || options.source_on_target)
+  if (failure.status() != ExitStatus::kSourceUnreachable || options.source_on_target ||
+      failure.sqlstate() != sqlstate::kCannotConnect)
     return failure;
   return {failure.status(),
           Error(failure.sqlstate(), failure.message(), failure.detail(),
@@ -67,9 +68,15 @@ ExitStatus CopyCommand::run() {
     failure = interrupted_failure();
   run_.elapsed = std::chrono::duration_cast<milliseconds>(Clock::now() - started_at_);
   if (failure && !has_ended(run_.state))
-    run_.state =
-        failure->status() == ExitStatus::kInterrupted ? RunState::kCancelled : RunState::kFailed;
+    end_without_ledger(failure->status());
   return report(failure);
+}
+
+/// The ledger's last word did not reach us: what was in flight then does not count.
+void CopyCommand::end_without_ledger(ExitStatus status) {
+  run_.row_count = pull_.done_row_count;
+  run_.byte_count = pull_.done_byte_count;
+  run_.state = status == ExitStatus::kInterrupted ? RunState::kCancelled : RunState::kFailed;
 }
 
 void CopyCommand::load() {

@@ -36,6 +36,7 @@ private:
   void follow(PullControl &control, SessionPool &pool, ProgressDisplay &display);
   void settle(PullControl &control);
   void refresh(PullControl &control);
+  void end_without_ledger(ExitStatus status);
   [[nodiscard]] ExitStatus report(const std::optional<Failure> &failure) const;
   void note(const std::string &text) const;
 

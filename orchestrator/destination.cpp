@@ -20,7 +20,12 @@ void pin_settings(Connection &connection) {
   connection.exec("SELECT pg_catalog.set_config('client_encoding', 'UTF8', false), "
                   "pg_catalog.set_config('TimeZone', 'UTC', false), "
                   "pg_catalog.set_config('DateStyle', 'ISO, MDY', false), "
-                  "pg_catalog.set_config('client_min_messages', 'notice', false)");
+                  "pg_catalog.set_config('client_min_messages', 'notice', false), "
+                  "pg_catalog.set_config('log_parameter_max_length_on_error', '0', false)");
+  // The source's password is a parameter: a server that logs statements would log it too.  Only a
+  // superuser may tell it not to.
+  connection.exec("SELECT pg_catalog.set_config('log_parameter_max_length', '0', false) "
+                  "FROM pg_catalog.pg_roles WHERE rolname = current_user AND rolsuper");
 }
 
 } // namespace
@@ -86,8 +91,12 @@ void Destination::work(int64_t pull_id) {
 
 PullStatus Destination::read_pull(int64_t pull_id) {
   const Rows rows = connection_.exec(
-      fmt::format("SELECT state, rows, bytes, chunks, chunks_done, key, format, sqlstate, error "
-                  "FROM {}.parallel_pulls WHERE pull_id = $1::bigint",
+      fmt::format("SELECT p.state, p.rows, p.bytes, d.rows, d.bytes, p.chunks, p.chunks_done, "
+                  "p.key, p.format, p.sqlstate, p.error "
+                  "FROM {0}.parallel_pulls AS p CROSS JOIN ("
+                  "SELECT pg_catalog.sum(rows)::bigint AS rows, pg_catalog.sum(bytes)::bigint AS "
+                  "bytes FROM {0}.parallel_pull_chunks WHERE pull_id = $1::bigint AND state = "
+                  "'done') AS d WHERE p.pull_id = $1::bigint",
                   schema_),
       {std::to_string(pull_id)});
   if (rows.empty())
@@ -95,12 +104,14 @@ PullStatus Destination::read_pull(int64_t pull_id) {
   return {.state = parse_run_state(rows.text(0, 0)),
           .row_count = rows.integer(0, 1),
           .byte_count = rows.integer(0, 2),
-          .chunk_count = static_cast<int>(rows.integer(0, 3)),
-          .chunk_done_count = static_cast<int>(rows.integer(0, 4)),
-          .key = rows.text(0, 5),
-          .format = rows.text(0, 6),
-          .sqlstate = rows.text(0, 7),
-          .error = rows.text(0, 8)};
+          .done_row_count = rows.integer(0, 3),
+          .done_byte_count = rows.integer(0, 4),
+          .chunk_count = static_cast<int>(rows.integer(0, 5)),
+          .chunk_done_count = static_cast<int>(rows.integer(0, 6)),
+          .key = rows.text(0, 7),
+          .format = rows.text(0, 8),
+          .sqlstate = rows.text(0, 9),
+          .error = rows.text(0, 10)};
 }
 
 void Destination::cancel_pull(int64_t pull_id) {

@@ -31,8 +31,10 @@ struct PullCall {
 /// A row of parallel_pulls.
 struct PullStatus {
   RunState state = RunState::kPlanned;
-  int64_t row_count = 0;
+  int64_t row_count = 0; // committed and in flight
   int64_t byte_count = 0;
+  int64_t done_row_count = 0; // committed
+  int64_t done_byte_count = 0;
   int chunk_count = 0;
   int chunk_done_count = 0;
   std::string key = {}; // what ranges are cut on; empty without a key

@@ -154,7 +154,9 @@ the table. The second one leaves at once.
 
 Passwords: put them into the [password file](https://www.postgresql.org/docs/current/libpq-pgpass.html)
 or a service file. In `--source` and `--target` other users of the machine can see them in the list of
-processes. They are never shown or logged by the program.
+processes. The program shows and logs none. A destination server that logs statements with their
+parameters (`log_statement`, `log_min_duration_statement`) logs the source's, unless the user of
+`--target` is a superuser; a foreign server with a user mapping (`--source-on-target SERVER`) keeps it out.
 
 ## Output
 

@@ -29,8 +29,7 @@ Failure ledger_failure(int64_t pull_id, const PullStatus &pull) {
   if (!pull.error.empty())
     return {status, Error(pull.sqlstate, pull.error)};
   if (pull.state == RunState::kCancelled)
-    return {status,
-            Error("57014", fmt::format("pull {} was cancelled by another session", pull_id))};
+    return {status, Error("57014", fmt::format("pull {} was cancelled", pull_id))};
   return {status,
           Error("55000", fmt::format("pull {} ended before all its chunks were done", pull_id), "",
                 "The log of the destination server says why.")};

@@ -3,11 +3,18 @@
 
 #include "orchestrator/failure.hpp"
 
+#include <fmt/format.h>
+
 namespace parallel_loader {
 
 PullControl::PullControl(const ConnInfo &target, const Interrupt &interrupt)
     : interrupt_(interrupt), target_(target), waiter_(interrupt),
       destination_(Destination::open(target, waiter_)) {}
+
+PullControl::~PullControl() {
+  if (pull_id_ != 0 && !has_pull_ended_)
+    cancel();
+}
 
 TargetTable PullControl::find_table(const QualifiedName &name) {
   return destination_->find_table(name);
@@ -25,18 +32,34 @@ void PullControl::create(const PullCall &call) {
 }
 
 PullStatus PullControl::read() {
+  const PullStatus pull = read_again_if_lost();
+  has_pull_ended_ = has_ended(pull.state);
+  return pull;
+}
+
+PullStatus PullControl::read_again_if_lost() {
   try {
     return destination_->read_pull(pull_id_);
-  } catch (const Error &) {
+  } catch (const Error &error) {
     if (destination_->is_alive())
       throw;
-  }
-  try {
-    destination_.emplace(Destination::open(target_, waiter_));
-  } catch (const Failure &failure) {
-    throw Failure(ExitStatus::kFailed, failure); // the work had begun
+    reopen(error);
   }
   return destination_->read_pull(pull_id_);
+}
+
+void PullControl::reopen(const Error &lost) {
+  try {
+    destination_.emplace(Destination::open(target_, waiter_));
+  } catch (const Error &) {
+    // The work had begun, so it is no longer an unreachable server; why the session was lost says
+    // more than why there is no other.
+    throw Failure(ExitStatus::kFailed,
+                  Error(lost.sqlstate(), lost.message(), lost.detail(),
+                        fmt::format("What is done stands in the ledger: see parallel_pulls for "
+                                    "pull {}.",
+                                    pull_id_)));
+  }
 }
 
 void PullControl::cancel() noexcept {

@@ -15,6 +15,10 @@ class PullControl {
 public:
   /// Connects to the destination.  Throws what Destination::open throws.
   PullControl(const ConnInfo &target, const Interrupt &interrupt);
+  PullControl(const PullControl &) = delete;
+  PullControl &operator=(const PullControl &) = delete;
+  /// Ends a pull that has not ended: nobody else would work on it, and it holds its snapshot.
+  ~PullControl();
 
   [[nodiscard]] TargetTable find_table(const QualifiedName &name);
 
@@ -26,7 +30,7 @@ public:
   [[nodiscard]] int64_t pull_id() const noexcept { return pull_id_; }
 
   /// Reads the pull.  A session that was lost is opened again, since the pull may go on without
-  /// it; throws Failure kFailed when that cannot be done.
+  /// it; throws Failure kFailed with the reason of the loss when that cannot be done.
   [[nodiscard]] PullStatus read();
   /// Ends the pull.  A pull that has ended already, or a lost session, is left as it is.
   void cancel() noexcept;
@@ -34,11 +38,15 @@ public:
   [[nodiscard]] std::string display() const { return destination_->display(); }
 
 private:
+  [[nodiscard]] PullStatus read_again_if_lost();
+  void reopen(const Error &lost);
+
   const Interrupt &interrupt_;
   ConnInfo target_;
   InterruptibleWaiter waiter_;
   std::optional<Destination> destination_; // always there; optional, as it can be replaced
   int64_t pull_id_ = 0;
+  bool has_pull_ended_ = false;
 };
 
 } // namespace parallel_loader

@@ -83,7 +83,7 @@ std::span<const JsonField> json_fields() noexcept {
       {"bytes", "number", "bytes of row data that the destination received for them"},
       {"chunks", "number", "ranges that the table was cut into, one transaction each"},
       {"chunks_done", "number", "those of them that are committed"},
-      {"jobs", "number", "sessions that worked"},
+      {"jobs", "number", "sessions that were started on the destination"},
       {"duration_ms", "number", "from the start of the program's work to its end"},
       {"rows_per_s", "number", "rows over duration"},
       {"bytes_per_s", "number", "bytes over duration"},

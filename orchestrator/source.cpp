@@ -13,6 +13,17 @@ namespace parallel_loader {
 
 namespace {
 
+/// What another program needs to dial the same server: our name in pg_stat_activity and the
+/// encoding of our terminal are not part of it.
+ConnInfo address_of(const Connection &source) {
+  const ConnInfo resolved = source.resolved();
+  ConnInfo address;
+  for (const ConnOption &option : resolved.options())
+    if (option.keyword != "application_name" && option.keyword != "client_encoding")
+      address.set(option.keyword, option.value);
+  return address;
+}
+
 Types load_column_types(Executor &source, const SourceTable &table) {
   std::vector<TypeOid> oids;
   for (const SourceColumn &column : table.columns)
@@ -60,7 +71,7 @@ SourceTable find_table(SourceSession &session, const QualifiedName &name) {
 SourceView inspect_table(SourceSession &session, const CopyOptions &options) {
   Connection &source = session.connection();
   const SourceTable table = find_table(session, options.table.table);
-  SourceView view{.conninfo = source.resolved(),
+  SourceView view{.conninfo = address_of(source),
                   .table = table.name,
                   .key = options.key,
                   .filter = options.where,

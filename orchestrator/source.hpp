@@ -15,7 +15,7 @@ namespace parallel_loader {
 
 /// The source's part of a pull.
 struct SourceView {
-  ConnInfo conninfo; // as libpq resolved it; with the password
+  ConnInfo conninfo; // as libpq resolved it, for the destination to dial; with the password
   QualifiedName table;
   std::optional<std::string> key;    // as Key::text() has it; nullopt leaves it to the destination
   std::optional<std::string> filter; // SQL condition: the range and --where

@@ -122,14 +122,15 @@ std::string format_duration(std::chrono::milliseconds duration) {
   if (tenths < 100)
     return fmt::format("{}.{}s", tenths / 10, tenths % 10);
   const int64_t seconds = (duration.count() + 500) / 1000;
-  if (seconds < 60)
-    return fmt::format("{}s", seconds);
-  if (seconds < 60 * 60)
-    return fmt::format("{}m{:02}s", seconds / 60, seconds % 60);
   const int64_t minutes = seconds / 60;
-  if (minutes < 24 * 60)
-    return fmt::format("{}h{:02}m", minutes / 60, minutes % 60);
-  return fmt::format("{}d{:02}h", minutes / (24 * 60), minutes / 60 % 24);
+  const int64_t hours = minutes / 60;
+  if (minutes == 0)
+    return fmt::format("{}s", seconds);
+  if (hours == 0)
+    return fmt::format("{}m{:02}s", minutes, seconds % 60);
+  if (hours < 24)
+    return fmt::format("{}h{:02}m", hours, minutes % 60);
+  return fmt::format("{}d{:02}h", hours / 24, hours % 24);
 }
 
 } // namespace parallel_loader

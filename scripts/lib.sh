@@ -65,7 +65,7 @@ quietly() {
   local name=$1
   shift
   if ! "$@" >"$work/log/$name" 2>&1 </dev/null; then
-    tail -n 60 "$work/log/$name" >&2
+    tail -n 60 "$work/log/$name" | cut -c 1-300 >&2
     die "$name failed: $*"
   fi
 }
@@ -100,11 +100,11 @@ find_server() {
 }
 
 build_extension() {
-  quietly build-extension make -C "$repo" -j "$(nproc)" PG_CONFIG="$PG_CONFIG"
+  quietly build-extension make -s -C "$repo" -j "$(nproc)" PG_CONFIG="$PG_CONFIG"
 }
 
 install_extension() {
-  quietly install-extension as_root make -C "$repo" install PG_CONFIG="$PG_CONFIG"
+  quietly install-extension as_root make -s -C "$repo" install PG_CONFIG="$PG_CONFIG"
 }
 
 # build_program FOLDER [CMAKE_OPTION…]: builds below build/ in the repository.

@@ -15,6 +15,11 @@ template <size_t kSize> static void store(char (&target)[kSize], const char *tex
   const int length = pg_mbcliplen(text, static_cast<int>(strlen(text)), kSize - 1);
   memcpy(target, text, length);
   target[length] = '\0';
+  // The source writes into these texts; what is no text in our encoding must not get into the
+  // ledger.
+  if (!pg_verifymbstr(target, length, true))
+    for (char &byte : target)
+      byte = IS_HIGHBIT_SET(byte) ? '?' : byte;
 }
 
 void error_report_capture(ErrorReport *report, const ErrorData *edata) {

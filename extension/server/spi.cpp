@@ -7,6 +7,7 @@ extern "C" {
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
+#include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
@@ -58,6 +59,8 @@ static int execute(SpiMode mode, const char *sql, int param_count, const char *c
   auto *nulls = static_cast<char *>(palloc(Max(1, param_count)));
   for (int index = 0; index < param_count; index++) {
     const bool is_null = params[index] == nullptr;
+    if (!is_null)
+      pg_verifymbstr(params[index], static_cast<int>(strlen(params[index])), false);
     types[index] = TEXTOID;
     values[index] = is_null ? Datum(0) : CStringGetTextDatum(params[index]);
     nulls[index] = is_null ? 'n' : ' ';

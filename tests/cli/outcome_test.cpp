@@ -73,10 +73,10 @@ TEST(Outcome, falls_back_to_the_error_in_the_ledger) {
   EXPECT_EQ(reason->message(), "error of the ledger");
 }
 
-TEST(Outcome, says_that_another_session_cancelled_the_pull) {
+TEST(Outcome, says_that_the_pull_was_cancelled) {
   const auto reason = judge({.state = RunState::kCancelled}, {});
   EXPECT_EQ(reason->status(), ExitStatus::kFailed);
-  EXPECT_EQ(reason->message(), "pull 7 was cancelled by another session");
+  EXPECT_EQ(reason->message(), "pull 7 was cancelled");
 }
 
 TEST(Outcome, never_takes_a_pull_that_ended_early_for_success) {

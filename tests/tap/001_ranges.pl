@@ -308,13 +308,13 @@ $pair->pull_returns(61, 'small', 'NULL', 'NULL', {snapshot => $snapshot},
   'a pull reads the snapshot it is given');
 
 # The gate holds the rows back until long after the exporter has gone.
-my $gate = $pair->close_gate;
+$pair->close_gate;
 my $pull_id = $pair->destination_sql(
   $pair->table_sql('parallel_pull_start', 'gated', {snapshot => $snapshot}));
 $exporter->query_safe('COMMIT');
 $exporter->close;
 $pair->wait_at_gate;
-$gate->close;
+$pair->open_gate;
 is($pair->destination_sql("SELECT parallel_pull_wait($pull_id)"), 'done',
   'the exporter may end once the starting call has returned');
 is($pair->destination_sql('SELECT count(*), count(*) FILTER (WHERE id = 7),'

@@ -108,6 +108,29 @@ TEST_F(ColumnMapTest, hint_names_what_stands_in_the_way_of_binary) {
   EXPECT_NE(error.hint().find("column \"a\" has type int4"), std::string::npos);
 }
 
+TEST_F(ColumnMapTest, composites_with_fields_in_another_order_are_refused_unless_text_is_named) {
+  TypeInfo here = user_type(kUserBase, "pair", TypeKind::kComposite);
+  here.fields = {{"x", kInteger}, {"y", kInteger}};
+  TypeInfo there = here;
+  std::swap(there.fields[0], there.fields[1]);
+  Types source_types = builtin_types();
+  Types destination_types = builtin_types();
+  source_types.add(there);
+  destination_types.add(here);
+  source_types.add(user_type(kUserBase + 1, "pairs", TypeKind::kArray, kUserBase));
+  destination_types.add(user_type(kUserBase + 1, "pairs", TypeKind::kArray, kUserBase));
+  for (const TypeOid type : {kUserBase, kUserBase + 1}) {
+    source = source_table({column("a", type)});
+    destination.columns = {{"a", type, false}};
+    const auto map_as = [&](FormatChoice choice) {
+      return map_columns(source, {source_types, 150000}, destination, {destination_types, 150000},
+                         std::nullopt, choice);
+    };
+    EXPECT_SQLSTATE("42804", map_as(FormatChoice::kAuto));
+    EXPECT_EQ(map_as(FormatChoice::kText).format, Format::kText);
+  }
+}
+
 TEST_F(ColumnMapTest, copy_statement_quotes_and_joins_conditions) {
   source.columns[0].name = "A \"b";
   destination.columns[1].name = "A \"b";

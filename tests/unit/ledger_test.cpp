@@ -62,6 +62,24 @@ TEST(Ledger, plan_of_a_pull_that_is_not_there_is_an_error) {
   EXPECT_SQLSTATE("XX000", [&] { Ledger(executor).record_plan(5, plan); }());
 }
 
+TEST(Ledger, plan_is_read_back_for_a_worker) {
+  FakeExecutor executor;
+  executor.answers = {
+      one_row({"public.\"T\"", "id", "\"pg_catalog\".\"int8\"", "binary", "3-1", "150020"}),
+      Rows(1, {"a", "B c"})};
+  const PullPlan plan = Ledger(executor).load_plan(5);
+  EXPECT_EQ(plan.source_table, (QualifiedName{"public", "T"}));
+  EXPECT_EQ(plan.key, "id");
+  EXPECT_EQ(plan.bound_type, "\"pg_catalog\".\"int8\"");
+  EXPECT_EQ(plan.format, Format::kBinary);
+  EXPECT_EQ(plan.columns, (std::vector<std::string>{"a", "B c"}));
+}
+
+TEST(Ledger, pull_that_is_not_there_cannot_be_read) {
+  FakeExecutor executor;
+  EXPECT_SQLSTATE("42704", Ledger(executor).load_plan(5));
+}
+
 TEST(Ledger, claim_returns_the_chunk_or_nothing) {
   FakeExecutor executor;
   executor.answers = {one_row({"4", "1", std::nullopt, "f"})};

@@ -83,9 +83,8 @@ protected:
   }
 
   // The answers to has_index_on and to min and max.
-  void answer(bool has_index, std::string low, std::string high) {
-    source.answers = {one_row({has_index ? "t" : "f"}),
-                      one_row({low, high, std::nullopt, std::nullopt})};
+  void answer(std::string low, std::string high) {
+    source.answers = {one_row({"t"}), one_row({low, high, std::nullopt, std::nullopt})};
   }
 
   FakeExecutor source;
@@ -102,40 +101,50 @@ TEST_F(PlanTest, without_key_all_is_one_piece) {
 
 TEST_F(PlanTest, cuts_by_size_but_gives_each_worker_several) {
   table.bytes = 100 * kMegabyte;
-  answer(true, "1", "1000000");
+  answer("1", "1000000");
   EXPECT_EQ(plan("id").size(), 16U);
   table.bytes = 1000 * kMegabyte;
-  answer(true, "1", "1000000");
+  answer("1", "1000000");
   EXPECT_EQ(plan("id").size(), 125U);
   table.bytes = 1000000 * kMegabyte;
-  answer(true, "1", "1000000");
+  answer("1", "1000000");
   EXPECT_EQ(plan("id").size(), 10000U);
 }
 
 TEST_F(PlanTest, small_tables_are_not_cut) {
   table.bytes = kMegabyte - 1;
-  answer(true, "1", "1000000");
+  answer("1", "1000000");
   EXPECT_EQ(plan("id"), std::vector<Range>{Range{}});
   table.bytes = 3 * kMegabyte;
-  answer(true, "1", "1000000");
+  answer("1", "1000000");
   EXPECT_EQ(plan("id").size(), 3U);
 }
 
-TEST_F(PlanTest, without_index_each_worker_scans_once) {
+TEST_F(PlanTest, without_index_the_bounds_are_cut_once_per_worker) {
   table.bytes = 1000 * kMegabyte;
-  answer(false, "1", "1000000");
-  EXPECT_EQ(plan("id").size(), 4U);
+  source.answers = {one_row({"f"})};
+  EXPECT_EQ(plan("id", {"1", "101"}),
+            (std::vector<Range>{{"1", "26"}, {"26", "51"}, {"51", "76"}, {"76", "101"}}));
+  EXPECT_EQ(source.calls.size(), 1U);
+}
+
+TEST_F(PlanTest, without_index_an_open_range_is_one_piece) {
+  table.bytes = 1000 * kMegabyte;
+  for (const Range &range : {Range{}, Range{"1", std::nullopt}, Range{std::nullopt, "1"}}) {
+    source.answers = {one_row({"f"})};
+    EXPECT_EQ(plan("id", range), std::vector<Range>{range});
+  }
 }
 
 TEST_F(PlanTest, views_of_unknown_size_are_cut_once_per_worker) {
   table.kind = 'v';
-  answer(false, "1", "1000000");
-  EXPECT_EQ(plan("id").size(), 4U);
+  source.answers = {one_row({"f"})};
+  EXPECT_EQ(plan("id", {"1", "1001"}).size(), 4U);
 }
 
 TEST_F(PlanTest, nullable_key_gets_a_chunk_for_its_nulls) {
   table.bytes = 2 * kMegabyte;
-  answer(true, "1", "10");
+  answer("1", "10");
   const std::vector<Range> chunks = plan("n");
   ASSERT_EQ(chunks.size(), 3U);
   EXPECT_EQ(chunks.back(), (Range{.start = {}, .end = {}, .nulls = true}));
@@ -176,7 +185,7 @@ TEST_F(PlanTest, other_keys_make_one_chunk) {
 
 TEST_F(PlanTest, comment_at_the_filters_end_hides_nothing) {
   filter = "id % 2 = 0 -- even";
-  answer(true, "1", "10");
+  answer("1", "10");
   (void)plan("n");
   EXPECT_NE(source.calls.at(1).sql.find("(id % 2 = 0 -- even\n)"), std::string::npos);
 }

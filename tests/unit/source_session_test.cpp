@@ -96,7 +96,7 @@ TEST(SourceSession, refuses_snapshot_names_that_could_be_sql) {
 
 TEST(SourceSession, password_rule_needs_a_password_before_it_connects) {
   PollWaiter waiter;
-  const ConnInfo nowhere({{"host", "/nonexistent"}});
+  const ConnInfo nowhere = ConnInfo::parse("host=/nonexistent");
   EXPECT_SQLSTATE("2F003", SourceSession::open(nowhere, "test", PasswordRule::kMustBeUsed, waiter));
 }
 

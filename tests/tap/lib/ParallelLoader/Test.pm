@@ -359,6 +359,20 @@ sub _pids {
     "SELECT pid FROM pg_stat_activity WHERE backend_type = 'parallel_loader $role' ORDER BY pid");
 }
 
+# Kills the source's postmaster; returns a function that starts the server again.  A new postmaster
+# refuses to start until the old one and all its children have gone.
+sub crash_source {
+  my ($self) = @_;
+  my $node = $self->{source};
+  my @pids = split /\n/, $self->source_sql('SELECT pid FROM pg_stat_activity');
+  push @pids, split /\n/, slurp_file($node->data_dir . '/postmaster.pid') =~ s/\n.*//sr;
+  $node->kill9;
+  return sub {
+    wait_until(60, sub { !grep { kill 0, $_ } @pids }) or diag('children outlive their postmaster');
+    $node->start;
+  };
+}
+
 # A gate on the source: `gate(n, from)` is true, but from n = `from` on it waits while a session
 # holds the gate closed.  It calls itself stable so that a view that shows it can be read by key
 # without being computed; that is how tests stop a source in the middle of a COPY, at a known row.
@@ -376,12 +390,19 @@ SQL
   return;
 }
 
-# Closes the gate; it opens when the session returned ends, or runs pg_advisory_unlock(42).
+# Closes the gate, whatever became of the server since; `open_gate` lets all go on.
 sub close_gate {
   my ($self, $dbname) = @_;
-  my $session = $self->session('source', dbname => $dbname);
-  $session->query_safe('SELECT pg_advisory_lock(42)');
-  return $session;
+  return if $self->{gate} && $self->{gate}->query('SELECT 1')->is_ok;
+  $self->{gate} = $self->session('source', dbname => $dbname);
+  $self->{gate}->query_safe('SELECT pg_advisory_lock(42)');
+  return;
+}
+
+sub open_gate {
+  my ($self) = @_;
+  delete $self->{gate};
+  return;
 }
 
 # Waits until source sessions of ours stand at the gate: `count` of them, or any.
