@@ -3,6 +3,8 @@
 
 #include "core/column_map.hpp"
 #include "core/plan.hpp"
+#include "core/source_table.hpp"
+#include "core/types.hpp"
 
 #include <algorithm>
 
@@ -99,13 +101,6 @@ void check_access(Executor &source, const SourceTable &table, const ColumnMap &c
 }
 
 } // namespace
-
-Types load_column_types(Executor &source, const SourceTable &table) {
-  std::vector<TypeOid> roots;
-  for (const SourceColumn &column : table.columns)
-    roots.push_back(column.type);
-  return Types::load(source, roots);
-}
 
 PullPlan plan_pull(const Order &order, SourceReader &reader) {
   const PullRequest &request = order.request;

@@ -9,7 +9,6 @@
 #include "extension/boundary.hpp"
 #include "extension/copy_job.hpp"
 #include "extension/latch_waiter.hpp"
-#include "extension/pull_planner.hpp"
 #include "extension/server/background.hpp"
 #include "extension/server/session.hpp"
 #include "extension/server/target_table.hpp"

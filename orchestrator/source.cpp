@@ -24,13 +24,6 @@ ConnInfo address_of(const Connection &source) {
   return address;
 }
 
-Types load_column_types(Executor &source, const SourceTable &table) {
-  std::vector<TypeOid> oids;
-  for (const SourceColumn &column : table.columns)
-    oids.push_back(column.type);
-  return Types::load(source, oids);
-}
-
 /// The key that --start and --end are values of.
 Key resolve_key(Executor &source, const SourceTable &table, const CopyOptions &options) {
   const std::optional<std::string> name =

@@ -45,13 +45,25 @@ give_work_folder() {
   if is_root; then chown postgres: "$work"; fi
 }
 
+# Ends a job of ours with all that it started.
+end_group() {
+  local tenths
+  [ -n "$1" ] || return 0
+  kill -TERM -- "-$1"
+  for ((tenths = 0; tenths < 50; tenths++)); do
+    kill -0 -- "-$1" || return 0
+    sleep 0.1
+  done
+  kill -KILL -- "-$1"
+}
+
 # Stops what runs and removes what was made. Clusters are found by their folders, so that one of a
 # test that was killed is stopped too.
 clean_up() {
   local status=$? pid_file
   trap '' HUP INT TERM
   set +e
-  if [ -n "${stage_pid:-}" ]; then kill -TERM -- "-$stage_pid" && wait "$stage_pid"; fi 2>/dev/null
+  end_group "${stage_pid:-}" 2>/dev/null
   while read -r pid_file; do
     as_server "$pg_bin/pg_ctl" stop -s -m immediate -D "$(dirname "$pid_file")"
   done < <(find "$work" -name postmaster.pid) >/dev/null 2>&1

@@ -4,6 +4,11 @@ package ParallelLoader::Result;
 use strict;
 use warnings;
 
+# psql notes a lost connection, but goes on to its next command.
+my $LOST = qr/^psql:[^:]*:\d+: (?:error: )?
+  (?:server\ closed\ the\ connection|connection\ to\ server|no\ connection\ to\ the\ server
+    |could\ not\ (?:send|receive))/mx;
+
 # `out` and `err` are psql's; `lost`: the connection or psql itself has ended; `timed_out`: psql was
 # still waiting when its time was up.  psql must run with VERBOSITY=verbose.
 sub new {
@@ -11,6 +16,7 @@ sub new {
   my $self = bless {out => '', err => '', lost => 0, timed_out => 0, %fields}, $class;
   chomp $self->{out};
   $self->{messages} = _parse_messages($self->{err});
+  $self->{lost} ||= $self->{err} =~ $LOST;
   return $self;
 }
 
