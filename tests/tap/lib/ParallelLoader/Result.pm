@@ -5,9 +5,9 @@ use strict;
 use warnings;
 
 # psql notes a lost connection, but goes on to its next command.
-my $LOST = qr/^psql:[^:]*:\d+: (?:error: )?
-  (?:server\ closed\ the\ connection|connection\ to\ server|no\ connection\ to\ the\ server
-    |could\ not\ (?:send|receive))/mx;
+my $LOST_WORDS = join '|', 'server closed the connection', 'connection to server',
+  'no connection to the server', 'could not send', 'could not receive';
+my $LOST = qr/^psql:[^:]*:\d+: (?:error: )?(?:$LOST_WORDS)/m;
 
 # `out` and `err` are psql's; `lost`: the connection or psql itself has ended; `timed_out`: psql was
 # still waiting when its time was up.  psql must run with VERBOSITY=verbose.
