@@ -24,6 +24,15 @@ constexpr milliseconds kEncryptedWait{1'000};
 
 void drop_notice(void *, const char *) {}
 
+void pass_notice(void *handler, const PGresult *notice) {
+  const auto field = [notice](int code) -> std::string_view {
+    const char *text = PQresultErrorField(notice, code);
+    return text == nullptr ? std::string_view() : std::string_view(text);
+  };
+  (*static_cast<NoticeHandler *>(handler))(field(PG_DIAG_MESSAGE_PRIMARY),
+                                           field(PG_DIAG_MESSAGE_HINT));
+}
+
 // A Waiter may wake early, but PQconnectPoll takes a call as word that the socket is ready.
 bool is_ready(int fd, Want want) {
   pollfd entry{fd, static_cast<short>(want == Want::kRead ? POLLIN : POLLOUT), 0};
@@ -87,8 +96,8 @@ Connection::Connection(PgConnPtr conn, Peer peer, Waiter &waiter)
     : conn_(std::move(conn)), peer_(peer), waiter_(waiter) {}
 
 Connection::Connection(Connection &&other) noexcept
-    : conn_(std::move(other.conn_)), peer_(other.peer_), waiter_(other.waiter_),
-      row_(std::exchange(other.row_, nullptr)) {}
+    : notice_handler_(std::move(other.notice_handler_)), conn_(std::move(other.conn_)),
+      peer_(other.peer_), waiter_(other.waiter_), row_(std::exchange(other.row_, nullptr)) {}
 
 Connection::~Connection() {
   PQfreemem(row_);
@@ -137,6 +146,11 @@ void Connection::establish(milliseconds timeout) {
   }
   if (PQsetnonblocking(conn_.get(), 1) != 0)
     throw connect_error(peer_, PQerrorMessage(conn_.get()));
+}
+
+void Connection::on_notice(NoticeHandler handler) {
+  notice_handler_ = std::make_unique<NoticeHandler>(std::move(handler));
+  PQsetNoticeReceiver(conn_.get(), pass_notice, notice_handler_.get());
 }
 
 Rows Connection::exec(std::string_view sql, std::span<const Param> params) {

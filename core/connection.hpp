@@ -7,6 +7,7 @@
 #include "core/waiter.hpp"
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -24,6 +25,9 @@ struct PgResultDeleter {
 };
 using PgConnPtr = std::unique_ptr<pg_conn, PgConnDeleter>;
 using PgResultPtr = std::unique_ptr<pg_result, PgResultDeleter>;
+
+/// Takes the primary message and the hint of a notice or warning; does not throw.
+using NoticeHandler = std::function<void(std::string_view message, std::string_view hint)>;
 
 /// What a connection is to, for the words of its errors.
 enum class Peer { kSource, kDestination };
@@ -44,6 +48,9 @@ public:
   Connection(Connection &&other) noexcept;
   Connection &operator=(Connection &&) = delete;
   ~Connection() override;
+
+  /// Hands the peer's notices to `handler` from now on; without one they are dropped.
+  void on_notice(NoticeHandler handler);
 
   /// Runs one statement by the extended protocol (so a second one cannot hide in it), results in
   /// text.  Throws Error with the peer's SQLSTATE; a source's message is led by `could not read
@@ -82,6 +89,7 @@ private:
   [[nodiscard]] PgResultPtr finish_command();
   [[noreturn]] void throw_lost();
 
+  std::unique_ptr<NoticeHandler> notice_handler_; // libpq has its address
   PgConnPtr conn_;
   Peer peer_;
   Waiter &waiter_;

@@ -79,7 +79,8 @@ int64 pull_and_wait(const Order &order) {
   Leader leader = start(order);
   return call([&]() noexcept {
     leader_wait(&leader, kPhasePlanned);
-    leader_report_workers(&leader);
+    leader_report_workers(static_cast<int>(pg_atomic_read_u32(&leader.pull->workers_started)),
+                          static_cast<int>(pg_atomic_read_u32(&leader.pull->workers_wanted)));
     leader_wait(&leader, kPhaseEnded);
     const auto row_count = static_cast<int64>(pg_atomic_read_u64(&leader.pull->rows_done));
     leader_release(&leader);

@@ -30,12 +30,7 @@ public:
 
   void run() {
     load_plan();
-    const std::string name =
-        "parallel_loader worker of pull " + std::to_string(task_.pull->pull_id);
-    SourceReader reader(task_.order, task_.source, plan_.snapshot, name, waiter_);
-    Connection &source = reader.session().connection();
-    find_table(source);
-    while (may_begin_chunk() && move_next_chunk(source)) {
+    while (may_begin_chunk() && move_next_chunk()) {
     }
   }
 
@@ -67,8 +62,19 @@ private:
     call([]() noexcept { session_commit(); });
   }
 
-  // Locks the table on the source until the last chunk, so that a queued ALTER TABLE cannot come
-  // between two workers.
+  // Connects once there is a chunk to move: until that chunk is done the coordinator holds the
+  // snapshot, so it can be imported.  The table stays locked on the source until the last chunk, so
+  // that a queued ALTER TABLE cannot come between two workers.
+  Connection &open_source() {
+    if (!reader_) {
+      const std::string name =
+          "parallel_loader worker of pull " + std::to_string(task_.pull->pull_id);
+      reader_.emplace(task_.order, task_.source, plan_.snapshot, name, waiter_);
+      find_table(reader_->session().connection());
+    }
+    return reader_->session().connection();
+  }
+
   void find_table(Connection &source) {
     table_ = SourceTable::find(source, plan_.source_table, {});
     columns_ = {plan_.columns, plan_.format, {}};
@@ -81,7 +87,7 @@ private:
     return task_.work == nullptr || shared_work_take_chunk(task_.work);
   }
 
-  bool move_next_chunk(Connection &source) {
+  bool move_next_chunk() {
     call([&]() noexcept { session_begin(task_.pull->owner); });
     SpiExecutor executor(SpiMode::kWrite);
     Ledger ledger(executor);
@@ -92,7 +98,7 @@ private:
     }
     chunk_ = chunk->number;
     pg_atomic_write_u32(&progress_.chunk, static_cast<uint32>(chunk_));
-    const ChunkResult result = move(source, *chunk);
+    const ChunkResult result = move(open_source(), *chunk);
     call([]() noexcept { spi_fire_deferred_triggers(); });
     ledger.complete_chunk(task_.pull->pull_id, chunk_, result);
     call([]() noexcept { session_commit(); });
@@ -149,6 +155,7 @@ private:
   const WorkerTask &task_;
   WorkerSlot &progress_;
   LatchWaiter waiter_;
+  std::optional<SourceReader> reader_;
   PullPlan plan_;
   SourceTable table_;
   ColumnMap columns_;

@@ -152,6 +152,8 @@ void CopyCommand::follow(PullControl &control, SessionPool &pool, ProgressDispla
     }
     if (patience_ends_at && Clock::now() > *patience_ends_at)
       pool.abandon();
+    for (const std::string &notice : pool.take_notices())
+      display.note(notice);
     refresh(control);
     display.update(run_);
   }

@@ -82,7 +82,8 @@ int64_t Destination::create_pull(const PullCall &call) {
   return rows.integer(0, 0);
 }
 
-void Destination::work(int64_t pull_id) {
+void Destination::work(int64_t pull_id, NoticeHandler on_notice) {
+  connection_.on_notice(std::move(on_notice));
   connection_.exec(
       fmt::format("SELECT chunks, rows, bytes, remaining FROM {}.parallel_pull_work($1::bigint)",
                   schema_),

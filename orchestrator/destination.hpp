@@ -60,8 +60,9 @@ public:
 
   // Each throws Error with the destination's SQLSTATE.
   [[nodiscard]] int64_t create_pull(const PullCall &call);
-  /// Moves chunks of the pull until none is left.
-  void work(int64_t pull_id);
+  /// Moves chunks of the pull until none is left.  `on_notice` takes what the server says
+  /// meanwhile.
+  void work(int64_t pull_id, NoticeHandler on_notice);
   /// Throws Error 42704 when the pull is not in the ledger.
   [[nodiscard]] PullStatus read_pull(int64_t pull_id);
   void cancel_pull(int64_t pull_id);

@@ -32,7 +32,7 @@ void PullControl::create(const PullCall &call) {
 }
 
 PullStatus PullControl::read() {
-  const PullStatus pull = read_again_if_lost();
+  PullStatus pull = read_again_if_lost();
   has_pull_ended_ = has_ended(pull.state);
   return pull;
 }

@@ -28,15 +28,6 @@ private:
   sigset_t before_{};
 };
 
-void work(const ConnInfo &conninfo, int64_t pull_id, Waiter &waiter) {
-  Destination destination = Destination::open(conninfo, waiter);
-  try {
-    destination.work(pull_id);
-  } catch (const Error &error) {
-    throw Failure(destination.status_of(error), error);
-  }
-}
-
 } // namespace
 
 SessionPool::SessionPool(const ConnInfo &destination, int64_t pull_id, int session_count)
@@ -68,6 +59,33 @@ void SessionPool::run_session(const ConnInfo &destination, int64_t pull_id) noex
   }
   if (--working_count_ == 0)
     finished_.raise();
+}
+
+void SessionPool::work(const ConnInfo &conninfo, int64_t pull_id, Waiter &waiter) {
+  Destination destination = Destination::open(conninfo, waiter);
+  try {
+    destination.work(
+        pull_id,
+        [this](std::string_view message, std::string_view hint) { add_notice(message, hint); });
+  } catch (const Error &error) {
+    throw Failure(destination.status_of(error), error);
+  }
+}
+
+void SessionPool::add_notice(std::string_view message, std::string_view hint) {
+  std::string text(message);
+  if (!hint.empty())
+    text.append(" (hint: ").append(hint).append(")");
+  const std::lock_guard lock(mutex_);
+  if (std::ranges::find(notices_, text) == notices_.end())
+    notices_.push_back(std::move(text));
+}
+
+std::vector<std::string> SessionPool::take_notices() {
+  const std::lock_guard lock(mutex_);
+  const auto first = notices_.begin() + static_cast<ptrdiff_t>(notices_taken_);
+  notices_taken_ = notices_.size();
+  return {first, notices_.end()};
 }
 
 void SessionPool::add_failure(const Failure &failure) {

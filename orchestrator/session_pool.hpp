@@ -2,12 +2,15 @@
 #pragma once
 
 #include "core/conninfo.hpp"
+#include "core/waiter.hpp"
 #include "orchestrator/failure.hpp"
 #include "orchestrator/wakeup.hpp"
 
 #include <atomic>
 #include <cstdint>
 #include <mutex>
+#include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -33,15 +36,22 @@ public:
   /// Their status tells a session that was lost from a source that the destination cannot reach.
   [[nodiscard]] std::vector<Failure> failures() const;
 
+  /// What the server has told sessions since the last call; the same of several sessions once.
+  [[nodiscard]] std::vector<std::string> take_notices();
+
 private:
   void run_session(const ConnInfo &destination, int64_t pull_id) noexcept;
+  void work(const ConnInfo &conninfo, int64_t pull_id, Waiter &waiter);
   void add_failure(const Failure &failure);
+  void add_notice(std::string_view message, std::string_view hint);
 
   Wakeup abandoned_;
   Wakeup finished_;
   std::atomic<int> working_count_;
   mutable std::mutex mutex_;
-  std::vector<Failure> failures_;     // under mutex_
+  std::vector<Failure> failures_;     // under mutex_, like the next two
+  std::vector<std::string> notices_;  // all there were
+  size_t notices_taken_ = 0;          // how many of them were handed out
   std::vector<std::jthread> threads_; // last: they end before what they use
 };
 

@@ -55,10 +55,14 @@ SELECT count(*) FROM t;
 SELECT parallel_pull_wait(:pull, '100 milliseconds');
 SELECT chunks, rows > 0 AS has_rows, remaining > 0 AS some_remain FROM parallel_pull_work(:pull, max_chunks => 1);
 SELECT state, chunks_done, rows = (SELECT count(*) FROM t) AS rows_are_there FROM parallel_pulls WHERE pull_id = :pull;
+SELECT "table", state, chunks_done, chunks > 2 AS is_cut, rows = (SELECT count(*) FROM t) AS rows_are_there,
+       seconds >= 0 AS has_time, rows_per_second > 0 AS has_rate
+FROM parallel_pull_progress WHERE pull_id = :pull;
 SELECT chunks > 0 AS has_chunks, remaining FROM parallel_pull_work(:pull, :'source', workers => 2);
 SELECT parallel_pull_wait(:pull);
 SELECT state, rows, chunks = chunks_done AS all_done FROM parallel_pulls WHERE pull_id = :pull;
 SELECT count(*), count(DISTINCT id) FROM t;
+SELECT count(*) FROM parallel_pull_progress WHERE pull_id = :pull;
 -- Nothing is left to do for who comes late.
 SELECT * FROM parallel_pull_work(:pull);
 TRUNCATE t;

@@ -66,14 +66,14 @@ void leader_wait(const Leader *leader, PullPhase phase) {
     leader_raise_error(leader);
 }
 
-void leader_report_workers(const Leader *leader) {
-  const uint32 wanted = pg_atomic_read_u32(&leader->pull->workers_wanted);
-  const uint32 started = pg_atomic_read_u32(&leader->pull->workers_started);
-  if (started < wanted) {
-    ereport(NOTICE, (errmsg("pulling with %u of %u workers", Max(started, 1), wanted),
-                     started == 0 ? errdetail("The coordinator moves the rows itself.") : 0,
-                     errhint("Raise max_worker_processes to have more background worker slots.")));
-  }
+void leader_report_workers(int started, int wanted) {
+  if (started >= wanted)
+    return;
+  ereport(NOTICE,
+          (started > 0
+               ? errmsg("pulling with %d of %d workers", started, wanted)
+               : errmsg("no background worker slot is free, the coordinator moves the rows itself"),
+           errhint("Raise max_worker_processes to have more background worker slots.")));
 }
 
 void leader_raise_error(const Leader *leader) {

@@ -24,7 +24,7 @@ Leader leader_start(const char *order, Size order_size);
 void leader_wait(const Leader *leader, PullPhase phase);
 
 /// Tells the user when fewer workers run than were asked for.
-void leader_report_workers(const Leader *leader);
+void leader_report_workers(int started, int wanted);
 
 /// Raises the pull's error, if it has one.
 void leader_raise_error(const Leader *leader);

@@ -36,11 +36,7 @@ static void start_workers(dsm_segment *segment, SharedPull *pull, dsm_segment *w
     own->slots[own->count] = args.slot;
     own->count++;
   }
-  if (own->count < wanted) {
-    ereport(NOTICE, (errmsg("pulling with %d of %d workers", Max(own->count, 1), wanted),
-                     own->count == 0 ? errdetail("The coordinator moves the rows itself.") : 0,
-                     errhint("Raise max_worker_processes to have more background worker slots.")));
-  }
+  leader_report_workers(own->count, wanted);
 }
 
 // A worker that could not start never takes its slot; the coordinator reports it as lost.

@@ -1,4 +1,5 @@
-# Rights: what a user who is no superuser may do, whose rights count, and where passwords never show.
+# Nobody gets more through a pull than he has: dblink's password rule, rights on both ends, the
+# ledger closed to all, pulls private to their owners, and passwords shown nowhere.
 
 use strict;
 use warnings;
@@ -6,236 +7,360 @@ use warnings;
 use FindBin;
 use lib "$FindBin::RealBin/lib";
 
+use ParallelLoader::Session qw(run_sql);
 use ParallelLoader::Test;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $SECRET = 'oPen_seSame7';
+# Words that occur nowhere else, so that they can be looked for.
+my $SECRET = 'Xyzzy-4711-plugh';
+my $WRONG = 'Quux-0815-wrong';
+
+# The server's own user may have a password file, of which callers must have no use.
+my $pass_file = PostgreSQL::Test::Utils::tempdir() . '/pgpass';
+append_to_file($pass_file, "*:*:*:reader:$SECRET\n");
+chmod 0600, $pass_file or die;
+
+# Logging as a fresh server does it, which PostgreSQL::Test::Cluster changes.
+my $DEFAULT_LOG = "log_statement = none\nlog_replication_commands = off\n";
 my $pair = ParallelLoader::Test->new(
-  source => {hba => 'local all reader scram-sha-256'},
-  destination => {conf => 'log_min_duration_statement = -1'});
+  both => {conf => $DEFAULT_LOG},
+  source => {hba => <<'HBA'},
+local all reader scram-sha-256
+local all column_reader scram-sha-256
+HBA
+  destination => {env => {PGPASSFILE => $pass_file}});
+
+my ($host, $port) = ($pair->source->host, $pair->source->port);
+my $base = "host=$host port=$port dbname=postgres";
+my $dsn = "$base user=reader password=$SECRET";
 
 $pair->source_sql(<<"SQL");
 CREATE ROLE reader LOGIN PASSWORD '$SECRET';
-CREATE TABLE items (id integer PRIMARY KEY, note text, private text);
-INSERT INTO items SELECT i, 'note ' || i, 'private' FROM generate_series(1, 1000) AS i;
-GRANT SELECT (id, note) ON items TO reader;
-CREATE TABLE guarded (id integer PRIMARY KEY, note text);
-INSERT INTO guarded VALUES (1, 'a'), (2, 'b');
-ALTER TABLE guarded ENABLE ROW LEVEL SECURITY;
-CREATE POLICY half ON guarded USING (id = 1);
-GRANT SELECT ON guarded TO reader;
+CREATE ROLE column_reader LOGIN PASSWORD '$SECRET';
+CREATE ROLE trusted LOGIN;
+CREATE TABLE t (id integer PRIMARY KEY, note text, hidden text);
+INSERT INTO t SELECT i, 'row ' || i, 'hidden ' || i FROM generate_series(1, 200) AS i;
+GRANT SELECT ON t TO reader, trusted;
+GRANT SELECT (id, note) ON t TO column_reader;
+CREATE TABLE closed (id integer, note text);
+CREATE TABLE protected (id integer PRIMARY KEY, note text);
+INSERT INTO protected SELECT i, 'row ' || i FROM generate_series(1, 10) AS i;
+ALTER TABLE protected ENABLE ROW LEVEL SECURITY;
+CREATE POLICY low_rows ON protected USING (id < 5);
+GRANT SELECT ON protected TO reader;
 SQL
-$pair->destination_sql(<<"SQL");
-CREATE ROLE loader LOGIN;
-CREATE ROLE stranger LOGIN;
-CREATE ROLE outsider LOGIN;
-DO \$\$
-DECLARE f regprocedure;
-BEGIN
-  FOR f IN SELECT oid FROM pg_proc WHERE proname ~ '^parallel_pull' LOOP
-    EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO loader, stranger', f);
-  END LOOP;
-END \$\$;
-CREATE TABLE items (id integer PRIMARY KEY, note text, private text DEFAULT 'default');
-CREATE TABLE guarded (id integer, note text);
-GRANT INSERT (id, note), SELECT ON items TO loader;
-GRANT INSERT ON guarded TO loader;
-SQL
-
-my $host = $pair->source->host;
-my $port = $pair->source->port;
-my $without = "host=$host port=$port dbname=postgres user=reader";
-my $dsn = "$without password=$SECRET";
-my %columns = (columns => [qw(id note)]);
-
-sub pull_as_loader {
-  my ($source, $table, $start, $end, %named) = @_;
-  return $pair->pull_sql($table, $start, $end, {dsn => $source, %named});
-}
-
-sub loader_error {
-  my ($sql, $sqlstate, $pattern, $rule) = @_;
-  local $Test::Builder::Level = $Test::Builder::Level + 1;
-  return $pair->error_is($sql, $sqlstate, $pattern, $rule, user => 'loader');
-}
-
-# ---- passwords and options ----
-
-loader_error(pull_as_loader($without, 'items', 1, 2, %columns), '2F003', qr/password is required/,
-  'a user who is no superuser must give a password');
-my $superuser = $pair->dsn;
-loader_error(pull_as_loader("$superuser password=$SECRET", 'items', 1, 2, %columns), '2F003',
-  qr/did not ask for the password/, '… and the source must have asked for it');
-for my $option (qw(passfile service sslkey sslcert sslcrl sslpassword options replication
-  client_encoding requirepeer krbsrvname)) {
-  loader_error(pull_as_loader("$dsn $option=x", 'items', 1, 2, %columns), '42501|42601',
-    qr/connection option "$option"|invalid connection option/, "a user may not set $option");
-}
-my $pull = $pair->try_sql(pull_as_loader($dsn, 'items', 1, 11, %columns), user => 'loader');
-is($pull->is_ok ? $pull->out : $pull->summary, 10,
-  'column-level INSERT here and column-level SELECT there are enough');
-is($pair->destination_sql(q(SELECT count(*) FROM items WHERE private = 'default')), 10,
-  '… and what is not pulled gets its default');
-loader_error(pull_as_loader($dsn, 'items', 11, 21), '42501', qr/permission denied/,
-  'a column that the source role may not read is an error');
-is($pair->destination_sql('SELECT count(*) FROM items'), 10, '… and leaves no row');
-
-# ---- rights on the destination ----
-
-loader_error(pull_as_loader($dsn, 'guarded', 1, 2, source_table => 'guarded'), '42501',
-  qr/row-level security|row security/, 'row security on the source is an error, not fewer rows');
-$pair->error_is(pull_as_loader($dsn, 'items', 20, 21, %columns), '42501',
-  qr/permission denied for table items/, 'without INSERT a pull is refused', user => 'stranger');
-$pair->error_is(pull_as_loader('prod', 'items', 20, 21, %columns), '42501',
-  qr/permission denied for function/, 'without EXECUTE a pull is refused', user => 'outsider');
-$pair->destination_sql('GRANT INSERT (id) ON items TO stranger');
-$pair->error_is(pull_as_loader($dsn, 'items', 20, 21, %columns), '42501',
-  qr/permission denied for table items/, 'a column without INSERT is refused', user => 'stranger');
 $pair->destination_sql(<<'SQL');
-ALTER TABLE guarded ENABLE ROW LEVEL SECURITY;
-CREATE POLICY all_rows ON guarded USING (true);
+CREATE ROLE alice LOGIN;
+CREATE ROLE bob LOGIN;
+CREATE ROLE carol LOGIN;
+CREATE ROLE group_role NOLOGIN;
+CREATE ROLE deputy LOGIN IN ROLE alice;
+CREATE TABLE t (id integer, note text, hidden text);
+CREATE TABLE protected (id integer, note text);
+GRANT INSERT ON t TO alice, group_role;
+GRANT INSERT ON protected TO alice;
+GRANT group_role TO alice;
+DO $$
+DECLARE
+  f regprocedure;
+BEGIN
+  FOR f IN SELECT oid FROM pg_proc WHERE proname LIKE 'parallel\_pull%' LOOP
+    EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO alice, bob, group_role, deputy', f);
+  END LOOP;
+END $$;
 SQL
-loader_error(pull_as_loader($dsn, 'guarded', 1, 2, source_table => 'items', %columns), '0A000',
-  qr/row-level security/, 'row security that applies to the caller is refused');
+
+sub call { my ($dsn, %named) = @_; return $pair->pull_sql($named{table} // 't', undef, undef,
+    {dsn => $dsn, map { $_ => $named{$_} } grep { $_ ne 'table' } keys %named}) }
+
+my @all_output;
+
+# As error_is, as this user, with a look at what is left; collects what was shown.
+sub refused {
+  my ($rule, $user, $sql, $sqlstate, $pattern) = @_;
+  local $Test::Builder::Level = $Test::Builder::Level + 1;
+  my $result = $pair->error_is($sql, $sqlstate, $pattern // qr/./, $rule, user => $user);
+  push @all_output, $result->err;
+  $pair->nothing_left('… nothing is left');
+  return $result;
+}
+
+sub allowed {
+  my ($rule, $user, $sql, $rows) = @_;
+  local $Test::Builder::Level = $Test::Builder::Level + 1;
+  $pair->destination_sql('TRUNCATE t');
+  my $result = $pair->try_sql($sql, user => $user);
+  push @all_output, $result->err;
+  is($result->summary, 'success: ' . ($rows // 200), $rule);
+  is($pair->destination_sql('SELECT count(*) FROM t'), $rows // 200, '… all its rows are there');
+  return;
+}
+
+# ---- EXECUTE ----
+
+my $open_functions = $pair->destination_sql(<<'SQL');
+SELECT string_agg(oid::regprocedure::text, ', ') FROM pg_proc
+WHERE proname LIKE 'parallel\_pull%' AND has_function_privilege('carol', oid, 'EXECUTE')
+SQL
+is($open_functions, '', 'EXECUTE is granted to nobody');
+cmp_ok($pair->destination_sql(q(SELECT count(*) FROM pg_proc WHERE proname LIKE 'parallel\_pull%')),
+  '>=', 6, '… on any of the functions');
+# Raised before the extension is reached, so a password in it would be logged.
+refused('without EXECUTE', 'carol', call("$base user=reader"), '42501', qr/permission denied for function/);
+
+# ---- the conninfo of a caller who is not a superuser ----
+
+refused('no password', 'alice', call("$base user=reader"), '2F003', qr/password/);
+refused('an empty password', 'alice', call("$base user=reader password=''"), '2F003', qr/password/);
+refused('a password that the source does not ask for', 'alice',
+  call("$base user=trusted password=anything"), '2F003', qr/password/);
+refused('a wrong password', 'alice', call("$base user=reader password=$WRONG"), '08001|28P01',
+  qr/password/);
+refused('a URI without a password', 'alice', call("postgresql://reader@/postgres?host=$host&port=$port"),
+  '2F003', qr/password/);
+my %FORBIDDEN = (passfile => $pass_file, service => 'x', sslkey => '/tmp/key', sslcert => '/tmp/cert',
+  options => '-crow_security=on', replication => 'true', client_encoding => 'LATIN1');
+for my $option (sort keys %FORBIDDEN) {
+  refused("option $option", 'alice', call("$dsn $option='$FORBIDDEN{$option}'"), '42501', qr/\b$option\b/);
+}
+refused('a forbidden option in a URI', 'alice',
+  call("postgresql://reader:$SECRET@/postgres?host=$host&port=$port&options=-cwork_mem%3D1MB"),
+  '42501', qr/\boptions\b/);
+allowed('with a password that is used', 'alice', call($dsn));
+allowed('a URI with a password', 'alice',
+  call("postgresql://reader:$SECRET@/postgres?host=$host&port=$port"));
+allowed('harmless options', 'alice', call("$dsn sslmode=disable connect_timeout=5 keepalives_idle=9"
+    . ' application_name=mine gssencmode=disable target_session_attrs=any'));
+allowed('a superuser needs no password', 'postgres', call("$base user=trusted"));
+allowed('… and may use the server\'s password file', 'postgres', call("$base user=reader"));
+refused('… as a superuser who has become another cannot', 'postgres',
+  'SET ROLE alice; ' . call("$base user=reader"), '2F003', qr/password/);
 
 # ---- foreign servers ----
 
 $pair->destination_sql(<<"SQL");
-CREATE SERVER prod FOREIGN DATA WRAPPER dblink_fdw
-  OPTIONS (host '$host', port '$port', dbname 'postgres');
-CREATE USER MAPPING FOR loader SERVER prod OPTIONS (user 'reader', password '$SECRET');
+CREATE EXTENSION postgres_fdw;
+CREATE SERVER origin FOREIGN DATA WRAPPER dblink_fdw OPTIONS (host '$host', port '$port', dbname 'postgres');
+CREATE SERVER origin_pg FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host '$host', port '$port', dbname 'postgres');
+CREATE USER MAPPING FOR alice SERVER origin OPTIONS (user 'reader', password '$SECRET');
+CREATE USER MAPPING FOR alice SERVER origin_pg OPTIONS (user 'trusted', password_required 'false');
+CREATE USER MAPPING FOR bob SERVER origin OPTIONS (user 'reader');
+GRANT USAGE ON FOREIGN SERVER origin TO bob;
 SQL
-loader_error(pull_as_loader('prod', 'items', 11, 21, %columns), '42501',
-  qr/permission denied for foreign server prod/, 'a server needs USAGE');
-$pair->destination_sql('GRANT USAGE ON FOREIGN SERVER prod TO loader, stranger');
-$pull = $pair->try_sql(pull_as_loader('prod', 'items', 11, 21, %columns), user => 'loader');
-is($pull->is_ok ? $pull->out : $pull->summary, 10, "a server is dialled with the caller's mapping");
-$pair->destination_sql('GRANT INSERT (note) ON items TO stranger');
-$pair->error_is(pull_as_loader('prod', 'items', 21, 31, %columns), '42704',
-  qr/user mapping not found/, "another user's mapping is not used", user => 'stranger');
+refused('no USAGE on the server', 'alice', call('origin'), '42501', qr/foreign server.*origin/s);
+$pair->destination_sql('GRANT USAGE ON FOREIGN SERVER origin, origin_pg TO alice, deputy, group_role;'
+    . 'GRANT INSERT ON t TO bob');
+allowed('a server with a mapping', 'alice', call('origin'));
+allowed('a mapping that a superuser exempted from the password', 'alice', call('origin_pg'));
+refused('a mapping without a password', 'bob', call('origin'), '2F003', qr/password/);
+refused('no mapping of one\'s own', 'deputy', call('origin'), '42704', qr/mapping/);
+$pair->destination_sql('REVOKE INSERT ON t FROM bob');
 
-# ---- whose rights count ----
+# ---- rights on the destination ----
 
+refused('no INSERT', 'bob', call($dsn), '42501', qr/permission denied for table t/);
+$pair->destination_sql('GRANT INSERT (id, note) ON t TO bob');
+refused('INSERT on some columns, but all are pulled', 'bob', call($dsn), '42501', qr/\bt\b/);
+allowed('INSERT on the columns that are pulled', 'bob', call($dsn, columns => ['id', 'note']));
+$pair->destination_sql('ALTER TABLE protected ENABLE ROW LEVEL SECURITY');
+refused('row security on the destination', 'alice', call($dsn, table => 'protected', source_table => 't',
+    columns => ['id', 'note']), '0A000', qr/row.level security/);
+$pair->destination_sql('ALTER TABLE protected FORCE ROW LEVEL SECURITY, OWNER TO alice');
+refused('… forced upon its owner', 'alice', call($dsn, table => 'protected', source_table => 't',
+    columns => ['id', 'note']), '0A000', qr/row.level security/);
+$pair->destination_sql('ALTER TABLE protected DISABLE ROW LEVEL SECURITY');
+
+# ---- rights on the source ----
+
+my $column_dsn = "$base user=column_reader password=$SECRET";
+allowed('SELECT on the columns that are pulled', 'alice', call($column_dsn, columns => ['id', 'note']));
+refused('no SELECT on a column', 'alice', call($column_dsn), '42501', qr/permission denied for table t/);
+refused('no SELECT on the table', 'alice', call($column_dsn, source_table => 'closed',
+    columns => ['id', 'note']), '42501',
+  qr/permission denied/);
+refused('row security on the source is an error, not a filter', 'alice', call($dsn, table => 'protected'),
+  '42501', qr/row-level security/);
+is($pair->destination_sql('SELECT count(*) FROM protected'), 0, '… not one row came');
+
+# ---- who the caller is ----
+
+allowed('a role that cannot log in, by SET ROLE', 'alice', 'SET ROLE group_role; ' . call($dsn));
 $pair->destination_sql(<<"SQL");
-CREATE TABLE seen_by (who name, logged_in name);
-CREATE FUNCTION see() RETURNS trigger LANGUAGE plpgsql AS \$\$
-BEGIN
-  INSERT INTO public.seen_by VALUES (current_user, session_user);
-  RETURN NEW;
-END \$\$;
-GRANT INSERT ON seen_by TO loader;
-CREATE TRIGGER see AFTER INSERT ON items FOR EACH ROW EXECUTE FUNCTION see();
+CREATE FUNCTION lend() RETURNS bigint LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp
+AS \$\$ SELECT parallel_pull('origin', 't', NULL::integer, NULL) \$\$;
+ALTER FUNCTION lend() OWNER TO alice;
 SQL
-$pair->try_sql(pull_as_loader('prod', 'items', 31, 32, %columns), user => 'loader');
-is($pair->destination_sql('SELECT who FROM seen_by'), 'loader', 'triggers run as the caller');
-$pair->destination_sql("TRUNCATE seen_by; SET ROLE loader; "
-    . pull_as_loader('prod', 'items', 32, 33, %columns));
-is($pair->destination_sql('SELECT who FROM seen_by'), 'loader', '… after SET ROLE too');
-$pair->destination_sql('DROP TRIGGER see ON items');
-
-# A role that a superuser has become for the pull must not become a superuser in its triggers.
-$pair->destination_sql(<<'SQL');
-CREATE FUNCTION climb() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-  RESET SESSION AUTHORIZATION;
-  RESET ROLE;
-  CREATE ROLE climbed SUPERUSER;
-  RETURN NEW;
-END $$;
-CREATE TRIGGER climb BEFORE INSERT ON items FOR EACH ROW EXECUTE FUNCTION climb();
-SQL
-my $climb = $pair->try_sql('SET ROLE loader; ' . pull_as_loader('prod', 'items', 33, 34, %columns));
-is($climb->sqlstate, '42501', "a trigger cannot climb to the session user's rights");
-is($pair->destination_sql(q(SELECT count(*) FROM pg_roles WHERE rolname = 'climbed')), 0,
-  '… whatever it tries');
-$pair->destination_sql('DROP TRIGGER climb ON items');
-
-# Our own statements run as the ledger's owner: none may call what the caller put into a schema.
-$pair->destination_sql('CREATE SCHEMA trap AUTHORIZATION loader');
-$pair->try_sql(<<'SQL', user => 'loader');
-CREATE FUNCTION trap.is_less(bigint, bigint) RETURNS boolean LANGUAGE plpgsql AS $$
-BEGIN
-  IF current_user <> 'loader' THEN RAISE EXCEPTION 'ran as %', current_user; END IF;
-  RETURN $1 < $2;
-END $$;
-CREATE FUNCTION trap.is_equal(bigint, bigint) RETURNS boolean LANGUAGE plpgsql AS $$
-BEGIN
-  IF current_user <> 'loader' THEN RAISE EXCEPTION 'ran as %', current_user; END IF;
-  RETURN pg_catalog.int8eq($1, $2);
-END $$;
-CREATE OPERATOR trap.= (LEFTARG = bigint, RIGHTARG = bigint, FUNCTION = trap.is_equal);
-CREATE FUNCTION trap.count("any") RETURNS bigint LANGUAGE plpgsql AS
-  'BEGIN RAISE EXCEPTION ''ran as %'', current_user; END';
-CREATE FUNCTION trap.nextval(regclass) RETURNS bigint LANGUAGE plpgsql AS
-  'BEGIN RAISE EXCEPTION ''ran as %'', current_user; END';
-SQL
-$pull = $pair->try_sql('SET search_path = trap, pg_catalog, public; SELECT public.'
-    . (pull_as_loader('prod', 'public.items', 40, 50, %columns) =~ s/^SELECT //r), user => 'loader');
-is($pull->is_ok ? $pull->out : $pull->summary, 10,
-  "operators of the caller's search path do not run as the ledger's owner");
+allowed('SECURITY DEFINER lends its owner\'s rights and mapping', 'carol', 'SELECT lend()');
+is($pair->pull->{owner}, 'alice', '… and the pull is the owner\'s');
 
 # ---- other users' pulls ----
 
-my $id = $pair->destination_sql('SELECT max(pull_id) FROM parallel_pulls');
-my $others = $pair->try_sql('SELECT count(*) FROM parallel_pulls', user => 'stranger');
-is($others->out, $pair->destination_sql(
-    q(SELECT count(*) FROM parallel_pulls WHERE owner = 'stranger'::regrole)),
-  "another user's pulls are not visible");
-is($pair->try_sql("SELECT count(*) FROM parallel_pull_chunks WHERE pull_id = $id",
-    user => 'stranger')->out, 0, '… nor are their chunks');
-$pair->error_is("SELECT parallel_pull_cancel($id)", '42704', qr/does not exist/,
-  '… nor can they be cancelled', user => 'stranger');
-$pair->error_is("SELECT parallel_pull_wait($id)", '42704', qr/does not exist/,
-  '… or waited for', user => 'stranger');
-$pair->error_is("SELECT parallel_pull_work($id)", '42704', qr/does not exist/,
-  '… or joined', user => 'stranger');
-for my $table (qw(pull chunk)) {
-  loader_error("SELECT * FROM parallel_loader.$table", '42501', qr/permission denied/,
-    "the ledger's table $table cannot be read");
-}
-loader_error('SELECT * FROM parallel_loader.live_pulls()', '42501', qr/permission denied/,
-  "the ledger's functions cannot be called");
-
-# ---- passwords ----
-
-# One pull that runs, stopped at the gate, to look at; and calls that fail in different places.
 $pair->create_gate;
-$pair->source_sql('CREATE VIEW gated AS SELECT id, note FROM items WHERE gate(id, 2);'
+$pair->source_sql('CREATE VIEW gated AS SELECT id, note, gate(id, 100)::text AS hidden FROM t;'
     . 'GRANT SELECT ON gated TO reader');
 $pair->close_gate;
-my $watched = $pair->session('destination', user => 'loader');
-$watched->start(pull_as_loader($dsn, 'items', 100, 200, source_table => 'gated', key => 'id'));
+my $alice = $pair->session('destination', user => 'alice');
+$alice->start(call($dsn, source_table => 'gated'));
 $pair->wait_at_gate;
-my $shown = $pair->destination_sql(<<'SQL');
-SELECT string_agg(a::text, E'\n') FROM pg_stat_activity a WHERE pid <> pg_backend_pid()
+my $pull_id = $pair->newest_pull_id;
+
+my $COUNT = "SELECT (SELECT count(*) FROM parallel_pulls WHERE pull_id = $pull_id),"
+  . " (SELECT count(*) FROM parallel_pull_chunks WHERE pull_id = $pull_id)";
+is($pair->destination_sql($COUNT, user => 'deputy'), '1|1', 'whoever has the owner\'s role sees the pull');
+is($pair->destination_sql($COUNT, user => 'postgres'), '1|1', 'a superuser sees it');
+is($pair->destination_sql($COUNT, user => $_), '0|0', "$_ does not see it") for qw(bob carol);
+for my $call ('cancel(%d)', 'wait(%d)', "work(%d, '$dsn')") {
+  $pair->error_is(sprintf("SELECT parallel_pull_$call", $pull_id), '42501|42704', qr/./,
+    "another user cannot call parallel_pull_$call on it" =~ s/$SECRET/…/r, user => 'bob');
+}
+is($pair->pull($pull_id)->{state}, 'running', '… and it runs on');
+
+# A view without a barrier would run the function on every row before it hides them.
+$pair->destination_sql(<<'SQL');
+GRANT CREATE ON SCHEMA public TO bob;
 SQL
-unlike($shown, qr/\Q$SECRET\E/, 'pg_stat_activity shows no password');
-my @titles = map { my $text = eval { slurp_file($_) } // ''; $text =~ tr/\0/ /r }
-  glob '/proc/[0-9]*/cmdline';
-is(scalar(grep { /postgres/ && /\Q$SECRET\E/ } @titles), 0, 'no process title shows a password');
-$pair->destination_sql('SELECT pg_cancel_backend(' . $watched->backend_pid . ')');
-$watched->finish;
+$pair->destination_sql(<<'SQL', user => 'bob');
+CREATE FUNCTION leak(text) RETURNS boolean COST 0.0000001 LANGUAGE plpgsql AS
+$$ BEGIN RAISE NOTICE 'leak: %', $1; RETURN true; END $$;
+SQL
+for my $view ('parallel_pulls WHERE leak(source) AND leak(pull_id::text)',
+  'parallel_pull_chunks WHERE leak(chunk::text)')
+{
+  my $leaked = $pair->try_sql("SELECT count(*) FROM $view", user => 'bob');
+  my $own = $pair->destination_sql('SELECT count(*) FROM ' . ($view =~ /^(\w+)/)[0], user => 'bob');
+  my $alices = grep { /leak: $pull_id$/ } $leaked->notices;
+  is($alices, 0, "a function in the condition sees no rows of others: $view");
+  cmp_ok(scalar($leaked->notices), '<=', 2 * $own, '… but only its own');
+}
+
+# ---- passwords, while a pull runs ----
+
+my $activity = $pair->destination_sql(
+  'SELECT * FROM pg_stat_activity WHERE pid <> ' . $alice->backend_pid);
+unlike($activity, qr/$SECRET/, 'no password in pg_stat_activity of the destination');
+unlike($pair->source_sql('SELECT * FROM pg_stat_activity'), qr/$SECRET/,
+  'no password in pg_stat_activity of the source');
+my @titles;
+for my $file (glob '/proc/[0-9]*/cmdline') {
+  # Processes may go while we look.
+  push @titles, eval { slurp_file($file) =~ tr/\0/ /r } // next;
+}
+cmp_ok(scalar(grep { /parallel_loader worker/ } @titles), '>=', 1, 'ps shows the worker');
+is(scalar(grep { /$SECRET/ } @titles), 0, '… and no password');
+unlike($pair->destination_sql($_), qr/$SECRET/, "no password from: $_")
+  for 'TABLE parallel_loader.pull', 'TABLE parallel_loader.chunk', 'TABLE parallel_pulls',
+  'TABLE parallel_pull_chunks', 'SELECT parallel_loader.live_pulls()',
+  'SELECT parallel_loader.live_chunks()';
+like($pair->pull($pull_id)->{source}, qr/user=reader/, 'the ledger shows the source without it');
+
+# Ways for a call to end that the extension does not raise itself.
+$pair->destination_sql('SELECT pg_cancel_backend(' . $alice->backend_pid . ')');
+push @all_output, $alice->finish(10)->err;
+$alice->start("SET statement_timeout = 500; " . call($dsn, source_table => 'gated'));
+push @all_output, $alice->finish(10)->err;
+$alice->start('RESET statement_timeout; ' . call($dsn, source_table => 'gated'));
+$pair->wait_at_gate;
+$pair->destination_sql('SELECT pg_terminate_backend(' . $alice->backend_pid . ')');
+push @all_output, $alice->finish(10)->err;
+$alice->close;
 $pair->open_gate;
 
-my @errors = map { $pair->try_sql($_, user => 'loader')->err } (
-  pull_as_loader("$dsn dbname=nowhere", 'items', 1, 2, %columns),
-  pull_as_loader("$without password=wrong$SECRET", 'items', 1, 2, %columns),
-  pull_as_loader("postgresql://reader:$SECRET\@/nowhere?host=$host", 'items', 1, 2, %columns),
-  pull_as_loader("$dsn nonsense='", 'items', 1, 2, %columns),
-  pull_as_loader($dsn, 'items', 5, 1, %columns),
-  pull_as_loader($dsn, 'guarded', 1, 2, %columns));
-my $errors = join "\n", map { s/^LINE .*\n.*\n//mgr } @errors;
-cmp_ok(length $errors, '>', 200, 'calls with a password have failed');
-unlike($errors, qr/\Q$SECRET\E/, 'no error shows a password');
-my @logged = grep { /\Q$SECRET\E/ && !/USER MAPPING|statement:/ }
-  split /\n/, slurp_file($pair->destination->logfile);
-is(join("\n", @logged), '', 'the server log at default settings shows no password');
-my $ledger = $pair->destination_sql(<<'SQL');
-SELECT string_agg(p::text, E'\n') FROM parallel_loader.pull p
-SQL
-unlike($ledger, qr/\Q$SECRET\E/, 'the ledger holds no password');
-like($ledger, qr/\bprod\b/, '… but the name of the server');
+# ---- the ledger is closed ----
 
-$pair->nothing_left('refused and failed pulls leave nothing running');
+for my $sql ('SELECT * FROM parallel_loader.pull', 'SELECT * FROM parallel_loader.chunk',
+  'INSERT INTO parallel_loader.chunk VALUES (1, 1)', 'DELETE FROM parallel_loader.pull',
+  'UPDATE parallel_loader.chunk SET rows = 0', 'SELECT parallel_loader.live_pulls()',
+  'SELECT parallel_loader.live_chunks()', 'DELETE FROM parallel_pulls',
+  q(SELECT nextval('parallel_loader.pull_pull_id_seq')), 'CREATE TABLE parallel_loader.x ()')
+{
+  refused("user: $sql", 'alice', $sql, '42501|55000');
+}
+
+# What runs in a worker runs as the caller, and the ledger is as closed to it.
+$pair->destination_sql('CREATE SCHEMA evil AUTHORIZATION alice; GRANT INSERT, SELECT ON t TO alice');
+$pair->destination_sql(<<'SQL', user => 'alice');
+CREATE TABLE evil.seen (who name);
+GRANT INSERT ON evil.seen TO PUBLIC;
+GRANT USAGE ON SCHEMA evil TO PUBLIC;
+CREATE FUNCTION evil.note() RETURNS void LANGUAGE sql AS 'INSERT INTO evil.seen VALUES (current_user)';
+CREATE FUNCTION evil.eq(bigint, bigint) RETURNS boolean LANGUAGE plpgsql AS
+$$ BEGIN PERFORM evil.note(); RETURN true; END $$;
+CREATE FUNCTION evil.eq(text, text) RETURNS boolean LANGUAGE plpgsql AS
+$$ BEGIN PERFORM evil.note(); RETURN true; END $$;
+CREATE FUNCTION evil.eq(integer, integer) RETURNS boolean LANGUAGE plpgsql AS
+$$ BEGIN PERFORM evil.note(); RETURN true; END $$;
+CREATE OPERATOR evil.= (FUNCTION = evil.eq, LEFTARG = bigint, RIGHTARG = bigint);
+CREATE OPERATOR evil.= (FUNCTION = evil.eq, LEFTARG = text, RIGHTARG = text);
+CREATE OPERATOR evil.= (FUNCTION = evil.eq, LEFTARG = integer, RIGHTARG = integer);
+CREATE OPERATOR evil.<> (FUNCTION = evil.eq, LEFTARG = text, RIGHTARG = text);
+CREATE FUNCTION evil.clock_timestamp() RETURNS timestamptz LANGUAGE plpgsql AS
+$$ BEGIN PERFORM evil.note(); RETURN pg_catalog.clock_timestamp(); END $$;
+CREATE FUNCTION evil.coalesce_rows(bigint) RETURNS bigint LANGUAGE sql AS 'SELECT $1';
+CREATE TABLE evil.target (id integer, note text, hidden text);
+CREATE FUNCTION evil.grab() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM evil.note();
+  BEGIN
+    UPDATE parallel_loader.chunk SET rows = -1;
+    INSERT INTO evil.seen VALUES ('ledger written');
+  EXCEPTION WHEN insufficient_privilege THEN
+    NULL;
+  END;
+  BEGIN
+    PERFORM set_config('role', 'postgres', false);
+    INSERT INTO evil.seen VALUES ('became ' || current_user);
+  EXCEPTION WHEN OTHERS THEN
+    NULL;
+  END;
+  RETURN new;
+END $$;
+CREATE TRIGGER grab BEFORE INSERT ON evil.target FOR EACH ROW WHEN (new.id < 3) EXECUTE FUNCTION evil.grab();
+SQL
+$pair->destination_sql('ALTER ROLE alice SET search_path = evil, pg_catalog, public');
+my $result = $pair->try_sql(call($dsn, table => 'evil.target', source_table => 'public.t') =~ s/SELECT parallel/SELECT public.parallel/r,
+  user => 'alice');
+is($result->summary, 'success: 200', 'a search path full of traps does not disturb a pull');
+$pair->try_sql($_, user => 'alice') for 'SELECT count(*) FROM public.parallel_pulls',
+  'SELECT count(*) FROM public.parallel_pull_chunks',
+  'SELECT public.parallel_pull_cancel(max(pull_id)) FROM public.parallel_pulls';
+is($pair->destination_sql('SELECT string_agg(DISTINCT who, \', \') FROM evil.seen'), 'alice',
+  '… and nothing in it ran as anybody but the caller');
+is($pair->destination_sql('SELECT count(*) FROM parallel_loader.chunk WHERE rows < 0'), 0,
+  '… nor could it write the ledger');
+$pair->destination_sql('ALTER ROLE alice RESET search_path');
+
+# ---- passwords, afterwards ----
+
+refused('a failing call with a password', 'alice', call("$dsn", columns => ['nope']), '42703', qr/nope/);
+refused('a conninfo that cannot be read', 'alice', call("$dsn 'oops"), '42601', qr/./);
+$pair->error_is($pair->table_sql($_, 't', {dsn => "$dsn", filter => 'nope > 1'}), '42703', qr/nope/,
+  "a failing $_ with a password", user => 'postgres') for qw(parallel_pull_create);
+my %MISTAKEN = (workers => 0, format => 'csv', key => 'no_key', snapshot => 'no-snapshot',
+  source_table => 'no_table', columns => ['id', 'id'], filter => '(');
+for my $mistake (sort keys %MISTAKEN) {
+  refused("a wrong $mistake beside a password", 'alice',
+    call($dsn, $mistake => $MISTAKEN{$mistake}), '[0-9A-Z]{5}', qr/./);
+}
+refused('a view as destination beside a password', 'alice', call($dsn, table => 'parallel_pulls'),
+  '42809|42501', qr/./);
+refused('a start after the end beside a password', 'alice', $pair->pull_sql('t', 2, 1, {dsn => $dsn}),
+  '22023', qr/./);
+my $started = $pair->destination_sql($pair->table_sql('parallel_pull_start', 't',
+    {dsn => $dsn, filter => '1 / (id - 7) > 5'}));
+is($pair->destination_sql("SELECT parallel_pull_wait($started)"), 'failed', 'a failing asynchronous pull');
+my $created = $pair->destination_sql($pair->table_sql('parallel_pull_create', 't', {dsn => $dsn}));
+$pair->error_is("SELECT parallel_pull_work($created, '$base user=reader password=$WRONG')",
+  '08001|28P01', qr/./, 'a failing work call with a password');
+$pair->destination_sql("SELECT parallel_pull_cancel($created)");
+
+is(scalar(grep { /$SECRET|$WRONG/ } @all_output), 0, 'no error text shows a password');
+for my $side (qw(source destination)) {
+  my @lines = grep { /$SECRET|$WRONG/ } split /\n/, slurp_file($pair->$side->logfile);
+  is(join("\n", @lines), '', "no password in the log of the $side");
+}
+unlike($pair->destination_sql('TABLE parallel_loader.pull'), qr/$SECRET|$WRONG/,
+  'no password in the ledger');
+
+$pair->nothing_left('no process or session is left');
 $pair->finish;

@@ -1,6 +1,5 @@
-# Background worker slots: with fewer than asked for a pull runs with those there are and says so,
-# with one the coordinator moves the rows itself, with none it is refused.  Sessions that join one
-# pull share its chunks.
+# Worker processes: as many as asked, fewer with a notice, the coordinator alone, none; and sessions
+# that join one pull share its chunks without doing any twice.
 
 use strict;
 use warnings;
@@ -11,129 +10,202 @@ use lib "$FindBin::RealBin/lib";
 use ParallelLoader::Test;
 use Test::More;
 
-# Three slots: a coordinator and two workers.
-my $pair = ParallelLoader::Test->new(destination => {conf => 'max_worker_processes = 3'});
+my $pair = ParallelLoader::Test->new;
+
+# Nine megabytes make eight chunks or so.
 my $ROWS = 60000;
-
-$pair->both_sql('CREATE TABLE items (id integer PRIMARY KEY, note text)');
-$pair->source_sql(<<"SQL");
-INSERT INTO items SELECT i, repeat('n', 200) FROM generate_series(1, $ROWS) AS i;
-ANALYZE items;
-SQL
 $pair->create_gate;
-$pair->source_sql('CREATE VIEW gated AS SELECT id, note FROM items WHERE gate(id, 2)');
-$pair->both_sql('CREATE TABLE other (id integer PRIMARY KEY, note text)');
+$pair->source_sql(<<"SQL");
+CREATE TABLE t (id integer PRIMARY KEY, note text);
+INSERT INTO t SELECT i, repeat('n', 110) || i FROM generate_series(1, $ROWS) AS i;
+SQL
+$pair->destination_sql('CREATE TABLE t (id integer, note text); CREATE TABLE t2 (id integer, note text)');
 
-# Takes slots by pulls that stand at the gate; `gated` is a view, so it is one piece and one worker.
-sub occupy {
-  my ($pulls) = @_;
-  $pair->close_gate;
-  my @ids = map {
-    $pair->destination_sql($pair->table_sql('parallel_pull_start', 'other',
-        {source_table => 'gated', workers => 1}))
-  } 1 .. $pulls;
-  $pair->wait_at_gate($pulls);
-  return @ids;
-}
+# With this filter each worker stops at the first row of its first chunk while the gate is closed.
+# The plan asks for the lowest and highest key under the filter, so the gate must be open then.
+my %STOP = (filter => 'public.gate(id, 0)');
 
-sub release {
-  my (@ids) = @_;
-  $pair->destination_sql("SELECT parallel_pull_cancel($_)") for @ids;
-  $pair->open_gate;
-  $pair->nothing_left('slots are free again');
+sub counts_of { return join '|', scalar($pair->coordinator_pids), scalar($pair->worker_pids) }
+
+sub set_slots {
+  my ($slots) = @_;
+  $pair->destination->append_conf('postgresql.conf', "max_worker_processes = $slots");
+  $pair->destination->restart;
+  $pair->destination_sql('TRUNCATE t, t2');
   return;
 }
 
-# ---- fewer slots than workers ----
+sub all_rows_are_there {
+  my ($rule) = @_;
+  local $Test::Builder::Level = $Test::Builder::Level + 1;
+  $pair->same_rows('SELECT * FROM t', $rule);
+  $pair->destination_sql('TRUNCATE t');
+  return;
+}
 
-my $few = $pair->try_sql($pair->pull_sql('items', undef, undef, {workers => 8}));
-is($few->out, $ROWS, 'with fewer slots than workers all rows come');
-like($few->err, qr/pulling with 2 of 8 workers/, 'a notice says how many workers there are');
-like($few->err, qr/max_worker_processes/, '… and which setting gives more');
-$pair->same_rows('SELECT * FROM items', 'every row is there once');
+# ---- as many as asked ----
 
-# ---- a single slot ----
+# Starts a pull whose workers all stop in their first chunk.
+sub start_stopped {
+  my ($workers) = @_;
+  my $pull_id = $pair->destination_sql(
+    $pair->table_sql('parallel_pull_create', 't', {workers => $workers, %STOP}));
+  $pair->close_gate;
+  my $session = $pair->session('destination');
+  $session->start("SELECT * FROM parallel_pull_work($pull_id, workers => $workers)");
+  return ($pull_id, $session);
+}
 
-my @busy = occupy(1);
-$pair->destination_sql('TRUNCATE items');
-my $single = $pair->try_sql($pair->pull_sql('items', undef, undef));
-is($single->out, $ROWS, 'with a single slot all rows come');
-like($single->err, qr/coordinator moves the rows itself/, 'a notice says who moves them');
-$pair->same_rows('SELECT * FROM items', 'every row is there once when the coordinator works');
+for my $workers (1, 3) {
+  my ($pull_id, $session) = start_stopped($workers);
+  $pair->wait_at_gate($workers);
+  is($pair->source_sql(q(SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted)),
+    $workers, "$workers workers: as many source queries run at once");
+  is($pair->pull($pull_id)->{workers}, $workers, '… and the view counts as many');
+  my @running = grep { $_->{state} eq 'running' } $pair->chunks($pull_id);
+  is(scalar @running, $workers, '… each with a chunk of its own');
+  $pair->open_gate;
+  my $result = $session->finish(30);
+  my ($chunks, $rows, $bytes, $remaining) = split /\|/, $result->out;
+  is($rows, $ROWS, '… that move all rows') or diag $result->summary;
+  is($chunks, $pair->pull($pull_id)->{chunks}, '… in all chunks');
+  is($bytes, $pair->pull($pull_id)->{bytes}, '… and count their bytes');
+  is($remaining, 0, '… until none remains');
+  is($pair->pull($pull_id)->{state}, 'done', '… and the pull is done');
+  is(scalar(grep { /worker/ } $result->notices), 0, '… without a notice');
+  all_rows_are_there('… every row once');
+  $pair->nothing_left('… and nothing is left');
+}
 
-my $violation = $pair->error_is($pair->pull_sql('items', 1, 3), '23505', qr/Key \(id\)=\(1\)/,
-  'a coordinator that works reports an error whole');
-like($violation->error->{detail}, qr/failed at chunk 1/, '… with pull and chunk');
-is($pair->pull->{state}, 'failed', '… and the pull has failed');
+# ---- a part of a pull ----
 
-$pair->destination_sql('TRUNCATE items');
-my $created = $pair->destination_sql($pair->table_sql('parallel_pull_create', 'items'));
-my $joined = $pair->try_sql("SELECT rows, remaining FROM parallel_pull_work($created)");
-is($joined->out, "$ROWS|0", 'a session that joins without a free slot lets the coordinator work');
-$pair->same_rows('SELECT * FROM items', '… every row once');
-release(@busy);
+my $pull_id = $pair->destination_sql($pair->table_sql('parallel_pull_create', 't', {workers => 2}));
+my $pull = $pair->pull($pull_id);
+is($pull->{state}, 'planned', 'parallel_pull_create plans');
+is($pull->{chunks_done}, 0, '… and moves nothing');
+is($pair->destination_sql('SELECT count(*) FROM t'), 0, '… not one row');
+my $total = $pull->{chunks};
+cmp_ok($total, '>=', 6, '… but has cut the table');
+my ($chunks_moved, $rows_moved) = (0, 0);
+for my $case ([1, 1], [1, 2], [2, 2]) {
+  my ($workers, $max_chunks) = @$case;
+  my ($chunks, $rows, $bytes, $remaining) = split /\|/, $pair->destination_sql(
+    "SELECT * FROM parallel_pull_work($pull_id, workers => $workers, max_chunks => $max_chunks)");
+  is($chunks, $max_chunks, "max_chunks $max_chunks with $workers workers moves as many");
+  $chunks_moved += $chunks;
+  $rows_moved += $rows;
+  is($remaining, $total - $chunks_moved, '… and says how many remain');
+  is($pair->destination_sql('SELECT count(*) FROM t'), $rows_moved, '… and how many rows it moved');
+  like($pair->pull($pull_id)->{state}, qr/^(?:running|planned)$/, '… and the pull is not done');
+}
+my $last = $pair->destination_sql("SELECT rows, remaining FROM parallel_pull_work($pull_id)");
+is($last, ($ROWS - $rows_moved) . '|0', 'without max_chunks it moves all that remain');
+is($pair->pull($pull_id)->{state}, 'done', '… and the pull is done');
+is($pair->destination_sql("SELECT * FROM parallel_pull_work($pull_id)"), '0|0|0|0',
+  'a done pull has nothing more to move');
+all_rows_are_there('… every row once');
 
-# ---- no slot ----
+# ---- several sessions ----
 
-@busy = occupy(1);
-my $idle = $pair->destination_sql($pair->table_sql('parallel_pull_create', 'items'));
-$pair->error_is($pair->pull_sql('items', 1, 2), '53400', qr/max_worker_processes/,
-  'without a slot a pull is refused, with a hint');
-release(@busy, $idle);
-
-# ---- joining ----
-
-$pair->destination_sql('TRUNCATE items');
-my $pull = $pair->destination_sql($pair->table_sql('parallel_pull_create', 'items'));
-is($pair->pull($pull)->{state}, 'planned', 'a created pull is planned');
-is($pair->destination_sql('SELECT count(*) FROM items'), 0, '… and has moved nothing');
-my $chunks = $pair->pull($pull)->{chunks};
-cmp_ok($chunks, '>=', 4, 'it has several chunks');
-my $first = $pair->destination_sql("SELECT chunks, remaining FROM parallel_pull_work($pull, max_chunks => 1)");
-is($first, '1|' . ($chunks - 1), 'max_chunks bounds what a session does');
-is($pair->pull($pull)->{state}, 'running', 'a pull that has begun is running');
-$pair->error_is("SELECT parallel_pull_work($pull, max_chunks => 0)", '22023', qr/max_chunks/,
-  'max_chunks must be positive');
-
-my @sessions = map { $pair->session('destination') } 1 .. 2;
-$_->start("SELECT chunks, rows FROM parallel_pull_work($pull)") for @sessions;
-my @parts = map { [split /\|/, $_->finish->out] } @sessions;
-is($parts[0][0] + $parts[1][0], $chunks - 1, 'two sessions share the chunks and double none');
-is($pair->pull($pull)->{state}, 'done', 'the pull is done after the last chunk');
-$pair->same_rows('SELECT * FROM items', 'joined sessions move every row once');
-is($pair->destination_sql("SELECT chunks, rows, bytes, remaining FROM parallel_pull_work($pull)"),
-  '0|0|0|0', 'joining a pull that is done does nothing');
-$pair->error_is('SELECT parallel_pull_work(0)', '42704', qr/pull 0 does not exist/,
-  'joining a pull that does not exist is an error');
-$pair->error_is("SELECT parallel_pull_work($busy[0])", '55000', qr/cancelled/,
-  'joining a pull that was cancelled is an error');
-
-# ---- sessions that leave ----
-
+$pull_id = $pair->destination_sql($pair->table_sql('parallel_pull_create', 't', {workers => 2, %STOP}));
 $pair->close_gate;
-$pull = $pair->destination_sql(
-  $pair->table_sql('parallel_pull_create', 'other', {source_table => 'gated'}));
-my $leaving = $pair->session('destination');
-$leaving->start("SELECT parallel_pull_work($pull)");
-$pair->wait_at_gate;
-$pair->destination_sql('SELECT pg_cancel_backend(' . $leaving->backend_pid . ')');
-is($leaving->finish->error->{sqlstate}, '57014', 'a session that joined can be cancelled');
-wait_until(5, sub { !$pair->worker_pids });
-is(scalar(() = $pair->worker_pids), 0, '… which ends its workers');
-is($pair->pull($pull)->{state}, 'running', '… but not the pull');
-$leaving->start("SELECT parallel_pull_work($pull)");
-$pair->wait_at_gate;
-$leaving->kill9;
-$pair->state_becomes($pull, 'cancelled', 'a joined session whose client is lost ends the pull');
-$pair->nothing_left('… and leaves nothing running');
+my @sessions = map { $pair->session('destination') } 1 .. 3;
+$_->start("SELECT * FROM parallel_pull_work($pull_id, " . literal($pair->dsn) . ')') for @sessions;
+ok($pair->wait_at_gate(3), 'three sessions work on one pull at once');
+my @taken = grep { $_->{state} eq 'running' } $pair->chunks($pull_id);
+is(scalar @taken, 3, '… on three chunks');
 $pair->open_gate;
+my %sum = (chunks => 0, rows => 0);
+for my $session (@sessions) {
+  my $result = $session->finish(30);
+  my ($chunks, $rows) = split /\|/, $result->out;
+  cmp_ok($chunks // 0, '>=', 1, '… each moves some') or diag $result->summary;
+  $sum{chunks} += $chunks // 0;
+  $sum{rows} += $rows // 0;
+  $session->close;
+}
+is($sum{chunks}, $pair->pull($pull_id)->{chunks}, '… all of them together');
+is($sum{rows}, $ROWS, '… and all rows');
+is($pair->pull($pull_id)->{state}, 'done', '… and the pull is done');
+all_rows_are_there('… every row once');
+$pair->nothing_left('… and nothing is left');
 
-# ---- nobody comes ----
+# One of the sessions is lost: what it had begun leaves no row, whatever becomes of the pull.
+$pull_id = $pair->destination_sql($pair->table_sql('parallel_pull_create', 't', {workers => 2, %STOP}));
+$pair->close_gate;
+@sessions = map { $pair->session('destination') } 1 .. 2;
+$_->start("SELECT * FROM parallel_pull_work($pull_id)") for @sessions;
+$pair->wait_at_gate(2);
+$sessions[0]->kill9;
+ok(wait_until($ParallelLoader::Test::PROMPT_S, sub {
+  $pair->source_sql(q(SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted)) <= 1
+}), 'a lost session\'s source query ends in time');
+$pair->open_gate;
+$sessions[1]->finish(30);
+$sessions[1]->close;
+# In case the lost session's chunk is still to be moved.
+$pair->try_sql("SELECT * FROM parallel_pull_work($pull_id)");
+$pair->only_done_chunks_left_rows($pull_id, 't', 'id', 'no chunk is moved twice, none by half');
+$pair->try_sql("SELECT parallel_pull_cancel($pull_id)");
+$pair->nothing_left('… and nothing is left');
+$pair->destination_sql('TRUNCATE t');
 
-$pair->destination_sql(
-  'SET parallel_loader.snapshot_hold = 1; ' . $pair->table_sql('parallel_pull_create', 'items'));
-$pair->state_becomes($pair->newest_pull_id, 'failed',
-  'a created pull that nobody works on lets its snapshot go');
-$pair->nothing_left('… and its coordinator ends');
+# ---- too few slots ----
 
+my $CALL = $pair->pull_sql('t', 1, $ROWS + 1, {workers => 4});
+
+# The coordinator takes one of them.
+set_slots(3);
+my $result = $pair->try_sql($CALL);
+is($result->summary, "success: $ROWS", 'two workers where four were asked for: all rows');
+is(scalar(grep { /\b2\b.*\b4\b|\b4\b.*\b2\b/ } $result->notices), 1, '… and a notice says so')
+  or diag $result->err;
+all_rows_are_there('… every row once');
+
+# All slots are taken by another pull.
+my ($busy_pull, $busy) = start_stopped(2);
+$pair->wait_at_gate(2);
+for my $call ($CALL, $pair->table_sql('parallel_pull_start', 't2', {source_table => 't'})) {
+  my $refused = $pair->error_is($call, '53400', qr/./, 'no slot is free: an error');
+  like(($refused->error // {hint => ''})->{hint}, qr/max_worker_processes/,
+    '… whose hint names max_worker_processes');
+}
+$pair->open_gate;
+is($busy->finish(30)->sqlstate, '00000', '… that does not disturb the pull that has them');
+$busy->close;
+$pair->nothing_left('… and nothing is left');
+
+set_slots(1);
+$result = $pair->try_sql($CALL);
+is($result->summary, "success: $ROWS", 'one slot: the coordinator moves the chunks itself');
+cmp_ok(scalar(grep { /worker/ } $result->notices), '>=', 1, '… and a notice says so')
+  or diag $result->err;
+all_rows_are_there('… every row once');
+
+# A coordinator that works must still hear the caller.
+my $caller = $pair->session('destination');
+$pair->source_sql('CREATE VIEW gated AS SELECT id, note FROM t WHERE public.gate(id, 100)');
+$pair->close_gate;
+$caller->start($pair->pull_sql('t', undef, undef, {source_table => 'gated'}));
+$pair->wait_at_gate;
+is(counts_of(), '1|0', 'no other process takes part');
+$pair->destination_sql('SELECT pg_cancel_backend(' . $caller->backend_pid . ')');
+$pair->result_is_error($caller->finish(5), '57014', qr/cancel/, '… and it can be cancelled');
+$pair->nothing_left('… in time');
+is($pair->pull->{state}, 'cancelled', '… with the right state');
+is($pair->destination_sql('SELECT count(*) FROM t'), 0, '… and without a row');
+$pair->open_gate;
+$caller->close;
+
+set_slots(0);
+for my $call ($CALL, $pair->table_sql('parallel_pull_start', 't')) {
+  my $refused = $pair->error_is($call, '53400', qr/./, 'no slot at all: an error');
+  like(($refused->error // {hint => ''})->{hint}, qr/max_worker_processes/,
+    '… whose hint names max_worker_processes');
+}
+is($pair->destination_sql('SELECT count(*) FROM t'), 0, '… and not one row');
+
+set_slots(16);
+$pair->pull_returns($ROWS, 't', 1, $ROWS + 1, {workers => 4}, 'after all of this a pull works');
+$pair->nothing_left('no process or session is left');
 $pair->finish;

@@ -57,10 +57,11 @@ sub new {
 # As one side of `new`, for tests that need more servers.
 sub start_node {
   my ($name, %given) = @_;
-  # A failed run keeps its clusters to be looked at; the next one must not stumble over them.
+  # A failed run keeps its clusters and logs to be looked at; the next one must not stumble over them.
   (my $test = basename($0)) =~ s/\.[^.]+$//;
   rmtree("$PostgreSQL::Test::Utils::tmp_check/t_${test}_${name}_data");
   my $node = PostgreSQL::Test::Cluster->new($name);
+  unlink $node->logfile;
   $node->init(extra => ['--encoding=UTF8', '--locale=C', @{$given{init} // []}]);
   $node->append_conf('postgresql.conf', $CONF . ($given{conf} // ''));
   # A later line wins in postgresql.conf, an earlier one in pg_hba.conf.
@@ -383,7 +384,8 @@ sub create_gate {
 CREATE FUNCTION public.gate(n bigint, first bigint) RETURNS boolean STABLE LANGUAGE plpgsql AS $$
 BEGIN
   IF n >= first THEN
-    PERFORM pg_advisory_xact_lock_shared(42);
+    -- Given back at once: a transaction that has passed must not keep the gate from closing.
+    PERFORM pg_advisory_lock_shared(42), pg_advisory_unlock_shared(42);
   END IF;
   RETURN true;
 END $$;
