@@ -64,6 +64,7 @@ constexpr Setting kSettings[] = {
     {"extra_float_digits", "3"},
     {"bytea_output", "hex"},
     {"xmloption", "content"},
+    {"array_nulls", "on"},
     {"lc_monetary", "C"},
     {"row_security", "off"},
     {"synchronize_seqscans", "off"},

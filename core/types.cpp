@@ -29,6 +29,12 @@ constexpr TypeOid kNamesByOid[] = {
     4191, // regcollation
 };
 
+// The receive functions of these refuse the empty value that their send functions write.
+constexpr TypeOid kVectors[] = {
+    22, // int2vector
+    30, // oidvector
+};
+
 // A true array is the type that its element's typarray names; typlen and typcategory also fit
 // types that merely can be subscripted, and typsubscript is there from 14 only.
 constexpr std::string_view kLoadHead = R"sql(
@@ -144,6 +150,8 @@ public:
     if (std::ranges::find(kNamesByOid, source.oid) != std::end(kNamesByOid))
       return "has type " + source.name +
              ", which binary COPY sends as a number that means nothing on another server";
+    if (std::ranges::find(kVectors, source.oid) != std::end(kVectors))
+      return "has type " + source.name + ", whose empty value binary COPY cannot read";
     if (!source.has_binary || !destination.has_binary)
       return "has type " + source.name + ", which has no binary form";
     if (source.oid == kInterval && source_.server_version >= kInfiniteIntervalSince &&

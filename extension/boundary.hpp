@@ -23,6 +23,10 @@ public:
 
   [[nodiscard]] const char *what() const noexcept override { return report_.message; }
   [[nodiscard]] const ErrorReport &report() const noexcept { return report_; }
+  /// True when this process was told to give up what it does (SQLSTATE 57014).
+  [[nodiscard]] bool is_cancel() const noexcept {
+    return report_.sqlerrcode == ERRCODE_QUERY_CANCELED;
+  }
 
 private:
   ErrorReport report_;

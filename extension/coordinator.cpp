@@ -233,46 +233,51 @@ void Coordinator::end(PullEnd end, const ErrorReport *report) {
   }
 }
 
-constexpr const char *kCancelMessage = "canceling pull due to user request";
-
-// Decides what the ledger and the waiting session are told.
-PullEnd judge(SharedPull *pull, ErrorReport &report, bool has_own_error) {
-  const PullStop reason = shared_pull_stop_reason(pull);
-  if (reason == kStopCancelled || reason == kStopLeader) {
-    error_report_set(&report, "57014",
-                     reason == kStopCancelled ? kCancelMessage
-                                              : "the session that waited for the pull has ended",
-                     "", "");
-    shared_pull_fail(pull, &report);
-    return PullEnd::kCancelled;
+void locate(const SharedPull *pull, ErrorReport &report) {
+  if (pull->pull_id != 0) {
+    const std::string sentence = "Pull " + std::to_string(pull->pull_id) + " failed.";
+    error_report_add_detail(&report, sentence.c_str());
   }
-  if (has_own_error) {
-    if (pull->pull_id != 0) {
-      const std::string sentence = "Pull " + std::to_string(pull->pull_id) + " failed.";
-      error_report_add_detail(&report, sentence.c_str());
-    }
-    shared_pull_fail(pull, &report);
-  }
-  shared_pull_error(pull, &report);
-  return strcmp(error_report_sqlstate(&report), "57014") == 0 ? PullEnd::kCancelled
-                                                              : PullEnd::kFailed;
 }
 
-void run_coordinator(SharedPull *pull, dsm_handle handle) {
-  ErrorReport report = {};
-  bool is_done = false;
-  bool has_error = false;
-  Coordinator coordinator(pull, handle);
+// A pull that was stopped without an error of its own gets the reason as one.
+void explain_stop(SharedPull *pull) {
+  ErrorReport report;
+  const PullStop reason = shared_pull_stop_reason(pull);
+  error_report_set(&report, "57014",
+                   reason == kStopLeader ? "the session that waited for the pull has ended"
+                                         : "canceling pull due to user request",
+                   "", "");
+  shared_pull_fail(pull, &report, reason);
+}
+
+// Runs the pull to its end; returns false when it did not get there.
+bool run_pull(Coordinator &coordinator, SharedPull *pull) {
+  ErrorReport report;
+  PullStop reason = kStopFailed;
   try {
     coordinator.record();
     coordinator.plan();
     coordinator.supervise();
-    is_done = true;
+    return true;
   } catch (const Stopped &) {
+    return false;
+  } catch (const PgError &error) {
+    report = error.report();
+    reason = error.is_cancel() ? kStopCancelled : kStopFailed;
   } catch (...) {
     describe_current_exception(report);
-    has_error = true;
   }
+  if (shared_pull_stop_reason(pull) == kStopNone) { // else a stop interrupted us, by a cancel
+    locate(pull, report);
+    shared_pull_fail(pull, &report, reason);
+  }
+  return false;
+}
+
+void run_coordinator(SharedPull *pull, dsm_handle handle) {
+  Coordinator coordinator(pull, handle);
+  const bool is_done = run_pull(coordinator, pull);
   call([]() noexcept {
     session_abort();
     session_hold_cancel();
@@ -280,9 +285,13 @@ void run_coordinator(SharedPull *pull, dsm_handle handle) {
   if (is_done) {
     coordinator.end(PullEnd::kDone, nullptr);
   } else {
-    const PullEnd end = judge(pull, report, has_error);
+    explain_stop(pull);
+    ErrorReport report;
+    shared_pull_error(pull, &report);
     coordinator.clear_away_workers();
-    coordinator.end(end, &report);
+    coordinator.end(shared_pull_stop_reason(pull) == kStopFailed ? PullEnd::kFailed
+                                                                 : PullEnd::kCancelled,
+                    &report);
     call([&]() noexcept { session_log_failure(pull->pull_id, report.message); });
   }
   call([&]() noexcept { shared_pull_enter_phase(pull, kPhaseEnded); });

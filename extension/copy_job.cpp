@@ -3,10 +3,12 @@
 
 #include "core/copy_stream.hpp"
 
+#include <exception>
+#include <span>
+#include <vector>
+
 #include "extension/server/copy_from.hpp"
 #include "extension/server/session.hpp"
-
-#include <vector>
 
 namespace parallel_loader {
 
@@ -16,30 +18,59 @@ namespace {
 // row, so it is ended and begun again after this many bytes.
 constexpr int64_t kSegmentBytes = int64_t{4} * 1024 * 1024;
 
-// The callback of COPY FROM gets no argument; a process moves one chunk at a time.
+// What the callback of COPY FROM works on, since it gets no argument.
 struct ActiveCopy {
-  CopyStream *stream;
-  WorkerSlot *progress;
+  CopyStream &stream;
+  WorkerSlot &progress;
+  std::exception_ptr source_error; // that broke the stream off
 };
-ActiveCopy active_copy = {};
+ActiveCopy *active_copy = nullptr; // a process moves one chunk at a time
+
+class ActiveCopyScope {
+public:
+  explicit ActiveCopyScope(ActiveCopy &copy) { active_copy = &copy; }
+  ActiveCopyScope(const ActiveCopyScope &) = delete;
+  ActiveCopyScope &operator=(const ActiveCopyScope &) = delete;
+  ~ActiveCopyScope() { active_copy = nullptr; }
+};
+
+size_t read_some(ActiveCopy &copy, std::span<char> buffer) {
+  try {
+    return copy.stream.read(buffer);
+  } catch (const Error &) {
+    copy.source_error = std::current_exception();
+    throw;
+  }
+}
 
 extern "C" int read_active_copy(void *buffer, int /*minimum*/, int maximum) {
   return entry([&] {
-    CopyStream &stream = *active_copy.stream;
-    const size_t size = stream.read({static_cast<char *>(buffer), static_cast<size_t>(maximum)});
-    pg_atomic_write_u64(&active_copy.progress->rows, static_cast<uint64>(stream.row_count()));
-    pg_atomic_write_u64(&active_copy.progress->bytes, static_cast<uint64>(stream.byte_count()));
+    ActiveCopy &copy = *active_copy;
+    const size_t size =
+        read_some(copy, {static_cast<char *>(buffer), static_cast<size_t>(maximum)});
+    pg_atomic_write_u64(&copy.progress.rows, static_cast<uint64>(copy.stream.row_count()));
+    pg_atomic_write_u64(&copy.progress.bytes, static_cast<uint64>(copy.stream.byte_count()));
     return static_cast<int>(size);
   });
 }
 
-class ActiveCopyScope {
-public:
-  ActiveCopyScope(CopyStream &stream, WorkerSlot &progress) { active_copy = {&stream, &progress}; }
-  ActiveCopyScope(const ActiveCopyScope &) = delete;
-  ActiveCopyScope &operator=(const ActiveCopyScope &) = delete;
-  ~ActiveCopyScope() { active_copy = {}; }
-};
+// An error of the source crosses COPY FROM as one of the server's, and becomes itself again here: a
+// query cancelled there is not a cancel of this process.
+int64_t copy_segment(const CopyTarget &target, ActiveCopy &copy) {
+  copy.stream.begin_segment();
+  try {
+    const auto inserted = static_cast<int64_t>(
+        call([&]() noexcept { return copy_from_run(&target, read_active_copy); }));
+    if (!copy.stream.is_segment_drained())
+      throw Error(sqlstate::kBadCopyFileFormat,
+                  "source sent an end-of-data marker within the data");
+    return inserted;
+  } catch (const PgError &) {
+    if (copy.source_error)
+      std::rethrow_exception(copy.source_error);
+    throw;
+  }
+}
 
 void require_nothing_skipped(const CopyJob &job, int64_t read, int64_t inserted) {
   if (read != inserted && !call([&]() noexcept { return copy_from_may_skip_rows(job.table); })) {
@@ -60,17 +91,12 @@ ChunkResult run_copy_job(const CopyJob &job, Connection &source, WorkerSlot &pro
   call([&]() noexcept { copy_from_check(&target); });
 
   CopyStream stream(source, job.columns->format, names.size(), kSegmentBytes);
-  const ActiveCopyScope scope(stream, progress);
+  ActiveCopy copy = {stream, progress, nullptr};
+  const ActiveCopyScope scope(copy);
   stream.start(job.statement);
   int64_t inserted = 0;
   while (stream.has_more()) {
-    stream.begin_segment();
-    inserted += static_cast<int64_t>(
-        call([&]() noexcept { return copy_from_run(&target, read_active_copy); }));
-    if (!stream.is_segment_drained()) {
-      throw Error(sqlstate::kBadCopyFileFormat,
-                  "source sent an end-of-data marker within the data");
-    }
+    inserted += copy_segment(target, copy);
     call([]() noexcept { session_next_command(); });
   }
   stream.finish();

@@ -61,7 +61,8 @@ constexpr int64 kLookAgainMs = 50;
 
 Leader start(const Order &order) {
   const std::string bytes = serialize_order(order);
-  return call([&]() noexcept { return leader_start(bytes.data(), bytes.size()); });
+  const Oid table = order.request.table;
+  return call([&]() noexcept { return leader_start(table, bytes.data(), bytes.size()); });
 }
 
 // Starts a pull that goes on by itself, and returns its id once it has reached `phase`.
@@ -96,13 +97,9 @@ void require_joinable(const FoundPull &found) {
   }
 }
 
-// A source of the session's own, if it gives one, as bytes for its workers.
-std::string own_address(FunctionCallInfo fcinfo) {
-  const char *src_dsn = call([&]() noexcept { return argument_text(fcinfo, 1); });
-  if (src_dsn == nullptr)
-    return {};
-  hide_password(src_dsn);
-  return serialize_address(resolve_source(src_dsn).address);
+// The bytes of a source of the session's own, for its workers; empty for the pull's.
+std::string serialize_source(const std::string &src_dsn) {
+  return src_dsn.empty() ? std::string() : serialize_address(resolve_source(src_dsn).address);
 }
 
 WorkRequest read_work_request(FunctionCallInfo fcinfo) {
@@ -117,13 +114,16 @@ WorkRequest read_work_request(FunctionCallInfo fcinfo) {
 }
 
 WorkResult work(FunctionCallInfo fcinfo) {
+  const char *given = call([&]() noexcept { return argument_text(fcinfo, 1); });
+  const std::string src_dsn = given != nullptr ? given : "";
+  hide_password(src_dsn);
   const WorkRequest request = read_work_request(fcinfo);
   const FoundPull found = find_pull(argument_bigint(fcinfo, 0, 0));
   if (found.state == "done")
     return {};
   require_joinable(found);
   call([&]() noexcept { lock_trap_check_before_start(found.table); });
-  const std::string address = own_address(fcinfo);
+  const std::string address = serialize_source(src_dsn);
   const AttachedPull attached(found);
   if (attached.get() == nullptr) {
     require_joinable(find_pull(found.pull_id));
@@ -192,8 +192,10 @@ Datum parallel_pull(PG_FUNCTION_ARGS) {
 
 Datum parallel_pull_start(PG_FUNCTION_ARGS) {
   return entry([&] {
+    const Order order = read_order(fcinfo, kStartLayout, OrderKind::kRun);
+    // A snapshot that was given need not live longer than this call.
     return Int64GetDatum(
-        start_and_leave(read_order(fcinfo, kStartLayout, OrderKind::kRun), kPhaseRecorded));
+        start_and_leave(order, order.snapshot.empty() ? kPhaseRecorded : kPhasePlanned));
   });
 }
 

@@ -165,36 +165,43 @@ private:
 };
 
 // Everything a worker's failure changes: its transaction, the pull's error, the chunk's row.
-void fail(Worker &worker, const WorkerTask &task, ErrorReport &report) {
-  call([]() noexcept { session_abort(); });
+void fail(Worker &worker, const WorkerTask &task, ErrorReport &report, PullStop reason) {
+  call([]() noexcept {
+    session_abort();
+    session_hold_cancel(); // the coordinator stops all workers now
+  });
   worker.locate(report);
-  call([&]() noexcept { shared_pull_fail(task.pull, &report); });
+  call([&]() noexcept { shared_pull_fail(task.pull, &report, reason); });
   worker.record_failure(report);
+}
+
+// What a stop interrupts is not a failure of its own.
+bool is_being_stopped(const WorkerTask &task) {
+  return pg_atomic_read_u32(&task.pull->slots[task.slot].is_told_to_stop) != 0 ||
+         shared_pull_stop_reason(task.pull) != kStopNone;
 }
 
 } // namespace
 
 bool run_worker(const WorkerTask &task) noexcept {
   ErrorReport report;
+  PullStop reason = kStopFailed;
   Worker worker(task);
-  bool is_stopped = false;
   try {
     worker.run();
     return true;
-  } catch (const Stopped &) {
-    is_stopped = true;
+  } catch (const PgError &error) {
+    report = error.report();
+    reason = error.is_cancel() ? kStopCancelled : kStopFailed;
   } catch (...) {
     describe_current_exception(report);
-    // What a stop interrupts is not a failure of its own.
-    is_stopped = pg_atomic_read_u32(&task.pull->slots[task.slot].is_told_to_stop) != 0 ||
-                 shared_pull_stop_reason(task.pull) != kStopNone;
   }
   try {
-    if (is_stopped) {
+    if (is_being_stopped(task)) {
       call([]() noexcept { session_abort(); });
       return true;
     }
-    fail(worker, task, report);
+    fail(worker, task, report, reason);
   } catch (...) { // the ledger could not be told; the pull's error says what happened first
     session_abort();
   }

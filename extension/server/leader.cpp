@@ -15,12 +15,16 @@ namespace parallel_loader {
 
 // Runs when the statement fails, is cancelled, or the session ends.
 static void leave_pull_behind(dsm_segment *segment, Datum /*unused*/) {
-  shared_pull_request_stop(static_cast<SharedPull *>(dsm_segment_address(segment)), kStopLeader);
+  auto *pull = static_cast<SharedPull *>(dsm_segment_address(segment));
+  shared_pull_request_stop(pull, kStopLeader);
+  // At once, before this transaction frees locks that workers may wait for.
+  if (shared_pull_phase(pull) != kPhaseEnded)
+    shared_pull_stop_workers(pull, 0);
 }
 
-Leader leader_start(const char *order, Size order_size) {
+Leader leader_start(Oid table, const char *order, Size order_size) {
   Leader leader = {};
-  leader.segment = shared_pull_create(order, order_size, &leader.pull);
+  leader.segment = shared_pull_create(table, order, order_size, &leader.pull);
   leader.pull->leader_pid = MyProcPid;
   leader.coordinator = background_start_coordinator(dsm_segment_handle(leader.segment));
   if (leader.coordinator == nullptr) {
@@ -40,12 +44,12 @@ static void check_client() {
   }
 }
 
-void leader_wait_turn(const SharedPull *pull, long sleep_ms) {
+void leader_wait_turn(SharedPull *pull, long sleep_ms) {
   latch_sleep(sleep_ms);
   check_client();
   CHECK_FOR_INTERRUPTS();
   if (lock_trap_is_caught(pull))
-    lock_trap_raise();
+    lock_trap_raise(pull);
 }
 
 void leader_wait(const Leader *leader, PullPhase phase) {

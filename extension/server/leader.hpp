@@ -17,7 +17,7 @@ struct Leader {
 
 /// Starts the coordinator.  Until leader_release, the pull ends when this session's statement does.
 /// Raises 53400 when no background worker slot is free.
-Leader leader_start(const char *order, Size order_size);
+Leader leader_start(Oid table, const char *order, Size order_size);
 
 /// Waits until the coordinator has reached `phase`; raises the pull's error if it fails before,
 /// 55006 when the pull waits for a lock of this session, 57P01 when the coordinator is gone.
@@ -34,7 +34,7 @@ void leader_release(Leader *leader);
 
 /// One turn of waiting for a pull, of `sleep_ms` at the most: sleeps, serves interrupts, notices a
 /// lost client and the lock trap.
-void leader_wait_turn(const SharedPull *pull, long sleep_ms = kLeaderTurnMs);
+void leader_wait_turn(SharedPull *pull, long sleep_ms = kLeaderTurnMs);
 
 /// Keeps the text of the running statement out of pg_stat_activity and the server log.
 void leader_hide_statement();

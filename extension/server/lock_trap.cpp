@@ -119,14 +119,23 @@ bool lock_trap_is_caught(const SharedPull *pull) {
   return false;
 }
 
-void lock_trap_raise() {
-  ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE),
-                  errmsg("the pull waits for a lock that the calling transaction keeps others from "
-                         "getting"),
-                  errdetail("The workers have transactions of their own: they wait, directly or "
-                            "through another session, for this one, and it for them."),
-                  errhint("COMMIT or ROLLBACK first, then pull outside a transaction block.")));
-  pg_unreachable();
+void lock_trap_raise(SharedPull *pull) {
+  ErrorReport report;
+  error_report_set(
+      &report, "55006",
+      psprintf("pull into table \"%s\" waits for a lock that the calling transaction keeps it from "
+               "getting",
+               target_table_display_name(pull->table)),
+      "The workers have transactions of their own: they wait, directly or through another session, "
+      "for this one, and it for them.",
+      "COMMIT or ROLLBACK first, then pull outside a transaction block.");
+  if (pull->leader_pid == MyProcPid) {
+    error_report_add_detail(&report, psprintf("Pull " INT64_FORMAT " failed.", pull->pull_id));
+    shared_pull_fail(pull, &report, kStopFailed);
+    // Before the error frees the lock, so that no row arrives after it.
+    shared_pull_stop_workers(pull, 0);
+  }
+  error_report_raise(&report);
 }
 
 } // namespace parallel_loader

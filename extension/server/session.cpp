@@ -41,6 +41,7 @@ void session_pin_settings(const SessionSettings *settings) {
   pin("extra_float_digits", "3");
   pin("bytea_output", "hex");
   pin("xmloption", "content");
+  pin("array_nulls", "on");
   pin("lc_monetary", "C");
   pin("search_path", settings->search_path);
   pin("session_replication_role", settings->session_replication_role);

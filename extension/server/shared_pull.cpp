@@ -20,7 +20,7 @@ static void init_slot(WorkerSlot *slot) {
   pg_atomic_init_u64(&slot->bytes, 0);
 }
 
-dsm_segment *shared_pull_create(const char *order, Size order_size, SharedPull **pull) {
+dsm_segment *shared_pull_create(Oid table, const char *order, Size order_size, SharedPull **pull) {
   const Size size = offsetof(SharedPull, order) + order_size;
   dsm_segment *segment = dsm_create(size, 0);
   auto *shared = static_cast<SharedPull *>(dsm_segment_address(segment));
@@ -40,6 +40,7 @@ dsm_segment *shared_pull_create(const char *order, Size order_size, SharedPull *
   shared->database = MyDatabaseId;
   shared->session_user = GetSessionUserId();
   shared->owner = GetUserId();
+  shared->table = table;
   shared->order_size = order_size;
   memcpy(shared->order, order, order_size);
   shared->magic = kMagic;
@@ -109,7 +110,7 @@ void shared_pull_request_stop(SharedPull *pull, PullStop reason) {
     interrupt(pull->coordinator_pid);
 }
 
-void shared_pull_fail(SharedPull *pull, const ErrorReport *report) {
+void shared_pull_fail(SharedPull *pull, const ErrorReport *report, PullStop reason) {
   SpinLockAcquire(&pull->mutex);
   const bool is_first = !pull->has_error;
   if (is_first) {
@@ -118,7 +119,7 @@ void shared_pull_fail(SharedPull *pull, const ErrorReport *report) {
   }
   SpinLockRelease(&pull->mutex);
   uint32 expected = kStopNone;
-  pg_atomic_compare_exchange_u32(&pull->stop, &expected, kStopFailed);
+  pg_atomic_compare_exchange_u32(&pull->stop, &expected, reason);
   shared_pull_wake(pull->coordinator_pid);
 }
 

@@ -26,7 +26,7 @@ enum PullStop : uint32 {
   kStopNone,
   kStopFailed,    // a worker failed: see error
   kStopCancelled, // somebody cancelled it
-  kStopLeader,    // the session that waited for it is gone
+  kStopLeader,    // the session that waited for it is gone, or its statement has ended
 };
 
 enum SlotState : uint32 {
@@ -51,6 +51,7 @@ struct SharedPull {
   Oid database;
   Oid session_user; // who logged in
   Oid owner;        // whose rights count
+  Oid table;        // that is loaded
   int64 pull_id;    // set before kPhaseRecorded
   int leader_pid;   // who is told of every change; 0: nobody
   int coordinator_pid;
@@ -76,7 +77,7 @@ struct SharedPull {
 };
 
 /// Creates the segment with a copy of `order`; the creating transaction's owner detaches it.
-dsm_segment *shared_pull_create(const char *order, Size order_size, SharedPull **pull);
+dsm_segment *shared_pull_create(Oid table, const char *order, Size order_size, SharedPull **pull);
 
 /// Attaches the segment, or finds it attached; nullptr when there is none or it is not a pull's.
 /// `is_new_mapping` says whether the caller has to detach it.
@@ -94,8 +95,8 @@ PullStop shared_pull_stop_reason(const SharedPull *pull);
 /// waits for in the server.
 void shared_pull_request_stop(SharedPull *pull, PullStop reason);
 
-/// Keeps `report` if it is the pull's first error, and asks for the end.
-void shared_pull_fail(SharedPull *pull, const ErrorReport *report);
+/// Keeps `report` if it is the pull's first error, and asks for the end for `reason`.
+void shared_pull_fail(SharedPull *pull, const ErrorReport *report, PullStop reason);
 /// Copies the pull's error; false when there is none.
 bool shared_pull_error(SharedPull *pull, ErrorReport *report);
 

@@ -69,20 +69,26 @@ static int execute(SpiMode mode, const char *sql, int param_count, const char *c
                                0);
 }
 
+static void pin(const char *name, const char *value) {
+  set_config_option(name, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+}
+
+static void pin_settings() {
+  // Operators and functions of the caller's search path must not run as the ledger's owner.
+  pin("search_path", "pg_catalog, pg_temp");
+  pin("row_security", "off");
+  pin("array_nulls", "on"); // bounds travel as arrays with NULLs
+  pin("jit", "off");        // compiling a catalogue query costs more than running it
+}
+
 SpiRows spi_execute(SpiMode mode, const char *sql, int param_count, const char *const *params) {
   const MemoryContext caller = CurrentMemoryContext;
   Oid user;
   int security_context;
   GetUserIdAndSecContext(&user, &security_context);
   SetUserIdAndSecContext(spi_ledger_owner(), security_context | SECURITY_LOCAL_USERID_CHANGE);
-  // Operators and functions of the caller's search path must not run as the ledger's owner.
   const int nest_level = NewGUCNestLevel();
-  set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION,
-                    GUC_ACTION_SAVE, true, 0, false);
-  set_config_option("row_security", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
-                    false);
-  // Compiling a catalogue query costs more than running it.
-  set_config_option("jit", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+  pin_settings();
   PushActiveSnapshot(mode == SpiMode::kReadLatest ? GetLatestSnapshot() : GetTransactionSnapshot());
   SPI_connect();
   const int code = execute(mode, sql, param_count, params);

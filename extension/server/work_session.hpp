@@ -24,6 +24,6 @@ WorkResult work_session_run(dsm_segment *segment, SharedPull *pull, const WorkRe
                             const char *address, Size address_size);
 
 /// Waits until the coordinator has closed a pull whose last chunk is done.
-void work_session_wait_for_end(const SharedPull *pull);
+void work_session_wait_for_end(SharedPull *pull);
 
 } // namespace parallel_loader

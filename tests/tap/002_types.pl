@@ -70,7 +70,6 @@ my $BINARY_COLUMNS = <<'SQL';
   an_int4multirange int4multirange, a_nummultirange nummultirange, a_tstzmultirange tstzmultirange,
   an_int_array integer[], an_int_matrix integer[][], a_text_array text[], a_numeric_array numeric[],
   a_timestamptz_array timestamptz[], a_jsonb_array jsonb[], a_bytea_array bytea[],
-  an_int2vector int2vector, an_oidvector oidvector,
   a_mood mood, a_mood_array mood[],
   a_composite point3, a_composite_array point3[], a_nested nested,
   a_domain positive, a_domain_array positive[], a_text_domain email,
@@ -102,7 +101,7 @@ my @ROWS = (<<'SQL', <<'SQL', <<'SQL');
   '{[2024-01-01 00:00+00,2024-01-02 00:00+00)}'::tstzmultirange,
   '{1,NULL,3}'::int[], '[2:3][-1:0]={{1,2},{3,4}}'::int[], ARRAY['a"b', 'c\d', NULL, '', 'NULL', 'x,y'],
   '{1.10,NaN}'::numeric[], ARRAY['2024-01-01 00:00+00'::timestamptz],
-  ARRAY['{"a": "}"}'::jsonb], ARRAY['\x00'::bytea, '\xff'], '1 2 3'::int2vector, '4 5'::oidvector,
+  ARRAY['{"a": "}"}'::jsonb], ARRAY['\x00'::bytea, '\xff'],
   'it''s'::mood, ARRAY['a,b', NULL, '"quoted"']::mood[],
   ROW(1, 2.50, 'p,"q" (r)')::point3, ARRAY[ROW(1, NULL, 'a'), NULL, ROW(NULL, 2, '')]::point3[],
   ROW(ROW(1, 2, 'l'), 'sad', ARRAY['t', NULL])::nested,
@@ -123,7 +122,7 @@ SQL
   '0/0', '1:1:', '1:1:',
   'empty', '(,)', 'empty', '(,)', 'empty', '(-infinity,infinity)',
   '{}', '{(,)}', '{}',
-  '{}', '{}', '{}', '{Infinity,-Infinity,0.000000000000000000001}', '{}', '{}', '{}', '0', '0',
+  '{}', '{}', '{}', '{Infinity,-Infinity,0.000000000000000000001}', '{}', '{}', '{}',
   'happy', '{}', ROW(NULL, NULL, NULL), '{}', ROW(NULL, NULL, '{}'),
   2147483647, '{}', '@',
   'empty', 'empty'
@@ -144,7 +143,7 @@ SQL
   '[-2147483648,2147483647)', '[-9223372036854775808,0)', '[NaN,NaN]', '(,infinity]', '(,)', '(,)',
   '{(,)}', '{}', '{(,)}',
   array_fill(7, ARRAY[1000]), '{{{1}}}', array_fill('t'::text, ARRAY[3, 3]), '{}', '{infinity}',
-  '{null,[]}', '{}', '1', '1',
+  '{null,[]}', '{}',
   '"quoted"', array_fill('sad'::mood, ARRAY[2, 2]), ROW(-1, 'NaN', E'\n'),
   array_fill(ROW(1, 1, 'z')::point3, ARRAY[2]), ROW(ROW(NULL, NULL, NULL), NULL, NULL),
   1, '{1,1}', 'a@b@c', '(,)', '[happy,happy]'
@@ -166,7 +165,7 @@ arrives_whole('every type, text asked for', table => 'everything', format => 'te
 # rely on binary though they have both functions.
 $pair->both_sql('CREATE TABLE vectors (id integer PRIMARY KEY, i int2vector, o oidvector)');
 $pair->source_sql(q(INSERT INTO vectors VALUES (1, '1 2', '3'), (2, '', '')));
-arrives_whole('empty vectors', table => 'vectors');
+arrives_whole('empty vectors', table => 'vectors', carried => 'text');
 
 # ---- types that only text can carry ----
 

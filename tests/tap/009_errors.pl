@@ -163,7 +163,7 @@ fails('a session that is read-only by default', '25006', qr/read-only/,
   sql => 'SET default_transaction_read_only = on; ' . $pair->pull_sql('t'));
 
 $pair->destination->backup('for_standby');
-my $standby = PostgreSQL::Test::Cluster->new('standby');
+my $standby = ParallelLoader::Test::new_node('standby');
 $standby->init_from_backup($pair->destination, 'for_standby', has_streaming => 1);
 $standby->start;
 $standby->poll_query_until('postgres', 'SELECT pg_is_in_recovery()');

@@ -64,6 +64,15 @@ TEST_F(BinaryRuleTest, type_without_binary_form_is_not_carried) {
   EXPECT_EQ(why(kAclitem, kAclitem), "has type aclitem, which has no binary form");
 }
 
+TEST_F(BinaryRuleTest, vectors_are_not_carried_since_their_empty_value_cannot_be_read) {
+  for (const auto &[oid, name] :
+       {std::pair<TypeOid, std::string_view>{22, "int2vector"}, {30, "oidvector"}}) {
+    source.add(builtin(oid, name));
+    destination.add(builtin(oid, name));
+    EXPECT_NE(why(oid, oid), "");
+  }
+}
+
 TEST_F(BinaryRuleTest, missing_binary_form_on_one_side_suffices) {
   TypeInfo type = user_type(kUserBase, "seg", TypeKind::kBase);
   source.add(type);

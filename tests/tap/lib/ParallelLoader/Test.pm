@@ -54,14 +54,21 @@ sub new {
   return $self;
 }
 
-# As one side of `new`, for tests that need more servers.
-sub start_node {
-  my ($name, %given) = @_;
+# A node that is not set up yet.
+sub new_node {
+  my ($name) = @_;
   # A failed run keeps its clusters and logs to be looked at; the next one must not stumble over them.
   (my $test = basename($0)) =~ s/\.[^.]+$//;
   rmtree("$PostgreSQL::Test::Utils::tmp_check/t_${test}_${name}_data");
   my $node = PostgreSQL::Test::Cluster->new($name);
   unlink $node->logfile;
+  return $node;
+}
+
+# As one side of `new`.
+sub start_node {
+  my ($name, %given) = @_;
+  my $node = new_node($name);
   $node->init(extra => ['--encoding=UTF8', '--locale=C', @{$given{init} // []}]);
   $node->append_conf('postgresql.conf', $CONF . ($given{conf} // ''));
   # A later line wins in postgresql.conf, an earlier one in pg_hba.conf.
