@@ -89,6 +89,26 @@ for my $case ([2, 1], [q('2'), q('1')], ['2.5', '1.5'], [-1, -2]) {
 is($pair->destination_sql('SELECT count(*) FROM with_nulls WHERE k IS NULL'), 0,
   'no NULL key came with the last half-open range');
 
+# ---- keys at the ends of their type, and with holes ----
+
+# Enough bytes for several chunks.
+$pair->both_sql('CREATE TABLE extremes (id bigint PRIMARY KEY, note text)');
+$pair->source_sql(<<'SQL');
+INSERT INTO extremes
+SELECT base + sign * i, repeat('x', 150)
+FROM (VALUES (-9223372036854775808, 1), (9223372036854775807, -1), (0, 1), (-1, -1),
+  (1000000000000, 1)) AS ends (base, sign), generate_series(0, 5000) AS i;
+SQL
+takes('extremes', 'NULL', 'NULL', {}, 'true', 'all of bigint with holes');
+cmp_ok($pair->pull->{chunks}, '>', 1, '… in several chunks');
+takes('extremes', '(-9223372036854775808)', '9223372036854775807', {},
+  'id < 9223372036854775807', 'from the least to before the greatest bigint');
+takes('extremes', '(-9223372036854775808)', '(-9223372036854775807)', {},
+  'id = -9223372036854775808', 'the least bigint alone');
+takes('extremes', '9223372036854775807', 'NULL', {}, 'id = 9223372036854775807',
+  'the greatest bigint alone');
+takes('extremes', '(-1)', '1', {}, 'id IN (-1, 0)', 'around zero');
+
 # ---- bounds of other types than the key's ----
 
 takes('small', q('3'), q('9'), {}, 'id >= 3 AND id < 9', 'bounds as untyped text');
@@ -322,6 +342,27 @@ is($pair->destination_sql('SELECT count(*), count(*) FILTER (WHERE id = 7),'
 $pair->error_is($pair->pull_sql('small', 'NULL', 'NULL', {snapshot => '00000003-0000FFFF-1'}),
   '22023|42704', qr/snapshot/, 'a snapshot that does not exist');
 
+# ---- one picture ----
+
+# Rows that move between the ranges of two chunks while only the first is done.
+$pair->source_sql('CREATE TABLE moving (id integer PRIMARY KEY, note text);'
+    . q(INSERT INTO moving SELECT i, 'row ' || i FROM generate_series(1, 4000) AS i;)
+    . 'CREATE VIEW moving_view AS SELECT id, note, gate(id, 2001) AS passed FROM moving;'
+    . 'CREATE TABLE as_it_was AS TABLE moving');
+$pair->destination_sql('CREATE TABLE moving (id integer, note text, passed boolean)');
+$pair->close_gate;
+my $caller = $pair->session('destination');
+$caller->start($pair->pull_sql('moving', 1, 4001, {source_table => 'moving_view', key => 'id', workers => 2}));
+$pair->wait_at_gate;
+ok(wait_until(10, sub { $pair->pull->{chunks_done} == 1 }), 'the first of two chunks is done');
+$pair->source_sql(q(UPDATE moving SET id = id + 10000 WHERE id <= 500;
+  UPDATE moving SET id = id - 3000 WHERE id BETWEEN 3001 AND 3500;
+  DELETE FROM moving WHERE id > 3900 AND id < 5000; INSERT INTO moving VALUES (3950, 'new')));
+$pair->open_gate;
+is($caller->finish->summary, 'success: 4000', 'chunks read one picture of the source');
+$pair->same_rows({source => 'SELECT * FROM as_it_was', destination => 'SELECT id, note FROM moving'},
+  '… as it was when the pull began');
+
 # ---- a foreign server as the source ----
 
 my ($host, $port) = ($pair->source->host, $pair->source->port);
@@ -341,6 +382,21 @@ takes('small', 1, 11, {dsn => "postgresql:///postgres?host=$host&port=$port"},
   'id >= 1 AND id < 11', 'a URI');
 $pair->error_is($pair->pull_sql('small', 1, 11, {dsn => 'nowhere'}), '42704', qr/nowhere/,
   'a server that does not exist');
+
+# A database whose name needs every kind of quoting there is.
+my $odd_database = q(odd "db"'=\\ x);
+$pair->source_sql('CREATE DATABASE "odd ""db""\'=\\ x"');
+$pair->source_sql('CREATE TABLE small (id integer PRIMARY KEY, note text);'
+    . q(INSERT INTO small VALUES (1, 'in the odd database')), dbname => $odd_database);
+$pair->destination_sql("CREATE SERVER odd FOREIGN DATA WRAPPER dblink_fdw OPTIONS (host '$host',"
+    . " port '$port', dbname " . literal($odd_database) . ');'
+    . 'CREATE USER MAPPING FOR CURRENT_USER SERVER odd');
+for my $dsn ($pair->dsn($odd_database), 'odd',
+  "postgresql:///odd%20%22db%22%27%3D%5C%20x?host=$host&port=$port")
+{
+  $pair->destination_sql('TRUNCATE small');
+  $pair->pull_returns(1, 'small', undef, undef, {dsn => $dsn}, "a database with an odd name: $dsn");
+}
 
 $pair->nothing_left('no process or session is left');
 $pair->finish;

@@ -34,6 +34,7 @@ my %ONE = (
   default_transaction_isolation => 'serializable',
   default_transaction_deferrable => 'on',
   quote_all_identifiers => 'on',
+  client_encoding => 'LATIN1',
   default_text_search_config => 'pg_catalog.german',
   lc_monetary => $has_locales ? 'de_DE.UTF-8' : 'C');
 my %OTHER = (
@@ -49,6 +50,7 @@ my %OTHER = (
   default_transaction_isolation => 'repeatable read',
   default_transaction_deferrable => 'off',
   quote_all_identifiers => 'off',
+  client_encoding => 'EUC_JP',
   default_text_search_config => 'pg_catalog.simple',
   lc_monetary => $has_locales ? 'en_US.UTF-8' : 'C');
 
@@ -87,7 +89,7 @@ INSERT INTO formats SELECT i, date '2024-01-02' + i, timestamptz '2024-02-01 03:
   decode(md5(i::text), 'hex'),
   xmlparse(content CASE WHEN i % 2 = 0 THEN '<a/> text <b/>' ELSE '<!DOCTYPE a><a/>' END),
   ARRAY['NULL', NULL, 'a\b'], 'pg_class', i * 1234567.89::numeric::money, '{"a": "\\\""}',
-  daterange('2024-03-04', date '2024-03-05' + i), '\' || i || '\N\'
+  daterange('2024-03-04', date '2024-03-05' + i), '\' || i || '\N\' || U&' \00E9\65E5'
 FROM generate_series(0, 200) AS i;
 SQL
 
@@ -142,6 +144,23 @@ SKIP: {
     $pair->source_sql(q(SET lc_monetary = 'en_US.UTF-8'; SELECT 12.3::money)),
     'money is written in two ways here');
 }
+
+# ---- transactions ----
+
+# Several chunks at once under serializable transactions, by a role that may not write by default:
+# the caller's transaction says that it writes, so its workers do.
+$pair->both_sql('CREATE TABLE many (id integer PRIMARY KEY, note text)');
+$pair->source_sql(q(INSERT INTO many SELECT i, repeat('n', 200) FROM generate_series(1, 20000) AS i));
+alter_role($_, default_transaction_isolation => 'serializable', default_transaction_read_only => 'on')
+  for qw(source destination);
+my $serializable = $pair->try_sql('BEGIN READ WRITE; '
+    . $pair->pull_sql('many', undef, undef, {dsn => $pair->dsn('postgres', 'user=hasty')}),
+  user => 'hasty');
+is($serializable->summary, 'success: 20000', 'serializable roles can pull many chunks at once');
+cmp_ok($pair->pull->{chunks}, '>', 1, '… more than one');
+$pair->same_rows('SELECT * FROM many', '… every row once');
+$pair->error_is($pair->pull_sql('many', 1, 2), '25006', qr/read-only/,
+  '… but a transaction that is read-only by default cannot', user => 'hasty');
 
 # ---- time-outs ----
 

@@ -155,6 +155,36 @@ fails('max_chunks of zero', '22023', qr/max_chunks/,
   sql => 'SELECT parallel_pull_work(1, max_chunks => 0)');
 fails('a pull that does not exist', '42704', qr/4711/, sql => 'SELECT parallel_pull_work(4711)');
 
+# ---- what changes between plan and work ----
+
+for my $case (['a column that was renamed', '42703', 'ALTER TABLE planned RENAME word TO w'],
+  ['a table that was dropped', '42P01', 'DROP TABLE planned'])
+{
+  my ($rule, $sqlstate, $change) = @$case;
+  $pair->destination_sql('DROP TABLE IF EXISTS planned; CREATE TABLE planned (LIKE t)');
+  my $pull_id = $pair->destination_sql(
+    $pair->table_sql('parallel_pull_create', 'planned', {source_table => 't'}));
+  $pair->destination_sql($change);
+  fails($rule, $sqlstate, qr/./, sql => "SELECT parallel_pull_work($pull_id)");
+  is($pair->pull($pull_id)->{state}, 'failed', '… and the pull has failed');
+}
+
+# ---- errors that are caught, and large ones ----
+
+my $caught = $pair->try_sql('DO $$ BEGIN FOR i IN 1..3 LOOP BEGIN PERFORM '
+    . ($pair->pull_sql('t', undef, undef, {columns => ['nope']}) =~ s/^SELECT //r)
+    . '; EXCEPTION WHEN undefined_column THEN NULL; END; END LOOP; END $$');
+ok($caught->is_ok, 'PL/pgSQL can catch the error of a pull') or diag $caught->summary;
+$pair->destination_sql(<<'SQL');
+CREATE TABLE shouting (LIKE t);
+CREATE FUNCTION shout() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  RAISE EXCEPTION '%', repeat('m', 3000000) USING DETAIL = repeat('d', 3000000), HINT = repeat('h', 3000000);
+END $$;
+CREATE TRIGGER shout BEFORE INSERT ON shouting FOR EACH ROW EXECUTE FUNCTION shout();
+SQL
+fails('an error of nine megabytes', 'P0001', qr/mmm/, table => 'shouting', named => {source_table => 't'});
+
 # ---- states of the destination ----
 
 fails('a read-only transaction', '25006', qr/read-only/,
@@ -176,6 +206,13 @@ is($standby->safe_psql('postgres',
   '… starts nothing');
 is($standby->safe_psql('postgres', 'SELECT count(*) FROM parallel_pulls WHERE state IS NULL'), 0,
   '… and shows its primary\'s pulls');
+
+# A standby is as good a source as its primary.
+$pair->destination_sql('CREATE TABLE origin AS SELECT i AS id FROM generate_series(1, 1000) AS i;'
+    . 'CREATE TABLE copied (id integer)');
+$pair->destination->wait_for_catchup($standby, 'replay');
+$pair->pull_returns(1000, 'copied', undef, undef,
+  {dsn => $standby->connstr('postgres'), source_table => 'origin'}, 'a standby as source');
 $standby->stop;
 
 is($pair->destination_sql('SELECT count(*) FROM t'), 0, 'no failed pull has left a row');

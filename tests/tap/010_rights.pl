@@ -28,6 +28,7 @@ my $pair = ParallelLoader::Test->new(
   source => {hba => <<'HBA'},
 local all reader scram-sha-256
 local all column_reader scram-sha-256
+local all odd scram-sha-256
 HBA
   destination => {env => {PGPASSFILE => $pass_file}});
 
@@ -119,7 +120,9 @@ refused('a wrong password', 'alice', call("$base user=reader password=$WRONG"), 
   qr/password/);
 refused('a URI without a password', 'alice', call("postgresql://reader@/postgres?host=$host&port=$port"),
   '2F003', qr/password/);
-my %FORBIDDEN = (passfile => $pass_file, service => 'x', sslkey => '/tmp/key', sslcert => '/tmp/cert',
+my %FORBIDDEN = (
+  passfile => $pass_file, service => 'x', sslkey => '/tmp/key', sslcert => '/tmp/cert',
+  sslcrl => '/tmp/crl', sslpassword => 'x', requirepeer => 'postgres', krbsrvname => 'x',
   options => '-crow_security=on', replication => 'true', client_encoding => 'LATIN1');
 for my $option (sort keys %FORBIDDEN) {
   refused("option $option", 'alice', call("$dsn $option='$FORBIDDEN{$option}'"), '42501', qr/\b$option\b/);
@@ -157,6 +160,21 @@ refused('a mapping without a password', 'bob', call('origin'), '2F003', qr/passw
 refused('no mapping of one\'s own', 'deputy', call('origin'), '42704', qr/mapping/);
 $pair->destination_sql('REVOKE INSERT ON t FROM bob');
 
+# A password with every character that needs quoting somewhere.
+my $odd = q(it's \\ "q" =&%@/?#:ä );
+$pair->source_sql("SET client_encoding = 'UTF8'; CREATE ROLE odd LOGIN PASSWORD " . literal($odd)
+    . '; GRANT SELECT ON t TO odd');
+my $quoted = $odd =~ s/([\\'])/\\$1/gr;
+my $escaped = $odd =~ s/([^A-Za-z0-9])/sprintf '%%%02X', ord $1/ger;
+$pair->destination_sql('CREATE SERVER odd FOREIGN DATA WRAPPER dblink_fdw'
+    . " OPTIONS (host '$host', port '$port', dbname 'postgres');"
+    . "CREATE USER MAPPING FOR alice SERVER odd OPTIONS (user 'odd', password " . literal($odd) . ');'
+    . 'GRANT USAGE ON FOREIGN SERVER odd TO alice');
+allowed('an odd password in a conninfo', 'alice', call("$base user=odd password='$quoted'"));
+allowed('an odd password in a URI', 'alice',
+  call("postgresql://odd:$escaped\@/postgres?host=$host&port=$port"));
+allowed('an odd password in a user mapping', 'alice', call('odd'));
+
 # ---- rights on the destination ----
 
 refused('no INSERT', 'bob', call($dsn), '42501', qr/permission denied for table t/);
@@ -193,6 +211,23 @@ ALTER FUNCTION lend() OWNER TO alice;
 SQL
 allowed('SECURITY DEFINER lends its owner\'s rights and mapping', 'carol', 'SELECT lend()');
 is($pair->pull->{owner}, 'alice', '… and the pull is the owner\'s');
+
+# Whom a superuser has become for the pull must not become a superuser in his triggers.
+$pair->destination_sql(<<'SQL');
+CREATE FUNCTION climb() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  RESET SESSION AUTHORIZATION;
+  RESET ROLE;
+  CREATE ROLE climbed SUPERUSER;
+  RETURN new;
+END $$;
+CREATE TRIGGER climb BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION climb();
+SQL
+refused('a trigger does not climb to the session user\'s rights', 'postgres',
+  'SET ROLE alice; ' . call($dsn), '42501');
+is($pair->destination_sql(q(SELECT count(*) FROM pg_roles WHERE rolname = 'climbed')), 0,
+  '… whatever it tries');
+$pair->destination_sql('DROP TRIGGER climb ON t');
 
 # ---- other users' pulls ----
 
@@ -296,7 +331,10 @@ CREATE OPERATOR evil.= (FUNCTION = evil.eq, LEFTARG = integer, RIGHTARG = intege
 CREATE OPERATOR evil.<> (FUNCTION = evil.eq, LEFTARG = text, RIGHTARG = text);
 CREATE FUNCTION evil.clock_timestamp() RETURNS timestamptz LANGUAGE plpgsql AS
 $$ BEGIN PERFORM evil.note(); RETURN pg_catalog.clock_timestamp(); END $$;
-CREATE FUNCTION evil.coalesce_rows(bigint) RETURNS bigint LANGUAGE sql AS 'SELECT $1';
+CREATE FUNCTION evil.count(anyelement) RETURNS bigint LANGUAGE plpgsql AS
+$$ BEGIN PERFORM evil.note(); RETURN 0; END $$;
+CREATE FUNCTION evil.nextval(regclass) RETURNS bigint LANGUAGE plpgsql AS
+$$ BEGIN PERFORM evil.note(); RETURN pg_catalog.nextval($1); END $$;
 CREATE TABLE evil.target (id integer, note text, hidden text);
 CREATE FUNCTION evil.grab() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -342,6 +380,8 @@ for my $mistake (sort keys %MISTAKEN) {
   refused("a wrong $mistake beside a password", 'alice',
     call($dsn, $mistake => $MISTAKEN{$mistake}), '[0-9A-Z]{5}', qr/./);
 }
+refused('a database that does not exist beside a password', 'alice',
+  call("postgresql://reader:$SECRET\@/nowhere?host=$host&port=$port"), '08001|3D000', qr/nowhere/);
 refused('a view as destination beside a password', 'alice', call($dsn, table => 'parallel_pulls'),
   '42809|42501', qr/./);
 refused('a start after the end beside a password', 'alice', $pair->pull_sql('t', 2, 1, {dsn => $dsn}),

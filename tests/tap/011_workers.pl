@@ -130,6 +130,23 @@ is($pair->pull($pull_id)->{state}, 'done', '… and the pull is done');
 all_rows_are_there('… every row once');
 $pair->nothing_left('… and nothing is left');
 
+# A session may leave; its pull stays for others.
+$pull_id = $pair->destination_sql($pair->table_sql('parallel_pull_create', 't', {workers => 2, %STOP}));
+$pair->close_gate;
+my $leaving = $pair->session('destination');
+$leaving->start("SELECT parallel_pull_work($pull_id, workers => 2)");
+$pair->wait_at_gate(2);
+$pair->destination_sql('SELECT pg_cancel_backend(' . $leaving->backend_pid . ')');
+$pair->result_is_error($leaving->finish(5), '57014', qr/cancel/, 'a session that joined can be cancelled');
+is(wait_until($ParallelLoader::Test::PROMPT_S, sub { counts_of() eq '1|0' }), 1,
+  '… which ends its workers');
+is($pair->pull($pull_id)->{state}, 'running', '… but not the pull');
+$pair->open_gate;
+is($leaving->query("SELECT rows, remaining FROM parallel_pull_work($pull_id)")->summary,
+  "success: $ROWS|0", '… whose chunks can be moved later');
+$leaving->close;
+all_rows_are_there('… every row once');
+
 # One of the sessions is lost: what it had begun leaves no row, whatever becomes of the pull.
 $pull_id = $pair->destination_sql($pair->table_sql('parallel_pull_create', 't', {workers => 2, %STOP}));
 $pair->close_gate;
@@ -150,6 +167,32 @@ $pair->try_sql("SELECT parallel_pull_cancel($pull_id)");
 $pair->nothing_left('… and nothing is left');
 $pair->destination_sql('TRUNCATE t');
 
+$pull_id = $pair->destination_sql($pair->table_sql('parallel_pull_create', 't'));
+$pair->destination_sql("SELECT parallel_pull_cancel($pull_id)");
+$pair->state_becomes($pull_id, 'cancelled', 'a planned pull can be cancelled');
+$pair->error_is("SELECT parallel_pull_work($pull_id)", '55000', qr/cancelled/,
+  '… and then not be joined');
+
+# A snapshot that nobody uses must not hold back the source's vacuum for ever.
+$pair->destination_sql('SET parallel_loader.snapshot_hold = 1; '
+    . $pair->table_sql('parallel_pull_create', 't'));
+$pair->state_becomes($pair->newest_pull_id, 'failed',
+  'a created pull that nobody works on lets its snapshot go');
+$pair->nothing_left('… and its coordinator ends');
+
+# ---- several pulls ----
+
+# The way without a plan: ranges of one table, each pulled by a session of its own.
+$pair->destination_sql('TRUNCATE t');
+my @bounds = (['NULL', 10001], [10001, 30001], [30001, 30002], [30002, 'NULL']);
+@sessions = map { $pair->session('destination') } @bounds;
+$sessions[$_]->start($pair->pull_sql('t', @{$bounds[$_]}, {workers => 2})) for 0 .. $#bounds;
+my $sum = 0;
+$sum += $_->finish(30)->out for @sessions;
+is($sum, $ROWS, 'pulls of neighbouring ranges can run at once');
+$_->close for @sessions;
+all_rows_are_there('… every row once');
+
 # ---- too few slots ----
 
 my $CALL = $pair->pull_sql('t', 1, $ROWS + 1, {workers => 4});
@@ -158,8 +201,9 @@ my $CALL = $pair->pull_sql('t', 1, $ROWS + 1, {workers => 4});
 set_slots(3);
 my $result = $pair->try_sql($CALL);
 is($result->summary, "success: $ROWS", 'two workers where four were asked for: all rows');
-is(scalar(grep { /\b2\b.*\b4\b|\b4\b.*\b2\b/ } $result->notices), 1, '… and a notice says so')
+is(scalar(grep { /\b2 of 4 workers/ } $result->notices), 1, '… and a notice says so')
   or diag $result->err;
+like($result->err, qr/max_worker_processes/, '… and which setting gives more');
 all_rows_are_there('… every row once');
 
 # All slots are taken by another pull.
@@ -180,6 +224,17 @@ $result = $pair->try_sql($CALL);
 is($result->summary, "success: $ROWS", 'one slot: the coordinator moves the chunks itself');
 cmp_ok(scalar(grep { /worker/ } $result->notices), '>=', 1, '… and a notice says so')
   or diag $result->err;
+all_rows_are_there('… every row once');
+
+$pair->destination_sql('INSERT INTO t VALUES (7); CREATE UNIQUE INDEX t_key ON t (id)');
+my $violation = $pair->error_is($CALL, '23505', qr/Key \(id\)=\(7\).*chunk 1\b/s,
+  'a coordinator that works reports an error whole, with the chunk');
+is($pair->pull->{state}, 'failed', '… and the pull has failed');
+$pair->destination_sql('DROP INDEX t_key; TRUNCATE t');
+
+$pull_id = $pair->destination_sql($pair->table_sql('parallel_pull_create', 't'));
+is($pair->destination_sql("SELECT rows, remaining FROM parallel_pull_work($pull_id)"), "$ROWS|0",
+  'a session that joins without a free slot lets the coordinator work');
 all_rows_are_there('… every row once');
 
 # A coordinator that works must still hear the caller.

@@ -80,5 +80,24 @@ for my $format (qw(binary text)) {
     "rows of 32 MB in $format: a small multiple of one");
 }
 
+# ---- many pulls in one session ----
+
+$pair->source_sql('CREATE TABLE few AS SELECT i AS id FROM generate_series(1, 10) AS i');
+$pair->destination_sql('CREATE TABLE few (id integer)');
+my $session = $pair->session('destination');
+my $good = $pair->pull_sql('few');
+my $bad = $pair->pull_sql('few', undef, undef, {filter => '1 / (id - 5) > 0'});
+sub count_files { my @files = glob '/proc/' . $session->backend_pid . '/fd/*'; return scalar @files }
+
+# The first pulls fill caches; what comes after them must not add up.
+$session->query($_) for ($good, $bad) x 3;
+my ($files, $megabytes) = (count_files(), own_megabytes($session->backend_pid));
+$session->query($_) for ($good, $bad) x 20;
+is(count_files(), $files, 'forty pulls leave no file open');
+cmp_ok(own_megabytes($session->backend_pid) - $megabytes, '<', 2, '… and no memory in use');
+$session->close;
+
+$pair->same_rows('SELECT * FROM normal', 'ordinary rows arrive unchanged');
+$pair->same_rows('SELECT id, md5(body) FROM wide', 'wide rows arrive unchanged');
 $pair->nothing_left('no process or session is left');
 $pair->finish;
