@@ -13,7 +13,8 @@ void lock_trap_check_before_start(Oid table);
 /// True if some process of the pull waits, directly or through others, for this session.
 bool lock_trap_is_caught(const SharedPull *pull);
 
-/// Raises 55006 for a pull that waits for this session, and ends the pull if this session started it.
+/// Raises 55006 for a pull that waits for this session, and ends the pull if this session started
+/// it.
 [[noreturn]] void lock_trap_raise(SharedPull *pull);
 
 } // namespace parallel_loader

@@ -23,9 +23,8 @@ if (!-x $program) {
 }
 
 my $SECRET = 'Plover-1927-xyzzy';
-my $pair = ParallelLoader::Test->new(
-  both => {conf => "log_statement = none\nlog_replication_commands = off\n"},
-  source => {hba => 'local all reader scram-sha-256'});
+# These servers log every statement with its parameters.
+my $pair = ParallelLoader::Test->new(source => {hba => 'local all reader scram-sha-256'});
 my ($source, $target) = ($pair->source->connstr('postgres'), $pair->destination->connstr('postgres'));
 
 my $ROWS = 60000;
@@ -39,6 +38,7 @@ CREATE TABLE "Odd Schema"."Odd=Table" (id integer PRIMARY KEY, "a, b" text);
 INSERT INTO "Odd Schema"."Odd=Table" SELECT i, 'x' || i FROM generate_series(1, 50) AS i;
 CREATE VIEW gated AS SELECT id, tag, gate(id, 3000) AS passed FROM signals;
 CREATE TABLE not_there (id integer);
+CREATE TABLE keyless AS SELECT id, ts, value, tag, note FROM signals LIMIT 5;
 CREATE ROLE reader LOGIN PASSWORD '$SECRET';
 GRANT SELECT ON signals, gated TO reader;
 SQL
@@ -164,6 +164,23 @@ $pair->destination_sql('TRUNCATE signals');
 $run = copy('--quiet', 'signals');
 is("$run->{code} $run->{out}$run->{err}", "0 COPY $ROWS\n", '--quiet prints the command tag alone');
 
+$pair->destination_sql('TRUNCATE signals');
+$run = copy('signals');
+like($run->{err}, qr/^\d{4}-\d\d-\d\d [\d:]{8} \S+ +public\.signals +0%/, 'on a pipe, progress is dated lines');
+like($run->{err}, qr/^[^\n]+ 100%[^\n]+\ntable [^\n]+\npublic\.signals +60 000 [^\n]+ loaded\n\z/m,
+  '… and a summary comes last');
+
+# script(1) gives it a terminal.
+$pair->destination_sql('TRUNCATE signals');
+my $screen = '';
+{
+  local @ENV{qw(TERM LC_ALL PARALLEL_LOADER_SOURCE PARALLEL_LOADER_TARGET)} =
+    ('xterm', 'C.UTF-8', $source, $target);
+  IPC::Run::run(['script', '-qec', "$program copy signals", '/dev/null'], '<', \'', '>', \$screen,
+    IPC::Run::timeout(60));
+}
+like($screen, qr/Loading 1 table, .*\r.*\x{e2}\x{94}\x{81}.* 100%.*COPY $ROWS/s, 'a terminal gets a moving bar');
+
 # ---- failures ----
 
 my @both = ('--source', $source, '--target', $target);
@@ -176,6 +193,8 @@ exits('a violated constraint', 1, qr/checked_id_check/, 'copy', @both, 'signals=
 exits('a primary key that is taken', 1, qr/signals_pkey/, 'copy', @both, 'signals');
 exits('a start after the end', 2, qr/start/, 'copy', @both, '--start', 5, '--end', 1, 'signals');
 exits('no table', 2, qr/TABLE/i, 'copy', @both);
+exits('a start that is no key', 2, qr/22P02|invalid input/, 'copy', @both, '--start', 'x', 'signals');
+exits('a range without a key', 2, qr/key/, 'copy', @both, '--start', 1, 'keyless=signals');
 exits('no source', 2, qr/--source/, 'copy', '--target', $target, 'signals');
 exits('no target', 2, qr/--target/, 'copy', '--source', $source, 'signals');
 exits('an option that does not exist', 2, qr/--nope/, 'copy', @both, '--nope', 'signals');
@@ -238,6 +257,16 @@ eval { $job->{run}->finish };
 like($job->{err}, qr/1 of 2 chunks/, 'an interrupted copy says what is done');
 $pair->nothing_left('… and leaves nothing');
 
+# The second signal does not wait for the servers.
+$job = start_stuck(@GATED);
+my $twice = stopwatch();
+$job->{run}->signal('INT');
+$job->{run}->signal('INT');
+eval { $job->{run}->finish };
+is($job->{run}->full_result(0) >> 8, 130, 'two SIGINTs: exits with 130');
+cmp_ok($twice->(), '<', 2, '… at once');
+$pair->nothing_left('… and leaves nothing');
+
 $job = start_stuck(@GATED);
 $job->{run}->signal('KILL');
 eval { $job->{run}->finish };
@@ -246,7 +275,16 @@ $pair->state_becomes($pair->newest_pull_id, 'cancelled|interrupted', '… the pu
 $pair->only_done_chunks_left_rows($pair->newest_pull_id, 'gated', 'id',
   '… only done chunks have left rows');
 
-# ---- the servers go ----
+# ---- sessions and servers go ----
+
+$job = start_stuck(@GATED);
+is($pair->destination_sql(q(SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+    WHERE query LIKE '%parallel_pulls AS p%' AND pid <> pg_backend_pid())), 1,
+  'one session watches the pull');
+$pair->open_gate;
+eval { $job->{run}->finish };
+is($job->{run}->full_result(0) >> 8, 0, '… and its loss does not stop the copy') or diag $job->{err};
+is($job->{out}, "COPY 4000\n", '… which ends as usual');
 
 $job = start_stuck(@GATED);
 $pair->source_sql(q(SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted));
