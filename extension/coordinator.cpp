@@ -48,6 +48,7 @@ private:
   bool start_worker();
   void start_workers();
   void release_unstarted_slots();
+  void wait_for_processes();
   void work_itself();
   void mark_running();
   void fail_lost_workers();
@@ -222,8 +223,23 @@ void Coordinator::clear_away_workers() {
   }
 }
 
+// So that the worker slots are free again for whoever hears of the end.
+void Coordinator::wait_for_processes() {
+  constexpr long kStepMs = 5;
+  constexpr long kPatienceMs = 2000;
+  for (long waited_ms = 0; waited_ms < kPatienceMs; waited_ms += kStepMs) {
+    const bool is_over = std::ranges::all_of(registered_, [](const Registered &worker) {
+      return call([&]() noexcept { return background_has_ended(worker.handle); });
+    });
+    if (is_over)
+      return;
+    call([]() noexcept { latch_sleep(kStepMs); });
+  }
+}
+
 void Coordinator::end(PullEnd end, const ErrorReport *report) {
   reader_.reset();
+  wait_for_processes();
   if (pull_id() != 0) {
     in_transaction([&](Ledger &ledger) {
       ledger.end_pull(pull_id(), end, report != nullptr ? error_report_sqlstate(report) : "",

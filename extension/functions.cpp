@@ -113,12 +113,18 @@ WorkRequest read_work_request(FunctionCallInfo fcinfo) {
   return request;
 }
 
+int64 pull_id_argument(FunctionCallInfo fcinfo) {
+  if (fcinfo->args[0].isnull)
+    throw Error("22004", "\"pull_id\" cannot be null");
+  return argument_bigint(fcinfo, 0, 0);
+}
+
 WorkResult work(FunctionCallInfo fcinfo) {
   const char *given = call([&]() noexcept { return argument_text(fcinfo, 1); });
   const std::string src_dsn = given != nullptr ? given : "";
   hide_password(src_dsn);
   const WorkRequest request = read_work_request(fcinfo);
-  const FoundPull found = find_pull(argument_bigint(fcinfo, 0, 0));
+  const FoundPull found = find_pull(pull_id_argument(fcinfo));
   if (found.state == "done")
     return {};
   require_joinable(found);
@@ -130,6 +136,7 @@ WorkResult work(FunctionCallInfo fcinfo) {
     return {};
   }
   WorkResult result = call([&]() noexcept {
+    work_session_wait_for_plan(attached.get());
     return work_session_run(attached.segment(), attached.get(), &request, address.data(),
                             address.size());
   });
@@ -218,7 +225,7 @@ Datum parallel_pull_work(PG_FUNCTION_ARGS) {
 Datum parallel_pull_wait(PG_FUNCTION_ARGS) {
   return entry([&] {
     int64 const timeout_ms = call([&]() noexcept { return argument_milliseconds(fcinfo, 1); });
-    const std::string state = wait_for(argument_bigint(fcinfo, 0, 0), timeout_ms);
+    const std::string state = wait_for(pull_id_argument(fcinfo), timeout_ms);
     return call([&]() noexcept { return CStringGetTextDatum(state.c_str()); });
   });
 }

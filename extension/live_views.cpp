@@ -4,8 +4,11 @@
 #include "extension/server/result_set.hpp"
 
 extern "C" {
+#include "utils/builtins.h"
+
 PG_FUNCTION_INFO_V1(parallel_loader_live_pulls);
 PG_FUNCTION_INFO_V1(parallel_loader_live_chunks);
+PG_FUNCTION_INFO_V1(parallel_loader_current_state);
 }
 
 namespace parallel_loader {
@@ -75,5 +78,12 @@ Datum parallel_loader_live_chunks(PG_FUNCTION_ARGS) {
     for (const FoundPull &found : find_live_pulls())
       put_chunks(fcinfo, found);
     return Datum(0);
+  });
+}
+
+Datum parallel_loader_current_state(PG_FUNCTION_ARGS) {
+  return entry([&] {
+    const std::string state = find_pull(PG_GETARG_INT64(0)).state;
+    return call([&]() noexcept { return CStringGetTextDatum(state.c_str()); });
   });
 }

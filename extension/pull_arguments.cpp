@@ -128,9 +128,9 @@ Order read_order(FunctionCallInfo fcinfo, const ArgumentLayout &layout, OrderKin
   request.chunk_bytes = read_chunk_bytes(fcinfo, layout);
   request.key = text(fcinfo, layout.key);
   request.filter = text(fcinfo, layout.filter);
-  request.source_table = text(fcinfo, layout.source_table);
-  if (request.source_table.empty())
-    request.source_table = counterpart_name(request.table);
+  request.source_table = fcinfo->args[layout.source_table].isnull
+                             ? counterpart_name(request.table)
+                             : text(fcinfo, layout.source_table);
   read_columns(fcinfo, layout, request);
   read_bounds(fcinfo, layout, order);
   order.snapshot = text(fcinfo, layout.snapshot);

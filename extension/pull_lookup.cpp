@@ -47,14 +47,20 @@ bool may_see(const FoundPull &found) {
 
 } // namespace
 
-FoundPull find_pull(int64_t pull_id) {
+static FoundPull look_up(int64_t pull_id) {
   SpiExecutor executor(SpiMode::kReadLatest);
   const Rows rows = executor.exec(lookup_sql("p.pull_id = $1::bigint"), {std::to_string(pull_id)});
-  if (rows.empty() || !may_see(read_row(rows, 0))) {
+  if (rows.empty() || !may_see(read_row(rows, 0)))
     throw Error(sqlstate::kUndefinedObject, "pull " + std::to_string(pull_id) + " does not exist",
                 "", "View parallel_pulls lists your pulls.");
-  }
   return read_row(rows, 0);
+}
+
+// A coordinator that ends between the look at the ledger and the look at its lock seems lost.  Its
+// last word is committed before its lock goes, so a second look tells.
+FoundPull find_pull(int64_t pull_id) {
+  FoundPull found = look_up(pull_id);
+  return found.state == "interrupted" ? look_up(pull_id) : found;
 }
 
 std::vector<FoundPull> find_live_pulls() {

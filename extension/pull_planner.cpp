@@ -78,7 +78,7 @@ Key choose_key(const Order &order, const SourceTable &table, const Types &types,
     return {};
   if (!found) {
     throw Error(sqlstate::kInvalidParameterValue,
-                "source table " + table.name.display() + " has no key to cut a range on",
+                "source table \"" + table.name.display() + "\" has no key to cut a range on",
                 "It has neither a primary key nor a unique index of one column that is NOT NULL.",
                 "Name a column with key => '…', or pull the whole table with both bounds NULL.");
   }

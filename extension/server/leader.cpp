@@ -52,6 +52,15 @@ void leader_wait_turn(SharedPull *pull, long sleep_ms) {
     lock_trap_raise(pull);
 }
 
+// The coordinator's process ends right after its last word; its worker slot is free only then.
+static void wait_for_process(const Leader *leader) {
+  constexpr long kStepMs = 5;
+  constexpr long kPatienceMs = 2000;
+  for (long waited_ms = 0; waited_ms < kPatienceMs && !background_has_ended(leader->coordinator);
+       waited_ms += kStepMs)
+    latch_sleep(kStepMs);
+}
+
 void leader_wait(const Leader *leader, PullPhase phase) {
   while (shared_pull_phase(leader->pull) < phase) {
     if (background_has_ended(leader->coordinator) && shared_pull_phase(leader->pull) < phase) {
@@ -66,8 +75,10 @@ void leader_wait(const Leader *leader, PullPhase phase) {
     }
     leader_wait_turn(leader->pull);
   }
-  if (shared_pull_phase(leader->pull) == kPhaseEnded)
+  if (shared_pull_phase(leader->pull) == kPhaseEnded) {
+    wait_for_process(leader);
     leader_raise_error(leader);
+  }
 }
 
 void leader_report_workers(int started, int wanted) {

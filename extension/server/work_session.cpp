@@ -109,6 +109,11 @@ WorkResult work_session_run(dsm_segment *segment, SharedPull *pull, const WorkRe
   return result;
 }
 
+void work_session_wait_for_plan(SharedPull *pull) {
+  while (shared_pull_phase(pull) < kPhasePlanned && pull->coordinator_pid != 0)
+    leader_wait_turn(pull);
+}
+
 void work_session_wait_for_end(SharedPull *pull) {
   while (shared_pull_phase(pull) != kPhaseEnded && pull->coordinator_pid != 0)
     leader_wait_turn(pull);

@@ -23,6 +23,9 @@ struct WorkResult {
 WorkResult work_session_run(dsm_segment *segment, SharedPull *pull, const WorkRequest *request,
                             const char *address, Size address_size);
 
+/// Waits until a pull has its chunks, or has ended.
+void work_session_wait_for_plan(SharedPull *pull);
+
 /// Waits until the coordinator has closed a pull whose last chunk is done.
 void work_session_wait_for_end(SharedPull *pull);
 

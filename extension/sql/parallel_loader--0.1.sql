@@ -89,6 +89,12 @@ AS 'MODULE_PATHNAME', 'parallel_loader_live_chunks'
 LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
 COMMENT ON FUNCTION parallel_loader.live_chunks() IS 'chunks that a worker is moving now';
 
+CREATE FUNCTION parallel_loader.current_state(pull_id bigint) RETURNS text
+AS 'MODULE_PATHNAME', 'parallel_loader_current_state'
+LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
+COMMENT ON FUNCTION parallel_loader.current_state(bigint) IS
+    'state of a pull as of now, whatever the snapshot of the query that asks';
+
 CREATE VIEW @extschema@.parallel_pulls WITH (security_barrier) AS
 SELECT p.pull_id,
        p.run_id,
@@ -97,7 +103,7 @@ SELECT p.pull_id,
        p.source,
        p.source_table,
        CASE WHEN p.state IN ('planned', 'running', 'paused') AND l.pull_id IS NULL
-            THEN 'interrupted' ELSE p.state END AS state,
+            THEN parallel_loader.current_state(p.pull_id) ELSE p.state END AS state,
        c.rows + coalesce(l.rows, 0) AS rows,
        c.bytes + coalesce(l.bytes, 0) AS bytes,
        c.chunks,

@@ -133,10 +133,12 @@ $pair->source_sql(<<'SQL');
 INSERT INTO typed SELECT i, i, i / 4.0, i / 4.0::float8, date '2024-01-01' + i,
   timestamptz '2024-01-01 00:00:00+00' + i * interval '1 hour',
   timestamp '2024-01-01 00:00:00' + i * interval '1 hour',
-  md5(i::text)::uuid, chr(97 + i % 26) || i, chr(65 + i % 26) || i % 10, decode(md5(i::text), 'hex'),
+  md5(i::text)::uuid, chr(97 + i % 26) || i, chr(65 + i % 26) || i % 10,
+  decode(md5(i::text), 'hex'),
   i * interval '1 hour', ('10.0.0.' || i)::inet
 FROM generate_series(0, 200) AS i;
-INSERT INTO typed SELECT 1000 + i, NULL, NULL, NULL, NULL, now() - i * interval '1 hour' + interval '30 min'
+INSERT INTO typed SELECT 1000 + i, NULL, NULL, NULL, NULL,
+  now() - i * interval '1 hour' + interval '30 min'
   FROM generate_series(1, 48) AS i;
 SQL
 takes('typed', '10::smallint', '20::smallint', {key => 'small'}, 'small >= 10 AND small < 20',
@@ -352,7 +354,8 @@ $pair->source_sql('CREATE TABLE moving (id integer PRIMARY KEY, note text);'
 $pair->destination_sql('CREATE TABLE moving (id integer, note text, passed boolean)');
 $pair->close_gate;
 my $caller = $pair->session('destination');
-$caller->start($pair->pull_sql('moving', 1, 4001, {source_table => 'moving_view', key => 'id', workers => 2}));
+$caller->start($pair->pull_sql('moving', 1, 4001,
+  {source_table => 'moving_view', key => 'id', workers => 2}));
 $pair->wait_at_gate;
 ok(wait_until(10, sub { $pair->pull->{chunks_done} == 1 }), 'the first of two chunks is done');
 $pair->source_sql(q(UPDATE moving SET id = id + 10000 WHERE id <= 500;
@@ -360,7 +363,8 @@ $pair->source_sql(q(UPDATE moving SET id = id + 10000 WHERE id <= 500;
   DELETE FROM moving WHERE id > 3900 AND id < 5000; INSERT INTO moving VALUES (3950, 'new')));
 $pair->open_gate;
 is($caller->finish->summary, 'success: 4000', 'chunks read one picture of the source');
-$pair->same_rows({source => 'SELECT * FROM as_it_was', destination => 'SELECT id, note FROM moving'},
+$pair->same_rows(
+  {source => 'SELECT * FROM as_it_was', destination => 'SELECT id, note FROM moving'},
   '… as it was when the pull began');
 
 # ---- a foreign server as the source ----

@@ -95,11 +95,13 @@ my @ROWS = (<<'SQL', <<'SQL', <<'SQL');
   '[(0,0),(1,1),(2,0)]'::path, '((0,0),(1,1),(2,0))'::polygon, '<(1,2),3>'::circle,
   4294967295::oid, '4294967295'::xid, '18446744073709551615'::xid8, '7'::cid, '(42,7)'::tid,
   '16/B374D848'::pg_lsn, '10:20:10,14,15'::pg_snapshot, '10:20:10,14,15'::txid_snapshot,
-  '[1,10)'::int4range, '[1,)'::int8range, '(1.5,2.5]'::numrange, '[2024-01-01,2024-02-01)'::daterange,
+  '[1,10)'::int4range, '[1,)'::int8range, '(1.5,2.5]'::numrange,
+  '[2024-01-01,2024-02-01)'::daterange,
   '[2024-01-01 00:00,infinity)'::tsrange, '[2024-01-01 00:00+01,2024-01-02 00:00+01]'::tstzrange,
   '{[1,3),[5,8)}'::int4multirange, '{(,1.5),(2.5,)}'::nummultirange,
   '{[2024-01-01 00:00+00,2024-01-02 00:00+00)}'::tstzmultirange,
-  '{1,NULL,3}'::int[], '[2:3][-1:0]={{1,2},{3,4}}'::int[], ARRAY['a"b', 'c\d', NULL, '', 'NULL', 'x,y'],
+  '{1,NULL,3}'::int[], '[2:3][-1:0]={{1,2},{3,4}}'::int[],
+  ARRAY['a"b', 'c\d', NULL, '', 'NULL', 'x,y'],
   '{1.10,NaN}'::numeric[], ARRAY['2024-01-01 00:00+00'::timestamptz],
   ARRAY['{"a": "}"}'::jsonb], ARRAY['\x00'::bytea, '\xff'],
   'it''s'::mood, ARRAY['a,b', NULL, '"quoted"']::mood[],
@@ -133,7 +135,8 @@ SQL
   repeat('n', 63), sha256('x'), 'ffffffff-ffff-ffff-ffff-ffffffffffff',
   '5874897-12-31', '00:00', '00:00+15:59', '294276-12-31 23:59:59.999999', '-infinity',
   '1970-01-01', '178000000 years', '-1 day',
-  '::/0', '0.0.0.0/0', '00:00:00:00:00:00', '00:00:00:00:00:00:00:00', B'11111', repeat('1', 900)::varbit,
+  '::/0', '0.0.0.0/0', '00:00:00:00:00:00', '00:00:00:00:00:00:00:00', B'11111',
+  repeat('1', 900)::varbit,
   '[]', ('[' || repeat('1,', 3000) || '1]')::jsonb, 'strict $."a b"', '<a/><b/>',
   'x', 'a <-> b <2> c',
   '(-0,0)', '{1,-1,0}', '[(0,0),(0,0)]', '(1e300,1e300),(-1e300,-1e300)',
@@ -180,7 +183,8 @@ CREATE TABLE by_name (
 SQL
 $pair->source_sql(<<'SQL');
 INSERT INTO by_name VALUES
-  (1, 'everything', 'mood', 'now', '"Odd Function"(integer, text)', 'pg_catalog.||/', '+(integer, integer)',
+  (1, 'everything', 'mood', 'now', '"Odd Function"(integer, text)', 'pg_catalog.||/',
+    '+(integer, integer)',
    'english', 'simple', '"Some Role"', 'public', '"C"', '{postgres=arwd/postgres}',
    '{everything,by_name}'),
   (2, 'pg_class', 'integer[]', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, '{}');
@@ -188,7 +192,8 @@ SQL
 arrives_whole('reg* types and aclitem arrive by name', table => 'by_name', carried => 'text');
 is($pair->destination_sql('SELECT a_type::oid = \'mood\'::regtype FROM by_name WHERE id = 1'), 't',
   'a reg* value names the destination\'s own object');
-$pair->error_is($pair->pull_sql('by_name', undef, undef, {format => 'binary'}), '0A000', qr/a_class/,
+$pair->error_is($pair->pull_sql('by_name', undef, undef, {format => 'binary'}), '0A000',
+  qr/a_class/,
   'binary asked for where it cannot be is an error that names the column');
 
 # One side changes a type's shape; text is then the only way.
@@ -199,7 +204,8 @@ $pair->source_sql(q(INSERT INTO other_types
   SELECT i, i * 10, '2024-01-01'::timestamp + i * interval '1 hour', i::text, i % 2 = 0
   FROM generate_series(1, 20) AS i));
 $pair->destination_sql('DROP TABLE other_types;'
-    . 'CREATE TABLE other_types (id bigint PRIMARY KEY, v numeric, at date, code integer, flag text)');
+    . 'CREATE TABLE other_types (id bigint PRIMARY KEY, v numeric, at date, code integer,'
+    . ' flag text)');
 arrives_whole('columns of other types are read by the destination\'s input',
   table => 'other_types', carried => 'text',
   columns => 'id::bigint, v::numeric, at::date, code::integer, left(flag::text, 1)');
@@ -221,7 +227,8 @@ CREATE TABLE "$long" (id integer PRIMARY KEY, "$long" text);
 SQL
 $pair->source_sql(<<"SQL");
 INSERT INTO "Sp1eCial .Char"."Quoted ""Table"", with
-newline" SELECT i, 'a' || i, i, 'c' || i, 'd' || i, 'e' || i, 'f' || i, -i FROM generate_series(1, 99) AS i;
+newline" SELECT i, 'a' || i, i, 'c' || i, 'd' || i, 'e' || i, 'f' || i, -i
+FROM generate_series(1, 99) AS i;
 INSERT INTO "$long" SELECT i, 'x' || i FROM generate_series(1, 99) AS i;
 SQL
 arrives_whole('names with quotes, capitals, spaces, a newline, and dropped columns',
@@ -240,7 +247,8 @@ SQL
 $pair->destination_sql(<<'SQL');
 CREATE TABLE columns (
   c timestamptz, own text DEFAULT 'default', b numeric, doubled integer, x1 integer, id integer,
-  a text, shout text GENERATED ALWAYS AS (upper(a)) STORED, serial integer GENERATED ALWAYS AS IDENTITY);
+  a text, shout text GENERATED ALWAYS AS (upper(a)) STORED,
+  serial integer GENERATED ALWAYS AS IDENTITY);
 ALTER TABLE columns DROP x1;
 SQL
 for my $format (qw(binary text)) {
@@ -255,7 +263,8 @@ for my $format (qw(binary text)) {
 }
 
 $pair->both_sql(<<'SQL');
-CREATE TABLE both_generated (id integer PRIMARY KEY, twice integer GENERATED ALWAYS AS (id * 2) STORED);
+CREATE TABLE both_generated (
+  id integer PRIMARY KEY, twice integer GENERATED ALWAYS AS (id * 2) STORED);
 CREATE TABLE only_generated (one integer GENERATED ALWAYS AS (1) STORED);
 CREATE TABLE identity_always (id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, note text);
 CREATE TABLE no_columns ();
@@ -377,7 +386,8 @@ FROM unnest(ARRAY[0, 1, 100, 1900, 2000, 2040, 8000, 8192, 70000, 1048576, 10000
 INSERT INTO large SELECT 100, decode(repeat(md5('b'), 3276800), 'hex'), NULL, NULL;
 INSERT INTO large SELECT 101, NULL, repeat('0123456789abcdef', 3276800), NULL;
 SQL
-$pair->destination_sql('ALTER TABLE large ALTER b SET STORAGE EXTERNAL, ALTER t SET STORAGE EXTERNAL');
+$pair->destination_sql(
+  'ALTER TABLE large ALTER b SET STORAGE EXTERNAL, ALTER t SET STORAGE EXTERNAL');
 is($pair->source_sql('SELECT max(octet_length(b)), max(octet_length(t)) FROM large'),
   '52428800|52428800', 'the largest values have 50 MB');
 arrives_whole("values of up to 50 MB in $_", table => 'large', format => $_, carried => $_,

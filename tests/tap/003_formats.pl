@@ -96,7 +96,8 @@ SQL
 sub call_as_hasty {
   my ($start, $end, $named) = @_;
   return $pair->try_sql('SET statement_timeout = 0; '
-      . $pair->pull_sql('public.formats', $start, $end, {dsn => $pair->dsn('postgres', 'user=hasty'),
+      . $pair->pull_sql('public.formats', $start, $end,
+        {dsn => $pair->dsn('postgres', 'user=hasty'),
         %{$named // {}}}) =~ s/SELECT parallel/SELECT public.parallel/r, user => 'hasty');
 }
 
@@ -120,7 +121,8 @@ for my $case (@PAIRS) {
   my $result = call_as_hasty();
   is($result->is_ok ? $result->out : $result->summary, 201,
     "settings differ $way way: pulls reg* types");
-  $pair->same_rows('SELECT * FROM formats', "settings differ $way way: reg* types keep their names");
+  $pair->same_rows('SELECT * FROM formats',
+    "settings differ $way way: reg* types keep their names");
 
   # 3 April for a caller who writes days first, 4 March for the other.
   my $day = $destination->{DateStyle} =~ /DMY/ ? '2024-04-03' : '2024-03-04';
@@ -131,7 +133,8 @@ for my $case (@PAIRS) {
       destination => 'SELECT id FROM formats'},
     "settings differ $way way: a text bound means the caller's date");
   $pair->destination_sql('TRUNCATE formats');
-  $result = call_as_hasty(undef, undef, {filter => q(day >= '03/04/2024' AND backslash <> E'\\\\')});
+  $result = call_as_hasty(undef, undef,
+    {filter => q(day >= '03/04/2024' AND backslash <> E'\\\\')});
   $pair->same_rows({
       source => "SELECT id FROM formats WHERE day >= '$day'",
       destination => 'SELECT id FROM formats'},
@@ -150,8 +153,10 @@ SKIP: {
 # Several chunks at once under serializable transactions, by a role that may not write by default:
 # the caller's transaction says that it writes, so its workers do.
 $pair->both_sql('CREATE TABLE many (id integer PRIMARY KEY, note text)');
-$pair->source_sql(q(INSERT INTO many SELECT i, repeat('n', 200) FROM generate_series(1, 20000) AS i));
-alter_role($_, default_transaction_isolation => 'serializable', default_transaction_read_only => 'on')
+$pair->source_sql(
+  q(INSERT INTO many SELECT i, repeat('n', 200) FROM generate_series(1, 20000) AS i));
+alter_role($_, default_transaction_isolation => 'serializable',
+  default_transaction_read_only => 'on')
   for qw(source destination);
 my $serializable = $pair->try_sql('BEGIN READ WRITE; '
     . $pair->pull_sql('many', undef, undef, {dsn => $pair->dsn('postgres', 'user=hasty')}),
@@ -205,7 +210,8 @@ for my $format (qw(binary text)) {
 my $locker = $pair->session('destination');
 $locker->query_safe('BEGIN; LOCK TABLE formats IN SHARE MODE');
 my $caller = $pair->session('destination', user => 'hasty');
-$caller->query_safe('SET statement_timeout = 0; SET lock_timeout = 0; SET idle_session_timeout = 0');
+$caller->query_safe(
+  'SET statement_timeout = 0; SET lock_timeout = 0; SET idle_session_timeout = 0');
 $caller->start($pair->pull_sql('formats', 1000, 2000, {dsn => $hasty_dsn}));
 my $is_waiting = wait_until(5, sub {
   $pair->destination_sql(q(SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid)

@@ -41,7 +41,8 @@ sub fill {
 }
 
 # Words as hex: café naïve ÿ, Привет, 日本, €.
-my %LATIN_WORDS = (utf8 => ['636166c3a9', '6e61c3af7665', 'c3bf'], latin1 => ['636166e9', '6e61ef7665', 'ff']);
+my %LATIN_WORDS = (utf8 => ['636166c3a9', '6e61c3af7665', 'c3bf'],
+  latin1 => ['636166e9', '6e61ef7665', 'ff']);
 my %JAPANESE = (utf8 => ['e697a5e69cac'], euc_jp => ['c6fccbdc']);
 my @BEYOND_LATIN1 = ('d09fd180d0b8d0b2d0b5d182', 'e697a5e69cac', 'e282ac');
 
@@ -66,7 +67,8 @@ for my $format (qw(binary text)) {
   for my $word (@BEYOND_LATIN1) {
     fill('utf8', '616263', $word);
     my $result = $pair->result_is_error(pull_words('utf8', 'latin1', $format), '22P05',
-      qr/words.*chunk|chunk.*words/s, "utf8 to latin1 in $format: $word is an error that names table and chunk");
+      qr/words.*chunk|chunk.*words/s,
+        "utf8 to latin1 in $format: $word is an error that names table and chunk");
     is($pair->destination_sql('SELECT count(*) FROM words', dbname => 'db_latin1'), 0,
       '… and leaves no row of that chunk');
   }
@@ -87,14 +89,16 @@ for my $format (qw(binary text)) {
   fill('sql_ascii', '616263', 'e9');
   for my $to (qw(utf8 euc_jp)) {
     my $result = $pair->result_is_error(pull_words('sql_ascii', $to, $format), '22021',
-      qr/words.*chunk|chunk.*words/s, "invalid bytes from sql_ascii to $to in $format are an error");
+      qr/words.*chunk|chunk.*words/s,
+        "invalid bytes from sql_ascii to $to in $format are an error");
     is($pair->destination_sql('SELECT count(*) FROM words', dbname => "db_$to"), 0,
       '… and leave no row of that chunk');
   }
   fill('sql_ascii', '616263', 'c3a9');
   is(pull_words('sql_ascii', 'utf8', $format)->summary, 'success: 2',
     "valid bytes from sql_ascii to utf8 in $format are pulled");
-  is($pair->destination_sql(q(SELECT encode(convert_to(word, 'UTF8'), 'hex') FROM words WHERE id = 2),
+  is($pair->destination_sql(
+      q(SELECT encode(convert_to(word, 'UTF8'), 'hex') FROM words WHERE id = 2),
       dbname => 'db_utf8'), 'c3a9', '… as they are');
   for my $case (['latin1', '636166e9'], ['utf8', '636166c3a9'], ['sql_ascii', 'ff']) {
     my ($from, $word) = @$case;

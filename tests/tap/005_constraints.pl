@@ -82,7 +82,8 @@ make_table("$PLAIN, FOREIGN KEY (parent) REFERENCES parents");
 violates('foreign key', '23503', qr/Key \(parent\)=\(99\) is not present in table "parents"/);
 
 make_table("$PLAIN, FOREIGN KEY (parent) REFERENCES parents DEFERRABLE INITIALLY DEFERRED");
-violates('deferred foreign key', '23503', qr/Key \(parent\)=\(99\) is not present in table "parents"/);
+violates('deferred foreign key', '23503',
+  qr/Key \(parent\)=\(99\) is not present in table "parents"/);
 
 make_table("$PLAIN, EXCLUDE USING btree (code WITH =)",
   q(INSERT INTO items VALUES (0, 'code 700', 1, 'mine')));
@@ -100,7 +101,8 @@ violates('length', '22001', qr/too long.*character varying\(9\)/s, 'auto');
 make_table("$PLAIN, PRIMARY KEY (id), UNIQUE (code), CHECK (id > 0),"
     . ' FOREIGN KEY (parent) REFERENCES parents');
 $pair->destination_sql('INSERT INTO parents VALUES (99)');
-$pair->pull_returns(20000, 'items', undef, undef, {}, 'constraints that hold do not stand in the way');
+$pair->pull_returns(20000, 'items', undef, undef, {},
+  'constraints that hold do not stand in the way');
 $pair->same_rows('SELECT * FROM items', '… and all rows arrive');
 
 # ---- triggers ----
@@ -200,7 +202,8 @@ SQL
 make_table($PLAIN, <<'SQL');
 CREATE OR REPLACE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-  RAISE EXCEPTION 'no % today', new.code USING ERRCODE = 'AB123', DETAIL = 'A detail.', HINT = 'A hint.';
+  RAISE EXCEPTION 'no % today', new.code USING ERRCODE = 'AB123', DETAIL = 'A detail.',
+    HINT = 'A hint.';
 END $$;
 CREATE TRIGGER refuse BEFORE INSERT ON items FOR EACH ROW WHEN (new.id = 9000)
   EXECUTE FUNCTION refuse();
@@ -208,7 +211,8 @@ SQL
 violates('trigger that raises', 'AB123', qr/no code 9000 today.*A detail\..*A hint\./s);
 
 # Disabled triggers and session_replication_role are the destination's business, as for COPY.
-make_table($PLAIN, 'CREATE TRIGGER refuse BEFORE INSERT ON items FOR EACH ROW EXECUTE FUNCTION refuse();'
+make_table($PLAIN,
+  'CREATE TRIGGER refuse BEFORE INSERT ON items FOR EACH ROW EXECUTE FUNCTION refuse();'
     . 'ALTER TABLE items DISABLE TRIGGER refuse');
 $pair->pull_returns(20000, 'items', undef, undef, {}, 'a disabled trigger does not fire');
 

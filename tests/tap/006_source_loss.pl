@@ -21,7 +21,8 @@ INSERT INTO rows_source SELECT i, 'row ' || i FROM generate_series(1, $ROWS) AS 
 SQL
 $pair->destination_sql('CREATE TABLE rows_here (id integer, note text, passed boolean)');
 $pair->create_gate;
-$pair->source_sql('CREATE VIEW gated AS SELECT id, note, gate(id, 15000) AS passed FROM rows_source');
+$pair->source_sql(
+  'CREATE VIEW gated AS SELECT id, note, gate(id, 15000) AS passed FROM rows_source');
 
 sub rows_here { return $pair->destination_sql('SELECT count(*) FROM rows_here') }
 
@@ -90,19 +91,19 @@ sub start_and_stop_midway {
   return $caller;
 }
 
-my $AT_GATE = q(SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND NOT granted);
 for my $format (qw(binary text)) {
   my $caller = start_and_stop_midway($format);
-  $pair->source_sql("SELECT pg_terminate_backend(pid) FROM ($AT_GATE) AS waiting");
+  $pair->source_sql("SELECT pg_terminate_backend($_)") for $pair->pids_at_gate;
   is_lost($caller->finish(10), '08006', qr/57P01/, "source backend terminated, $format");
 
   $caller = start_and_stop_midway($format);
-  $pair->source_sql("SELECT pg_cancel_backend(pid) FROM ($AT_GATE) AS waiting");
+  $pair->source_sql("SELECT pg_cancel_backend($_)") for $pair->pids_at_gate;
   is_lost($caller->finish(10), '57014', qr/cancel/, "source query cancelled, $format");
 }
 
 # An error of the source in mid-stream is the source's error, not a lost connection.
-$pair->source_sql('CREATE VIEW breaking AS SELECT id, (10 / (15000 - id))::text AS note FROM rows_source');
+$pair->source_sql(
+  'CREATE VIEW breaking AS SELECT id, (10 / (15000 - id))::text AS note FROM rows_source');
 for my $format (qw(binary text)) {
   is_lost($pair->try_sql($pair->pull_sql('rows_here', undef, undef,
         {source_table => 'breaking', format => $format})),

@@ -37,6 +37,12 @@ sub pull_of {
   return $pair->pull_sql($table, undef, undef, {source_table => $SOURCE_OF{$table} // $table});
 }
 
+sub somebody_waits {
+  my ($side) = @_;
+  my $sql = "${side}_sql";
+  return $pair->$sql('SELECT count(*) FROM pg_locks WHERE NOT granted') > 0;
+}
+
 # A pull that had begun must be named, so that it can be looked up.
 sub names_pull {
   my ($result) = @_;
@@ -83,8 +89,11 @@ sub is_free {
   local $Test::Builder::Level = $Test::Builder::Level + 1;
   my $caller = $pair->session('destination');
   $caller->query_safe("BEGIN; $before");
-  is($caller->query(pull_of($table), 15)->summary, 'success: 100', "$rule does not stand in the way");
+  is($caller->query(pull_of($table), 15)->summary, 'success: 100',
+    "$rule does not stand in the way");
   $caller->query_safe('ROLLBACK');
+  is($pair->destination_sql("SELECT count(*) FROM $table"), 100,
+    '… and ROLLBACK does not undo the pull');
   $pair->destination_sql("TRUNCATE $table");
   return;
 }
@@ -133,7 +142,8 @@ is_trapped('an update of the referenced key', 'DELETE FROM referenced', 'child',
 
 # ---- rows ----
 
-is_trapped('an uncommitted row with the same key', 'INSERT INTO t VALUES (50, 0)', 't', partway => 1);
+is_trapped('an uncommitted row with the same key', 'INSERT INTO t VALUES (50, 0)', 't',
+  partway => 1);
 is_trapped('an uncommitted row with the same key, in a subtransaction',
   'SAVEPOINT s; INSERT INTO t VALUES (50, 0); RELEASE s', 't', partway => 1);
 
@@ -146,9 +156,7 @@ sub with_queue {
   $caller->query_safe("BEGIN; $before");
   my $third = $pair->session('destination');
   $third->start($queued);
-  my $is_queued = wait_until(5, sub {
-    $pair->destination_sql('SELECT count(*) FROM pg_locks WHERE NOT granted') > 0
-  });
+  my $is_queued = wait_until(5, sub { somebody_waits('destination') });
   ok($is_queued, "a third session waits with $queued");
   $test->($caller);
   $caller->close;
@@ -184,7 +192,7 @@ $caller->query_safe('BEGIN; INSERT INTO referenced VALUES (7)');
 my $middle = $pair->session('destination');
 $middle->query_safe('BEGIN; LOCK TABLE t IN SHARE MODE');
 $middle->start('INSERT INTO referenced VALUES (7)');
-wait_until(5, sub { $pair->destination_sql('SELECT count(*) FROM pg_locks WHERE NOT granted') > 0 });
+wait_until(5, sub { somebody_waits('destination') });
 my $result = $caller->query(pull_of('t'), 15);
 $pair->result_is_error($result, '55006', qr/\bt\b/, 'a chain of waiting sessions is followed');
 cmp_ok($caller->seconds, '<', $ParallelLoader::Test::TRAP_S, '… in time');
@@ -199,7 +207,8 @@ $caller = $pair->session('destination');
 $caller->start(pull_of('t'));
 # Longer than the trap's time, to see that it does not snap.
 $result = $caller->finish($ParallelLoader::Test::TRAP_S + 0.5);
-ok($result->is_timed_out, 'the lock of an independent session is waited for') or diag $result->summary;
+ok($result->is_timed_out, 'the lock of an independent session is waited for')
+  or diag $result->summary;
 $third->query_safe('COMMIT');
 is($caller->finish(10)->summary, 'success: 100', '… and the pull goes on after it');
 $pair->destination_sql('TRUNCATE t');
@@ -216,7 +225,8 @@ $caller = $pair->session('destination');
 $caller->query_safe('BEGIN; INSERT INTO t VALUES (50, 0)');
 my $pull_id = $caller->query_safe($pair->table_sql('parallel_pull_start', 't'));
 $result = $caller->query("SELECT parallel_pull_wait($pull_id)", 15);
-$pair->result_is_error($result, '55006', qr/\bt\b/, 'an uncommitted row: parallel_pull_wait says so');
+$pair->result_is_error($result, '55006', qr/\bt\b/,
+  'an uncommitted row: parallel_pull_wait says so');
 cmp_ok($caller->seconds, '<', $ParallelLoader::Test::TRAP_S, '… in time');
 $caller->close;
 $pair->destination_sql("SELECT parallel_pull_cancel($pull_id)");
@@ -226,8 +236,44 @@ $pair->destination_sql('TRUNCATE t');
 $pull_id = $pair->destination_sql($pair->table_sql('parallel_pull_create', 't'));
 is_trapped('TRUNCATE before parallel_pull_work', 'TRUNCATE t', 't',
   call => "SELECT parallel_pull_work($pull_id, @{[literal($pair->dsn)]})", leaves => 1);
-is($pair->destination_sql("SELECT parallel_pull_cancel($pull_id)"), 't', '… the pull is still there');
+is($pair->destination_sql("SELECT parallel_pull_cancel($pull_id)"), 't',
+  '… the pull is still there');
 $pair->nothing_left('… and can be cancelled');
+
+# ---- the same on the source ----
+
+# ALTER TABLE waits for the session that holds the snapshot, workers that come later wait for ALTER
+# TABLE, and the holder for the workers: the source sees no deadlock.
+$pull_id = $pair->destination_sql($pair->table_sql('parallel_pull_create', 't'));
+my $alter = $pair->session('source');
+$alter->start('ALTER TABLE t ADD later integer');
+wait_until(5, sub { somebody_waits('source') });
+$caller = $pair->session('destination');
+$result = $caller->query("SELECT rows FROM parallel_pull_work($pull_id)", 20);
+ok(!$result->is_timed_out, 'ALTER TABLE queued on the source: an error or progress');
+cmp_ok($caller->seconds, '<', $ParallelLoader::Test::PROMPT_S, '… in time');
+like($result->summary, qr/^success: 100$|\b(?:t|pull $pull_id)\b/, '… and the error names the pull')
+  or diag $result->summary;
+$caller->close;
+$pair->try_sql("SELECT parallel_pull_cancel($pull_id)");
+ok($alter->finish(10)->is_ok, '… and ALTER TABLE gets its lock in the end');
+$alter->close;
+$pair->source_sql('ALTER TABLE t DROP later');
+$pair->nothing_left('… nothing is left');
+$pair->destination_sql('TRUNCATE t');
+
+# The destination is its own source: the caller's lock stops the source's sessions.
+$pair->destination_sql('CREATE TABLE near AS SELECT 1 AS id, 1 AS ref');
+$caller = $pair->session('destination');
+$caller->query_safe('BEGIN; LOCK TABLE near');
+$result = $caller->query($pair->pull_sql('t', undef, undef,
+    {dsn => $pair->destination->connstr('postgres'), source_table => 'near'}), 20);
+ok(!$result->is_timed_out && $result->error,
+  'a lock on the source table of the same server: an error')
+  or diag $result->summary;
+cmp_ok($caller->seconds, '<', $ParallelLoader::Test::PROMPT_S, '… in time');
+$caller->close;
+$pair->nothing_left('… nothing is left');
 
 # ---- the ledger itself ----
 

@@ -50,12 +50,16 @@ sub fails {
   my $result = $pair->error_is($sql, $sqlstate, $pattern, $rule, timeout => 30);
   my @errors = $result->err =~ /^(?:psql:\S+ )?(?:ERROR|FATAL):/mg;
   is(scalar @errors, 1, '… one error');
-  unlike(($result->error // {message => ''})->{message}, qr/^[A-Z]|\.$|\n/, '… in the server\'s style');
+  unlike(($result->error // {message => ''})->{message}, qr/^[A-Z]|\.$|\n/,
+    '… in the server\'s style');
   $pair->nothing_left('… nothing is left');
   return $result;
 }
 
-sub dsn { my (%named) = @_; return (named => {dsn => join ' ', map { "$_=$named{$_}" } sort keys %named}) }
+sub dsn {
+  my (%named) = @_;
+  return (named => {dsn => join ' ', map { "$_=$named{$_}" } sort keys %named});
+}
 
 # ---- reaching the source ----
 
@@ -63,8 +67,10 @@ my ($host, $port) = ($pair->source->host, $pair->source->port);
 my $closed_port = PostgreSQL::Test::Cluster::get_free_port();
 my $here = $pair->dsn;
 
-fails('a conninfo string with a wrong word', '42601', qr/./, named => {dsn => 'host=localhost nonsense'});
-fails('an option that does not exist', '42601', qr/connection string/, named => {dsn => "$here no_such_option=1"});
+fails('a conninfo string with a wrong word', '42601', qr/./,
+  named => {dsn => 'host=localhost nonsense'});
+fails('an option that does not exist', '42601', qr/connection string/,
+  named => {dsn => "$here no_such_option=1"});
 fails('an unterminated quote', '42601', qr/./, named => {dsn => q(host='localhost)});
 fails('a URI that cannot be read', '42601', qr/./, named => {dsn => 'postgresql://[nowhere'});
 my $result = fails('a wrong conninfo with a password in it', '42601', qr/./,
@@ -86,8 +92,10 @@ $result = fails('a wrong password', '08001|28P01', qr/password/,
 unlike($result->err, qr/wrong1/, '… which is not shown');
 fails('no password where one is needed', '08001|28P01|fe_sendauth', qr/password/,
   dsn(host => $host, port => $port, dbname => 'postgres', user => 'guarded'));
-fails('a foreign server that does not exist', '42704', qr/no_server/, named => {dsn => 'no_server'});
-fails('a foreign server without a user mapping', '42704', qr/mapping/, named => {dsn => 'no_mapping'});
+fails('a foreign server that does not exist', '42704', qr/no_server/,
+  named => {dsn => 'no_server'});
+fails('a foreign server without a user mapping', '42704', qr/mapping/,
+  named => {dsn => 'no_mapping'});
 fails('a foreign server of another wrapper', '42809|0A000|HV\w{3}|42704', qr/of_nothing|nothing/,
   named => {dsn => 'of_nothing'});
 
@@ -111,7 +119,8 @@ fails('a column that is missing', '42703', qr/no_such/, named => {columns => ['i
 fails('a filter column that is missing', '42703', qr/no_such/, named => {filter => 'no_such > 1'});
 fails('a filter that is no condition', '42804|42601', qr/./, named => {filter => 'id + 1'});
 fails('a filter that cannot be read', '42601', qr/./, named => {filter => 'id >'});
-fails('a filter that fails on a row', '22012', qr/division by zero/, named => {filter => '1 / (id - 50) > 0'});
+fails('a filter that fails on a row', '22012', qr/division by zero/,
+  named => {filter => '1 / (id - 50) > 0'});
 
 # ---- types ----
 
@@ -126,19 +135,23 @@ fails('binary for types that differ', '0A000', qr/\bn\b/, table => 'numbers',
 # ---- destinations ----
 
 fails('a view as destination', '42809', qr/view/, table => 'v', named => {source_table => 't'});
-fails('a materialized view', '42809', qr/materialized view/, table => 'mv', named => {source_table => 't'});
+fails('a materialized view', '42809', qr/materialized view/, table => 'mv',
+  named => {source_table => 't'});
 fails('a sequence', '42809', qr/sequence/, table => 's', named => {source_table => 't'});
 fails('an index', '42809', qr/"i"/, table => 'i', named => {source_table => 't'});
 fails('a composite type', '42809', qr/./, table => 'composite', named => {source_table => 't'});
-fails('a foreign table', '0A000|42809', qr/foreign table/, table => 'ft', named => {source_table => 't'});
-fails('a catalogue', '42501|42809', qr/pg_description/, table => 'pg_description', named => {source_table => 't'});
+fails('a foreign table', '0A000|42809', qr/foreign table/, table => 'ft',
+  named => {source_table => 't'});
+fails('a catalogue', '42501|42809', qr/pg_description/, table => 'pg_description',
+  named => {source_table => 't'});
 fails('a catalogue, with allow_system_table_mods', '[0-9A-Z]{5}', qr/pg_description/,
   sql => 'SET allow_system_table_mods = on; '
     . $pair->pull_sql('pg_description', undef, undef, {source_table => 't'}));
 fails('a table of the information schema', '[0-9A-Z]{5}', qr/./,
   table => 'information_schema.tables', named => {source_table => 't'});
 fails('a temporary table', '0A000|42809|55000', qr/temporary/,
-  sql => 'CREATE TEMP TABLE tt (LIKE t); ' . $pair->pull_sql('tt', undef, undef, {source_table => 'public.t'}));
+  sql => 'CREATE TEMP TABLE tt (LIKE t); '
+    . $pair->pull_sql('tt', undef, undef, {source_table => 'public.t'}));
 
 # ---- arguments ----
 
@@ -153,6 +166,9 @@ fails('a NULL in columns', '22004|22023|42703', qr/./,
 fails('a snapshot that cannot be one', '22023', qr/snapshot/, named => {snapshot => q(x' OR '1)});
 fails('max_chunks of zero', '22023', qr/max_chunks/,
   sql => 'SELECT parallel_pull_work(1, max_chunks => 0)');
+fails("NULL for $_", '22004|22023', qr/pull_id/, sql => "SELECT $_(NULL)")
+  for qw(parallel_pull_wait parallel_pull_work);
+fails('a timeout below zero', '22023', qr/timeout/, sql => q(SELECT parallel_pull_wait(1, '-1 s')));
 fails('a pull that does not exist', '42704', qr/4711/, sql => 'SELECT parallel_pull_work(4711)');
 
 # ---- what changes between plan and work ----
@@ -179,11 +195,13 @@ $pair->destination_sql(<<'SQL');
 CREATE TABLE shouting (LIKE t);
 CREATE FUNCTION shout() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-  RAISE EXCEPTION '%', repeat('m', 3000000) USING DETAIL = repeat('d', 3000000), HINT = repeat('h', 3000000);
+  RAISE EXCEPTION '%', repeat('m', 3000000) USING DETAIL = repeat('d', 3000000),
+    HINT = repeat('h', 3000000);
 END $$;
 CREATE TRIGGER shout BEFORE INSERT ON shouting FOR EACH ROW EXECUTE FUNCTION shout();
 SQL
-fails('an error of nine megabytes', 'P0001', qr/mmm/, table => 'shouting', named => {source_table => 't'});
+fails('an error of nine megabytes', 'P0001', qr/mmm/, table => 'shouting',
+  named => {source_table => 't'});
 
 # ---- states of the destination ----
 

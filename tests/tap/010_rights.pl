@@ -72,8 +72,11 @@ BEGIN
 END $$;
 SQL
 
-sub call { my ($dsn, %named) = @_; return $pair->pull_sql($named{table} // 't', undef, undef,
-    {dsn => $dsn, map { $_ => $named{$_} } grep { $_ ne 'table' } keys %named}) }
+sub call {
+  my ($dsn, %named) = @_;
+  my $table = delete $named{table} // 't';
+  return $pair->pull_sql($table, undef, undef, {dsn => $dsn, %named});
+}
 
 my @all_output;
 
@@ -108,7 +111,8 @@ is($open_functions, '', 'EXECUTE is granted to nobody');
 cmp_ok($pair->destination_sql(q(SELECT count(*) FROM pg_proc WHERE proname LIKE 'parallel\_pull%')),
   '>=', 6, '… on any of the functions');
 # Raised before the extension is reached, so a password in it would be logged.
-refused('without EXECUTE', 'carol', call("$base user=reader"), '42501', qr/permission denied for function/);
+refused('without EXECUTE', 'carol', call("$base user=reader"), '42501',
+  qr/permission denied for function/);
 
 # ---- the conninfo of a caller who is not a superuser ----
 
@@ -118,14 +122,16 @@ refused('a password that the source does not ask for', 'alice',
   call("$base user=trusted password=anything"), '2F003', qr/password/);
 refused('a wrong password', 'alice', call("$base user=reader password=$WRONG"), '08001|28P01',
   qr/password/);
-refused('a URI without a password', 'alice', call("postgresql://reader@/postgres?host=$host&port=$port"),
+refused('a URI without a password', 'alice',
+  call("postgresql://reader@/postgres?host=$host&port=$port"),
   '2F003', qr/password/);
 my %FORBIDDEN = (
   passfile => $pass_file, service => 'x', sslkey => '/tmp/key', sslcert => '/tmp/cert',
   sslcrl => '/tmp/crl', sslpassword => 'x', requirepeer => 'postgres', krbsrvname => 'x',
   options => '-crow_security=on', replication => 'true', client_encoding => 'LATIN1');
 for my $option (sort keys %FORBIDDEN) {
-  refused("option $option", 'alice', call("$dsn $option='$FORBIDDEN{$option}'"), '42501', qr/\b$option\b/);
+  refused("option $option", 'alice', call("$dsn $option='$FORBIDDEN{$option}'"), '42501',
+    qr/\b$option\b/);
 }
 refused('a forbidden option in a URI', 'alice',
   call("postgresql://reader:$SECRET@/postgres?host=$host&port=$port&options=-cwork_mem%3D1MB"),
@@ -144,16 +150,18 @@ refused('… as a superuser who has become another cannot', 'postgres',
 
 $pair->destination_sql(<<"SQL");
 CREATE EXTENSION postgres_fdw;
-CREATE SERVER origin FOREIGN DATA WRAPPER dblink_fdw OPTIONS (host '$host', port '$port', dbname 'postgres');
-CREATE SERVER origin_pg FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host '$host', port '$port', dbname 'postgres');
+CREATE SERVER origin FOREIGN DATA WRAPPER dblink_fdw
+  OPTIONS (host '$host', port '$port', dbname 'postgres');
+CREATE SERVER origin_pg FOREIGN DATA WRAPPER postgres_fdw
+  OPTIONS (host '$host', port '$port', dbname 'postgres');
 CREATE USER MAPPING FOR alice SERVER origin OPTIONS (user 'reader', password '$SECRET');
 CREATE USER MAPPING FOR alice SERVER origin_pg OPTIONS (user 'trusted', password_required 'false');
 CREATE USER MAPPING FOR bob SERVER origin OPTIONS (user 'reader');
 GRANT USAGE ON FOREIGN SERVER origin TO bob;
 SQL
 refused('no USAGE on the server', 'alice', call('origin'), '42501', qr/foreign server.*origin/s);
-$pair->destination_sql('GRANT USAGE ON FOREIGN SERVER origin, origin_pg TO alice, deputy, group_role;'
-    . 'GRANT INSERT ON t TO bob');
+$pair->destination_sql('GRANT INSERT ON t TO bob;'
+    . 'GRANT USAGE ON FOREIGN SERVER origin, origin_pg TO alice, deputy, group_role');
 allowed('a server with a mapping', 'alice', call('origin'));
 allowed('a mapping that a superuser exempted from the password', 'alice', call('origin_pg'));
 refused('a mapping without a password', 'bob', call('origin'), '2F003', qr/password/);
@@ -168,7 +176,8 @@ my $quoted = $odd =~ s/([\\'])/\\$1/gr;
 my $escaped = $odd =~ s/([^A-Za-z0-9])/sprintf '%%%02X', ord $1/ger;
 $pair->destination_sql('CREATE SERVER odd FOREIGN DATA WRAPPER dblink_fdw'
     . " OPTIONS (host '$host', port '$port', dbname 'postgres');"
-    . "CREATE USER MAPPING FOR alice SERVER odd OPTIONS (user 'odd', password " . literal($odd) . ');'
+    . "CREATE USER MAPPING FOR alice SERVER odd OPTIONS (user 'odd', password " . literal($odd)
+    . ');'
     . 'GRANT USAGE ON FOREIGN SERVER odd TO alice');
 allowed('an odd password in a conninfo', 'alice', call("$base user=odd password='$quoted'"));
 allowed('an odd password in a URI', 'alice',
@@ -182,7 +191,8 @@ $pair->destination_sql('GRANT INSERT (id, note) ON t TO bob');
 refused('INSERT on some columns, but all are pulled', 'bob', call($dsn), '42501', qr/\bt\b/);
 allowed('INSERT on the columns that are pulled', 'bob', call($dsn, columns => ['id', 'note']));
 $pair->destination_sql('ALTER TABLE protected ENABLE ROW LEVEL SECURITY');
-refused('row security on the destination', 'alice', call($dsn, table => 'protected', source_table => 't',
+refused('row security on the destination', 'alice',
+  call($dsn, table => 'protected', source_table => 't',
     columns => ['id', 'note']), '0A000', qr/row.level security/);
 $pair->destination_sql('ALTER TABLE protected FORCE ROW LEVEL SECURITY, OWNER TO alice');
 refused('… forced upon its owner', 'alice', call($dsn, table => 'protected', source_table => 't',
@@ -192,12 +202,15 @@ $pair->destination_sql('ALTER TABLE protected DISABLE ROW LEVEL SECURITY');
 # ---- rights on the source ----
 
 my $column_dsn = "$base user=column_reader password=$SECRET";
-allowed('SELECT on the columns that are pulled', 'alice', call($column_dsn, columns => ['id', 'note']));
-refused('no SELECT on a column', 'alice', call($column_dsn), '42501', qr/permission denied for table t/);
+allowed('SELECT on the columns that are pulled', 'alice',
+  call($column_dsn, columns => ['id', 'note']));
+refused('no SELECT on a column', 'alice', call($column_dsn), '42501',
+  qr/permission denied for table t/);
 refused('no SELECT on the table', 'alice', call($column_dsn, source_table => 'closed',
     columns => ['id', 'note']), '42501',
   qr/permission denied/);
-refused('row security on the source is an error, not a filter', 'alice', call($dsn, table => 'protected'),
+refused('row security on the source is an error, not a filter', 'alice',
+  call($dsn, table => 'protected'),
   '42501', qr/row-level security/);
 is($pair->destination_sql('SELECT count(*) FROM protected'), 0, '… not one row came');
 
@@ -205,7 +218,8 @@ is($pair->destination_sql('SELECT count(*) FROM protected'), 0, '… not one row
 
 allowed('a role that cannot log in, by SET ROLE', 'alice', 'SET ROLE group_role; ' . call($dsn));
 $pair->destination_sql(<<"SQL");
-CREATE FUNCTION lend() RETURNS bigint LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp
+CREATE FUNCTION lend() RETURNS bigint LANGUAGE sql SECURITY DEFINER
+SET search_path = public, pg_temp
 AS \$\$ SELECT parallel_pull('origin', 't', NULL::integer, NULL) \$\$;
 ALTER FUNCTION lend() OWNER TO alice;
 SQL
@@ -242,7 +256,8 @@ my $pull_id = $pair->newest_pull_id;
 
 my $COUNT = "SELECT (SELECT count(*) FROM parallel_pulls WHERE pull_id = $pull_id),"
   . " (SELECT count(*) FROM parallel_pull_chunks WHERE pull_id = $pull_id)";
-is($pair->destination_sql($COUNT, user => 'deputy'), '1|1', 'whoever has the owner\'s role sees the pull');
+is($pair->destination_sql($COUNT, user => 'deputy'), '1|1',
+  'whoever has the owner\'s role sees the pull');
 is($pair->destination_sql($COUNT, user => 'postgres'), '1|1', 'a superuser sees it');
 is($pair->destination_sql($COUNT, user => $_), '0|0', "$_ does not see it") for qw(bob carol);
 for my $call ('cancel(%d)', 'wait(%d)', "work(%d, '$dsn')") {
@@ -313,12 +328,14 @@ for my $sql ('SELECT * FROM parallel_loader.pull', 'SELECT * FROM parallel_loade
 }
 
 # What runs in a worker runs as the caller, and the ledger is as closed to it.
-$pair->destination_sql('CREATE SCHEMA evil AUTHORIZATION alice; GRANT INSERT, SELECT ON t TO alice');
+$pair->destination_sql('CREATE SCHEMA evil AUTHORIZATION alice;'
+    . 'GRANT INSERT, SELECT ON t TO alice');
 $pair->destination_sql(<<'SQL', user => 'alice');
 CREATE TABLE evil.seen (who name);
 GRANT INSERT ON evil.seen TO PUBLIC;
 GRANT USAGE ON SCHEMA evil TO PUBLIC;
-CREATE FUNCTION evil.note() RETURNS void LANGUAGE sql AS 'INSERT INTO evil.seen VALUES (current_user)';
+CREATE FUNCTION evil.note() RETURNS void LANGUAGE sql AS
+  'INSERT INTO evil.seen VALUES (current_user)';
 CREATE FUNCTION evil.eq(bigint, bigint) RETURNS boolean LANGUAGE plpgsql AS
 $$ BEGIN PERFORM evil.note(); RETURN true; END $$;
 CREATE FUNCTION evil.eq(text, text) RETURNS boolean LANGUAGE plpgsql AS
@@ -353,11 +370,13 @@ BEGIN
   END;
   RETURN new;
 END $$;
-CREATE TRIGGER grab BEFORE INSERT ON evil.target FOR EACH ROW WHEN (new.id < 3) EXECUTE FUNCTION evil.grab();
+CREATE TRIGGER grab BEFORE INSERT ON evil.target FOR EACH ROW WHEN (new.id < 3)
+  EXECUTE FUNCTION evil.grab();
 SQL
 $pair->destination_sql('ALTER ROLE alice SET search_path = evil, pg_catalog, public');
-my $result = $pair->try_sql(call($dsn, table => 'evil.target', source_table => 'public.t') =~ s/SELECT parallel/SELECT public.parallel/r,
-  user => 'alice');
+my $qualified = call($dsn, table => 'evil.target', source_table => 'public.t')
+  =~ s/SELECT parallel/SELECT public.parallel/r;
+my $result = $pair->try_sql($qualified, user => 'alice');
 is($result->summary, 'success: 200', 'a search path full of traps does not disturb a pull');
 $pair->try_sql($_, user => 'alice') for 'SELECT count(*) FROM public.parallel_pulls',
   'SELECT count(*) FROM public.parallel_pull_chunks',
@@ -370,7 +389,8 @@ $pair->destination_sql('ALTER ROLE alice RESET search_path');
 
 # ---- passwords, afterwards ----
 
-refused('a failing call with a password', 'alice', call("$dsn", columns => ['nope']), '42703', qr/nope/);
+refused('a failing call with a password', 'alice', call($dsn, columns => ['nope']), '42703',
+  qr/nope/);
 refused('a conninfo that cannot be read', 'alice', call("$dsn 'oops"), '42601', qr/./);
 $pair->error_is($pair->table_sql($_, 't', {dsn => "$dsn", filter => 'nope > 1'}), '42703', qr/nope/,
   "a failing $_ with a password", user => 'postgres') for qw(parallel_pull_create);
@@ -384,11 +404,13 @@ refused('a database that does not exist beside a password', 'alice',
   call("postgresql://reader:$SECRET\@/nowhere?host=$host&port=$port"), '08001|3D000', qr/nowhere/);
 refused('a view as destination beside a password', 'alice', call($dsn, table => 'parallel_pulls'),
   '42809|42501', qr/./);
-refused('a start after the end beside a password', 'alice', $pair->pull_sql('t', 2, 1, {dsn => $dsn}),
+refused('a start after the end beside a password', 'alice',
+  $pair->pull_sql('t', 2, 1, {dsn => $dsn}),
   '22023', qr/./);
 my $started = $pair->destination_sql($pair->table_sql('parallel_pull_start', 't',
     {dsn => $dsn, filter => '1 / (id - 7) > 5'}));
-is($pair->destination_sql("SELECT parallel_pull_wait($started)"), 'failed', 'a failing asynchronous pull');
+is($pair->destination_sql("SELECT parallel_pull_wait($started)"), 'failed',
+  'a failing asynchronous pull');
 my $created = $pair->destination_sql($pair->table_sql('parallel_pull_create', 't', {dsn => $dsn}));
 $pair->error_is("SELECT parallel_pull_work($created, '$base user=reader password=$WRONG')",
   '08001|28P01', qr/./, 'a failing work call with a password');

@@ -19,7 +19,8 @@ $pair->source_sql(<<"SQL");
 CREATE TABLE t (id integer PRIMARY KEY, note text);
 INSERT INTO t SELECT i, repeat('n', 110) || i FROM generate_series(1, $ROWS) AS i;
 SQL
-$pair->destination_sql('CREATE TABLE t (id integer, note text); CREATE TABLE t2 (id integer, note text)');
+$pair->destination_sql('CREATE TABLE t (id integer, note text);'
+    . 'CREATE TABLE t2 (id integer, note text)');
 
 # With this filter each worker stops at the first row of its first chunk while the gate is closed.
 # The plan asks for the lowest and highest key under the filter, so the gate must be open then.
@@ -59,8 +60,7 @@ sub start_stopped {
 for my $workers (1, 3) {
   my ($pull_id, $session) = start_stopped($workers);
   $pair->wait_at_gate($workers);
-  is($pair->source_sql(q(SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted)),
-    $workers, "$workers workers: as many source queries run at once");
+  is(scalar($pair->pids_at_gate), $workers, "$workers workers: as many source queries run at once");
   is($pair->pull($pull_id)->{workers}, $workers, '… and the view counts as many');
   my @running = grep { $_->{state} eq 'running' } $pair->chunks($pull_id);
   is(scalar @running, $workers, '… each with a chunk of its own');
@@ -107,7 +107,8 @@ all_rows_are_there('… every row once');
 
 # ---- several sessions ----
 
-$pull_id = $pair->destination_sql($pair->table_sql('parallel_pull_create', 't', {workers => 2, %STOP}));
+$pull_id = $pair->destination_sql($pair->table_sql('parallel_pull_create', 't',
+  {workers => 2, %STOP}));
 $pair->close_gate;
 my @sessions = map { $pair->session('destination') } 1 .. 3;
 $_->start("SELECT * FROM parallel_pull_work($pull_id, " . literal($pair->dsn) . ')') for @sessions;
@@ -131,13 +132,15 @@ all_rows_are_there('… every row once');
 $pair->nothing_left('… and nothing is left');
 
 # A session may leave; its pull stays for others.
-$pull_id = $pair->destination_sql($pair->table_sql('parallel_pull_create', 't', {workers => 2, %STOP}));
+$pull_id = $pair->destination_sql($pair->table_sql('parallel_pull_create', 't',
+  {workers => 2, %STOP}));
 $pair->close_gate;
 my $leaving = $pair->session('destination');
 $leaving->start("SELECT parallel_pull_work($pull_id, workers => 2)");
 $pair->wait_at_gate(2);
 $pair->destination_sql('SELECT pg_cancel_backend(' . $leaving->backend_pid . ')');
-$pair->result_is_error($leaving->finish(5), '57014', qr/cancel/, 'a session that joined can be cancelled');
+$pair->result_is_error($leaving->finish(5), '57014', qr/cancel/,
+  'a session that joined can be cancelled');
 is(wait_until($ParallelLoader::Test::PROMPT_S, sub { counts_of() eq '1|0' }), 1,
   '… which ends its workers');
 is($pair->pull($pull_id)->{state}, 'running', '… but not the pull');
@@ -148,14 +151,15 @@ $leaving->close;
 all_rows_are_there('… every row once');
 
 # One of the sessions is lost: what it had begun leaves no row, whatever becomes of the pull.
-$pull_id = $pair->destination_sql($pair->table_sql('parallel_pull_create', 't', {workers => 2, %STOP}));
+$pull_id = $pair->destination_sql($pair->table_sql('parallel_pull_create', 't',
+  {workers => 2, %STOP}));
 $pair->close_gate;
 @sessions = map { $pair->session('destination') } 1 .. 2;
 $_->start("SELECT * FROM parallel_pull_work($pull_id)") for @sessions;
 $pair->wait_at_gate(2);
 $sessions[0]->kill9;
 ok(wait_until($ParallelLoader::Test::PROMPT_S, sub {
-  $pair->source_sql(q(SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted)) <= 1
+  return $pair->pids_at_gate <= 1;
 }), 'a lost session\'s source query ends in time');
 $pair->open_gate;
 $sessions[1]->finish(30);

@@ -1,5 +1,5 @@
-# A worker's own memory stays under 64 MB whatever the table, and a larger row costs a small multiple
-# of itself.  PARALLEL_LOADER_BIG=1 pulls five million rows.
+# A worker's own memory stays under 64 MB whatever the table, and a larger row costs a small
+# multiple of itself.  PARALLEL_LOADER_BIG=1 pulls five million rows.
 
 use strict;
 use warnings;
@@ -33,9 +33,11 @@ INSERT INTO normal SELECT i, i % 1000, now(), i / 7.0, i / 9.0, i / 3.0, i % 5, 
 SQL
 for my $table (qw(wide huge normal)) {
   my $columns = $pair->source_sql("SELECT string_agg(attname || ' ' || format_type(atttypid, NULL),"
-      . " ', ' ORDER BY attnum) FROM pg_attribute WHERE attrelid = '$table'::regclass AND attnum > 0");
+      . " ', ' ORDER BY attnum) FROM pg_attribute"
+      . " WHERE attrelid = '$table'::regclass AND attnum > 0");
   $pair->destination_sql("CREATE TABLE $table ($columns)");
-  $pair->destination_sql("ALTER TABLE $table ALTER body SET STORAGE EXTERNAL") if $table ne 'normal';
+  $pair->destination_sql("ALTER TABLE $table ALTER body SET STORAGE EXTERNAL")
+    if $table ne 'normal';
 }
 
 # Anonymous memory: what smaps calls private also counts pages of shared buffers that no other
@@ -87,7 +89,10 @@ $pair->destination_sql('CREATE TABLE few (id integer)');
 my $session = $pair->session('destination');
 my $good = $pair->pull_sql('few');
 my $bad = $pair->pull_sql('few', undef, undef, {filter => '1 / (id - 5) > 0'});
-sub count_files { my @files = glob '/proc/' . $session->backend_pid . '/fd/*'; return scalar @files }
+sub count_files {
+  my @files = glob '/proc/' . $session->backend_pid . '/fd/*';
+  return scalar @files;
+}
 
 # The first pulls fill caches; what comes after them must not add up.
 $session->query($_) for ($good, $bad) x 3;

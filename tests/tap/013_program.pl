@@ -1,5 +1,5 @@
-# parallel-loader copy, end to end: what it copies, its exit status and output, and what is left when
-# it is interrupted or killed.
+# parallel-loader copy, end to end: what it copies, its exit status and output, and what is left
+# when it is interrupted or killed.
 
 use strict;
 use warnings;
@@ -25,14 +25,16 @@ if (!-x $program) {
 my $SECRET = 'Plover-1927-xyzzy';
 # These servers log every statement with its parameters.
 my $pair = ParallelLoader::Test->new(source => {hba => 'local all reader scram-sha-256'});
-my ($source, $target) = ($pair->source->connstr('postgres'), $pair->destination->connstr('postgres'));
+my ($source, $target) = ($pair->source->connstr('postgres'),
+  $pair->destination->connstr('postgres'));
 
 my $ROWS = 60000;
 $pair->create_gate;
 $pair->source_sql(<<"SQL");
 CREATE TABLE signals (id integer PRIMARY KEY, ts timestamptz, value numeric, tag text, note text);
 INSERT INTO signals SELECT i, timestamptz '2024-01-01 UTC' + i * interval '1 minute', i / 7.0,
-  CASE WHEN i % 3 = 0 THEN 'ok' END, repeat('n', i % 200) FROM generate_series(-100, $ROWS - 101) AS i;
+  CASE WHEN i % 3 = 0 THEN 'ok' END, repeat('n', i % 200)
+FROM generate_series(-100, $ROWS - 101) AS i;
 CREATE SCHEMA "Odd Schema";
 CREATE TABLE "Odd Schema"."Odd=Table" (id integer PRIMARY KEY, "a, b" text);
 INSERT INTO "Odd Schema"."Odd=Table" SELECT i, 'x' || i FROM generate_series(1, 50) AS i;
@@ -62,7 +64,8 @@ sub run_program {
     IPC::Run::timeout(60));
   my $is_finished = eval { $run->finish; 1 };
   $run->kill_kill unless $is_finished;
-  return {code => $is_finished ? $run->full_result(0) >> 8 : 'none in time', out => $out, err => $err};
+  return {code => $is_finished ? $run->full_result(0) >> 8 : 'none in time', out => $out,
+    err => $err};
 }
 
 sub copy { return run_program('copy', '--source', $source, '--target', $target, @_) }
@@ -106,7 +109,8 @@ for my $case (['--version'], ['--help'], ['copy', '--help'], ['copy', '-?']) {
 }
 my $version = $pair->destination_sql(
   q(SELECT extversion FROM pg_extension WHERE extname = 'parallel_loader'));
-like(run_program('--version')->{out}, qr/\b\Q$version\E\b/, 'program and extension have one version');
+like(run_program('--version')->{out}, qr/\b\Q$version\E\b/,
+  'program and extension have one version');
 
 # ---- what it copies ----
 
@@ -132,15 +136,18 @@ cmp_ok($pair->pull->{chunks}, '>=', 4, '… several of them');
 
 my ($host, $port) = ($pair->source->host, $pair->source->port);
 copies('the environment', 'id < 100', [], run => sub {
-  run_program({PARALLEL_LOADER_SOURCE => $source, PARALLEL_LOADER_TARGET => $target}, 'copy', '--end', 100, 'signals')
+  run_program({PARALLEL_LOADER_SOURCE => $source, PARALLEL_LOADER_TARGET => $target}, 'copy',
+    '--end', 100, 'signals')
 });
 copies('a URI', 'id < 100', [], run => sub {
-  run_program('copy', '-s', "postgresql:///postgres?host=$host&port=$port", '-d', $target, '--end', 100, 'signals')
+  run_program('copy', '-s', "postgresql:///postgres?host=$host&port=$port", '-d', $target, '--end',
+    100, 'signals')
 });
 my $services = PostgreSQL::Test::Utils::tempdir() . '/services';
 append_to_file($services, "[old]\nhost=$host\nport=$port\ndbname=postgres\n");
 copies('a service', 'id < 100', [], run => sub {
-  run_program({PGSERVICEFILE => $services}, 'copy', '-s', 'service=old', '-d', $target, '--end', 100, 'signals')
+  run_program({PGSERVICEFILE => $services}, 'copy', '-s', 'service=old', '-d', $target, '--end',
+    100, 'signals')
 });
 $pair->destination_sql("CREATE SERVER origin FOREIGN DATA WRAPPER dblink_fdw"
     . " OPTIONS (host '$host', port '$port', dbname 'postgres');"
@@ -155,7 +162,8 @@ $run = copy('--json', 'signals');
 is($run->{code}, 0, '--json: exits with 0');
 my $document = eval { JSON::PP->new->decode($run->{out}) } // {};
 is(scalar(split /\n/, $run->{out}), 1, '… prints one document on one line');
-my %expected = (command => 'copy', version => $version, state => 'done', rows => $ROWS, error => undef,
+my %expected = (command => 'copy', version => $version, state => 'done', rows => $ROWS,
+  error => undef,
   pull_id => $pair->newest_pull_id, chunks => $pair->pull->{chunks}, bytes => $pair->pull->{bytes});
 is_deeply({map { $_ => $document->{$_} } keys %expected}, \%expected, '… that tells what happened');
 is($document->{chunks_done}, $document->{chunks}, '… with all chunks');
@@ -166,7 +174,8 @@ is("$run->{code} $run->{out}$run->{err}", "0 COPY $ROWS\n", '--quiet prints the 
 
 $pair->destination_sql('TRUNCATE signals');
 $run = copy('signals');
-like($run->{err}, qr/^\d{4}-\d\d-\d\d [\d:]{8} \S+ +public\.signals +0%/, 'on a pipe, progress is dated lines');
+like($run->{err}, qr/^\d{4}-\d\d-\d\d [\d:]{8} \S+ +public\.signals +0%/,
+  'on a pipe, progress is dated lines');
 like($run->{err}, qr/^[^\n]+ 100%[^\n]+\ntable [^\n]+\npublic\.signals +60 000 [^\n]+ loaded\n\z/m,
   '… and a summary comes last');
 
@@ -179,21 +188,25 @@ my $screen = '';
   IPC::Run::run(['script', '-qec', "$program copy signals", '/dev/null'], '<', \'', '>', \$screen,
     IPC::Run::timeout(60));
 }
-like($screen, qr/Loading 1 table, .*\r.*\x{e2}\x{94}\x{81}.* 100%.*COPY $ROWS/s, 'a terminal gets a moving bar');
+like($screen, qr/Loading 1 table, .*\r.*\x{e2}\x{94}\x{81}.* 100%.*COPY $ROWS/s,
+  'a terminal gets a moving bar');
 
 # ---- failures ----
 
 my @both = ('--source', $source, '--target', $target);
-my $closed = 'host=127.0.0.1 port=' . PostgreSQL::Test::Cluster::get_free_port() . ' dbname=postgres';
+my $closed = 'host=127.0.0.1 port=' . PostgreSQL::Test::Cluster::get_free_port()
+  . ' dbname=postgres';
 exits('a table that the source lacks', 1, qr/no_such/, 'copy', @both, 'no_such');
 exits('a table that the destination lacks', 1, qr/not_there/, 'copy', @both, 'not_there');
 exits('a column that is missing', 1, qr/nope/, 'copy', @both, '--columns', 'nope', 'signals');
-exits('a condition that fails', 1, qr/division by zero/, 'copy', @both, '--where', '1 / (id - 7) > 0', 'signals');
+exits('a condition that fails', 1, qr/division by zero/, 'copy', @both, '--where',
+  '1 / (id - 7) > 0', 'signals');
 exits('a violated constraint', 1, qr/checked_id_check/, 'copy', @both, 'signals=checked');
 exits('a primary key that is taken', 1, qr/signals_pkey/, 'copy', @both, 'signals');
 exits('a start after the end', 2, qr/start/, 'copy', @both, '--start', 5, '--end', 1, 'signals');
 exits('no table', 2, qr/TABLE/i, 'copy', @both);
-exits('a start that is no key', 2, qr/22P02|invalid input/, 'copy', @both, '--start', 'x', 'signals');
+exits('a start that is no key', 2, qr/22P02|invalid input/, 'copy', @both, '--start', 'x',
+  'signals');
 exits('a range without a key', 2, qr/key/, 'copy', @both, '--start', 1, 'keyless=signals');
 exits('no source', 2, qr/--source/, 'copy', '--target', $target, 'signals');
 exits('no target', 2, qr/--target/, 'copy', '--source', $source, 'signals');
@@ -203,7 +216,8 @@ exits('no command', 2, qr/./);
 exits('jobs that are no number', 2, qr/jobs/, 'copy', @both, '--jobs', 'x', 'signals');
 exits('no jobs', 2, qr/jobs/, 'copy', @both, '--jobs', '0', 'signals');
 exits('a format that does not exist', 2, qr/csv/, 'copy', @both, '--format', 'csv', 'signals');
-exits('a source that cannot be reached', 3, qr/source/, 'copy', '-s', $closed, '-d', $target, 'signals');
+exits('a source that cannot be reached', 3, qr/source/, 'copy', '-s', $closed, '-d', $target,
+  'signals');
 exits('a source that the destination cannot reach', 3, qr/source/,
   'copy', @both, '--source-on-target', $closed, 'signals');
 exits('a destination that cannot be reached', 4, qr/destination|target/,
@@ -228,8 +242,8 @@ sub start_stuck {
   $pair->destination_sql('TRUNCATE gated');
   $pair->close_gate;
   my $job = {out => '', err => ''};
-  $job->{run} = IPC::Run::start([$program, 'copy', @arguments, 'gated'], '<', \'', '>', \$job->{out},
-    '2>', \$job->{err}, IPC::Run::timeout(60));
+  $job->{run} = IPC::Run::start([$program, 'copy', @arguments, 'gated'],
+    '<', \'', '>', \$job->{out}, '2>', \$job->{err}, IPC::Run::timeout(60));
   $pair->wait_at_gate;
   wait_until(10, sub { ($pair->pull->{chunks_done} // 0) == 1 }) or diag('no chunk was done');
   return $job;
@@ -244,7 +258,8 @@ for my $signal (qw(INT TERM)) {
   is($job->{run}->full_result(0) >> 8, 130, '… exits with 130');
   my $told = eval { JSON::PP->new->decode($job->{out}) } // {};
   is($told->{state}, 'cancelled', '… says that it was cancelled');
-  is($told->{rows}, $pair->destination_sql('SELECT count(*) FROM gated'), '… and what is in the table');
+  is($told->{rows}, $pair->destination_sql('SELECT count(*) FROM gated'),
+    '… and what is in the table');
   $pair->nothing_left('… leaves nothing');
   $pair->state_becomes($pair->newest_pull_id, 'cancelled', '… the pull is cancelled');
   $pair->only_done_chunks_left_rows($pair->newest_pull_id, 'gated', 'id',
@@ -283,11 +298,12 @@ is($pair->destination_sql(q(SELECT count(pg_terminate_backend(pid)) FROM pg_stat
   'one session watches the pull');
 $pair->open_gate;
 eval { $job->{run}->finish };
-is($job->{run}->full_result(0) >> 8, 0, '… and its loss does not stop the copy') or diag $job->{err};
+is($job->{run}->full_result(0) >> 8, 0, '… and its loss does not stop the copy')
+  or diag $job->{err};
 is($job->{out}, "COPY 4000\n", '… which ends as usual');
 
 $job = start_stuck(@GATED);
-$pair->source_sql(q(SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted));
+$pair->source_sql("SELECT pg_terminate_backend($_)") for $pair->pids_at_gate;
 eval { $job->{run}->finish };
 like($job->{run}->full_result(0) >> 8, qr/^[13]$/, 'a lost source session fails the copy');
 like($job->{err}, qr/lost/, '… and is named');
@@ -296,7 +312,8 @@ $pair->nothing_left('… and nothing is left');
 $job = start_stuck(@GATED);
 $pair->destination->stop('fast');
 eval { $job->{run}->finish };
-like($job->{run}->full_result(0) >> 8, qr/^[14]$/, 'a destination that is shut down fails the copy');
+like($job->{run}->full_result(0) >> 8, qr/^[14]$/,
+  'a destination that is shut down fails the copy');
 $pair->nothing_left('… and no source session is left', skip_destination => 1);
 $pair->destination->start;
 $pair->open_gate;
@@ -312,7 +329,8 @@ chmod 0600, $pass_file or die;
   copies('a password file on this side', 'id < 100', [], run => sub {
     run_program('copy', '-s', $reader, '-d', $target, '--end', 100, '-v', 'signals')
   });
-  my $failed = run_program('copy', '-v', '-s', $reader, '-d', $target, '--columns', 'nope', 'signals');
+  my $failed = run_program('copy', '-v', '-s', $reader, '-d', $target, '--columns', 'nope',
+    'signals');
   unlike($failed->{out} . $failed->{err}, qr/$SECRET/, 'an error does not show the password');
 
   $job = start_stuck('-v', '--source', $reader, @GATED[2 .. $#GATED]);
@@ -324,7 +342,8 @@ chmod 0600, $pass_file or die;
     unlike($pair->$sql('SELECT * FROM pg_stat_activity'), qr/$SECRET/,
       "no password in pg_stat_activity of the $side");
   }
-  unlike($pair->destination_sql('TABLE parallel_loader.pull'), qr/$SECRET/, 'no password in the ledger');
+  unlike($pair->destination_sql('TABLE parallel_loader.pull'), qr/$SECRET/,
+    'no password in the ledger');
   $job->{run}->signal('INT');
   eval { $job->{run}->finish };
   unlike($job->{out} . $job->{err}, qr/$SECRET/, 'no password in the program\'s output');

@@ -152,7 +152,8 @@ sub main {
       _obey($state, $1) while $commands =~ s/^(.*)\n//;
     }
     if ($is_ready{$listener}) {
-      push @{$state->{links}}, _connect(scalar $listener->accept, $host, $port, $state->{is_black_hole});
+      push @{$state->{links}},
+        _connect(scalar $listener->accept, $host, $port, $state->{is_black_hole});
     }
     for my $link (@{$state->{links}}) {
       _serve($state, $link, \%is_ready);

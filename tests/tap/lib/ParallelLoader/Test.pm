@@ -57,7 +57,7 @@ sub new {
 # A node that is not set up yet.
 sub new_node {
   my ($name) = @_;
-  # A failed run keeps its clusters and logs to be looked at; the next one must not stumble over them.
+  # A failed run keeps its clusters and logs; the next one must not stumble over them.
   (my $test = basename($0)) =~ s/\.[^.]+$//;
   rmtree("$PostgreSQL::Test::Utils::tmp_check/t_${test}_${name}_data");
   my $node = PostgreSQL::Test::Cluster->new($name);
@@ -227,7 +227,10 @@ sub state_becomes {
   my ($self, $pull_id, $state, $rule) = @_;
   local $Test::Builder::Level = $Test::Builder::Level + 1;
   my $seen = '';
-  wait_until($PROMPT_S, sub { ($seen = $self->pull($pull_id)->{state} // 'no pull') =~ /^(?:$state)$/ });
+  wait_until($PROMPT_S, sub {
+    $seen = $self->pull($pull_id)->{state} // 'no pull';
+    return $seen =~ /^(?:$state)$/;
+  });
   return like($seen, qr/^(?:$state)$/, $rule);
 }
 
@@ -336,7 +339,8 @@ sub stopwatch {
   return sub { time - $start };
 }
 
-my $OUR_PROCESSES = q(SELECT pid, backend_type, application_name, state, wait_event, left(query, 200)
+my $OUR_PROCESSES = q(
+  SELECT pid, backend_type, application_name, state, wait_event, left(query, 200)
   FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND );
 my $WORKERS = $OUR_PROCESSES . q(backend_type LIKE 'parallel_loader%');
 my $SOURCE_SESSIONS = $OUR_PROCESSES . q(application_name LIKE 'parallel_loader%');
@@ -415,13 +419,18 @@ sub open_gate {
   return;
 }
 
+# The source's backends that stand at the gate.
+sub pids_at_gate {
+  my ($self) = @_;
+  my @pids = split /\n/, $self->source_sql(
+    q(SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND NOT granted));
+  return @pids;
+}
+
 # Waits until source sessions of ours stand at the gate: `count` of them, or any.
 sub wait_at_gate {
   my ($self, $count) = @_;
-  my $waiting = wait_until(20, sub {
-    $self->source_sql(q(SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted))
-      >= ($count // 1);
-  });
+  my $waiting = wait_until(20, sub { scalar($self->pids_at_gate) >= ($count // 1) });
   $waiting or diag('no source session has come to the gate: ' . $self->_activity);
   return $waiting;
 }
@@ -441,8 +450,8 @@ sub finish {
   local $Test::Builder::Level = $Test::Builder::Level + 1;
   my $log = slurp_file($self->{destination}->logfile);
   my @lines = grep {
-    /PANIC:|was terminated by signal (?!9:)|TRAP:|reference leak|not closed|still (?:active|referenced)/
-      || /unrecognized C\+\+ exception|ERROR:  (?:XX000|cache lookup failed)/
+    /PANIC:|was terminated by signal (?!9:)|TRAP:|reference leak|not closed/
+      || /still (?:active|referenced)|unrecognized C\+\+ exception|ERROR:  (?:XX000|cache lookup failed)/
   } split /\n/, $log;
   is(join("\n", @lines), '', 'the destination neither crashed nor leaked');
   done_testing();
