@@ -53,7 +53,7 @@ struct Setting {
 // Time-outs come first: a role's own may be shorter than the rest takes.
 constexpr Setting kSettings[] = {
     {"statement_timeout", "0"},
-    {"lock_timeout", "0"},
+    {"lock_timeout", "3s"}, // until release_lock_timeout
     {"idle_in_transaction_session_timeout", "0"},
     {"idle_session_timeout", "0", 140000},
     {"transaction_timeout", "0", 170000},
@@ -136,6 +136,10 @@ void SourceSession::begin(const SourceFormats &formats,
     if (std::string schema = schemas.text(row, 0); !is_temporary_schema(schema))
       search_path_.push_back(std::move(schema));
   connection_.exec(settings_statement(formats, connection_.server_version()));
+}
+
+void SourceSession::release_lock_timeout() {
+  connection_.exec("SELECT pg_catalog.set_config('lock_timeout', '0', true)");
 }
 
 std::string SourceSession::export_snapshot() {

@@ -46,6 +46,12 @@ public:
     return search_path_;
   }
 
+  /// Lets statements from now on wait for locks without limit.  Before, they give up with 55P03
+  /// after three seconds: an ALTER TABLE that queues up between two of our sessions waits for the
+  /// one and is waited for by the other, which no server can see.  After the table is locked, it
+  /// cannot.
+  void release_lock_timeout();
+
   /// Exports the transaction's snapshot (pg_export_snapshot).
   [[nodiscard]] std::string export_snapshot();
   [[nodiscard]] SourceIdentity identity();

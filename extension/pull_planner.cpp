@@ -90,14 +90,11 @@ std::optional<Bound> bound(const std::optional<std::string> &text, const std::st
   return text ? std::optional<Bound>({*text, type}) : std::nullopt;
 }
 
-// Asks for the rights and locks that the workers need, and has the filter read, before any work.
-void check_access(Executor &source, const SourceTable &table, const ColumnMap &columns,
-                  const std::string &filter) {
-  static_cast<void>(source.exec(lock_statement(table, columns)));
-  if (!filter.empty()) {
+// Has the source read the filter before any work is done.
+void check_filter(Executor &source, const SourceTable &table, const std::string &filter) {
+  if (!filter.empty())
     static_cast<void>(
         source.exec("SELECT FROM " + table.from_item() + " WHERE (" + filter + "\n) LIMIT 0"));
-  }
 }
 
 } // namespace
@@ -107,8 +104,7 @@ PullPlan plan_pull(const Order &order, SourceReader &reader) {
   Connection &source = reader.session().connection();
   SpiExecutor destination(SpiMode::kReadLatest);
 
-  const SourceTable table = SourceTable::find(source, parse_qualified_name(request.source_table),
-                                              reader.session().search_path());
+  const SourceTable table = reader.find_table(parse_qualified_name(request.source_table));
   const Types source_types = load_column_types(source, table);
   const DestinationTable local = describe_destination(request.table);
   const Types local_types = load_destination_types(destination, local);
@@ -116,7 +112,8 @@ PullPlan plan_pull(const Order &order, SourceReader &reader) {
                                   {local_types, server_version(destination)}, request.columns,
                                   parse_format(request.format));
   require_same_money_scale(source_types, table, source, destination);
-  check_access(source, table, columns, request.filter);
+  reader.lock_table(table, columns);
+  check_filter(source, table, request.filter);
 
   const Key key = choose_key(order, table, source_types, source);
   PullPlan plan;

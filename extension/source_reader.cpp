@@ -40,4 +40,30 @@ SourceReader::SourceReader(const Order &order, const SourceAddress &address,
   session_.begin({encoding_, order.request.timezone, order.request.date_order}, snapshot);
 }
 
+[[noreturn]] static void throw_explained(const Error &error, const QualifiedName &table) {
+  if (error.sqlstate() != "55P03")
+    throw error;
+  throw Error(error.sqlstate(), "could not lock table \"" + table.display() + "\" on the source",
+              "Another session there holds, or waits for, a lock that keeps others from reading "
+              "the table.",
+              "Pull again when that session is done.");
+}
+
+SourceTable SourceReader::find_table(const QualifiedName &name) {
+  try {
+    return SourceTable::find(session_.connection(), name, session_.search_path());
+  } catch (const Error &error) {
+    throw_explained(error, name);
+  }
+}
+
+void SourceReader::lock_table(const SourceTable &table, const ColumnMap &columns) {
+  try {
+    static_cast<void>(session_.connection().exec(lock_statement(table, columns)));
+  } catch (const Error &error) {
+    throw_explained(error, table.name);
+  }
+  session_.release_lock_timeout();
+}
+
 } // namespace parallel_loader

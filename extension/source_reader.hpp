@@ -1,7 +1,9 @@
 // source_reader: a worker's or coordinator's session on the source.
 #pragma once
 
+#include "core/column_map.hpp"
 #include "core/source_session.hpp"
+#include "core/source_table.hpp"
 
 #include "extension/order.hpp"
 
@@ -29,6 +31,13 @@ public:
                const std::optional<std::string> &snapshot, std::string_view role, Waiter &waiter);
 
   [[nodiscard]] SourceSession &session() noexcept { return session_; }
+
+  /// Looks the table up.  Throws as SourceTable::find does, and 55P03 as lock_table does.
+  [[nodiscard]] SourceTable find_table(const QualifiedName &name);
+
+  /// Takes, until the transaction ends, the lock that reading the table takes, and checks the right
+  /// to read the columns.  Throws Error 55P03 when another session keeps the lock from us for long.
+  void lock_table(const SourceTable &table, const ColumnMap &columns);
 
 private:
   ReservedDescriptor descriptor_;

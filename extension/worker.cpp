@@ -70,15 +70,16 @@ private:
       const std::string name =
           "parallel_loader worker of pull " + std::to_string(task_.pull->pull_id);
       reader_.emplace(task_.order, task_.source, plan_.snapshot, name, waiter_);
-      find_table(reader_->session().connection());
+      find_table(*reader_);
     }
     return reader_->session().connection();
   }
 
-  void find_table(Connection &source) {
-    table_ = SourceTable::find(source, plan_.source_table, {});
+  void find_table(SourceReader &reader) {
+    Connection &source = reader.session().connection();
+    table_ = reader.find_table(plan_.source_table);
     columns_ = {plan_.columns, plan_.format, {}};
-    static_cast<void>(source.exec(lock_statement(table_, columns_)));
+    reader.lock_table(table_, columns_);
     if (!plan_.key.empty())
       key_ = Key::resolve(plan_.key, table_, load_column_types(source, table_), plan_.bound_type);
   }

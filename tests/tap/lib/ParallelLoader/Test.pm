@@ -38,6 +38,7 @@ shared_buffers = 64MB
 max_wal_size = 2GB
 checkpoint_timeout = 1h
 autovacuum = off
+log_line_prefix = '%m [%p] %e %q%a '
 CONF
 
 # Options: source and destination, each {conf => text, hba => text, init => [initdb options],
@@ -443,15 +444,15 @@ sub _activity {
 
 # ---- the end of a file ----
 
-# Checks that the destination neither crashed (but by a test's own kill -9) nor complained of leaks,
-# then ends the test file.
+# Checks that the destination neither crashed (but by a test's own kill -9) nor complained of leaks
+# nor met an internal error (SQLSTATE class XX), then ends the test file.
 sub finish {
   my ($self) = @_;
   local $Test::Builder::Level = $Test::Builder::Level + 1;
   my $log = slurp_file($self->{destination}->logfile);
   my @lines = grep {
     /PANIC:|was terminated by signal (?!9:)|TRAP:|reference leak|not closed/
-      || /still (?:active|referenced)|unrecognized C\+\+ exception|ERROR:  (?:XX000|cache lookup failed)/
+      || /still (?:active|referenced)/ || /^.{0,50}\[\d+\] XX\w{3} /
   } split /\n/, $log;
   is(join("\n", @lines), '', 'the destination neither crashed nor leaked');
   done_testing();
