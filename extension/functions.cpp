@@ -47,15 +47,11 @@ constexpr ArgumentLayout kStartLayout = {.key = 2,
                                          .format = 7,
                                          .snapshot = 8,
                                          .chunk_size = 9};
-constexpr ArgumentLayout kCreateLayout = {.key = 2,
-                                          .source_table = 3,
-                                          .columns = 4,
-                                          .filter = 5,
-                                          .workers = 6,
-                                          .format = 7,
-                                          .snapshot = 8,
-                                          .chunk_size = 9,
-                                          .run_id = 10};
+constexpr ArgumentLayout kCreateLayout = [] {
+  ArgumentLayout layout = kStartLayout;
+  layout.run_id = 10;
+  return layout;
+}();
 
 constexpr int64 kLookAgainMs = 50;
 
