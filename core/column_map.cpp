@@ -191,7 +191,7 @@ ColumnMap map_columns(const SourceTable &source, const TypeSide &source_types,
   return map;
 }
 
-std::string copy_statement(const SourceTable &source, const ColumnMap &map,
+std::string copy_statement(std::string_view from_item, const ColumnMap &map,
                            std::string_view range_condition, std::string_view filter) {
   std::string where;
   if (!range_condition.empty())
@@ -199,7 +199,7 @@ std::string copy_statement(const SourceTable &source, const ColumnMap &map,
   // The line break ends a comment that the filter may end with.
   if (!filter.empty())
     where += (where.empty() ? " WHERE (" : " AND (") + std::string(filter) + "\n)";
-  return "COPY (SELECT" + select_list(map) + " FROM " + source.from_item() + where +
+  return "COPY (SELECT" + select_list(map) + " FROM " + std::string(from_item) + where +
          ") TO STDOUT (FORMAT " + std::string(format_name(map.format)) + ")";
 }
 

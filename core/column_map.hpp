@@ -50,7 +50,8 @@ struct ColumnMap {
                                     FormatChoice choice);
 
 /// `COPY (SELECT … FROM … WHERE …) TO STDOUT (FORMAT …)`; empty conditions are left out.
-[[nodiscard]] std::string copy_statement(const SourceTable &source, const ColumnMap &map,
+/// `from_item` is SourceTable::from_item() or a partition's quoted name.
+[[nodiscard]] std::string copy_statement(std::string_view from_item, const ColumnMap &map,
                                          std::string_view range_condition, std::string_view filter);
 
 /// `SELECT … FROM … LIMIT 0`: takes the lock and needs the rights that copy_statement needs.

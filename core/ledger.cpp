@@ -37,13 +37,19 @@ WITH planned AS (
     source_version = $12::integer
   WHERE p.pull_id = $1::bigint
   RETURNING p.pull_id)
-INSERT INTO @ledger@.chunk (pull_id, chunk, range_start, range_end, nulls)
-SELECT p.pull_id, c.number::integer, c.range_start, c.range_end, c.nulls
+INSERT INTO @ledger@.chunk (pull_id, chunk, range_start, range_end, nulls, relation,
+  estimated_rows, estimated_bytes)
+SELECT p.pull_id, c.number::integer, c.range_start, c.range_end, c.nulls,
+  nullif(c.relation, ''), c.estimated_rows, c.estimated_bytes
 FROM planned AS p
 CROSS JOIN ROWS FROM (pg_catalog.unnest($13::pg_catalog.text[]),
                       pg_catalog.unnest($14::pg_catalog.text[]),
-                      pg_catalog.unnest($15::boolean[]))
-  WITH ORDINALITY AS c(range_start, range_end, nulls, number))sql";
+                      pg_catalog.unnest($15::boolean[]),
+                      pg_catalog.unnest($16::pg_catalog.text[]),
+                      pg_catalog.unnest($17::bigint[]),
+                      pg_catalog.unnest($18::bigint[]))
+  WITH ORDINALITY AS c(range_start, range_end, nulls, relation, estimated_rows, estimated_bytes,
+                       number))sql";
 
 constexpr std::string_view kLoadPlan = R"sql(
 SELECT source_table, key, bound_type, format, snapshot, source_version
@@ -60,7 +66,7 @@ constexpr std::string_view kMarkRunning = R"sql(
 UPDATE @ledger@.pull SET state = 'running' WHERE pull_id = $1::bigint AND state = 'planned')sql";
 
 constexpr std::string_view kClaimChunk = R"sql(
-SELECT c.chunk, c.range_start, c.range_end, c.nulls
+SELECT c.chunk, c.range_start, c.range_end, c.nulls, c.relation
 FROM @ledger@.chunk AS c
 WHERE c.pull_id = $1::bigint AND c.state <> 'done' AND c.state <> 'failed'
 ORDER BY c.chunk LIMIT 1 FOR UPDATE SKIP LOCKED)sql";
@@ -110,22 +116,31 @@ std::string_view state_name(PullEnd end) {
 
 /// The chunks of a plan as array literals, one a column.
 struct ChunkArrays {
-  explicit ChunkArrays(const std::vector<Range> &chunks) {
+  explicit ChunkArrays(const std::vector<PlannedChunk> &chunks) {
     std::vector<Param> start_values, end_values;
-    std::vector<std::string> nulls_values;
-    for (const Range &range : chunks) {
-      start_values.push_back(range.start);
-      end_values.push_back(range.end);
-      nulls_values.push_back(range.nulls ? "t" : "f");
+    std::vector<std::string> nulls_values, relation_values, row_values, byte_values;
+    for (const PlannedChunk &chunk : chunks) {
+      start_values.push_back(chunk.range.start);
+      end_values.push_back(chunk.range.end);
+      nulls_values.push_back(chunk.range.nulls ? "t" : "f");
+      relation_values.push_back(chunk.relation);
+      row_values.push_back(std::to_string(chunk.row_estimate));
+      byte_values.push_back(std::to_string(chunk.byte_estimate));
     }
     starts = array_literal(start_values);
     ends = array_literal(end_values);
     nulls = array_literal(nulls_values);
+    relations = array_literal(relation_values);
+    rows = array_literal(row_values);
+    bytes = array_literal(byte_values);
   }
 
   std::string starts;
   std::string ends;
   std::string nulls;
+  std::string relations;
+  std::string rows;
+  std::string bytes;
 };
 
 } // namespace
@@ -156,12 +171,13 @@ void Ledger::record_plan(int64_t pull_id, const PullPlan &plan) {
   const ChunkArrays chunks(plan.chunks);
   const SourceIdentity &identity = plan.identity;
   const Rows inserted =
-      exec(kRecordPlan, {number(pull_id), plan.source_table.display(), null_if_empty(plan.key),
-                         null_if_empty(plan.bound_type), std::string(format_name(plan.format)),
-                         array_literal(plan.columns), null_if_empty(plan.snapshot),
-                         null_if_empty(identity.lsn), null_if_empty(identity.system_identifier),
-                         null_if_empty(identity.timeline), null_if_empty(identity.database),
-                         number(plan.source_version), chunks.starts, chunks.ends, chunks.nulls});
+      exec(kRecordPlan,
+           {number(pull_id), plan.source_table.display(), null_if_empty(plan.key),
+            null_if_empty(plan.bound_type), std::string(format_name(plan.format)),
+            array_literal(plan.columns), null_if_empty(plan.snapshot), null_if_empty(identity.lsn),
+            null_if_empty(identity.system_identifier), null_if_empty(identity.timeline),
+            null_if_empty(identity.database), number(plan.source_version), chunks.starts,
+            chunks.ends, chunks.nulls, chunks.relations, chunks.rows, chunks.bytes});
   if (inserted.affected() != plan.chunks.size())
     throw Error(sqlstate::kInternalError,
                 "pull " + std::to_string(pull_id) + " is not in the ledger");
@@ -196,7 +212,8 @@ std::optional<ClaimedChunk> Ledger::claim_chunk(int64_t pull_id) {
     return std::nullopt;
   return ClaimedChunk{
       .number = static_cast<int>(rows.integer(0, 0)),
-      .range = {.start = rows.at(0, 1), .end = rows.at(0, 2), .nulls = rows.boolean(0, 3)}};
+      .range = {.start = rows.at(0, 1), .end = rows.at(0, 2), .nulls = rows.boolean(0, 3)},
+      .relation = rows.text(0, 4)};
 }
 
 void Ledger::complete_chunk(int64_t pull_id, int chunk, const ChunkResult &result) {

@@ -3,6 +3,7 @@
 
 #include "core/column_map.hpp"
 #include "core/executor.hpp"
+#include "core/plan.hpp"
 #include "core/range.hpp"
 #include "core/source_session.hpp"
 
@@ -45,12 +46,13 @@ struct PullPlan {
   std::string snapshot;
   SourceIdentity identity;
   int source_version = 0;
-  std::vector<Range> chunks;
+  std::vector<PlannedChunk> chunks;
 };
 
 struct ClaimedChunk {
   int number = 0;
   Range range;
+  std::string relation; // see PlannedChunk
 };
 
 struct ChunkResult {

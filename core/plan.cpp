@@ -98,14 +98,18 @@ std::vector<Range> cut_integers(Executor &source, const PlanRequest &request) {
 
 } // namespace
 
-std::vector<Range> plan_chunks(Executor &source, const PlanRequest &request) {
-  if (request.key.is_none() || request.range.nulls)
-    return {request.range};
-  std::vector<Range> chunks =
-      request.key.is_integer() ? cut_integers(source, request) : std::vector<Range>{request.range};
-  const bool is_nullable = !std::ranges::all_of(request.key.columns(), &KeyColumn::is_not_null);
-  if (is_whole(request.range) && is_nullable)
-    chunks.push_back({.start = {}, .end = {}, .nulls = true});
+std::vector<PlannedChunk> plan_chunks(Executor &source, const PlanRequest &request) {
+  std::vector<Range> ranges = {request.range};
+  if (!request.key.is_none() && !request.range.nulls) {
+    if (request.key.is_integer())
+      ranges = cut_integers(source, request);
+    const bool is_nullable = !std::ranges::all_of(request.key.columns(), &KeyColumn::is_not_null);
+    if (is_whole(request.range) && is_nullable)
+      ranges.push_back({.start = {}, .end = {}, .nulls = true});
+  }
+  std::vector<PlannedChunk> chunks;
+  for (Range &range : ranges)
+    chunks.push_back({.range = std::move(range)});
   return chunks;
 }
 

@@ -9,6 +9,17 @@
 
 namespace parallel_loader {
 
+/// A chunk as it is planned.
+struct PlannedChunk {
+  Range range;
+  std::string relation =
+      {}; // the partition it is read from, `"s"."t"`; empty: the pull's own table
+  int64_t row_estimate = 0;
+  int64_t byte_estimate = 0; // with TOAST
+
+  friend bool operator==(const PlannedChunk &, const PlannedChunk &) = default;
+};
+
 struct PlanRequest {
   const SourceTable &table;
   const Key &key;
@@ -25,7 +36,7 @@ struct PlanRequest {
 /// the range is, and a nullable key gets a last chunk of its own for the NULLs when the range is
 /// open on both sides.  Any other key, or none, makes one chunk. Reads the source through index
 /// look-ups of min and max only.
-[[nodiscard]] std::vector<Range> plan_chunks(Executor &source, const PlanRequest &request);
+[[nodiscard]] std::vector<PlannedChunk> plan_chunks(Executor &source, const PlanRequest &request);
 
 /// Cuts the integers [low, high] into `pieces` ranges of even width; fewer when there are fewer
 /// keys. The first range has no start and the last no end.  Safe over the whole span of int64_t.

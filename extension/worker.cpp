@@ -110,7 +110,8 @@ private:
   ChunkResult move(Connection &source, const ClaimedChunk &chunk) {
     const CopyJob job = {
         task_.order.request.table,
-        copy_statement(table_, columns_, key_.condition(chunk.range), task_.order.request.filter),
+        copy_statement(chunk.relation.empty() ? table_.from_item() : chunk.relation, columns_,
+                       key_.condition(chunk.range), task_.order.request.filter),
         &columns_, describe(chunk)};
     call([&]() noexcept { session_report_activity(job.description.c_str()); });
     try {

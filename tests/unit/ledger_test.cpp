@@ -46,19 +46,24 @@ TEST(Ledger, plan_stores_open_bounds_as_null) {
   PullPlan plan;
   plan.source_table = {"public", "T"};
   plan.columns = {"a"};
-  plan.chunks = {{std::nullopt, "NULL"}, {"NULL", std::nullopt}, {{}, {}, true}};
+  plan.chunks = {{.range = {std::nullopt, "NULL"}, .row_estimate = 7, .byte_estimate = 700},
+                 {.range = {"NULL", std::nullopt}, .relation = "\"s\".\"p\""},
+                 {.range = {{}, {}, true}}};
   Ledger(executor).record_plan(5, plan);
   const std::vector<Param> &params = executor.calls.at(0).params;
   EXPECT_EQ(params.at(1), "public.\"T\"");
   EXPECT_EQ(params.at(12), R"({NULL,"NULL",NULL})");
   EXPECT_EQ(params.at(13), R"({"NULL",NULL,NULL})");
   EXPECT_EQ(params.at(14), R"({"f","f","t"})");
+  EXPECT_EQ(params.at(15), R"({"","\"s\".\"p\"",""})");
+  EXPECT_EQ(params.at(16), R"({"7","0","0"})");
+  EXPECT_EQ(params.at(17), R"({"700","0","0"})");
 }
 
 TEST(Ledger, plan_of_a_pull_that_is_not_there_is_an_error) {
   FakeExecutor executor;
   PullPlan plan;
-  plan.chunks = {Range{}};
+  plan.chunks = {PlannedChunk{}};
   EXPECT_SQLSTATE("XX000", [&] { Ledger(executor).record_plan(5, plan); }());
 }
 

@@ -74,12 +74,15 @@ class PlanTest : public ::testing::Test {
 protected:
   std::vector<Range> plan(std::string_view key_name, const Range &range = {}) {
     const Key key = Key::resolve(key_name, table, types, "");
-    return plan_chunks(source, {.table = table,
-                                .key = key,
-                                .range = range,
-                                .filter = filter,
-                                .workers = 4,
-                                .chunk_bytes = 8 * kMegabyte});
+    std::vector<Range> ranges;
+    for (PlannedChunk &chunk : plan_chunks(source, {.table = table,
+                                                   .key = key,
+                                                   .range = range,
+                                                   .filter = filter,
+                                                   .workers = 4,
+                                                   .chunk_bytes = 8 * kMegabyte}))
+      ranges.push_back(std::move(chunk.range));
+    return ranges;
   }
 
   // The answers to has_index_on and to min and max.
