@@ -210,6 +210,11 @@ uint64_t Connection::copy_end() {
   return affected_rows(result.get());
 }
 
+void Connection::require_open() {
+  if (PQconsumeInput(conn_.get()) == 0 || PQstatus(conn_.get()) == CONNECTION_BAD)
+    throw_lost();
+}
+
 int Connection::server_version() const noexcept {
   return PQserverVersion(conn_.get());
 }

@@ -68,6 +68,9 @@ public:
   /// Waits for the command's completion and returns the row count of its tag.  Throws as exec does.
   uint64_t copy_end();
 
+  /// Throws Error 08006 when the peer has closed an idle session; looks without waiting.
+  void require_open();
+
   /// Major and minor as one number, for example 150020.
   [[nodiscard]] int server_version() const noexcept;
   /// True if the peer asked for a password and was given one.

@@ -16,12 +16,12 @@ constexpr std::string_view kSchemaMark = "@ledger@";
 constexpr std::string_view kCreatePull = R"sql(
 INSERT INTO @ledger@.pull (pull_id, run_id, owner, "table", source, source_table, key,
   range_start, range_end, columns, filter, format, workers, chunk_bytes, timezone, date_order,
-  segment)
+  segment, kind)
 SELECT n.id, coalesce($1::bigint, n.id), $2::pg_catalog.oid::pg_catalog.regrole,
   $3::pg_catalog.oid::pg_catalog.regclass, $4::pg_catalog.text, $5::pg_catalog.text,
   $6::pg_catalog.text, $7::pg_catalog.text, $8::pg_catalog.text, $9::pg_catalog.text[],
   $10::pg_catalog.text, $11::pg_catalog.text, $12::integer, $13::bigint, $14::pg_catalog.text,
-  $15::pg_catalog.text, $16::bigint
+  $15::pg_catalog.text, $16::bigint, $17::pg_catalog.text
 FROM (SELECT pg_catalog.nextval(pg_catalog.pg_get_serial_sequence('@ledger@.pull', 'pull_id')
         ::pg_catalog.regclass) AS id) AS n
 RETURNING pull_id)sql";
@@ -34,7 +34,7 @@ WITH planned AS (
     columns = $6::pg_catalog.text[], snapshot = $7::pg_catalog.text,
     source_lsn = $8::pg_catalog.pg_lsn, source_system = $9::pg_catalog.text,
     source_timeline = $10::pg_catalog.text, source_database = $11::pg_catalog.text,
-    source_version = $12::integer
+    source_version = $12::integer, snapshot_xmin = $19::bigint, snapshot_xmax = $20::bigint
   WHERE p.pull_id = $1::bigint
   RETURNING p.pull_id)
 INSERT INTO @ledger@.chunk (pull_id, chunk, range_start, range_end, nulls, relation,
@@ -62,11 +62,41 @@ CROSS JOIN pg_catalog.unnest(p.columns) WITH ORDINALITY AS c(name, number)
 WHERE p.pull_id = $1::bigint
 ORDER BY c.number)sql";
 
-constexpr std::string_view kMarkRunning = R"sql(
-UPDATE @ledger@.pull SET state = 'running' WHERE pull_id = $1::bigint AND state = 'planned')sql";
+constexpr std::string_view kLoadPull = R"sql(
+SELECT p.run_id, p.owner::pg_catalog.oid, p."table"::pg_catalog.oid, p.source, p.key,
+  p.range_start, p.range_end, p.filter, p.format, p.workers, p.chunk_bytes, p.timezone,
+  p.date_order, p.kind, p.state, p.max_rate, p.source_system, p.source_timeline,
+  p.source_database, p.source_lsn, p.snapshot_xmin, p.snapshot_xmax,
+  EXISTS (SELECT FROM @ledger@.pull AS o WHERE o.run_id = p.run_id AND o.pull_id <> p.pull_id)
+FROM @ledger@.pull AS p WHERE p.pull_id = $1::bigint)sql";
+
+// A pull resumed under another snapshot has rows of both, so its bounds become the outer ones.
+constexpr std::string_view kResumePull = R"sql(
+WITH freed AS (
+  UPDATE @ledger@.chunk SET state = 'planned'
+  WHERE pull_id = $1::bigint AND state = 'failed')
+UPDATE @ledger@.pull
+SET state = 'running', segment = $2::bigint, snapshot = $3::pg_catalog.text,
+  snapshot_xmin = least(snapshot_xmin, $4::bigint),
+  snapshot_xmax = greatest(snapshot_xmax, $5::bigint),
+  source_lsn = coalesce($6::pg_catalog.pg_lsn, source_lsn),
+  source_timeline = coalesce($7::pg_catalog.text, source_timeline),
+  source_version = $8::integer, sqlstate = NULL, error = NULL, finished = NULL
+WHERE pull_id = $1::bigint AND state <> 'done')sql";
+
+constexpr std::string_view kSetState = R"sql(
+UPDATE @ledger@.pull SET state = $2::pg_catalog.text
+WHERE pull_id = $1::bigint AND state IN ('planned', 'running', 'paused')
+  AND state <> $2::pg_catalog.text)sql";
+
+constexpr std::string_view kSetLimits = R"sql(
+UPDATE @ledger@.pull
+SET workers = coalesce($2::integer, workers),
+  max_rate = CASE WHEN $3::integer IS NULL THEN max_rate ELSE nullif($3::integer, 0) END
+WHERE pull_id = $1::bigint)sql";
 
 constexpr std::string_view kClaimChunk = R"sql(
-SELECT c.chunk, c.range_start, c.range_end, c.nulls, c.relation
+SELECT c.chunk, c.range_start, c.range_end, c.nulls, c.relation, c.attempts, c.estimated_bytes
 FROM @ledger@.chunk AS c
 WHERE c.pull_id = $1::bigint AND c.state <> 'done' AND c.state <> 'failed'
 ORDER BY c.chunk LIMIT 1 FOR UPDATE SKIP LOCKED)sql";
@@ -75,6 +105,11 @@ constexpr std::string_view kCompleteChunk = R"sql(
 UPDATE @ledger@.chunk
 SET state = 'done', rows = $3::bigint, bytes = $4::bigint, route = $5::pg_catalog.text,
   attempts = attempts + 1, sqlstate = NULL, error = NULL, finished = pg_catalog.clock_timestamp()
+WHERE pull_id = $1::bigint AND chunk = $2::integer AND state <> 'done')sql";
+
+constexpr std::string_view kNoteAttempt = R"sql(
+UPDATE @ledger@.chunk
+SET attempts = attempts + 1, sqlstate = $3::pg_catalog.text, error = $4::pg_catalog.text
 WHERE pull_id = $1::bigint AND chunk = $2::integer AND state <> 'done')sql";
 
 constexpr std::string_view kFailChunk = R"sql(
@@ -91,7 +126,11 @@ WHERE pull_id = $1::bigint AND state IN ('planned', 'running', 'paused'))sql";
 
 constexpr std::string_view kTotals = R"sql(
 SELECT coalesce(pg_catalog.sum(rows), 0)::bigint, coalesce(pg_catalog.sum(bytes), 0)::bigint,
-  pg_catalog.count(*), pg_catalog.count(*) FILTER (WHERE state = 'done')
+  pg_catalog.count(*), pg_catalog.count(*) FILTER (WHERE state = 'done'),
+  coalesce(pg_catalog.sum(CASE WHEN state = 'planned' THEN attempts
+                          ELSE greatest(attempts - 1, 0) END), 0)::bigint,
+  coalesce(pg_catalog.sum(greatest(estimated_bytes, 1)), 0)::bigint,
+  coalesce(pg_catalog.sum(greatest(estimated_bytes, 1)) FILTER (WHERE state = 'done'), 0)::bigint
 FROM @ledger@.chunk WHERE pull_id = $1::bigint)sql";
 
 Param null_if_empty(std::string_view text) {
@@ -100,6 +139,10 @@ Param null_if_empty(std::string_view text) {
 
 Param number(int64_t value) {
   return std::to_string(value);
+}
+
+std::string_view kind_name(PullKind kind) {
+  return kind == PullKind::kAppend ? "append" : "pull";
 }
 
 std::string_view state_name(PullEnd end) {
@@ -163,21 +206,33 @@ int64_t Ledger::create_pull(const PullRequest &request) {
                request.columns ? Param(array_literal(*request.columns)) : Param(),
                null_if_empty(request.filter), request.format, number(request.workers),
                number(request.chunk_bytes), request.timezone, request.date_order,
-               number(request.segment)})
+               number(request.segment), std::string(kind_name(request.kind))})
       .integer(0, 0);
 }
 
 void Ledger::record_plan(int64_t pull_id, const PullPlan &plan) {
   const ChunkArrays chunks(plan.chunks);
   const SourceIdentity &identity = plan.identity;
-  const Rows inserted =
-      exec(kRecordPlan,
-           {number(pull_id), plan.source_table.display(), null_if_empty(plan.key),
-            null_if_empty(plan.bound_type), std::string(format_name(plan.format)),
-            array_literal(plan.columns), null_if_empty(plan.snapshot), null_if_empty(identity.lsn),
-            null_if_empty(identity.system_identifier), null_if_empty(identity.timeline),
-            null_if_empty(identity.database), number(plan.source_version), chunks.starts,
-            chunks.ends, chunks.nulls, chunks.relations, chunks.rows, chunks.bytes});
+  const Rows inserted = exec(kRecordPlan, {number(pull_id),
+                                           plan.source_table.display(),
+                                           null_if_empty(plan.key),
+                                           null_if_empty(plan.bound_type),
+                                           std::string(format_name(plan.format)),
+                                           array_literal(plan.columns),
+                                           null_if_empty(plan.snapshot),
+                                           null_if_empty(identity.lsn),
+                                           null_if_empty(identity.system_identifier),
+                                           null_if_empty(identity.timeline),
+                                           null_if_empty(identity.database),
+                                           number(plan.source_version),
+                                           chunks.starts,
+                                           chunks.ends,
+                                           chunks.nulls,
+                                           chunks.relations,
+                                           chunks.rows,
+                                           chunks.bytes,
+                                           number(plan.bounds.xmin),
+                                           number(plan.bounds.xmax)});
   if (inserted.affected() != plan.chunks.size())
     throw Error(sqlstate::kInternalError,
                 "pull " + std::to_string(pull_id) + " is not in the ledger");
@@ -202,8 +257,54 @@ PullPlan Ledger::load_plan(int64_t pull_id) {
   return plan;
 }
 
-void Ledger::mark_running(int64_t pull_id) {
-  exec(kMarkRunning, {number(pull_id)});
+RecordedPull Ledger::load_pull(int64_t pull_id) {
+  RecordedPull recorded;
+  recorded.plan = load_plan(pull_id);
+  const Rows row = exec(kLoadPull, {number(pull_id)});
+  PullRequest &request = recorded.request;
+  request.run_id = row.integer(0, 0);
+  request.owner = static_cast<uint32_t>(row.integer(0, 1));
+  request.table = static_cast<uint32_t>(row.integer(0, 2));
+  request.source = row.text(0, 3);
+  request.source_table = recorded.plan.source_table.quoted();
+  request.key = row.text(0, 4);
+  request.start = row.at(0, 5);
+  request.end = row.at(0, 6);
+  request.columns = recorded.plan.columns;
+  request.filter = row.text(0, 7);
+  request.format = row.text(0, 8);
+  request.workers = static_cast<int>(row.integer(0, 9));
+  request.chunk_bytes = row.integer(0, 10);
+  request.timezone = row.text(0, 11);
+  request.date_order = row.text(0, 12);
+  request.kind =
+      row.text(0, 13) == kind_name(PullKind::kAppend) ? PullKind::kAppend : PullKind::kPull;
+  recorded.state = row.text(0, 14);
+  recorded.max_rate_kb = row.integer(0, 15);
+  recorded.plan.identity = {.system_identifier = row.text(0, 16),
+                            .timeline = row.text(0, 17),
+                            .database = row.text(0, 18),
+                            .lsn = row.text(0, 19)};
+  recorded.plan.bounds = {.xmin = row.integer(0, 20), .xmax = row.integer(0, 21)};
+  recorded.shares_snapshot = row.boolean(0, 22);
+  return recorded;
+}
+
+void Ledger::resume_pull(int64_t pull_id, int64_t segment, const PullPlan &plan) {
+  exec(kResumePull,
+       {number(pull_id), number(segment), null_if_empty(plan.snapshot), number(plan.bounds.xmin),
+        number(plan.bounds.xmax), null_if_empty(plan.identity.lsn),
+        null_if_empty(plan.identity.timeline), number(plan.source_version)});
+}
+
+void Ledger::set_state(int64_t pull_id, std::string_view state) {
+  exec(kSetState, {number(pull_id), std::string(state)});
+}
+
+void Ledger::set_limits(int64_t pull_id, std::optional<int> workers,
+                        std::optional<int> max_rate_kb) {
+  exec(kSetLimits, {number(pull_id), workers ? number(*workers) : Param(),
+                    max_rate_kb ? number(*max_rate_kb) : Param()});
 }
 
 std::optional<ClaimedChunk> Ledger::claim_chunk(int64_t pull_id) {
@@ -212,6 +313,8 @@ std::optional<ClaimedChunk> Ledger::claim_chunk(int64_t pull_id) {
     return std::nullopt;
   return ClaimedChunk{
       .number = static_cast<int>(rows.integer(0, 0)),
+      .attempts = static_cast<int>(rows.integer(0, 5)),
+      .byte_estimate = rows.integer(0, 6),
       .range = {.start = rows.at(0, 1), .end = rows.at(0, 2), .nulls = rows.boolean(0, 3)},
       .relation = rows.text(0, 4)};
 }
@@ -224,6 +327,12 @@ void Ledger::complete_chunk(int64_t pull_id, int chunk, const ChunkResult &resul
     throw Error(sqlstate::kInternalError, "chunk " + std::to_string(chunk) + " of pull " +
                                               std::to_string(pull_id) +
                                               " is not in the ledger, or is done already");
+}
+
+void Ledger::note_attempt(int64_t pull_id, int chunk, std::string_view sqlstate,
+                          std::string_view message) {
+  exec(kNoteAttempt,
+       {number(pull_id), number(chunk), null_if_empty(sqlstate), null_if_empty(message)});
 }
 
 void Ledger::fail_chunk(int64_t pull_id, int chunk, std::string_view sqlstate,
@@ -243,7 +352,10 @@ Ledger::Totals Ledger::totals(int64_t pull_id) {
   return {.row_count = row.integer(0, 0),
           .byte_count = row.integer(0, 1),
           .chunk_count = static_cast<int>(row.integer(0, 2)),
-          .done_count = static_cast<int>(row.integer(0, 3))};
+          .done_count = static_cast<int>(row.integer(0, 3)),
+          .retry_count = static_cast<int>(row.integer(0, 4)),
+          .estimate_all = row.integer(0, 5),
+          .estimate_done = row.integer(0, 6)};
 }
 
 } // namespace parallel_loader

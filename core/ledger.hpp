@@ -15,6 +15,8 @@
 
 namespace parallel_loader {
 
+enum class PullKind { kPull, kAppend };
+
 /// A pull as it is first written down, before the source is known.  Values are as the caller gave
 /// them; text that is empty is stored as NULL.
 struct PullRequest {
@@ -34,6 +36,7 @@ struct PullRequest {
   std::string timezone;
   std::string date_order;
   int64_t segment = 0; // the coordinator's shared memory, for sessions that join or watch
+  PullKind kind = PullKind::kPull;
 };
 
 /// What the plan adds to a pull.
@@ -45,12 +48,24 @@ struct PullPlan {
   std::vector<std::string> columns;
   std::string snapshot;
   SourceIdentity identity;
+  SnapshotBounds bounds;
   int source_version = 0;
   std::vector<PlannedChunk> chunks;
 };
 
+/// What a resume has to know of a pull.
+struct RecordedPull {
+  PullRequest request;
+  PullPlan plan; // without its chunks
+  std::string state;
+  int64_t max_rate_kb = 0;      // 0: no limit
+  bool shares_snapshot = false; // with other pulls of its run
+};
+
 struct ClaimedChunk {
   int number = 0;
+  int attempts = 0; // so far
+  int64_t byte_estimate = 0;
   Range range;
   std::string relation; // see PlannedChunk
 };
@@ -76,14 +91,25 @@ public:
   /// Reads back what a worker needs of record_plan; the chunks stay in the ledger, to be claimed.
   /// Throws Error 42704 when there is no such pull.
   [[nodiscard]] PullPlan load_plan(int64_t pull_id);
-  /// `planned` becomes `running`.
-  void mark_running(int64_t pull_id);
+  /// Reads back all of a pull but its chunks.  Throws Error 42704 when there is no such pull.
+  [[nodiscard]] RecordedPull load_pull(int64_t pull_id);
+  /// An unfinished or failed pull becomes `running` again, under the snapshot of `plan`; chunks
+  /// that failed are planned again.
+  void resume_pull(int64_t pull_id, int64_t segment, const PullPlan &plan);
+  /// Moves between `planned`, `running` and `paused`; does nothing to a pull that has ended.
+  void set_state(int64_t pull_id, std::string_view state);
+  /// Remembers limits for a resume; nullopt leaves one as it is.
+  void set_limits(int64_t pull_id, std::optional<int> workers, std::optional<int> max_rate_kb);
   /// Takes the next chunk that is neither done nor held by another worker, by row lock
   /// (FOR UPDATE SKIP LOCKED), until the transaction ends; nullopt when there is none.
   [[nodiscard]] std::optional<ClaimedChunk> claim_chunk(int64_t pull_id);
   /// In the transaction that holds the chunk's rows.
   void complete_chunk(int64_t pull_id, int chunk, const ChunkResult &result);
-  /// In a transaction of its own, after the one that failed was aborted.
+  /// Notes an attempt that failed and is to be repeated; in a transaction of its own, after the one
+  /// that failed was aborted.
+  void note_attempt(int64_t pull_id, int chunk, std::string_view sqlstate,
+                    std::string_view message);
+  /// The same for one that is not to be repeated.
   void fail_chunk(int64_t pull_id, int chunk, std::string_view sqlstate, std::string_view message);
   void end_pull(int64_t pull_id, PullEnd end, std::string_view sqlstate, std::string_view message);
 
@@ -92,6 +118,9 @@ public:
     int64_t byte_count = 0;
     int chunk_count = 0;
     int done_count = 0;
+    int retry_count = 0;
+    int64_t estimate_all = 0;  // bytes, at least 1 a chunk
+    int64_t estimate_done = 0; // likewise, of done chunks
   };
   [[nodiscard]] Totals totals(int64_t pull_id);
 

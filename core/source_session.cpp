@@ -96,6 +96,28 @@ std::string settings_statement(const SourceFormats &formats, int server_version)
   return sql + set_config("TimeZone", formats.timezone);
 }
 
+void import_snapshot(Connection &connection, const std::string &snapshot) {
+  try {
+    connection.exec("SET TRANSACTION SNAPSHOT '" + snapshot + "'");
+  } catch (const Error &error) {
+    if (error.sqlstate().starts_with("08"))
+      throw;
+    throw SnapshotGone(error.sqlstate(), error.message(), error.detail(), error.hint());
+  }
+}
+
+uint64_t parse_lsn(const std::string &text) {
+  const size_t slash = text.find('/');
+  if (slash == std::string::npos)
+    return 0;
+  return std::stoull(text.substr(0, slash), nullptr, 16) << 32 |
+         std::stoull(text.substr(slash + 1), nullptr, 16);
+}
+
+bool is_known(const std::string &recorded, const std::string &found) {
+  return !recorded.empty() && !found.empty();
+}
+
 bool is_temporary_schema(std::string_view schema) {
   return schema.starts_with("pg_temp_") || schema.starts_with("pg_toast_temp_");
 }
@@ -126,7 +148,7 @@ void SourceSession::begin(const SourceFormats &formats,
   connection_.exec("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY, NOT DEFERRABLE");
   // Before any query: that would take a snapshot of its own.
   if (snapshot)
-    connection_.exec("SET TRANSACTION SNAPSHOT '" + *snapshot + "'");
+    import_snapshot(connection_, *snapshot);
 
   const Rows schemas =
       connection_.exec("SELECT s.name FROM pg_catalog.unnest(pg_catalog.current_schemas(true))"
@@ -170,11 +192,40 @@ SourceIdentity SourceSession::identity() {
   return {.system_identifier = row.text(0, 1),
           .timeline = row.text(0, 2),
           .database = row.text(0, 0),
-          .lsn = row.text(0, 3)};
+          .lsn = row.text(0, 3),
+          .is_standby = is_standby};
+}
+
+SnapshotBounds SourceSession::snapshot_bounds() {
+  const std::string prefix =
+      connection_.server_version() >= 130000 ? "pg_catalog.pg_" : "pg_catalog.txid_";
+  const std::string snapshot = prefix + "current_snapshot()";
+  const std::string text = "::pg_catalog.text::bigint";
+  const Rows row = connection_.exec("SELECT " + prefix + "snapshot_xmin(" + snapshot + ")" + text +
+                                    ", " + prefix + "snapshot_xmax(" + snapshot + ")" + text);
+  return {.xmin = row.integer(0, 0), .xmax = row.integer(0, 1)};
 }
 
 void SourceSession::end() {
   connection_.exec("COMMIT");
+}
+
+std::string why_other_source(const SourceIdentity &recorded, const SourceIdentity &found) {
+  if (recorded.database != found.database)
+    return "It is database \"" + found.database + "\", the pull was begun from \"" +
+           recorded.database + "\".";
+  if (is_known(recorded.system_identifier, found.system_identifier) &&
+      recorded.system_identifier != found.system_identifier)
+    return "Its system identifier is " + found.system_identifier + ", that of the pull's source " +
+           recorded.system_identifier + ".";
+  if (is_known(recorded.timeline, found.timeline) &&
+      std::stoll(found.timeline) < std::stoll(recorded.timeline))
+    return "It is on timeline " + found.timeline + ", the pull's source was on " +
+           recorded.timeline + " already.";
+  if (is_known(recorded.lsn, found.lsn) && parse_lsn(found.lsn) < parse_lsn(recorded.lsn))
+    return "It has come to WAL location " + found.lsn + ", the pull's source was at " +
+           recorded.lsn + " already.";
+  return {};
 }
 
 } // namespace parallel_loader

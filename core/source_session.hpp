@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/connection.hpp"
+#include "core/error.hpp"
 
 #include <optional>
 #include <string>
@@ -25,6 +26,26 @@ struct SourceIdentity {
   std::string timeline;          // likewise
   std::string database;
   std::string lsn;
+  bool is_standby = false;
+};
+
+/// Returns why the source `found` cannot be the one that was `recorded` earlier, or is an older
+/// state of it; an empty string when nothing speaks against it.  What either side does not know is
+/// not compared.
+[[nodiscard]] std::string why_other_source(const SourceIdentity &recorded,
+                                           const SourceIdentity &found);
+
+/// Transactions of the source, by their 64-bit ids: those below `xmin` have all ended before the
+/// snapshot was taken, those from `xmax` on began after it.
+struct SnapshotBounds {
+  int64_t xmin = 0;
+  int64_t xmax = 0;
+};
+
+/// The source no longer knows a snapshot that was to be imported: whoever exported it has ended.
+class SnapshotGone final : public Error {
+public:
+  using Error::Error;
 };
 
 class SourceSession {
@@ -38,7 +59,7 @@ public:
   /// Begins the transaction: REPEATABLE READ, READ ONLY, on `snapshot` when one is given, and sets,
   /// for this transaction only (poolers), every setting that changes what is read or cuts it short:
   /// formats, time-outs, row_security off, search_path empty.  Throws Error with the source's
-  /// SQLSTATE.
+  /// SQLSTATE, SnapshotGone with it when the snapshot cannot be imported.
   void begin(const SourceFormats &formats, const std::optional<std::string> &snapshot);
 
   /// The role's own search path as it was before begin() emptied it.
@@ -55,6 +76,7 @@ public:
   /// Exports the transaction's snapshot (pg_export_snapshot).
   [[nodiscard]] std::string export_snapshot();
   [[nodiscard]] SourceIdentity identity();
+  [[nodiscard]] SnapshotBounds snapshot_bounds();
 
   /// Commits, which lets the snapshot go.
   void end();

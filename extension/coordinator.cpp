@@ -2,73 +2,79 @@
 #include "core/ledger.hpp"
 
 #include <algorithm>
-#include <memory>
-#include <vector>
 
 #include "extension/boundary.hpp"
+#include "extension/crew.hpp"
 #include "extension/latch_waiter.hpp"
 #include "extension/order.hpp"
-#include "extension/pull_planner.hpp"
 #include "extension/server/background.hpp"
 #include "extension/server/session.hpp"
 #include "extension/server/shared_pull.hpp"
-#include "extension/source_reader.hpp"
+#include "extension/server/takeover.hpp"
+#include "extension/server/throttle.hpp"
+#include "extension/server/worker_slots.hpp"
+#include "extension/source_hold.hpp"
 #include "extension/spi_executor.hpp"
+#include "extension/watchdog.hpp"
 #include "extension/worker.hpp"
 
 extern "C" {
+#include "miscadmin.h"
 #include "storage/ipc.h"
+#include "storage/latch.h"
+#include "utils/timestamp.h"
 }
 
 namespace parallel_loader {
 
 namespace {
 
-constexpr long kLookAgainMs = 500;
+constexpr long kTurnMs = 500;
 
 class Coordinator {
 public:
   Coordinator(SharedPull *pull, dsm_handle handle)
-      : pull_(pull), handle_(handle), order_(parse_order({pull->order, pull->order_size})),
-        waiter_(&pull->stop) {
+      : pull_(pull), order_(parse_order({pull->order, pull->order_size})), crew_(pull, handle),
+        watchdog_(pull, order_), waiter_(&pull->stop), hold_(waiter_) {
     order_.request.owner = pull->owner;
     order_.request.segment = handle;
   }
 
-  void record();
-  void plan();
+  void begin();
   void supervise();
-  void clear_away_workers();
   void end(PullEnd end, const ErrorReport *report);
+  void hold_snapshot();
 
+  [[nodiscard]] Crew &crew() noexcept { return crew_; }
   [[nodiscard]] int64_t pull_id() const noexcept { return pull_->pull_id; }
+  /// True if a resume could go on under the snapshot of a pull that has failed.
+  [[nodiscard]] bool is_worth_holding();
+  void let_go() { hold_.close(); }
 
 private:
   template <class Fn> void in_transaction(Fn fn);
-  bool start_worker();
-  void start_workers();
-  void release_unstarted_slots();
-  void wait_for_processes();
+  void create();
+  void resume();
+  void count_chunks(Ledger &ledger);
+  void start();
+  void turn();
+  void replace_lost_workers();
+  void follow_orders();
+  void record_limits();
+  void staff();
   void work_itself();
-  void mark_running();
-  void fail_lost_workers();
+  void let_snapshot_go();
   [[nodiscard]] bool is_done();
   void throw_if_abandoned();
 
-  /// A worker this process has registered.
-  struct Registered {
-    BackgroundWorkerHandle *handle;
-    int slot;
-  };
-
   SharedPull *pull_;
-  dsm_handle handle_;
   Order order_;
-  std::vector<Registered> registered_;
+  Crew crew_;
+  Watchdog watchdog_;
   LatchWaiter waiter_;
-  std::unique_ptr<SourceReader> reader_; // holds the snapshot
-  int chunk_count_ = 0;
-  bool is_running_ = false;
+  SourceHold hold_;
+  std::string state_ = "planned"; // as the ledger has it
+  int chunks_done_ = 0;           // at the last look
   long idle_ms_ = 0;
 };
 
@@ -80,91 +86,178 @@ template <class Fn> void Coordinator::in_transaction(Fn fn) {
   call([]() noexcept { session_commit(); });
 }
 
+void Coordinator::begin() {
+  if (order_.kind == OrderKind::kResume)
+    resume();
+  else
+    create();
+  start();
+}
+
 // The lock comes before the commit, so that nobody sees the pull without its coordinator.
-void Coordinator::record() {
+void Coordinator::create() {
   in_transaction([&](Ledger &ledger) {
-    int64_t const pull_id = ledger.create_pull(order_.request);
-    call([&]() noexcept { session_lock_pull(pull_id); });
+    const int64_t pull_id = ledger.create_pull(order_.request);
+    call([&]() noexcept { static_cast<void>(session_try_lock_pull(pull_id)); });
     pull_->pull_id = pull_id;
   });
   call([&]() noexcept { shared_pull_enter_phase(pull_, kPhaseRecorded); });
+  in_transaction([&](Ledger &ledger) {
+    ledger.record_plan(pull_id(), hold_.open_and_plan(order_, pull_id()));
+    count_chunks(ledger);
+  });
 }
 
-void Coordinator::plan() {
-  std::optional<std::string> snapshot;
-  if (!order_.snapshot.empty())
-    snapshot = order_.snapshot;
-  reader_ = std::make_unique<SourceReader>(
-      order_, order_.source, snapshot,
-      "parallel_loader coordinator of pull " + std::to_string(pull_id()), waiter_);
+// The old snapshot is imported before its holder is sent away, so that it lives on.
+void Coordinator::resume() {
+  pull_->pull_id = order_.resume_id;
+  RecordedPull recorded;
+  int done_count = 0;
   in_transaction([&](Ledger &ledger) {
-    const PullPlan plan = plan_pull(order_, *reader_);
-    chunk_count_ = static_cast<int>(plan.chunks.size());
-    ledger.record_plan(pull_id(), plan);
+    recorded = ledger.load_pull(pull_id());
+    done_count = ledger.totals(pull_id()).done_count;
   });
-  if (order_.kind == OrderKind::kRun)
-    start_workers();
+  const PullPlan plan = hold_.open_for_resume(order_, recorded, done_count);
+  call([&]() noexcept { take_over_pull(order_.resume_segment, pull_id()); });
+  in_transaction([&](Ledger &ledger) {
+    ledger.resume_pull(pull_id(), order_.request.segment, plan);
+    count_chunks(ledger);
+  });
+  state_ = "running";
+  throttle_set_rate(pull_, recorded.max_rate_kb * 1024);
+}
+
+void Coordinator::count_chunks(Ledger &ledger) {
+  const Ledger::Totals totals = ledger.totals(pull_id());
+  PullCounts &counts = pull_->counts; // no worker is there yet
+  counts.rows = totals.row_count;
+  counts.bytes = totals.byte_count;
+  counts.chunks = totals.chunk_count;
+  counts.chunks_done = totals.done_count;
+  counts.retries = totals.retry_count;
+  counts.estimate_all = totals.estimate_all;
+  counts.estimate_done = totals.estimate_done;
+  chunks_done_ = totals.done_count;
+}
+
+void Coordinator::start() {
+  pull_->snapshot_taken = GetCurrentTimestamp();
+  if (order_.kind != OrderKind::kCreate) {
+    const PullCounts counts = worker_slots_counts(pull_);
+    const int wanted = std::min(order_.request.workers, counts.chunks - counts.chunks_done);
+    pg_atomic_write_u32(&pull_->workers_target, static_cast<uint32>(order_.request.workers));
+    const int started = crew_.grow_to(wanted);
+    pg_atomic_write_u32(&pull_->workers_wanted, static_cast<uint32>(wanted));
+    pg_atomic_write_u32(&pull_->workers_started, static_cast<uint32>(started));
+  }
   call([&]() noexcept { shared_pull_enter_phase(pull_, kPhasePlanned); });
 }
 
-bool Coordinator::start_worker() {
-  WorkerArgs args = {handle_, 0, -1};
-  BackgroundWorkerHandle *const worker =
-      call([&]() noexcept { return background_start_in_slot(pull_, &args); });
-  if (worker != nullptr)
-    registered_.push_back({worker, args.slot});
-  return worker != nullptr;
+void Coordinator::supervise() {
+  while (!is_done()) {
+    if (shared_pull_stop_reason(pull_) != kStopNone)
+      throw Stopped();
+    turn();
+    call([]() noexcept { latch_sleep(kTurnMs); });
+  }
+  hold_.close();
 }
 
-void Coordinator::start_workers() {
-  const int wanted = std::min(order_.request.workers, chunk_count_);
-  int started = 0;
-  while (started < wanted && start_worker())
-    started++;
-  pg_atomic_write_u32(&pull_->workers_wanted, static_cast<uint32>(wanted));
-  pg_atomic_write_u32(&pull_->workers_started, static_cast<uint32>(started));
-  pg_atomic_write_u32(&pull_->works_itself, wanted > 0 && started == 0 ? 1 : 0);
+void Coordinator::turn() {
+  let_snapshot_go();
+  if (hold_.is_open())
+    hold_.require_alive();
+  replace_lost_workers();
+  follow_orders();
+  staff();
+  watchdog_.look();
+  if (order_.kind == OrderKind::kCreate)
+    throw_if_abandoned();
+}
+
+// Once the last row has been read, nothing is left to be read under the snapshot.
+void Coordinator::let_snapshot_go() {
+  const PullCounts counts = worker_slots_counts(pull_);
+  if (counts.chunks_done > chunks_done_)
+    crew_.note_success();
+  chunks_done_ = counts.chunks_done;
+  if (hold_.is_open() && !worker_slots_any_unread(pull_))
+    hold_.close();
+}
+
+void Coordinator::replace_lost_workers() {
+  constexpr const char *kMessage = "a background worker of the pull was terminated";
+  for (const LostWorker &lost : crew_.take_lost()) {
+    if (lost.trouble_ms >= order_.retry_budget_ms) {
+      throw Error("57P01", kMessage, "",
+                  "The server log says why, if nobody terminated it on purpose.");
+    }
+    if (lost.chunk != 0)
+      in_transaction(
+          [&](Ledger &ledger) { ledger.note_attempt(pull_id(), lost.chunk, "57P01", kMessage); });
+  }
+}
+
+// What parallel_pull_alter has changed.
+void Coordinator::follow_orders() {
+  if (pg_atomic_exchange_u32(&pull_->limits_changed, 0) != 0)
+    record_limits();
+  const bool is_paused = pg_atomic_read_u32(&pull_->is_paused) != 0;
+  const bool has_begun = pg_atomic_read_u32(&pull_->has_joined) != 0;
+  const std::string state = is_paused ? "paused" : has_begun ? "running" : "planned";
+  if (state == state_)
+    return;
+  in_transaction([&](Ledger &ledger) { ledger.set_state(pull_id(), state); });
+  state_ = state;
+}
+
+void Coordinator::record_limits() {
+  const auto target = static_cast<int>(pg_atomic_read_u32(&pull_->workers_target));
+  const auto rate_kb = static_cast<int>(pg_atomic_read_u64(&pull_->max_rate) / 1024);
+  in_transaction([&](Ledger &ledger) {
+    ledger.set_limits(pull_id(), target > 0 ? std::optional(target) : std::nullopt, rate_kb);
+  });
+}
+
+// Keeps as many workers as the pull is to have and has chunks for.
+void Coordinator::staff() {
+  if (pg_atomic_read_u32(&pull_->is_paused) != 0)
+    return;
+  const PullCounts counts = worker_slots_counts(pull_);
+  const auto target = static_cast<int>(pg_atomic_read_u32(&pull_->workers_target));
+  crew_.shrink_to(target);
+  const int wanted = std::min(target, counts.chunks - counts.chunks_done);
+  const int live = crew_.grow_to(wanted);
+  const bool is_asked_to_work = pg_atomic_read_u32(&pull_->works_itself) != 0;
+  if (is_asked_to_work ||
+      (wanted > 0 && live == 0 && !crew_.is_resting() && !worker_slots_any_used(pull_)))
+    work_itself();
 }
 
 // No background worker slot is free: better slow than not at all.
 void Coordinator::work_itself() {
-  const int slot = call([&]() noexcept { return shared_pull_reserve_slot(pull_, MyProcPid); });
+  const int slot = call([&]() noexcept { return worker_slot_reserve(pull_, MyProcPid); });
   pin_worker_session(order_);
-  call([&]() noexcept { shared_pull_enter_slot(pull_, slot); });
-  static_cast<void>(run_worker({pull_, slot, nullptr, order_, order_.source}));
+  call([&]() noexcept { worker_slot_enter(pull_, slot); });
+  static_cast<void>(run_worker({.pull = pull_,
+                                .slot = slot,
+                                .work = nullptr,
+                                .order = order_,
+                                .source = order_.source,
+                                .max_chunks = 1}));
   call([&]() noexcept {
-    shared_pull_leave_slot(pull_, slot, kSlotFree);
-    pg_atomic_write_u32(&pull_->works_itself, 0);
+    worker_slot_leave(pull_, slot, kSlotFree);
+    if (!worker_slots_any_unclaimed(pull_))
+      pg_atomic_write_u32(&pull_->works_itself, 0);
+    SetLatch(MyLatch); // on to the next chunk without a rest
   });
 }
 
-void Coordinator::mark_running() {
-  if (!is_running_ && pg_atomic_read_u32(&pull_->has_joined) != 0) {
-    in_transaction([&](Ledger &ledger) { ledger.mark_running(pull_id()); });
-    is_running_ = true;
-  }
-}
-
-// A worker that could not start (no memory, no process) never takes its slot.
-void Coordinator::release_unstarted_slots() {
-  for (const Registered &worker : registered_)
-    if (shared_pull_slot_state(pull_, worker.slot) == kSlotReserved &&
-        pull_->slots[worker.slot].launcher_pid == MyProcPid &&
-        call([&]() noexcept { return background_has_ended(worker.handle); }))
-      shared_pull_leave_slot(pull_, worker.slot, kSlotLost);
-}
-
-void Coordinator::fail_lost_workers() {
-  release_unstarted_slots();
-  for (int slot = 0; slot < kMaxWorkers; slot++) {
-    if (shared_pull_slot_state(pull_, slot) == kSlotLost) {
-      throw Error("57P01", "a background worker of the pull was terminated", "",
-                  "The server log says why, if nobody terminated it on purpose.");
-    }
-  }
-}
-
+// A worker that goes between its commit and its count leaves the counters behind the ledger.
 bool Coordinator::is_done() {
+  const PullCounts counts = worker_slots_counts(pull_);
+  if (counts.chunks_done < counts.chunks && worker_slots_any_used(pull_))
+    return false;
   bool done = false;
   in_transaction([&](Ledger &ledger) {
     const Ledger::Totals totals = ledger.totals(pull_id());
@@ -175,78 +268,41 @@ bool Coordinator::is_done() {
 
 // A created pull whose workers do not come keeps the source from cleaning up dead rows.
 void Coordinator::throw_if_abandoned() {
-  idle_ms_ = shared_pull_has_workers(pull_) ? 0 : idle_ms_ + kLookAgainMs;
+  idle_ms_ = worker_slots_any_used(pull_) ? 0 : idle_ms_ + kTurnMs;
   if (idle_ms_ > order_.snapshot_hold_ms) {
+    hold_.close();
     throw Error("55000", "nobody has worked on the pull for parallel_loader.snapshot_hold",
                 "Its snapshot of the source was let go.");
   }
 }
 
-void Coordinator::supervise() {
-  for (;;) {
-    if (shared_pull_stop_reason(pull_) != kStopNone)
-      throw Stopped();
-    fail_lost_workers();
-    if (pg_atomic_read_u32(&pull_->works_itself) != 0)
-      work_itself();
-    mark_running();
-    const bool has_workers = shared_pull_has_workers(pull_);
-    const bool all_counted =
-        pg_atomic_read_u32(&pull_->chunks_done) >= static_cast<uint32>(chunk_count_);
-    if ((all_counted || !has_workers) && is_done())
-      break;
-    if (order_.kind == OrderKind::kCreate) {
-      throw_if_abandoned();
-    } else if (!has_workers && shared_pull_stop_reason(pull_) == kStopNone &&
-               !shared_pull_has_workers(pull_) && !is_done()) {
-      fail_lost_workers();
-      throw Error(sqlstate::kInternalError, "workers have left chunks behind");
-    }
-    call([]() noexcept { latch_sleep(kLookAgainMs); });
-  }
-  reader_.reset(); // every chunk has been read: let the snapshot go
-}
-
-// Waits until every worker has gone; they are told again, and told harder, until they do.
-void Coordinator::clear_away_workers() {
-  constexpr long kStepMs = 100;
-  for (long waited_ms = 0;; waited_ms += kStepMs) {
-    release_unstarted_slots();
-    if (!shared_pull_has_workers(pull_))
-      return;
-    call([&]() noexcept {
-      shared_pull_stop_workers(pull_, 0);
-      if (waited_ms >= 3000)
-        shared_pull_terminate_workers(pull_);
-      latch_sleep(kStepMs);
-    });
-  }
-}
-
-// So that the worker slots are free again for whoever hears of the end.
-void Coordinator::wait_for_processes() {
-  constexpr long kStepMs = 5;
-  constexpr long kPatienceMs = 2000;
-  for (long waited_ms = 0; waited_ms < kPatienceMs; waited_ms += kStepMs) {
-    const bool is_over = std::ranges::all_of(registered_, [](const Registered &worker) {
-      return call([&]() noexcept { return background_has_ended(worker.handle); });
-    });
-    if (is_over)
-      return;
-    call([]() noexcept { latch_sleep(kStepMs); });
-  }
-}
-
 void Coordinator::end(PullEnd end, const ErrorReport *report) {
-  reader_.reset();
-  wait_for_processes();
-  if (pull_id() != 0) {
-    in_transaction([&](Ledger &ledger) {
-      ledger.end_pull(pull_id(), end, report != nullptr ? error_report_sqlstate(report) : "",
-                      report != nullptr ? report->message : "");
-      call([]() noexcept { session_force_flush(); });
-    });
+  crew_.wait_for_processes();
+  if (pull_id() == 0 || (order_.kind == OrderKind::kResume && state_ == "planned"))
+    return; // nothing is recorded, or the resume has not begun
+  in_transaction([&](Ledger &ledger) {
+    ledger.end_pull(pull_id(), end, report != nullptr ? error_report_sqlstate(report) : "",
+                    report != nullptr ? report->message : "");
+    call([]() noexcept { session_force_flush(); });
+  });
+}
+
+bool Coordinator::is_worth_holding() {
+  const PullCounts counts = worker_slots_counts(pull_);
+  return hold_.is_open() && order_.snapshot_hold_ms > 0 &&
+         (counts.chunks > 1 || counts.chunks_done > 0) && worker_slots_any_unread(pull_);
+}
+
+void Coordinator::hold_snapshot() {
+  const TimestampTz end = GetCurrentTimestamp() + order_.snapshot_hold_ms * 1000;
+  try {
+    while (pg_atomic_read_u32(&pull_->is_let_go) == 0 && GetCurrentTimestamp() < end) {
+      hold_.require_alive();
+      call([]() noexcept { latch_sleep(kTurnMs); });
+    }
+  } catch (const Error &) { // the source has ended the session: nothing to hold any more
   }
+  hold_.close();
 }
 
 void locate(const SharedPull *pull, ErrorReport &report) {
@@ -272,8 +328,7 @@ bool run_pull(Coordinator &coordinator, SharedPull *pull) {
   ErrorReport report;
   PullStop reason = kStopFailed;
   try {
-    coordinator.record();
-    coordinator.plan();
+    coordinator.begin();
     coordinator.supervise();
     return true;
   } catch (const Stopped &) {
@@ -291,6 +346,21 @@ bool run_pull(Coordinator &coordinator, SharedPull *pull) {
   return false;
 }
 
+// Returns true if the snapshot is to be kept for a resume.
+bool close_failed_pull(Coordinator &coordinator, SharedPull *pull) {
+  explain_stop(pull);
+  ErrorReport report;
+  shared_pull_error(pull, &report);
+  coordinator.crew().clear_away();
+  const bool has_failed = shared_pull_stop_reason(pull) == kStopFailed;
+  const bool is_worth_holding = has_failed && coordinator.is_worth_holding();
+  if (!is_worth_holding)
+    coordinator.let_go();
+  coordinator.end(has_failed ? PullEnd::kFailed : PullEnd::kCancelled, &report);
+  call([&]() noexcept { session_log_failure(pull->pull_id, report.message); });
+  return is_worth_holding;
+}
+
 void run_coordinator(SharedPull *pull, dsm_handle handle) {
   Coordinator coordinator(pull, handle);
   const bool is_done = run_pull(coordinator, pull);
@@ -298,19 +368,15 @@ void run_coordinator(SharedPull *pull, dsm_handle handle) {
     session_abort();
     session_hold_cancel();
   });
-  if (is_done) {
+  if (is_done)
     coordinator.end(PullEnd::kDone, nullptr);
-  } else {
-    explain_stop(pull);
-    ErrorReport report;
-    shared_pull_error(pull, &report);
-    coordinator.clear_away_workers();
-    coordinator.end(shared_pull_stop_reason(pull) == kStopFailed ? PullEnd::kFailed
-                                                                 : PullEnd::kCancelled,
-                    &report);
-    call([&]() noexcept { session_log_failure(pull->pull_id, report.message); });
-  }
-  call([&]() noexcept { shared_pull_enter_phase(pull, kPhaseEnded); });
+  const bool is_holding = !is_done && close_failed_pull(coordinator, pull);
+  call([&]() noexcept {
+    pg_atomic_write_u32(&pull->holds_snapshot, is_holding ? 1 : 0);
+    shared_pull_enter_phase(pull, kPhaseEnded);
+  });
+  if (is_holding)
+    coordinator.hold_snapshot();
 }
 
 } // namespace

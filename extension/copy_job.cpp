@@ -7,8 +7,10 @@
 #include <span>
 #include <vector>
 
+#include "extension/latch_waiter.hpp"
 #include "extension/server/copy_from.hpp"
 #include "extension/server/session.hpp"
+#include "extension/server/throttle.hpp"
 
 namespace parallel_loader {
 
@@ -21,6 +23,7 @@ constexpr int64_t kSegmentBytes = int64_t{4} * 1024 * 1024;
 // What the callback of COPY FROM works on, since it gets no argument.
 struct ActiveCopy {
   CopyStream &stream;
+  SharedPull *pull;
   WorkerSlot &progress;
   std::exception_ptr source_error; // that broke the stream off
 };
@@ -43,6 +46,14 @@ size_t read_some(ActiveCopy &copy, std::span<char> buffer) {
   }
 }
 
+void pass_throttle(const ActiveCopy &copy, size_t size) {
+  const bool may_go_on = call([&]() noexcept {
+    return throttle_pass(copy.pull, &copy.progress, static_cast<int64>(size));
+  });
+  if (!may_go_on)
+    throw Stopped();
+}
+
 extern "C" int read_active_copy(void *buffer, int /*minimum*/, int maximum) {
   return entry([&] {
     ActiveCopy &copy = *active_copy;
@@ -50,6 +61,7 @@ extern "C" int read_active_copy(void *buffer, int /*minimum*/, int maximum) {
         read_some(copy, {static_cast<char *>(buffer), static_cast<size_t>(maximum)});
     pg_atomic_write_u64(&copy.progress.rows, static_cast<uint64>(copy.stream.row_count()));
     pg_atomic_write_u64(&copy.progress.bytes, static_cast<uint64>(copy.stream.byte_count()));
+    pass_throttle(copy, size);
     return static_cast<int>(size);
   });
 }
@@ -82,7 +94,7 @@ void require_nothing_skipped(const CopyJob &job, int64_t read, int64_t inserted)
 
 } // namespace
 
-ChunkResult run_copy_job(const CopyJob &job, Connection &source, WorkerSlot &progress) {
+ChunkResult run_copy_job(const CopyJob &job, Connection &source, SharedPull *pull, int slot) {
   std::vector<const char *> names;
   for (const std::string &column : job.columns->columns)
     names.push_back(column.c_str());
@@ -91,7 +103,7 @@ ChunkResult run_copy_job(const CopyJob &job, Connection &source, WorkerSlot &pro
   call([&]() noexcept { copy_from_check(&target); });
 
   CopyStream stream(source, job.columns->format, names.size(), kSegmentBytes);
-  ActiveCopy copy = {stream, progress, nullptr};
+  ActiveCopy copy = {stream, pull, pull->slots[slot], nullptr};
   const ActiveCopyScope scope(copy);
   stream.start(job.statement);
   int64_t inserted = 0;

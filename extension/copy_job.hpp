@@ -21,10 +21,11 @@ struct CopyJob {
 
 /// Moves the rows of one chunk inside the current transaction.
 ///
-/// Returns once the source has said that the stream is complete, its row count equals what arrived,
-/// and the server has taken every byte.  Rows that a trigger kept out are not counted.
-/// Throws Error (source), PgError (destination), Stopped.
-[[nodiscard]] ChunkResult run_copy_job(const CopyJob &job, Connection &source,
-                                       WorkerSlot &progress);
+/// Keeps the slot's counters, and heeds the pull's pause and rate.  Returns once the source has
+/// said that the stream is complete, its row count equals what arrived, and the server has taken
+/// every byte.  Rows that a trigger kept out are not counted. Throws Error (source), PgError
+/// (destination), Stopped.
+[[nodiscard]] ChunkResult run_copy_job(const CopyJob &job, Connection &source, SharedPull *pull,
+                                       int slot);
 
 } // namespace parallel_loader

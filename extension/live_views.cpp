@@ -1,44 +1,73 @@
 // live_views: what the views show of pulls that run now, from shared memory.
+#include "core/ledger.hpp"
 #include "extension/boundary.hpp"
+
 #include "extension/pull_lookup.hpp"
 #include "extension/server/result_set.hpp"
+#include "extension/server/worker_slots.hpp"
+#include "extension/spi_executor.hpp"
 
 extern "C" {
 #include "utils/builtins.h"
+#include "utils/timestamp.h"
 
-PG_FUNCTION_INFO_V1(parallel_loader_live_pulls);
+PG_FUNCTION_INFO_V1(parallel_loader_live_progress);
 PG_FUNCTION_INFO_V1(parallel_loader_live_chunks);
-PG_FUNCTION_INFO_V1(parallel_loader_current_state);
+PG_FUNCTION_INFO_V1(parallel_loader_current_pull);
 }
 
 namespace parallel_loader {
 
 namespace {
 
-struct InFlight {
-  int64 rows = 0;
-  int64 bytes = 0;
-  int workers = 0;
-};
-
-InFlight sum_slots(SharedPull *pull) {
-  InFlight sum;
-  for (WorkerSlot &slot : pull->slots) {
-    if (pg_atomic_read_u32(&slot.state) == kSlotRunning) {
-      sum.rows += static_cast<int64>(pg_atomic_read_u64(&slot.rows));
-      sum.bytes += static_cast<int64>(pg_atomic_read_u64(&slot.bytes));
-      sum.workers++;
-    }
-  }
-  return sum;
+// What a pull waits for by somebody's wish, or else by the watchdog's look.
+std::string waiting_text(SharedPull *pull) {
+  if (pg_atomic_read_u32(&pull->is_paused) != 0)
+    return "parallel_pull_alter with more than 0 workers";
+  char text[kWaitTextSize];
+  SpinLockAcquire(&pull->mutex);
+  memcpy(text, pull->waiting_for, sizeof(text));
+  SpinLockRelease(&pull->mutex);
+  return text;
 }
 
-void put_pull(FunctionCallInfo fcinfo, const FoundPull &found) {
+Datum text_datum(const std::string &text) {
+  return call([&]() noexcept { return CStringGetTextDatum(text.c_str()); });
+}
+
+void put_progress(FunctionCallInfo fcinfo, const FoundPull &found) {
   const AttachedPull attached(found);
-  const InFlight sum = attached.get() != nullptr ? sum_slots(attached.get()) : InFlight();
-  const Datum values[] = {Int64GetDatum(found.pull_id), Int64GetDatum(sum.rows),
-                          Int64GetDatum(sum.bytes), Int32GetDatum(sum.workers)};
-  call([&]() noexcept { result_set_put(fcinfo, values, lengthof(values)); });
+  SharedPull *pull = attached.get();
+  if (pull == nullptr)
+    return;
+  const PullProgress now = worker_slots_progress(pull);
+  const PullCounts counts = worker_slots_counts(pull);
+  const std::string waiting_for = waiting_text(pull);
+  const uint64 max_rate = pg_atomic_read_u64(&pull->max_rate);
+  const Datum values[] = {
+      Int64GetDatum(found.pull_id),
+      Int64GetDatum(now.rows),
+      Int64GetDatum(now.bytes),
+      Int32GetDatum(counts.chunks_done),
+      Int32GetDatum(counts.retries),
+      Int32GetDatum(now.workers),
+      Float8GetDatum(now.fraction),
+      Float8GetDatum(static_cast<double>(pg_atomic_read_u64(&pull->bytes_per_second))),
+      TimestampTzGetDatum(pull->snapshot_taken),
+      Int32GetDatum(static_cast<int32>(max_rate / 1024)),
+      text_datum(waiting_for)};
+  const bool nulls[lengthof(values)] = {false,
+                                        false,
+                                        false,
+                                        false,
+                                        false,
+                                        false,
+                                        false,
+                                        false,
+                                        pull->snapshot_taken == 0,
+                                        max_rate == 0,
+                                        waiting_for.empty()};
+  call([&]() noexcept { result_set_put(fcinfo, values, nulls, lengthof(values)); });
 }
 
 void put_chunks(FunctionCallInfo fcinfo, const FoundPull &found) {
@@ -53,7 +82,7 @@ void put_chunks(FunctionCallInfo fcinfo, const FoundPull &found) {
                             Int32GetDatum(slot.pid),
                             Int64GetDatum(static_cast<int64>(pg_atomic_read_u64(&slot.rows))),
                             Int64GetDatum(static_cast<int64>(pg_atomic_read_u64(&slot.bytes)))};
-    call([&]() noexcept { result_set_put(fcinfo, values, lengthof(values)); });
+    call([&]() noexcept { result_set_put(fcinfo, values, nullptr, lengthof(values)); });
   }
 }
 
@@ -63,11 +92,11 @@ void put_chunks(FunctionCallInfo fcinfo, const FoundPull &found) {
 
 using namespace parallel_loader;
 
-Datum parallel_loader_live_pulls(PG_FUNCTION_ARGS) {
+Datum parallel_loader_live_progress(PG_FUNCTION_ARGS) {
   return entry([&] {
     call([&]() noexcept { result_set_begin(fcinfo); });
     for (const FoundPull &found : find_live_pulls())
-      put_pull(fcinfo, found);
+      put_progress(fcinfo, found);
     return Datum(0);
   });
 }
@@ -81,9 +110,14 @@ Datum parallel_loader_live_chunks(PG_FUNCTION_ARGS) {
   });
 }
 
-Datum parallel_loader_current_state(PG_FUNCTION_ARGS) {
+Datum parallel_loader_current_pull(PG_FUNCTION_ARGS) {
   return entry([&] {
-    const std::string state = find_pull(PG_GETARG_INT64(0)).state;
-    return call([&]() noexcept { return CStringGetTextDatum(state.c_str()); });
+    const FoundPull found = find_pull(PG_GETARG_INT64(0));
+    SpiExecutor executor(SpiMode::kReadLatest);
+    const Ledger::Totals totals = Ledger(executor).totals(found.pull_id);
+    const Datum values[] = {text_datum(found.state), Int64GetDatum(totals.row_count),
+                            Int64GetDatum(totals.byte_count), Int32GetDatum(totals.done_count),
+                            Int32GetDatum(totals.retry_count)};
+    return call([&]() noexcept { return result_row(fcinfo, values, lengthof(values)); });
   });
 }

@@ -120,6 +120,7 @@ template <class Archive, class Request> void visit_request(Archive &archive, Req
   archive.field(request.timezone);
   archive.field(request.date_order);
   archive.field(request.segment);
+  archive.field(request.kind);
 }
 
 template <class Archive, class AnyOrder> void visit_order(Archive &archive, AnyOrder &order) {
@@ -131,6 +132,10 @@ template <class Archive, class AnyOrder> void visit_order(Archive &archive, AnyO
   archive.field(order.search_path);
   archive.field(order.replication_role);
   archive.field(order.snapshot_hold_ms);
+  archive.field(order.retry_budget_ms);
+  archive.field(order.resume_id);
+  archive.field(order.resume_segment);
+  archive.field(order.new_snapshot);
 }
 
 } // namespace

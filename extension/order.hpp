@@ -16,6 +16,7 @@ namespace parallel_loader {
 enum class OrderKind {
   kRun,    // the coordinator starts workers
   kCreate, // sessions come and bring workers: parallel_pull_work
+  kResume, // as kRun, for the open chunks of a pull that is in the ledger already
 };
 
 /// How to reach the source.
@@ -33,6 +34,10 @@ struct Order {
   std::string search_path;
   std::string replication_role;
   int64_t snapshot_hold_ms = 0;
+  int64_t retry_budget_ms = 0;
+  int64_t resume_id = 0;       // kResume: the pull
+  uint32_t resume_segment = 0; // … and the shared memory of the coordinator it had before
+  bool new_snapshot = false;   // kResume: go on under a snapshot of now
 };
 
 /// An order as bytes; they hold the password, so they go to memory only.

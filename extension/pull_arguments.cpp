@@ -11,6 +11,7 @@
 #include "extension/server/settings.hpp"
 #include "extension/server/target_table.hpp"
 #include "extension/source_address.hpp"
+#include "extension/spi_executor.hpp"
 
 namespace parallel_loader {
 
@@ -18,11 +19,6 @@ namespace {
 
 constexpr int kSourceArgument = 0;
 constexpr int kTableArgument = 1;
-
-std::string text(FunctionCallInfo fcinfo, int number) {
-  const char *value = call([&]() noexcept { return argument_text(fcinfo, number); });
-  return value != nullptr ? value : std::string();
-}
 
 std::string setting(const char *name) {
   return call([&]() noexcept { return session_setting(name); });
@@ -69,7 +65,7 @@ int read_workers(FunctionCallInfo fcinfo, const ArgumentLayout &layout) {
 }
 
 int64_t read_chunk_bytes(FunctionCallInfo fcinfo, const ArgumentLayout &layout) {
-  const std::string size = layout.chunk_size < 0 ? "" : text(fcinfo, layout.chunk_size);
+  const std::string size = layout.chunk_size < 0 ? "" : text_argument(fcinfo, layout.chunk_size);
   if (size.empty())
     return int64_t{setting_chunk_size_kb} * 1024;
   return call([&]() noexcept { return size_in_bytes(size.c_str()); });
@@ -94,15 +90,25 @@ void join_run(FunctionCallInfo fcinfo, const ArgumentLayout &layout, Order &orde
   order.snapshot = first.snapshot;
 }
 
+// How the caller's session writes rows.
 void read_session(Order &order) {
-  order.request.timezone = setting("TimeZone");
-  order.request.date_order = session_date_order();
   order.search_path = setting("search_path");
   order.replication_role = setting("session_replication_role");
   order.snapshot_hold_ms = int64_t{setting_snapshot_hold_s} * 1000;
+  order.retry_budget_ms = int64_t{setting_retry_budget_s} * 1000;
 }
 
 } // namespace
+
+std::string text_argument(FunctionCallInfo fcinfo, int number) {
+  const char *value = call([&]() noexcept { return argument_text(fcinfo, number); });
+  return value != nullptr ? value : std::string();
+}
+
+int64_t pull_id_argument(FunctionCallInfo fcinfo) {
+  require_not_null(fcinfo, 0, "pull_id");
+  return argument_bigint(fcinfo, 0, 0);
+}
 
 void hide_password(std::string_view src_dsn) {
   const bool may_hold_password = src_dsn.find("password") != std::string_view::npos ||
@@ -113,7 +119,7 @@ void hide_password(std::string_view src_dsn) {
 
 Order read_order(FunctionCallInfo fcinfo, const ArgumentLayout &layout, OrderKind kind) {
   require_not_null(fcinfo, kSourceArgument, "src_dsn");
-  const std::string src_dsn = text(fcinfo, kSourceArgument);
+  const std::string src_dsn = text_argument(fcinfo, kSourceArgument);
   hide_password(src_dsn);
   require_not_null(fcinfo, kTableArgument, "table");
   Order order;
@@ -123,23 +129,44 @@ Order read_order(FunctionCallInfo fcinfo, const ArgumentLayout &layout, OrderKin
   check_destination(request.table);
 
   request.workers = read_workers(fcinfo, layout);
-  request.format = text(fcinfo, layout.format);
+  request.format = text_argument(fcinfo, layout.format);
   static_cast<void>(parse_format(request.format));
   request.chunk_bytes = read_chunk_bytes(fcinfo, layout);
-  request.key = text(fcinfo, layout.key);
-  request.filter = text(fcinfo, layout.filter);
+  request.key = text_argument(fcinfo, layout.key);
+  request.filter = text_argument(fcinfo, layout.filter);
   request.source_table = fcinfo->args[layout.source_table].isnull
                              ? counterpart_name(request.table)
-                             : text(fcinfo, layout.source_table);
+                             : text_argument(fcinfo, layout.source_table);
   read_columns(fcinfo, layout, request);
   read_bounds(fcinfo, layout, order);
-  order.snapshot = text(fcinfo, layout.snapshot);
+  order.snapshot = text_argument(fcinfo, layout.snapshot);
   join_run(fcinfo, layout, order);
+  request.timezone = setting("TimeZone");
+  request.date_order = session_date_order();
   read_session(order);
 
   NamedSource source = resolve_source(src_dsn);
   order.source = std::move(source.address);
   request.source = std::move(source.display);
+  return order;
+}
+
+Order resume_order(const FoundPull &found, const std::string &src_dsn, bool new_snapshot) {
+  Order order;
+  order.kind = OrderKind::kResume;
+  order.resume_id = found.pull_id;
+  order.resume_segment = found.segment;
+  order.new_snapshot = new_snapshot;
+  SpiExecutor executor(SpiMode::kReadLatest);
+  order.request = Ledger(executor).load_pull(found.pull_id).request;
+  check_destination(order.request.table);
+  read_session(order);
+  if (!src_dsn.empty())
+    order.source = resolve_source(src_dsn).address;
+  else if (const AttachedPull holder(found); holder.get() != nullptr)
+    order.source = parse_order({holder.get()->order, holder.get()->order_size}).source;
+  else
+    order.source = resolve_source(order.request.source).address;
   return order;
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "extension/order.hpp"
+#include "extension/pull_lookup.hpp"
 #include "extension/server/arguments.hpp"
 
 #include <string_view>
@@ -23,11 +24,33 @@ struct ArgumentLayout {
   int run_id = -1;
 };
 
+/// Of parallel_pull_table, and of every function that takes the same arguments.
+inline constexpr ArgumentLayout kTableLayout = {.key = 2,
+                                                .source_table = 3,
+                                                .columns = 4,
+                                                .filter = 5,
+                                                .workers = 6,
+                                                .format = 7,
+                                                .snapshot = 8,
+                                                .chunk_size = 9};
+
+/// A text argument; empty for NULL.
+[[nodiscard]] std::string text_argument(FunctionCallInfo fcinfo, int number);
+
+/// The first argument, a pull's id.  Throws Error 22004 for NULL.
+[[nodiscard]] int64_t pull_id_argument(FunctionCallInfo fcinfo);
+
 /// Checks the call as far as it can be without asking the source, and makes it an order.
 /// Throws Error 22004 (src_dsn or table NULL), 22023 (workers, format, chunk_size), what
 /// resolve_source throws, and PgError for the destination: see target_table_check and lock_trap.
 [[nodiscard]] Order read_order(FunctionCallInfo fcinfo, const ArgumentLayout &layout,
                                OrderKind kind);
+
+/// The order to go on with a pull that is in the ledger.  An empty `src_dsn` is the source that the
+/// ledger names, or, while the pull's snapshot is held, the one its coordinator was given.
+/// Throws as read_order does.
+[[nodiscard]] Order resume_order(const FoundPull &found, const std::string &src_dsn,
+                                 bool new_snapshot);
 
 /// Keeps the running statement's text out of the server log and pg_stat_activity when the source in
 /// it may hold a password; before anything can fail, since an error logs the statement.

@@ -37,6 +37,7 @@ FoundPull read_row(const Rows &rows, size_t row) {
   found.segment = static_cast<dsm_handle>(rows.integer(row, 6));
   const bool is_unfinished = rows.boolean(row, 8);
   found.is_live = rows.boolean(row, 7) && is_unfinished;
+  found.is_held = rows.boolean(row, 7) && !is_unfinished;
   found.state = is_unfinished && !found.is_live ? "interrupted" : rows.text(row, 3);
   return found;
 }
@@ -77,7 +78,7 @@ std::vector<FoundPull> find_live_pulls() {
 }
 
 AttachedPull::AttachedPull(const FoundPull &found) {
-  if (!found.is_live)
+  if (!found.is_live && !found.is_held)
     return;
   segment_ =
       call([&]() noexcept { return shared_pull_attach(found.segment, &pull_, &is_new_mapping_); });

@@ -17,8 +17,9 @@ struct FoundPull {
   std::string state; // as in the view: `interrupted` when the coordinator is gone
   std::string snapshot;
   int chunks_left = 0;
-  dsm_handle segment = 0; // valid while is_live
-  bool is_live = false;   // its coordinator holds its lock
+  dsm_handle segment = 0; // valid while is_live or is_held
+  bool is_live = false;   // it is unfinished and its coordinator is there
+  bool is_held = false;   // it has failed, and its coordinator keeps the snapshot for a resume
 };
 
 /// Looks the pull up, as of now.  Throws Error 42704 when there is none that the current user may

@@ -1,18 +1,14 @@
 // worker: see worker.hpp.
 #include "extension/worker.hpp"
 
-#include "core/column_map.hpp"
-#include "core/range.hpp"
-#include "core/source_table.hpp"
-#include "core/types.hpp"
+#include "core/retry.hpp"
 
 #include "extension/boundary.hpp"
-#include "extension/copy_job.hpp"
-#include "extension/latch_waiter.hpp"
+#include "extension/chunk_mover.hpp"
 #include "extension/server/background.hpp"
 #include "extension/server/session.hpp"
-#include "extension/server/target_table.hpp"
-#include "extension/source_reader.hpp"
+#include "extension/server/throttle.hpp"
+#include "extension/server/worker_slots.hpp"
 #include "extension/spi_executor.hpp"
 
 extern "C" {
@@ -25,188 +21,157 @@ namespace {
 
 class Worker {
 public:
-  explicit Worker(const WorkerTask &task)
-      : task_(task), progress_(task.pull->slots[task.slot]), waiter_(&progress_.is_told_to_stop) {}
+  explicit Worker(const WorkerTask &task) : task_(task), mover_(task) {}
 
-  void run() {
-    load_plan();
-    while (may_begin_chunk() && move_next_chunk()) {
-    }
-  }
-
-  /// Adds where it happened to the detail of a failure.
-  void locate(ErrorReport &report) const {
-    std::string sentence = "Pull " + std::to_string(task_.pull->pull_id) + " failed";
-    sentence += chunk_ != 0 ? " at chunk " + std::to_string(chunk_) + "." : ".";
-    error_report_add_detail(&report, sentence.c_str());
-  }
-
-  /// Tells the ledger of a failure, in a transaction of its own.
-  void record_failure(const ErrorReport &report) {
-    if (chunk_ == 0)
-      return;
-    call([&]() noexcept { session_begin(task_.pull->owner); });
-    SpiExecutor executor(SpiMode::kWrite);
-    Ledger(executor).fail_chunk(task_.pull->pull_id, chunk_, error_report_sqlstate(&report),
-                                report.message);
-    call([]() noexcept { session_commit(); });
-  }
+  /// Moves chunks until none is left for this worker.  Returns false when it failed.
+  bool run();
 
 private:
-  void load_plan() {
-    call([&]() noexcept { session_begin(task_.pull->owner); });
-    SpiExecutor executor(SpiMode::kWrite);
-    plan_ = Ledger(executor).load_plan(task_.pull->pull_id);
-    table_name_ =
-        call([&]() noexcept { return target_table_display_name(task_.order.request.table); });
-    call([]() noexcept { session_commit(); });
-  }
+  enum class Attempt { kMoved, kNoneLeft, kFailed };
 
-  // Connects once there is a chunk to move: until that chunk is done the coordinator holds the
-  // snapshot, so it can be imported.  The table stays locked on the source until the last chunk, so
-  // that a queued ALTER TABLE cannot come between two workers.
-  Connection &open_source() {
-    if (!reader_) {
-      const std::string name =
-          "parallel_loader worker of pull " + std::to_string(task_.pull->pull_id);
-      reader_.emplace(task_.order, task_.source, plan_.snapshot, name, waiter_);
-      find_table(*reader_);
+  Attempt attempt();
+  [[nodiscard]] bool may_begin_chunk();
+  [[nodiscard]] bool is_being_stopped() const;
+  bool go_on_after_failure();
+  void give_up(int chunk);
+  void locate(int chunk);
+  void tell_ledger(int chunk, bool is_final);
+  void rest(std::chrono::milliseconds time);
+
+  const WorkerTask &task_;
+  ChunkMover mover_;
+  Backoff backoff_;
+  ErrorReport failure_ = {}; // of the last attempt
+  PullStop reason_ = kStopFailed;
+  int moved_ = 0;
+};
+
+bool Worker::run() {
+  for (;;) {
+    switch (attempt()) {
+    case Attempt::kNoneLeft:
+      return true;
+    case Attempt::kMoved:
+      moved_++;
+      backoff_.reset();
+      break;
+    case Attempt::kFailed:
+      if (is_being_stopped()) { // what a stop interrupts is no failure
+        call([]() noexcept { session_abort(); });
+        return true;
+      }
+      if (!go_on_after_failure())
+        return false;
+      break;
     }
-    return reader_->session().connection();
   }
+}
 
-  void find_table(SourceReader &reader) {
-    Connection &source = reader.session().connection();
-    table_ = reader.find_table(plan_.source_table);
-    columns_ = {plan_.columns, plan_.format, {}};
-    reader.lock_table(table_, columns_);
-    if (!plan_.key.empty())
-      key_ = Key::resolve(plan_.key, table_, load_column_types(source, table_), plan_.bound_type);
+Worker::Attempt Worker::attempt() {
+  reason_ = kStopFailed;
+  try {
+    return may_begin_chunk() && mover_.move_next() ? Attempt::kMoved : Attempt::kNoneLeft;
+  } catch (const PgError &error) {
+    failure_ = error.report();
+    reason_ = error.is_cancel() ? kStopCancelled : kStopFailed;
+  } catch (...) {
+    describe_current_exception(failure_);
   }
+  return Attempt::kFailed;
+}
 
-  [[nodiscard]] bool may_begin_chunk() const {
-    return task_.work == nullptr || shared_work_take_chunk(task_.work);
+bool Worker::may_begin_chunk() {
+  WorkerSlot &slot = task_.pull->slots[task_.slot];
+  if (!call([&]() noexcept { return throttle_pass(task_.pull, &slot, 0); }))
+    return false;
+  const bool is_surplus = pg_atomic_read_u32(&slot.is_surplus) != 0;
+  const bool has_moved_enough = task_.max_chunks != 0 && moved_ >= task_.max_chunks;
+  return !is_surplus && !has_moved_enough &&
+         (task_.work == nullptr || shared_work_take_chunk(task_.work));
+}
+
+bool Worker::is_being_stopped() const {
+  return pg_atomic_read_u32(&task_.pull->slots[task_.slot].is_told_to_stop) != 0 ||
+         shared_pull_stop_reason(task_.pull) != kStopNone;
+}
+
+// Returns true when there is to be another attempt, after a rest; else the pull has failed.
+bool Worker::go_on_after_failure() {
+  const int chunk = mover_.chunk();
+  call([]() noexcept { session_abort(); });
+  mover_.disconnect();
+  const bool may_pass =
+      reason_ == kStopFailed && is_worth_retrying(error_report_sqlstate(&failure_));
+  const int64 trouble_ms = worker_slot_chunk_failed(task_.pull, task_.slot, may_pass);
+  if (!may_pass || trouble_ms >= task_.order.retry_budget_ms) {
+    give_up(chunk);
+    return false;
   }
+  tell_ledger(chunk, false);
+  if (task_.work != nullptr)
+    shared_work_return_chunk(task_.work);
+  rest(backoff_.next());
+  return true;
+}
 
-  bool move_next_chunk() {
+// Everything that a worker's failure changes: the pull's error, the chunk's row.
+void Worker::give_up(int chunk) {
+  call([]() noexcept { session_hold_cancel(); }); // the coordinator stops all workers now
+  locate(chunk);
+  call([&]() noexcept { shared_pull_fail(task_.pull, &failure_, reason_); });
+  tell_ledger(chunk, true);
+}
+
+void Worker::locate(int chunk) {
+  std::string sentence = "Pull " + std::to_string(task_.pull->pull_id) + " failed";
+  sentence += chunk != 0 ? " at chunk " + std::to_string(chunk) + "." : ".";
+  error_report_add_detail(&failure_, sentence.c_str());
+}
+
+// The ledger may be what failed; the pull's error says all the same what happened first.
+void Worker::tell_ledger(int chunk, bool is_final) {
+  if (chunk == 0)
+    return;
+  try {
     call([&]() noexcept { session_begin(task_.pull->owner); });
     SpiExecutor executor(SpiMode::kWrite);
     Ledger ledger(executor);
-    const std::optional<ClaimedChunk> chunk = ledger.claim_chunk(task_.pull->pull_id);
-    if (!chunk) {
-      call([]() noexcept { session_commit(); });
-      return false;
-    }
-    chunk_ = chunk->number;
-    pg_atomic_write_u32(&progress_.chunk, static_cast<uint32>(chunk_));
-    const ChunkResult result = move(open_source(), *chunk);
-    call([]() noexcept { spi_fire_deferred_triggers(); });
-    ledger.complete_chunk(task_.pull->pull_id, chunk_, result);
+    const char *sqlstate = error_report_sqlstate(&failure_);
+    if (is_final)
+      ledger.fail_chunk(task_.pull->pull_id, chunk, sqlstate, failure_.message);
+    else
+      ledger.note_attempt(task_.pull->pull_id, chunk, sqlstate, failure_.message);
     call([]() noexcept { session_commit(); });
-    count(result);
-    return true;
+  } catch (const PgError &) {
+    call([]() noexcept { session_abort(); });
   }
-
-  ChunkResult move(Connection &source, const ClaimedChunk &chunk) {
-    const CopyJob job = {
-        task_.order.request.table,
-        copy_statement(chunk.relation.empty() ? table_.from_item() : chunk.relation, columns_,
-                       key_.condition(chunk.range), task_.order.request.filter),
-        &columns_, describe(chunk)};
-    call([&]() noexcept { session_report_activity(job.description.c_str()); });
-    try {
-      return run_copy_job(job, source, progress_);
-    } catch (const Error &error) { // the source does not know our names for things
-      throw Error(error.sqlstate(), error.message(),
-                  error.detail() + (error.detail().empty() ? "" : "\n") + "This happened while " +
-                      job.description + ".",
-                  error.hint());
-    }
-  }
-
-  void count(const ChunkResult &result) {
-    pg_atomic_write_u32(&progress_.chunk, 0);
-    pg_atomic_write_u64(&progress_.rows, 0);
-    pg_atomic_write_u64(&progress_.bytes, 0);
-    pg_atomic_fetch_add_u64(&task_.pull->rows_done, result.row_count);
-    pg_atomic_fetch_add_u64(&task_.pull->bytes_done, result.byte_count);
-    pg_atomic_fetch_add_u32(&task_.pull->chunks_done, 1);
-    if (task_.work != nullptr) {
-      pg_atomic_fetch_add_u64(&task_.work->rows, result.row_count);
-      pg_atomic_fetch_add_u64(&task_.work->bytes, result.byte_count);
-      pg_atomic_fetch_add_u32(&task_.work->chunks, 1);
-    }
-    chunk_ = 0;
-    const int coordinator = task_.pull->coordinator_pid;
-    call([&]() noexcept { shared_pull_wake(coordinator); });
-  }
-
-  std::string describe(const ClaimedChunk &chunk) const {
-    std::string text = "loading table " + table_name_ + " from source, pull " +
-                       std::to_string(task_.pull->pull_id) + ", chunk " +
-                       std::to_string(chunk.number);
-    if (chunk.range.nulls)
-      return text + " (rows with a null key)";
-    if (chunk.range.start || chunk.range.end) {
-      text += " (" + plan_.key + " from " + chunk.range.start.value_or("the lowest") + " to " +
-              chunk.range.end.value_or("the highest") + ")";
-    }
-    return text;
-  }
-
-  const WorkerTask &task_;
-  WorkerSlot &progress_;
-  LatchWaiter waiter_;
-  std::optional<SourceReader> reader_;
-  PullPlan plan_;
-  SourceTable table_;
-  ColumnMap columns_;
-  Key key_;
-  std::string table_name_; // of the destination, for people
-  int chunk_ = 0;          // being moved; 0: none
-};
-
-// Everything a worker's failure changes: its transaction, the pull's error, the chunk's row.
-void fail(Worker &worker, const WorkerTask &task, ErrorReport &report, PullStop reason) {
-  call([]() noexcept {
-    session_abort();
-    session_hold_cancel(); // the coordinator stops all workers now
-  });
-  worker.locate(report);
-  call([&]() noexcept { shared_pull_fail(task.pull, &report, reason); });
-  worker.record_failure(report);
 }
 
-// What a stop interrupts is not a failure of its own.
-bool is_being_stopped(const WorkerTask &task) {
-  return pg_atomic_read_u32(&task.pull->slots[task.slot].is_told_to_stop) != 0 ||
-         shared_pull_stop_reason(task.pull) != kStopNone;
+void Worker::rest(std::chrono::milliseconds time) {
+  using Clock = std::chrono::steady_clock;
+  constexpr std::chrono::milliseconds kSlice{200};
+  for (const Clock::time_point end = Clock::now() + time; Clock::now() < end;) {
+    if (is_being_stopped())
+      return;
+    call([&]() noexcept { latch_sleep(kSlice.count()); });
+  }
 }
 
 } // namespace
 
 bool run_worker(const WorkerTask &task) noexcept {
-  ErrorReport report;
-  PullStop reason = kStopFailed;
   Worker worker(task);
   try {
-    worker.run();
-    return true;
-  } catch (const PgError &error) {
-    report = error.report();
-    reason = error.is_cancel() ? kStopCancelled : kStopFailed;
+    return worker.run();
+  } catch (const PgError &error) { // a cancel between two chunks
+    ErrorReport report = error.report();
+    shared_pull_fail(task.pull, &report, error.is_cancel() ? kStopCancelled : kStopFailed);
   } catch (...) {
+    ErrorReport report;
     describe_current_exception(report);
+    shared_pull_fail(task.pull, &report, kStopFailed);
   }
-  try {
-    if (is_being_stopped(task)) {
-      call([]() noexcept { session_abort(); });
-      return true;
-    }
-    fail(worker, task, report, reason);
-  } catch (...) { // the ledger could not be told; the pull's error says what happened first
-    session_abort();
-  }
+  session_abort();
   return false;
 }
 
@@ -238,8 +203,16 @@ void parallel_loader_worker_main(Datum /*argument*/) {
     const SourceAddress source =
         has_own_source ? parse_address({work->address, work->address_size}) : order.source;
     pin_worker_session(order);
-    return run_worker({pull, args.slot, work, order, source});
+    const bool result = run_worker({.pull = pull,
+                                    .slot = args.slot,
+                                    .work = work,
+                                    .order = order,
+                                    .source = source,
+                                    .max_chunks = 0});
+    if (work != nullptr)
+      pg_atomic_fetch_add_u32(&work->workers_through, 1);
+    return result;
   });
-  shared_pull_leave_slot(pull, args.slot, kSlotFree);
+  worker_slot_leave(pull, args.slot, kSlotFree);
   proc_exit(is_done ? 0 : 1);
 }

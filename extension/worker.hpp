@@ -13,11 +13,13 @@ struct WorkerTask {
   SharedWork *work; // of the session that brought the worker; nullptr: the coordinator did
   const Order &order;
   const SourceAddress &source;
+  int max_chunks; // to move; 0: all
 };
 
-/// Runs in a process that is connected to the database and has no transaction open.  Does not
-/// throw: a failure is kept as the pull's error and, where it concerns a chunk, written to the
-/// ledger. Returns false when the worker failed.
+/// Runs in a process that is connected to the database and has no transaction open.  What fails for
+/// a passing reason is repeated under the order's retry budget.  Does not throw: another failure is
+/// kept as the pull's error and, where it concerns a chunk, written to the ledger.  Returns false
+/// when the worker failed.
 [[nodiscard]] bool run_worker(const WorkerTask &task) noexcept;
 
 /// Sets formats, time-outs and the like for a process that writes rows.

@@ -2,6 +2,7 @@
 #include "extension/server/background.hpp"
 
 #include "extension/server/compat.hpp"
+#include "extension/server/worker_slots.hpp"
 
 extern "C" {
 #include "postmaster/interrupt.h"
@@ -32,7 +33,7 @@ BackgroundWorkerHandle *background_start_coordinator(dsm_handle pull) {
 }
 
 BackgroundWorkerHandle *background_start_in_slot(SharedPull *pull, WorkerArgs *args) {
-  args->slot = shared_pull_reserve_slot(pull, MyProcPid);
+  args->slot = worker_slot_reserve(pull, MyProcPid);
   if (args->slot < 0)
     return nullptr;
   BackgroundWorker worker;
@@ -40,7 +41,7 @@ BackgroundWorkerHandle *background_start_in_slot(SharedPull *pull, WorkerArgs *a
   memcpy(worker.bgw_extra, args, sizeof(*args));
   BackgroundWorkerHandle *handle = nullptr;
   if (!RegisterDynamicBackgroundWorker(&worker, &handle)) {
-    shared_pull_leave_slot(pull, args->slot, kSlotFree);
+    worker_slot_leave(pull, args->slot, kSlotFree);
     return nullptr;
   }
   return handle;
@@ -76,11 +77,11 @@ static void leave_slot_behind(dsm_segment *segment, Datum slot) {
   SharedPull *pull = pull_of(segment);
   const int index = DatumGetInt32(slot);
   if (pull->slots[index].pid == MyProcPid)
-    shared_pull_leave_slot(pull, index, kSlotLost);
+    worker_slot_leave(pull, index, kSlotLost);
 }
 
 void background_enter_slot(SharedPull *pull, int slot) {
-  shared_pull_enter_slot(pull, slot);
+  worker_slot_enter(pull, slot);
   on_dsm_detach(pull_segment, leave_slot_behind, Int32GetDatum(slot));
 }
 
@@ -88,7 +89,7 @@ static void leave_workers_behind(dsm_segment *segment, Datum /*unused*/) {
   SharedPull *pull = pull_of(segment);
   if (shared_pull_phase(pull) != kPhaseEnded) {
     shared_pull_request_stop(pull, kStopCancelled);
-    shared_pull_stop_workers(pull, 0);
+    worker_slots_stop(pull, 0);
   }
   pull->coordinator_pid = 0;
   explicit_bzero(pull->order, pull->order_size); // the password; no worker may come any more

@@ -3,6 +3,7 @@
 
 #include "extension/server/lock_trap.hpp"
 #include "extension/server/socket_wait.hpp"
+#include "extension/server/worker_slots.hpp"
 
 extern "C" {
 #include "libpq/libpq-be.h"
@@ -19,7 +20,7 @@ static void leave_pull_behind(dsm_segment *segment, Datum /*unused*/) {
   shared_pull_request_stop(pull, kStopLeader);
   // At once, before this transaction frees locks that workers may wait for.
   if (shared_pull_phase(pull) != kPhaseEnded)
-    shared_pull_stop_workers(pull, 0);
+    worker_slots_stop(pull, 0);
 }
 
 Leader leader_start(Oid table, const char *order, Size order_size) {
@@ -76,7 +77,8 @@ void leader_wait(const Leader *leader, PullPhase phase) {
     leader_wait_turn(leader->pull);
   }
   if (shared_pull_phase(leader->pull) == kPhaseEnded) {
-    wait_for_process(leader);
+    if (pg_atomic_read_u32(&leader->pull->holds_snapshot) == 0)
+      wait_for_process(leader);
     leader_raise_error(leader);
   }
 }

@@ -1,8 +1,10 @@
 // lock_trap: see lock_trap.hpp.
 #include "extension/server/lock_trap.hpp"
 
+#include "extension/server/blockers.hpp"
 #include "extension/server/compat.hpp"
 #include "extension/server/target_table.hpp"
+#include "extension/server/worker_slots.hpp"
 
 extern "C" {
 #include "access/relation.h"
@@ -10,11 +12,8 @@ extern "C" {
 #include "catalog/namespace.h"
 #include "catalog/partition.h"
 #include "catalog/pg_inherits.h"
-#include "catalog/pg_type.h"
 #include "storage/lmgr.h"
 #include "storage/procarray.h"
-#include "utils/array.h"
-#include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 #include "utils/relcache.h"
 }
@@ -91,16 +90,6 @@ void lock_trap_check_before_start(Oid table) {
                    kConflictsWithWrite);
 }
 
-static List *add_blockers(List *pids, int pid) {
-  const Datum blockers = DirectFunctionCall1(pg_blocking_pids, Int32GetDatum(pid));
-  ArrayType *array = DatumGetArrayTypeP(blockers);
-  const int count = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
-  auto *values = reinterpret_cast<int32 *>(ARR_DATA_PTR(array));
-  for (int index = 0; index < count; index++)
-    pids = list_append_unique_int(pids, values[index]);
-  return pids;
-}
-
 // A third session may stand between: its TRUNCATE waits for the caller's read, our worker for it.
 bool lock_trap_is_caught(const SharedPull *pull) {
   List *pids = NIL;
@@ -133,7 +122,7 @@ void lock_trap_raise(SharedPull *pull) {
     error_report_add_detail(&report, psprintf("Pull " INT64_FORMAT " failed.", pull->pull_id));
     shared_pull_fail(pull, &report, kStopFailed);
     // Before the error frees the lock, so that no row arrives after it.
-    shared_pull_stop_workers(pull, 0);
+    worker_slots_stop(pull, 0);
   }
   error_report_raise(&report);
 }

@@ -32,10 +32,12 @@ void result_set_begin(FunctionCallInfo fcinfo) {
   MemoryContextSwitchTo(old);
 }
 
-void result_set_put(FunctionCallInfo fcinfo, const Datum *values, int count) {
+void result_set_put(FunctionCallInfo fcinfo, const Datum *values, const bool *nulls, int count) {
   auto *result = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
-  auto *nulls = static_cast<bool *>(palloc0(sizeof(bool) * count));
-  tuplestore_putvalues(result->setResult, result->setDesc, const_cast<Datum *>(values), nulls);
+  auto *given = static_cast<bool *>(palloc0(sizeof(bool) * count));
+  if (nulls != nullptr)
+    memcpy(given, nulls, sizeof(bool) * count);
+  tuplestore_putvalues(result->setResult, result->setDesc, const_cast<Datum *>(values), given);
 }
 
 Datum result_row(FunctionCallInfo fcinfo, const Datum *values, int count) {

@@ -99,11 +99,15 @@ void session_log_failure(int64 pull_id, const char *message) {
   ereport(LOG, (errmsg("pull " INT64_FORMAT " failed: %s", pull_id, message)));
 }
 
-void session_lock_pull(int64 pull_id) {
+void session_log_stall(int64 pull_id, const char *waiting_for) {
+  ereport(LOG, (errmsg("pull " INT64_FORMAT " does not move: %s", pull_id, waiting_for)));
+}
+
+bool session_try_lock_pull(int64 pull_id) {
   LOCKTAG tag;
   SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, static_cast<uint32>(pull_id >> 32),
                        static_cast<uint32>(pull_id), kPullLockClass);
-  LockAcquire(&tag, ExclusiveLock, true, false);
+  return LockAcquire(&tag, ExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL;
 }
 
 } // namespace parallel_loader

@@ -41,8 +41,11 @@ void session_report_activity(const char *activity);
 /// Writes a line to the server log; nobody may be waiting for the pull to hear of its failure.
 void session_log_failure(int64 pull_id, const char *message);
 
-/// Marks this process as the pull's coordinator, for as long as it lives.
-void session_lock_pull(int64 pull_id);
+void session_log_stall(int64 pull_id, const char *waiting_for);
+
+/// Marks this process as the pull's coordinator, for as long as it lives; false when another one
+/// is.
+bool session_try_lock_pull(int64 pull_id);
 
 /// The fourth field of the advisory lock that a pull's coordinator holds ("PL"; SQL functions use 1
 /// and 2): pg_locks shows it as objsubid.

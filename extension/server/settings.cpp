@@ -12,6 +12,7 @@ namespace parallel_loader {
 int setting_workers = 4;
 int setting_chunk_size_kb = 128 * 1024;
 int setting_snapshot_hold_s = 600;
+int setting_retry_budget_s = 300;
 
 void settings_define() {
   DefineCustomIntVariable("parallel_loader.workers",
@@ -24,9 +25,15 @@ void settings_define() {
       MAX_KILOBYTES, PGC_USERSET, GUC_UNIT_KB, nullptr, nullptr, nullptr);
   DefineCustomIntVariable(
       "parallel_loader.snapshot_hold",
-      "Sets how long a pull that nobody works on keeps its snapshot of the source.", nullptr,
-      &setting_snapshot_hold_s, 600, 0, INT_MAX / 1000, PGC_USERSET, GUC_UNIT_S, nullptr, nullptr,
-      nullptr);
+      "Sets how long a pull that has failed, or that nobody works on, keeps its snapshot of the "
+      "source.",
+      "Until then a resume goes on under the same snapshot.", &setting_snapshot_hold_s, 600, 0,
+      INT_MAX / 1000, PGC_USERSET, GUC_UNIT_S, nullptr, nullptr, nullptr);
+  DefineCustomIntVariable(
+      "parallel_loader.retry_budget",
+      "Sets how long a pull repeats what fails for passing reasons without completing a chunk.",
+      "0 lets the first failure end the pull.", &setting_retry_budget_s, 300, 0, INT_MAX / 1000,
+      PGC_USERSET, GUC_UNIT_S, nullptr, nullptr, nullptr);
 #if PG_VERSION_NUM >= 150000
   MarkGUCPrefixReserved("parallel_loader");
 #else

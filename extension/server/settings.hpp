@@ -9,9 +9,12 @@ namespace parallel_loader {
 extern int setting_workers;
 /// parallel_loader.chunk_size, in kB: wanted size of a chunk.
 extern int setting_chunk_size_kb;
-/// parallel_loader.snapshot_hold, in seconds: how long a pull that nobody works on keeps its
-/// snapshot.
+/// parallel_loader.snapshot_hold, in seconds: how long a pull that has failed, or that nobody
+/// works on, keeps its snapshot.
 extern int setting_snapshot_hold_s;
+/// parallel_loader.retry_budget, in seconds: how long a pull goes on without completing a chunk
+/// while attempts fail.
+extern int setting_retry_budget_s;
 
 void settings_define();
 

@@ -2,6 +2,7 @@
 #include "extension/server/shared_pull.hpp"
 
 #include <csignal>
+#include <initializer_list>
 
 extern "C" {
 #include "storage/proc.h"
@@ -10,14 +11,17 @@ extern "C" {
 
 namespace parallel_loader {
 
-static constexpr uint32 kMagic = 0x504c3031; // "PL01": changes with the layout
+static constexpr uint32 kMagic = 0x504c3032; // "PL02": changes with the layout
 
 static void init_slot(WorkerSlot *slot) {
   pg_atomic_init_u32(&slot->state, kSlotFree);
   pg_atomic_init_u32(&slot->is_told_to_stop, 0);
+  pg_atomic_init_u32(&slot->is_surplus, 0);
   pg_atomic_init_u32(&slot->chunk, 0);
+  pg_atomic_init_u32(&slot->is_read, 0);
   pg_atomic_init_u64(&slot->rows, 0);
   pg_atomic_init_u64(&slot->bytes, 0);
+  pg_atomic_init_u32(&slot->source_pid, 0);
 }
 
 dsm_segment *shared_pull_create(Oid table, const char *order, Size order_size, SharedPull **pull) {
@@ -27,13 +31,13 @@ dsm_segment *shared_pull_create(Oid table, const char *order, Size order_size, S
   memset(shared, 0, offsetof(SharedPull, order));
   pg_atomic_init_u32(&shared->phase, kPhaseStarting);
   pg_atomic_init_u32(&shared->stop, kStopNone);
-  pg_atomic_init_u32(&shared->works_itself, 0);
-  pg_atomic_init_u32(&shared->workers_wanted, 0);
-  pg_atomic_init_u32(&shared->workers_started, 0);
-  pg_atomic_init_u32(&shared->has_joined, 0);
-  pg_atomic_init_u64(&shared->rows_done, 0);
-  pg_atomic_init_u64(&shared->bytes_done, 0);
-  pg_atomic_init_u32(&shared->chunks_done, 0);
+  for (pg_atomic_uint32 *flag :
+       {&shared->holds_snapshot, &shared->is_let_go, &shared->works_itself, &shared->workers_wanted,
+        &shared->workers_started, &shared->workers_target, &shared->is_paused,
+        &shared->limits_changed, &shared->has_joined})
+    pg_atomic_init_u32(flag, 0);
+  pg_atomic_init_u64(&shared->max_rate, 0);
+  pg_atomic_init_u64(&shared->bytes_per_second, 0);
   SpinLockInit(&shared->mutex);
   for (WorkerSlot &slot : shared->slots)
     init_slot(&slot);
@@ -97,17 +101,18 @@ PullStop shared_pull_stop_reason(const SharedPull *pull) {
   return static_cast<PullStop>(pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&pull->stop)));
 }
 
-// SIGINT is a query cancel to any of our processes: it ends what they wait for in the server.
-static void interrupt(int pid, int signal = SIGINT) {
+// SIGINT is a query cancel to any of our processes: it ends what it waits for in the server.
+static void interrupt_coordinator(const SharedPull *pull) {
+  const int pid = pull->coordinator_pid;
   if (pid != 0 && pid != MyProcPid && BackendPidGetProc(pid) != nullptr)
-    kill(pid, signal);
+    kill(pid, SIGINT);
 }
 
 void shared_pull_request_stop(SharedPull *pull, PullStop reason) {
   uint32 expected = kStopNone;
   if (pg_atomic_compare_exchange_u32(&pull->stop, &expected, reason) &&
       shared_pull_phase(pull) != kPhaseEnded)
-    interrupt(pull->coordinator_pid);
+    interrupt_coordinator(pull);
 }
 
 void shared_pull_fail(SharedPull *pull, const ErrorReport *report, PullStop reason) {
@@ -132,73 +137,10 @@ bool shared_pull_error(SharedPull *pull, ErrorReport *report) {
   return has_error;
 }
 
-int shared_pull_reserve_slot(SharedPull *pull, int launcher_pid) {
-  int found = -1;
+void shared_pull_set_waiting(SharedPull *pull, const char *text) {
   SpinLockAcquire(&pull->mutex);
-  for (int index = 0; index < kMaxWorkers; index++) {
-    WorkerSlot *slot = &pull->slots[index];
-    if (pg_atomic_read_u32(&slot->state) == kSlotFree) {
-      pg_atomic_write_u32(&slot->is_told_to_stop, 0);
-      pg_atomic_write_u32(&slot->state, kSlotReserved);
-      slot->launcher_pid = launcher_pid;
-      slot->pid = 0;
-      found = index;
-      break;
-    }
-  }
+  strlcpy(pull->waiting_for, text, sizeof(pull->waiting_for));
   SpinLockRelease(&pull->mutex);
-  return found;
-}
-
-void shared_pull_enter_slot(SharedPull *pull, int slot) {
-  pull->slots[slot].pid = MyProcPid;
-  pg_atomic_write_u32(&pull->slots[slot].state, kSlotRunning);
-  pg_atomic_write_u32(&pull->has_joined, 1);
-  shared_pull_wake(pull->coordinator_pid);
-}
-
-void shared_pull_leave_slot(SharedPull *pull, int index, SlotState state) {
-  WorkerSlot *slot = &pull->slots[index];
-  const int launcher_pid = slot->launcher_pid;
-  pg_atomic_write_u32(&slot->chunk, 0);
-  pg_atomic_write_u64(&slot->rows, 0);
-  pg_atomic_write_u64(&slot->bytes, 0);
-  slot->pid = 0;
-  pg_atomic_write_u32(&slot->state, state);
-  shared_pull_wake(pull->coordinator_pid);
-  shared_pull_wake(launcher_pid);
-}
-
-SlotState shared_pull_slot_state(const SharedPull *pull, int slot) {
-  return static_cast<SlotState>(
-      pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&pull->slots[slot].state)));
-}
-
-bool shared_pull_has_workers(const SharedPull *pull) {
-  for (int slot = 0; slot < kMaxWorkers; slot++) {
-    const SlotState state = shared_pull_slot_state(pull, slot);
-    const bool is_awaited =
-        state == kSlotReserved && BackendPidGetProc(pull->slots[slot].launcher_pid) != nullptr;
-    if (is_awaited || state == kSlotRunning)
-      return true;
-  }
-  return false;
-}
-
-void shared_pull_stop_workers(SharedPull *pull, int launcher_pid) {
-  for (WorkerSlot &slot : pull->slots) {
-    const auto state = static_cast<SlotState>(pg_atomic_read_u32(&slot.state));
-    if ((state == kSlotReserved || state == kSlotRunning) &&
-        (launcher_pid == 0 || slot.launcher_pid == launcher_pid)) {
-      pg_atomic_write_u32(&slot.is_told_to_stop, 1);
-      interrupt(slot.pid);
-    }
-  }
-}
-
-void shared_pull_terminate_workers(SharedPull *pull) {
-  for (const WorkerSlot &slot : pull->slots)
-    interrupt(slot.pid, SIGTERM);
 }
 
 } // namespace parallel_loader

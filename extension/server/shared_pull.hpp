@@ -4,6 +4,7 @@
 #include "extension/server/error_report.hpp"
 
 extern "C" {
+#include "datatype/timestamp.h"
 #include "port/atomics.h"
 #include "storage/dsm.h"
 #include "storage/spin.h"
@@ -39,12 +40,39 @@ enum SlotState : uint32 {
 struct WorkerSlot {
   pg_atomic_uint32 state;
   pg_atomic_uint32 is_told_to_stop;
+  pg_atomic_uint32 is_surplus; // to leave before its next chunk
   int pid;
-  int launcher_pid;       // who started the worker and waits for it
-  pg_atomic_uint32 chunk; // being moved; 0 between chunks
-  pg_atomic_uint64 rows;  // of that chunk so far
-  pg_atomic_uint64 bytes; // likewise
+  int launcher_pid;            // who started the worker and waits for it
+  pg_atomic_uint32 chunk;      // being moved; 0 between chunks
+  pg_atomic_uint32 is_read;    // that chunk's last row has come
+  pg_atomic_uint64 rows;       // of that chunk so far
+  pg_atomic_uint64 bytes;      // likewise
+  int64 estimate;              // bytes that the plan gives that chunk
+  pg_atomic_uint32 source_pid; // backend that serves the worker on the source; 0: none
 };
+
+/// What is done, and what is left to do.
+struct PullCounts {
+  int64 rows;  // of done chunks
+  int64 bytes; // likewise
+  int64 estimate_done;
+  int64 estimate_all;
+  int chunks;
+  int chunks_done;
+  int chunks_claimed; // not done, but with a worker
+  int chunks_read;    // of those, the ones whose last row has come
+  int retries;        // attempts that failed and were, or are to be, repeated
+};
+
+/// How far a pull is, for people.
+struct PullProgress {
+  int64 rows;
+  int64 bytes;
+  double fraction; // of the work, 0 to 1
+  int workers;
+};
+
+inline constexpr Size kWaitTextSize = 512;
 
 struct SharedPull {
   uint32 magic;
@@ -57,16 +85,26 @@ struct SharedPull {
   int coordinator_pid;
   pg_atomic_uint32 phase;
   pg_atomic_uint32 stop;
-  pg_atomic_uint32
-      works_itself; // a session found no worker slot: the coordinator is to move chunks
+  pg_atomic_uint32 holds_snapshot; // the pull has failed, its coordinator stays for a resume
+  pg_atomic_uint32 is_let_go;      // … until somebody sets this
+  pg_atomic_uint32 works_itself;   // no worker slot was free: the coordinator is to move chunks
   pg_atomic_uint32 workers_wanted;
   pg_atomic_uint32 workers_started;
-  pg_atomic_uint32 has_joined; // a worker has come at least once
-  pg_atomic_uint64 rows_done;
-  pg_atomic_uint64 bytes_done;
-  pg_atomic_uint32 chunks_done;
+  pg_atomic_uint32 workers_target;   // how many the coordinator is to keep
+  pg_atomic_uint32 is_paused;        // nothing is to move
+  pg_atomic_uint32 limits_changed;   // the coordinator is to write workers and rate down
+  pg_atomic_uint32 has_joined;       // a worker has come at least once
+  pg_atomic_uint64 max_rate;         // bytes a second; 0: no limit
+  pg_atomic_uint64 bytes_per_second; // of late
+  TimestampTz snapshot_taken;        // 0: not yet
 
-  slock_t mutex; // guards the next two, and the reservation of slots
+  slock_t mutex; // guards what follows, and the reservation of slots
+  PullCounts counts;
+  PullProgress shown;         // the most that was ever shown: what is shown never goes back
+  TimestampTz trouble_since;  // of the first failure since a chunk was last done; 0: none
+  TimestampTz rate_free_from; // when bytes may flow again under max_rate
+  uint32 rate_epoch;          // grows with each change of max_rate
+  char waiting_for[kWaitTextSize];
   bool has_error;
   ErrorReport error; // the first one; written once
 
@@ -100,21 +138,7 @@ void shared_pull_fail(SharedPull *pull, const ErrorReport *report, PullStop reas
 /// Copies the pull's error; false when there is none.
 bool shared_pull_error(SharedPull *pull, ErrorReport *report);
 
-/// Reserves a slot for a worker that `launcher_pid` starts; -1 when all are taken.
-int shared_pull_reserve_slot(SharedPull *pull, int launcher_pid);
-/// Takes a reserved slot as this process's own.
-void shared_pull_enter_slot(SharedPull *pull, int slot);
-/// Gives a slot back, and tells coordinator and launcher.  `state` is kSlotFree or kSlotLost.
-void shared_pull_leave_slot(SharedPull *pull, int slot, SlotState state);
-SlotState shared_pull_slot_state(const SharedPull *pull, int slot);
-
-/// True if some worker is attached, or on its way and somebody alive waits for it.
-bool shared_pull_has_workers(const SharedPull *pull);
-
-/// Tells workers to stop, and cancels what they wait for in the server: those that `launcher_pid`
-/// started, or all when it is 0.
-void shared_pull_stop_workers(SharedPull *pull, int launcher_pid);
-/// Ends the processes of workers that do not heed shared_pull_stop_workers.
-void shared_pull_terminate_workers(SharedPull *pull);
+/// Says what the pull waits for; an empty text: it moves.
+void shared_pull_set_waiting(SharedPull *pull, const char *text);
 
 } // namespace parallel_loader

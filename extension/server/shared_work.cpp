@@ -7,6 +7,7 @@ dsm_segment *shared_work_create(uint32 chunks_allowed, const char *address, Size
   dsm_segment *segment = dsm_create(offsetof(SharedWork, address) + address_size, 0);
   auto *work = static_cast<SharedWork *>(dsm_segment_address(segment));
   pg_atomic_init_u32(&work->chunks_allowed, chunks_allowed);
+  pg_atomic_init_u32(&work->workers_through, 0);
   pg_atomic_init_u32(&work->chunks, 0);
   pg_atomic_init_u64(&work->rows, 0);
   pg_atomic_init_u64(&work->bytes, 0);
@@ -31,6 +32,11 @@ bool shared_work_take_chunk(SharedWork *work) {
     if (pg_atomic_compare_exchange_u32(&work->chunks_allowed, &left, left - 1))
       return true;
   return left == kNoChunkLimit;
+}
+
+void shared_work_return_chunk(SharedWork *work) {
+  if (pg_atomic_read_u32(&work->chunks_allowed) != kNoChunkLimit)
+    pg_atomic_fetch_add_u32(&work->chunks_allowed, 1);
 }
 
 } // namespace parallel_loader

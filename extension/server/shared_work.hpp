@@ -11,8 +11,9 @@ extern "C" {
 namespace parallel_loader {
 
 struct SharedWork {
-  pg_atomic_uint32 chunks_allowed; // that may still be begun; kNoChunkLimit is not counted down
-  pg_atomic_uint32 chunks;         // done so far, with their rows and bytes
+  pg_atomic_uint32 chunks_allowed;  // that may still be begun; kNoChunkLimit is not counted down
+  pg_atomic_uint32 workers_through; // that have left by themselves
+  pg_atomic_uint32 chunks;          // done so far, with their rows and bytes
   pg_atomic_uint64 rows;
   pg_atomic_uint64 bytes;
   Size address_size; // of a source of their own, see order.hpp; 0: the pull's source
@@ -29,5 +30,7 @@ SharedWork *shared_work_attach(dsm_handle handle);
 
 /// True if another chunk may be begun, which is then counted.
 bool shared_work_take_chunk(SharedWork *work);
+/// The chunk taken last was not done.
+void shared_work_return_chunk(SharedWork *work);
 
 } // namespace parallel_loader

@@ -3,13 +3,23 @@
 
 #include "extension/server/compat.hpp"
 
+#include <sys/stat.h>
+
 namespace parallel_loader {
 
 // Positions in the event set, by order of adding.
 static constexpr int kSocketEvent = 0;
 
+// libpq closes a socket and opens another, perhaps under the same number, when it tries the next
+// host; the kernel has then dropped the old one from the event set without a word.
+static ino_t socket_identity(int fd) {
+  struct stat status;
+  return fstat(fd, &status) == 0 ? status.st_ino : 0;
+}
+
 static void prepare(SocketWait *wait, int fd, uint32 wanted) {
-  if (wait->events != nullptr && wait->fd == fd) {
+  const ino_t identity = socket_identity(fd);
+  if (wait->events != nullptr && wait->fd == fd && wait->identity == identity) {
     if (wait->wanted != wanted) {
       ModifyWaitEvent(wait->events, kSocketEvent, wanted, nullptr);
       wait->wanted = wanted;
@@ -21,7 +31,7 @@ static void prepare(SocketWait *wait, int fd, uint32 wanted) {
   AddWaitEventToSet(events, wanted, fd, nullptr, nullptr);
   AddWaitEventToSet(events, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, nullptr);
   AddWaitEventToSet(events, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, nullptr, nullptr);
-  *wait = {events, fd, wanted};
+  *wait = {events, fd, identity, wanted};
 }
 
 bool socket_wait(SocketWait *wait, int fd, bool for_write, long timeout_ms) {

@@ -3,6 +3,8 @@
 
 #include "extension/postgres.hpp"
 
+#include <sys/types.h>
+
 struct WaitEventSet;
 
 namespace parallel_loader {
@@ -11,6 +13,7 @@ namespace parallel_loader {
 struct SocketWait {
   WaitEventSet *events;
   int fd;
+  ino_t identity; // of the socket behind fd
   uint32 wanted;
 };
 

@@ -17,6 +17,13 @@ extern "C" {
 
 namespace parallel_loader {
 
+void spi_raise_old_version() {
+  ereport(ERROR,
+          (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+           errmsg("extension \"parallel_loader\" in this database is older than its library"),
+           errhint("Run ALTER EXTENSION parallel_loader UPDATE.")));
+}
+
 Oid spi_ledger_owner() {
   const Oid schema = get_namespace_oid("parallel_loader", true);
   const Oid table = OidIsValid(schema) ? get_relname_relid("pull", schema) : InvalidOid;
@@ -27,6 +34,8 @@ Oid spi_ledger_owner() {
                     errmsg("extension \"parallel_loader\" is not installed in this database"),
                     errhint("Run CREATE EXTENSION parallel_loader CASCADE, and commit.")));
   }
+  if (get_attnum(table, "kind") == InvalidAttrNumber)
+    spi_raise_old_version();
   const Oid owner = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relowner;
   ReleaseSysCache(tuple);
   return owner;

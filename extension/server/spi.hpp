@@ -19,6 +19,9 @@ struct SpiRows {
 /// Needs a transaction.  Raises 55000 when the extension is not installed in this database.
 SpiRows spi_execute(SpiMode mode, const char *sql, int param_count, const char *const *params);
 
+/// Raises 55000: the database has the SQL objects of a version before this library's.
+[[noreturn]] void spi_raise_old_version();
+
 /// The owner of the ledger's tables.
 Oid spi_ledger_owner();
 

@@ -4,10 +4,7 @@
 #include "extension/server/background.hpp"
 #include "extension/server/leader.hpp"
 #include "extension/server/shared_work.hpp"
-
-extern "C" {
-#include "storage/ipc.h"
-}
+#include "extension/server/worker_slots.hpp"
 
 namespace parallel_loader {
 
@@ -19,10 +16,7 @@ struct OwnWorkers {
 
 // Runs when the statement fails, is cancelled, or the session ends.
 static void leave_workers_behind(dsm_segment *segment, Datum /*unused*/) {
-  auto *pull = static_cast<SharedPull *>(dsm_segment_address(segment));
-  if (proc_exit_inprogress)
-    shared_pull_request_stop(pull, kStopLeader);
-  shared_pull_stop_workers(pull, MyProcPid);
+  worker_slots_stop(static_cast<SharedPull *>(dsm_segment_address(segment)), MyProcPid);
 }
 
 static void start_workers(dsm_segment *segment, SharedPull *pull, dsm_segment *work, int wanted,
@@ -36,24 +30,40 @@ static void start_workers(dsm_segment *segment, SharedPull *pull, dsm_segment *w
     own->slots[own->count] = args.slot;
     own->count++;
   }
-  leader_report_workers(own->count, wanted);
 }
 
 // A worker that could not start never takes its slot; the coordinator reports it as lost.
 static void give_up_unstarted(SharedPull *pull, const OwnWorkers *own) {
   for (int index = 0; index < own->count; index++) {
     const int slot = own->slots[index];
-    if (shared_pull_slot_state(pull, slot) == kSlotReserved &&
+    if (worker_slot_state(pull, slot) == kSlotReserved &&
         pull->slots[slot].launcher_pid == MyProcPid)
-      shared_pull_leave_slot(pull, slot, kSlotLost);
+      worker_slot_leave(pull, slot, kSlotLost);
   }
 }
 
-static void wait_for_workers(SharedPull *pull, const OwnWorkers *own) {
+static void wait_for_processes(SharedPull *pull, const OwnWorkers *own) {
   for (int index = 0; index < own->count; index++)
     while (!background_has_ended(own->handles[index]))
       leader_wait_turn(pull);
   give_up_unstarted(pull, own);
+}
+
+// A worker that was killed is replaced; the coordinator ends the pull when that happens too often.
+static void wait_for_workers(dsm_segment *segment, SharedPull *pull, dsm_segment *work_segment,
+                             OwnWorkers *own) {
+  auto *work = static_cast<SharedWork *>(dsm_segment_address(work_segment));
+  for (;;) {
+    wait_for_processes(pull, own);
+    const int lost = own->count - static_cast<int>(pg_atomic_read_u32(&work->workers_through));
+    if (lost <= 0 || shared_pull_stop_reason(pull) != kStopNone ||
+        !worker_slots_any_unclaimed(pull))
+      return;
+    leader_wait_turn(pull);
+    own->count = 0;
+    pg_atomic_write_u32(&work->workers_through, 0);
+    start_workers(segment, pull, work_segment, lost, own);
+  }
 }
 
 // No worker slot is free: the coordinator, which has one, does the work.
@@ -85,23 +95,22 @@ WorkResult work_session_run(dsm_segment *segment, SharedPull *pull, const WorkRe
   auto *own = static_cast<OwnWorkers *>(palloc0(sizeof(OwnWorkers)));
   on_dsm_detach(segment, leave_workers_behind, Datum(0));
 
-  const uint64 rows_before = pg_atomic_read_u64(&pull->rows_done);
-  const uint64 bytes_before = pg_atomic_read_u64(&pull->bytes_done);
-  const uint32 chunks_before = pg_atomic_read_u32(&pull->chunks_done);
+  const PullCounts before = worker_slots_counts(pull);
   const int wanted =
       request->max_chunks > 0 ? Min(request->workers, request->max_chunks) : request->workers;
   start_workers(segment, pull, work_segment, wanted, own);
+  leader_report_workers(own->count, wanted);
   WorkResult result = {};
   if (own->count > 0) {
-    wait_for_workers(pull, own);
+    wait_for_workers(segment, pull, work_segment, own);
     result.chunks = static_cast<int>(pg_atomic_read_u32(&work->chunks));
     result.rows = static_cast<int64>(pg_atomic_read_u64(&work->rows));
     result.bytes = static_cast<int64>(pg_atomic_read_u64(&work->bytes));
   } else {
     wait_for_coordinator_to_work(pull);
-    result.chunks = static_cast<int>(pg_atomic_read_u32(&pull->chunks_done) - chunks_before);
-    result.rows = static_cast<int64>(pg_atomic_read_u64(&pull->rows_done) - rows_before);
-    result.bytes = static_cast<int64>(pg_atomic_read_u64(&pull->bytes_done) - bytes_before);
+    const PullCounts after = worker_slots_counts(pull);
+    result = {after.chunks_done - before.chunks_done, after.rows - before.rows,
+              after.bytes - before.bytes, 0};
   }
   raise_error(pull);
   cancel_on_dsm_detach(segment, leave_workers_behind, Datum(0));

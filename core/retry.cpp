@@ -1,0 +1,29 @@
+// retry: see retry.hpp.
+#include "core/retry.hpp"
+
+#include <algorithm>
+
+namespace parallel_loader {
+
+using std::chrono::milliseconds;
+
+bool is_worth_retrying(std::string_view sqlstate) noexcept {
+  constexpr std::string_view kPassing[] = {"40001", "40P01", "53000", "53100", "53300",
+                                           "53400", "57P01", "57P02", "57P03"};
+  // Of class 08, a breach of the protocol would only happen again.
+  if (sqlstate.starts_with("08"))
+    return sqlstate != "08P01";
+  return std::ranges::find(kPassing, sqlstate) != std::end(kPassing);
+}
+
+milliseconds Backoff::next() {
+  constexpr milliseconds kFirst{250};
+  constexpr milliseconds kLongest{30'000};
+  constexpr int kDoublings = 7; // 250 ms * 2^7 is above the longest
+  const milliseconds whole = std::min(kFirst * (1 << std::min(failures_, kDoublings)), kLongest);
+  ++failures_;
+  std::uniform_int_distribution<int64_t> between(whole.count() / 2, whole.count());
+  return milliseconds(between(random_));
+}
+
+} // namespace parallel_loader

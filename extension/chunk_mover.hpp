@@ -1,0 +1,54 @@
+// chunk_mover: claims a pull's next chunk and moves it, all in one destination transaction.
+#pragma once
+
+#include "core/column_map.hpp"
+#include "core/ledger.hpp"
+#include "core/range.hpp"
+#include "core/source_table.hpp"
+
+#include "extension/latch_waiter.hpp"
+#include "extension/server/error_report.hpp"
+#include "extension/source_reader.hpp"
+#include "extension/worker.hpp"
+
+#include <optional>
+#include <string>
+
+namespace parallel_loader {
+
+class ChunkMover {
+public:
+  explicit ChunkMover(const WorkerTask &task);
+
+  /// Returns false when no chunk is left to claim.  Throws Error (source), PgError (destination),
+  /// Stopped; the transaction is then open, to be aborted, and chunk() says which it was.
+  bool move_next();
+
+  /// The chunk that move_next() has claimed last and not completed; 0: none.
+  [[nodiscard]] int chunk() const noexcept { return chunk_; }
+
+  /// Gives up the session on the source; the next chunk connects anew.
+  void disconnect();
+
+private:
+  void load_plan();
+  Connection &open_source();
+  void find_table(SourceReader &reader);
+  ChunkResult move(Connection &source, const ClaimedChunk &chunk);
+  void note_read();
+  void note_done(const ChunkResult &result);
+  [[nodiscard]] std::string describe(const ClaimedChunk &chunk) const;
+
+  const WorkerTask &task_;
+  WorkerSlot &slot_;
+  LatchWaiter waiter_;
+  std::optional<SourceReader> reader_;
+  std::optional<PullPlan> plan_;
+  SourceTable table_;
+  ColumnMap columns_;
+  Key key_;
+  std::string table_name_; // of the destination, for people
+  int chunk_ = 0;
+};
+
+} // namespace parallel_loader

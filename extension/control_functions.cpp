@@ -1,0 +1,197 @@
+// control_functions: the SQL functions that join, watch, change and end pulls.
+#include "extension/boundary.hpp"
+#include "extension/pull_arguments.hpp"
+#include "extension/pull_lookup.hpp"
+#include "extension/server/leader.hpp"
+#include "extension/server/lock_trap.hpp"
+#include "extension/server/result_set.hpp"
+#include "extension/server/throttle.hpp"
+#include "extension/server/work_session.hpp"
+#include "extension/source_address.hpp"
+#include "extension/spi_executor.hpp"
+
+extern "C" {
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+PG_FUNCTION_INFO_V1(parallel_pull_work);
+PG_FUNCTION_INFO_V1(parallel_pull_wait);
+PG_FUNCTION_INFO_V1(parallel_pull_alter);
+PG_FUNCTION_INFO_V1(parallel_pull_cancel);
+}
+
+namespace parallel_loader {
+
+namespace {
+
+constexpr int64 kLookAgainMs = 50;
+
+void require_joinable(const FoundPull &found) {
+  if (found.is_live)
+    return;
+  throw Error("55000",
+              "pull " + std::to_string(found.pull_id) + " cannot be joined: it is " + found.state,
+              "", "Resume it with parallel_pull_resume, or create another pull.");
+}
+
+// The bytes of a source of the session's own, for its workers; empty for the pull's.
+std::string serialize_source(const std::string &src_dsn) {
+  return src_dsn.empty() ? std::string() : serialize_address(resolve_source(src_dsn).address);
+}
+
+WorkRequest read_work_request(FunctionCallInfo fcinfo) {
+  const WorkRequest request = {argument_int(fcinfo, 2, 1), argument_int(fcinfo, 3, 0)};
+  if (request.workers < 1 || request.workers > kMaxWorkers) {
+    throw Error(sqlstate::kInvalidParameterValue,
+                "\"workers\" must be between 1 and " + std::to_string(kMaxWorkers));
+  }
+  if (request.max_chunks < 0 || (!fcinfo->args[3].isnull && request.max_chunks == 0))
+    throw Error(sqlstate::kInvalidParameterValue, "\"max_chunks\" must be at least 1");
+  return request;
+}
+
+WorkResult work(FunctionCallInfo fcinfo) {
+  const std::string src_dsn = text_argument(fcinfo, 1);
+  hide_password(src_dsn);
+  const WorkRequest request = read_work_request(fcinfo);
+  const FoundPull found = find_pull(pull_id_argument(fcinfo));
+  if (found.state == "done")
+    return {};
+  require_joinable(found);
+  call([&]() noexcept { lock_trap_check_before_start(found.table); });
+  const std::string address = serialize_source(src_dsn);
+  const AttachedPull attached(found);
+  if (attached.get() == nullptr) {
+    require_joinable(find_pull(found.pull_id));
+    return {};
+  }
+  WorkResult result = call([&]() noexcept {
+    work_session_wait_for_plan(attached.get());
+    return work_session_run(attached.segment(), attached.get(), &request, address.data(),
+                            address.size());
+  });
+  result.remaining = find_pull(found.pull_id).chunks_left;
+  if (result.remaining == 0)
+    call([&]() noexcept { work_session_wait_for_end(attached.get()); });
+  return result;
+}
+
+// A session that did not start the pull is not woken by it, so it looks again and again.
+std::string wait_for(int64 pull_id, int64 timeout_ms) {
+  const TimestampTz deadline =
+      timeout_ms < 0 ? DT_NOEND : GetCurrentTimestamp() + timeout_ms * 1000;
+  for (;;) {
+    const FoundPull found = find_pull(pull_id);
+    const int64 left_ms = (deadline - GetCurrentTimestamp()) / 1000;
+    if (!found.is_live || left_ms <= 0)
+      return found.state;
+    const AttachedPull attached(found);
+    if (attached.get() != nullptr) {
+      call([&]() noexcept {
+        leader_wait_turn(attached.get(), static_cast<long>(Min(left_ms, kLookAgainMs)));
+      });
+    }
+  }
+}
+
+void require_between(std::optional<int> value, const char *name, int high) {
+  if (value && (*value < 0 || *value > high)) {
+    throw Error(sqlstate::kInvalidParameterValue,
+                "\"" + std::string(name) + "\" must be between 0 and " + std::to_string(high));
+  }
+}
+
+std::optional<int> int_argument(FunctionCallInfo fcinfo, int number) {
+  return fcinfo->args[number].isnull ? std::nullopt
+                                     : std::optional(argument_int(fcinfo, number, 0));
+}
+
+void alter_running(SharedPull *pull, std::optional<int> workers, std::optional<int> max_rate_kb) {
+  if (workers) {
+    pg_atomic_write_u32(&pull->is_paused, *workers == 0 ? 1 : 0);
+    if (*workers > 0)
+      pg_atomic_write_u32(&pull->workers_target, static_cast<uint32>(*workers));
+  }
+  if (max_rate_kb)
+    throttle_set_rate(pull, int64{*max_rate_kb} * 1024);
+  pg_atomic_write_u32(&pull->limits_changed, 1);
+  call([&]() noexcept { shared_pull_wake(pull->coordinator_pid); });
+}
+
+// The coordinator of a pull that runs writes the ledger: this transaction may stay open for long,
+// and would keep it from its row.
+void alter(int64 pull_id, std::optional<int> workers, std::optional<int> max_rate_kb) {
+  require_between(workers, "workers", kMaxWorkers);
+  require_between(max_rate_kb, "max_rate", PG_INT32_MAX);
+  const FoundPull found = find_pull(pull_id);
+  const AttachedPull attached(found);
+  if (found.is_live && attached.get() != nullptr) {
+    alter_running(attached.get(), workers, max_rate_kb);
+    return;
+  }
+  if (found.state == "done") {
+    throw Error("55000", "pull " + std::to_string(pull_id) + " is done", "",
+                "View parallel_pulls shows the state of your pulls.");
+  }
+  SpiExecutor executor(SpiMode::kWrite);
+  Ledger(executor).set_limits(pull_id, workers == 0 ? std::nullopt : workers, max_rate_kb);
+}
+
+bool cancel_held(SharedPull *pull) {
+  pg_atomic_write_u32(&pull->is_let_go, 1);
+  call([&]() noexcept { shared_pull_wake(pull->coordinator_pid); });
+  return true;
+}
+
+bool cancel(int64 pull_id) {
+  const FoundPull found = find_pull(pull_id);
+  const AttachedPull attached(found);
+  if (found.is_held && attached.get() != nullptr)
+    return cancel_held(attached.get());
+  if (attached.get() != nullptr) {
+    return call([&]() noexcept {
+      shared_pull_request_stop(attached.get(), kStopCancelled);
+      return shared_pull_stop_reason(attached.get()) == kStopCancelled;
+    });
+  }
+  if (found.state != "interrupted")
+    return false;
+  SpiExecutor executor(SpiMode::kWrite);
+  Ledger(executor).end_pull(pull_id, PullEnd::kCancelled, "57014",
+                            "canceling pull due to user request");
+  return true;
+}
+
+} // namespace
+
+} // namespace parallel_loader
+
+using namespace parallel_loader;
+
+Datum parallel_pull_work(PG_FUNCTION_ARGS) {
+  return entry([&] {
+    const WorkResult result = work(fcinfo);
+    Datum const values[] = {Int32GetDatum(result.chunks), Int64GetDatum(result.rows),
+                            Int64GetDatum(result.bytes), Int32GetDatum(result.remaining)};
+    return call([&]() noexcept { return result_row(fcinfo, values, lengthof(values)); });
+  });
+}
+
+Datum parallel_pull_wait(PG_FUNCTION_ARGS) {
+  return entry([&] {
+    int64 const timeout_ms = call([&]() noexcept { return argument_milliseconds(fcinfo, 1); });
+    const std::string state = wait_for(pull_id_argument(fcinfo), timeout_ms);
+    return call([&]() noexcept { return CStringGetTextDatum(state.c_str()); });
+  });
+}
+
+Datum parallel_pull_alter(PG_FUNCTION_ARGS) {
+  return entry([&] {
+    alter(pull_id_argument(fcinfo), int_argument(fcinfo, 1), int_argument(fcinfo, 2));
+    return Datum(0);
+  });
+}
+
+Datum parallel_pull_cancel(PG_FUNCTION_ARGS) {
+  return entry([&] { return BoolGetDatum(cancel(argument_bigint(fcinfo, 0, 0))); });
+}

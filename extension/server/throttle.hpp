@@ -1,0 +1,15 @@
+// throttle: what parallel_pull_alter asks of a running pull: a pause, a rate.
+#pragma once
+
+#include "extension/server/shared_pull.hpp"
+
+namespace parallel_loader {
+
+/// Waits until `bytes` that have arrived may be counted under the pull's max_rate, and while the
+/// pull is paused.  Returns false as soon as the worker in `slot` is told to stop.
+bool throttle_pass(SharedPull *pull, const WorkerSlot *slot, int64 bytes);
+
+/// Sets the rate in bytes a second, 0 for none, from now on.
+void throttle_set_rate(SharedPull *pull, int64 bytes_per_second);
+
+} // namespace parallel_loader

@@ -1,0 +1,45 @@
+// worker_slots: who works on a pull, in its shared memory, and how far each chunk is.
+#pragma once
+
+#include "extension/server/shared_pull.hpp"
+
+namespace parallel_loader {
+
+/// Reserves a slot for a worker that `launcher_pid` starts; -1 when all are taken.
+int worker_slot_reserve(SharedPull *pull, int launcher_pid);
+/// Takes a reserved slot as this process's own.
+void worker_slot_enter(SharedPull *pull, int slot);
+/// Gives a slot back, and a chunk that it had with it, and tells coordinator and launcher.
+/// `state` is kSlotFree or kSlotLost; a lost slot goes on naming its chunk.
+void worker_slot_leave(SharedPull *pull, int slot, SlotState state);
+SlotState worker_slot_state(const SharedPull *pull, int slot);
+
+/// True if some worker is attached, or on its way and somebody alive waits for it.
+bool worker_slots_any_used(const SharedPull *pull);
+
+/// Tells workers to stop, and cancels what they wait for in the server: those that `launcher_pid`
+/// started, or all when it is 0.
+void worker_slots_stop(SharedPull *pull, int launcher_pid);
+/// Ends the processes of workers that do not heed worker_slots_stop.
+void worker_slots_terminate(SharedPull *pull);
+
+/// A worker begins a chunk to which the plan gives `estimate` bytes.
+void worker_slot_begin_chunk(SharedPull *pull, int slot, int chunk, int64 estimate);
+/// The chunk's last row has come from the source; the coordinator is told when it was the pull's
+/// last.
+void worker_slot_chunk_read(SharedPull *pull, int slot);
+/// The chunk is committed, with `rows` and `bytes`.
+void worker_slot_chunk_done(SharedPull *pull, int slot, int64 rows, int64 bytes);
+/// The chunk was rolled back and is free for others; `is_retry` counts it as to be repeated.
+/// Returns for how many milliseconds the pull has failed without completing a chunk.
+int64 worker_slot_chunk_failed(SharedPull *pull, int slot, bool is_retry);
+
+PullCounts worker_slots_counts(SharedPull *pull);
+/// True if some chunk still has rows to be read.
+bool worker_slots_any_unread(SharedPull *pull);
+/// True if some chunk is neither done nor with a worker.
+bool worker_slots_any_unclaimed(SharedPull *pull);
+/// Sums up what is done and in flight; what it returns never goes back while the segment lives.
+PullProgress worker_slots_progress(SharedPull *pull);
+
+} // namespace parallel_loader

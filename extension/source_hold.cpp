@@ -1,0 +1,98 @@
+// source_hold: see source_hold.hpp.
+#include "extension/source_hold.hpp"
+
+#include "extension/pull_planner.hpp"
+
+namespace parallel_loader {
+
+namespace {
+
+bool has_block_ranges(const RecordedPull &recorded) {
+  return recorded.plan.key == "ctid";
+}
+
+std::string resume_call(int64_t pull_id) {
+  return "parallel_pull_resume(" + std::to_string(pull_id) + ", new_snapshot => true)";
+}
+
+[[noreturn]] void throw_snapshot_lost(const Order &order, const RecordedPull &recorded,
+                                      const std::string &reason) {
+  const std::string sentence =
+      has_block_ranges(recorded)
+          ? "Its chunks are ranges of ctid, which mean other rows under another snapshot: empty "
+            "the "
+            "table and pull it again."
+          : "If the rows that were pulled already have not changed on the source, " +
+                resume_call(order.resume_id) +
+                " goes on under a snapshot of now; else empty the table and pull it again.";
+  throw Error("55000", "the snapshot of pull " + std::to_string(order.resume_id) + " is lost",
+              reason, sentence);
+}
+
+void require_same_source(const RecordedPull &recorded, const SourceIdentity &found) {
+  const std::string reason = why_other_source(recorded.plan.identity, found);
+  if (!reason.empty()) {
+    throw Error("55000", "source is not the one that the pull was begun from, or an older state",
+                reason, "Name the source that the pull was begun from in src_dsn.");
+  }
+}
+
+} // namespace
+
+void SourceHold::open(const Order &order, const std::optional<std::string> &snapshot) {
+  reader_.emplace(order, order.source, snapshot,
+                  "parallel_loader coordinator of pull " + std::to_string(pull_id_), waiter_);
+}
+
+PullPlan SourceHold::open_and_plan(const Order &order, int64_t pull_id) {
+  pull_id_ = pull_id;
+  open(order, order.snapshot.empty() ? std::nullopt : std::optional(order.snapshot));
+  PullPlan plan = plan_pull(order, *reader_);
+  plan.bounds = reader_->session().snapshot_bounds();
+  is_standby_ = plan.identity.is_standby;
+  return plan;
+}
+
+PullPlan SourceHold::open_for_resume(const Order &order, const RecordedPull &recorded,
+                                     int done_count) {
+  pull_id_ = order.resume_id;
+  const bool is_untouched = done_count == 0 && !recorded.shares_snapshot;
+  if (order.new_snapshot) {
+    if (has_block_ranges(recorded) && !is_untouched)
+      throw_snapshot_lost(order, recorded, "A new snapshot was asked for.");
+    open(order, std::nullopt);
+  } else {
+    try {
+      open(order, recorded.plan.snapshot);
+    } catch (const SnapshotGone &gone) {
+      if (!is_untouched)
+        throw_snapshot_lost(order, recorded, gone.message());
+      open(order, std::nullopt);
+    }
+  }
+  SourceSession &session = reader_->session();
+  PullPlan plan = recorded.plan;
+  plan.identity = session.identity();
+  require_same_source(recorded, plan.identity);
+  is_standby_ = plan.identity.is_standby;
+  reader_->lock_table(reader_->find_table(plan.source_table), {plan.columns, plan.format, {}});
+  plan.snapshot = session.export_snapshot();
+  plan.bounds = session.snapshot_bounds();
+  plan.source_version = session.connection().server_version();
+  return plan;
+}
+
+void SourceHold::require_alive() {
+  try {
+    reader_->session().connection().require_open();
+  } catch (const Error &error) {
+    throw Error(error.sqlstate(),
+                "the snapshot of pull " + std::to_string(pull_id_) + " is lost: " + error.message(),
+                error.detail(),
+                is_standby_ ? "The source is a standby: hot_standby_feedback = on and a longer "
+                              "max_standby_streaming_delay keep its replay from ending queries."
+                            : "");
+  }
+}
+
+} // namespace parallel_loader

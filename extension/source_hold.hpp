@@ -1,0 +1,41 @@
+// source_hold: the coordinator's session on the source, whose transaction keeps the snapshot.
+#pragma once
+
+#include "core/ledger.hpp"
+
+#include "extension/order.hpp"
+#include "extension/source_reader.hpp"
+
+#include <optional>
+
+namespace parallel_loader {
+
+class SourceHold {
+public:
+  explicit SourceHold(Waiter &waiter) : waiter_(waiter) {}
+
+  /// Connects for a new pull, on the order's snapshot if it names one, and plans it.
+  PullPlan open_and_plan(const Order &order, int64_t pull_id);
+
+  /// Connects for the open chunks of `recorded`, on its snapshot.  Where that is lost, a new one is
+  /// taken if no chunk of it is done yet, or if the order allows it and ranges can stand it.
+  /// Returns the plan to go on with, without chunks.  Throws Error 55000 when the snapshot is lost,
+  /// or when the source is another one or an older state of it.
+  PullPlan open_for_resume(const Order &order, const RecordedPull &recorded, int done_count);
+
+  [[nodiscard]] bool is_open() const noexcept { return reader_.has_value(); }
+  /// Throws Error 08006 when the source has ended the session, and the snapshot with it.
+  void require_alive();
+  /// Lets the snapshot go.
+  void close() { reader_.reset(); }
+
+private:
+  void open(const Order &order, const std::optional<std::string> &snapshot);
+
+  Waiter &waiter_;
+  int64_t pull_id_ = 0;
+  bool is_standby_ = false;
+  std::optional<SourceReader> reader_;
+};
+
+} // namespace parallel_loader

@@ -1,0 +1,39 @@
+// watchdog: measures how fast a pull moves, and finds out what it waits for when it does not.
+#pragma once
+
+#include "extension/order.hpp"
+#include "extension/server/shared_pull.hpp"
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+namespace parallel_loader {
+
+class Watchdog {
+public:
+  Watchdog(SharedPull *pull, const Order &order) : pull_(pull), order_(order) {}
+
+  /// Called at every turn of the coordinator.  Keeps the pull's rate; after ten seconds in which
+  /// not a byte came, writes what the workers wait for into the shared memory and, once, to the
+  /// server log.
+  void look();
+
+private:
+  using Clock = std::chrono::steady_clock;
+
+  void measure_rate(int64_t bytes, Clock::time_point now);
+  [[nodiscard]] std::string describe_wait();
+  [[nodiscard]] std::string describe_sources(const std::vector<int> &backends);
+
+  SharedPull *pull_;
+  const Order &order_;
+  int64_t last_bytes_ = -1;
+  int64_t measured_bytes_ = 0;
+  Clock::time_point measured_at_ = Clock::now();
+  Clock::time_point moved_at_ = Clock::now();
+  Clock::time_point described_at_{};
+  bool is_stuck_ = false;
+};
+
+} // namespace parallel_loader
