@@ -18,6 +18,7 @@ constexpr int64_t kPiecesPerWorker = 4;     // so that workers that finish early
 constexpr int64_t kSmallPages = 1000;       // a table of no more blocks is read whole
 constexpr int64_t kLeastSamplePages = 350;
 constexpr int64_t kMostSamplePages = 20000;
+constexpr int64_t kHeavyBlockBytes = 64 << 10;
 constexpr int64_t kGuessedRowBytes = 100; // of a table that was neither analysed nor sampled
 
 WideCount count_between(int64_t low, int64_t high) {
@@ -204,7 +205,12 @@ private:
             .row_size = row_size_,
             .bytes = is_pruned || !takes_all_columns() ? std::optional<int64_t>() : unit.bytes,
             .is_range_in_where = is_pruned,
-            .is_cut_in_blocks = pieces * 2 > unit.pages};
+            .is_cut_in_blocks = has_heavy_blocks(unit, pieces)};
+  }
+
+  // With much TOAST one block of the heap may be worth several pieces.
+  [[nodiscard]] static bool has_heavy_blocks(const Unit &unit, int64_t pieces) {
+    return unit.pages < pieces * 2 || unit.bytes / unit.pages > kHeavyBlockBytes;
   }
 
   // Eight blocks for a piece, or what less than a hundredth of the table allows.
