@@ -16,6 +16,7 @@ constexpr int64_t kMaxPieces = 10000;
 constexpr int64_t kMinPieceBytes = 1 << 20; // a smaller piece costs more to start than to move
 constexpr int64_t kPiecesPerWorker = 4;     // so that workers that finish early find more to do
 constexpr int64_t kSmallPages = 1000;       // a table of no more blocks is read whole
+constexpr int64_t kRandomPages = 8; // for a piece, where blocks are taken at random
 constexpr int64_t kLeastSamplePages = 350;
 constexpr int64_t kMostSamplePages = 20000;
 constexpr int64_t kHeavyBlockBytes = 64 << 10;
@@ -194,7 +195,7 @@ private:
     if (from.method == SampleMethod::kBlocks)
       size.most_pieces = std::min(size.most_pieces, from.sample_pages);
     if (from.method == SampleMethod::kSystem)
-      size.most_pieces = std::clamp<int64_t>(from.sample_pages / 4, 1, size.most_pieces);
+      size.most_pieces = std::clamp<int64_t>(from.sample_pages / kRandomPages, 1, size.most_pieces);
     if (row_size_.empty())
       row_size_ = row_size_expression(source_, request_.table.oid, request_.columns);
     const bool is_pruned = request_.table.kind == 'p' && !is_whole(request_.range);
