@@ -13,10 +13,8 @@ constexpr int64_t kFirstNormalXid = 3;
 
 constexpr std::string_view kXmin = "xmin::pg_catalog.text::pg_catalog.int8";
 
-// Without a CASE pg_partition_tree would be called for other kinds, too.
 constexpr std::string_view kRelations = R"sql(
-SELECT c.oid::pg_catalog.text || ':' || coalesce(pg_catalog.pg_relation_filenode(c.oid), 0),
-  c.relkind
+SELECT c.oid::pg_catalog.text || ':' || coalesce(pg_catalog.pg_relation_filenode(c.oid), 0)
 FROM pg_catalog.pg_class AS c
 WHERE c.oid IN (
   SELECT p.relid FROM pg_catalog.pg_partition_tree($1::pg_catalog.oid::pg_catalog.regclass) AS p
@@ -24,6 +22,12 @@ WHERE c.oid IN (
   UNION ALL SELECT $1::pg_catalog.oid)
   AND c.relkind <> 'p'
 ORDER BY c.oid)sql";
+
+constexpr std::string_view kIsAppendable = R"sql(
+SELECT c.relkind = 'r' OR c.relkind = 'p' AND NOT EXISTS (
+  SELECT FROM pg_catalog.pg_partition_tree(c.oid::pg_catalog.regclass) AS p
+  JOIN pg_catalog.pg_class AS l ON l.oid = p.relid WHERE l.relkind NOT IN ('r', 'p'))
+FROM pg_catalog.pg_class AS c WHERE c.oid = $1::pg_catalog.oid)sql";
 
 bool has_wrapped(const SnapshotBounds &bounds) {
   return bounds.xmax >= kXidSpan;
@@ -137,17 +141,18 @@ std::string join_relations(const std::vector<std::string> &relations) {
 std::vector<std::string> read_relations(Executor &source, const SourceTable &table) {
   const Rows rows = source.exec(kRelations, {Param(std::to_string(table.oid))});
   std::vector<std::string> relations;
-  for (size_t row = 0; row < rows.size(); ++row) {
-    if (rows.text(row, 1) != "r") {
-      throw Error(
-          sqlstate::kFeatureNotSupported,
-          "cannot append from \"" + table.name.display() + "\" of the source",
-          "Only tables, and partitioned tables of such, know which transaction has inserted "
-          "a row.");
-    }
+  for (size_t row = 0; row < rows.size(); ++row)
     relations.push_back(rows.text(row, 0));
-  }
   return relations;
+}
+
+void require_appendable(Executor &source, const SourceTable &table) {
+  if (source.exec(kIsAppendable, {Param(std::to_string(table.oid))}).boolean(0, 0))
+    return;
+  throw Error(sqlstate::kFeatureNotSupported,
+              "cannot append from \"" + table.name.display() + "\" of the source",
+              "Only tables, and partitioned tables whose partitions are tables, know which "
+              "transaction has inserted a row.");
 }
 
 } // namespace parallel_loader

@@ -47,7 +47,10 @@ struct AppendPlan {
                                      const SourceIdentity &identity);
 
 /// The relations that hold the table's rows, as `oid:filenode`; a rewrite changes the second.
-/// Throws Error 0A000 for what has no transactions to look at: views, foreign tables.
 [[nodiscard]] std::vector<std::string> read_relations(Executor &source, const SourceTable &table);
+
+/// Throws Error 0A000 for what does not know who has inserted a row: all but tables and partitioned
+/// tables whose partitions are tables.
+void require_appendable(Executor &source, const SourceTable &table);
 
 } // namespace parallel_loader

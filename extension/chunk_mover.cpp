@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "extension/append_job.hpp"
 #include "extension/boundary.hpp"
 #include "extension/copy_job.hpp"
 #include "extension/server/session.hpp"
@@ -80,18 +81,22 @@ void ChunkMover::disconnect() {
 }
 
 ChunkResult ChunkMover::move(Connection &source, const ClaimedChunk &chunk) {
+  const std::string description = describe(chunk);
+  call([&]() noexcept { session_report_activity(description.c_str()); });
   const std::string from = chunk.relation.empty() ? table_.from_item() : chunk.relation;
   const CopyJob job = {
       task_.order.request.table,
       copy_statement(from, columns_, key_.condition(chunk.range), task_.order.request.filter),
-      &columns_, describe(chunk)};
-  call([&]() noexcept { session_report_activity(job.description.c_str()); });
+      &columns_, description};
   try {
+    if (task_.order.request.kind == PullKind::kAppend)
+      return run_append_job({task_.order, table_, columns_, key_, description}, source, task_.pull,
+                            task_.slot);
     return run_copy_job(job, source, task_.pull, task_.slot);
   } catch (const Error &error) { // the source does not know our names for things
     throw Error(error.sqlstate(), error.message(),
                 error.detail() + (error.detail().empty() ? "" : "\n") + "This happened while " +
-                    job.description + ".",
+                    description + ".",
                 error.hint());
   }
 }

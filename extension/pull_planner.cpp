@@ -72,6 +72,8 @@ void require_same_money_scale(const Types &types, const SourceTable &table, Exec
 Key choose_pull_key(const Order &order, const SourceTable &table, const Types &types,
                     const ColumnMap &columns, Executor &source) {
   const PullRequest &request = order.request;
+  if (request.kind == PullKind::kAppend && request.key.empty())
+    return Key::resolve(find_default_key(source, table).value_or(""), table, types, "");
   const KeyChoice choice = choose_key(source, {.table = table,
                                                .types = types,
                                                .key = request.key,
@@ -113,7 +115,9 @@ PullPlan plan_pull(const Order &order, SourceReader &reader) {
   PullPlan plan;
   const ResolvedRange resolved = resolve_range(source, key, bound(request.start, order.bound_type),
                                                bound(request.end, order.bound_type));
-  if (!resolved.is_empty) {
+  if (request.kind == PullKind::kAppend) {
+    plan.chunks = {PlannedChunk{}}; // all in the transaction that moves the mark
+  } else if (!resolved.is_empty) {
     plan.chunks = plan_chunks(source, {table, key, resolved.range, request.filter, request.workers,
                                        request.chunk_bytes, columns.columns});
   }
