@@ -55,14 +55,24 @@ bool ChunkMover::move_next() {
 // that a queued ALTER TABLE cannot come between two workers.
 Connection &ChunkMover::open_source() {
   if (!reader_) {
-    const std::string name =
-        "parallel_loader worker of pull " + std::to_string(task_.pull->pull_id);
-    reader_.emplace(task_.order, task_.source, plan_->snapshot, name, waiter_);
+    import_snapshot();
     pg_atomic_write_u32(&slot_.source_pid,
                         static_cast<uint32>(reader_->session().connection().backend_pid()));
     find_table(*reader_);
   }
   return reader_->session().connection();
+}
+
+void ChunkMover::import_snapshot() {
+  const std::string pull = "pull " + std::to_string(task_.pull->pull_id);
+  try {
+    reader_.emplace(task_.order, task_.source, plan_->snapshot, "parallel_loader worker of " + pull,
+                    waiter_);
+  } catch (const SnapshotGone &gone) {
+    throw Error(gone.sqlstate(), "the source does not know the snapshot of " + pull, gone.message(),
+                "Name the pull's own source in src_dsn; if its snapshot is lost, "
+                "parallel_pull_resume says how to go on.");
+  }
 }
 
 void ChunkMover::find_table(SourceReader &reader) {
