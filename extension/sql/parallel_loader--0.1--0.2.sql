@@ -50,8 +50,8 @@ COMMENT ON COLUMN parallel_loader.chunk.relation IS
     'partition of the source that the chunk is read from, NULL for the table itself';
 
 CREATE FUNCTION parallel_loader.live_progress(
-    OUT pull_id bigint, OUT rows bigint, OUT bytes bigint, OUT chunks_done integer,
-    OUT retries integer, OUT workers integer, OUT fraction double precision,
+    OUT pull_id bigint, OUT rows bigint, OUT bytes bigint, OUT chunks integer,
+    OUT chunks_done integer, OUT retries integer, OUT workers integer, OUT fraction double precision,
     OUT bytes_per_second double precision, OUT snapshot_taken timestamptz, OUT max_rate integer,
     OUT waiting_for text)
 RETURNS SETOF record
@@ -95,9 +95,9 @@ SELECT p.pull_id,
 FROM parallel_loader.pull AS p
 LEFT JOIN parallel_loader.live_progress() AS l USING (pull_id)
 -- A pull that seems unfinished and is not alive has just ended, or was interrupted.
-LEFT JOIN LATERAL (
-    SELECT f.* FROM parallel_loader.current_pull(p.pull_id) AS f
-    WHERE p.state IN ('planned', 'running', 'paused') AND l.pull_id IS NULL) AS n ON true
+LEFT JOIN LATERAL parallel_loader.current_pull(
+    CASE WHEN p.state IN ('planned', 'running', 'paused') AND l.pull_id IS NULL
+         THEN p.pull_id END) AS n ON true
 CROSS JOIN LATERAL (
     SELECT pg_catalog.count(*)::integer AS chunks,
            (pg_catalog.count(*) FILTER (WHERE state = 'done'))::integer AS chunks_done,
@@ -135,30 +135,30 @@ CREATE OR REPLACE VIEW @extschema@.parallel_pull_progress WITH (security_barrier
 SELECT p.pull_id,
        p."table",
        p.state,
-       p.rows,
-       p.bytes,
-       p.chunks,
-       p.chunks_done,
-       p.workers,
+       l.rows,
+       l.bytes,
+       l.chunks,
+       l.chunks_done,
+       l.workers,
        t.seconds,
-       l.bytes_per_second * p.rows / nullif(p.bytes, 0) AS rows_per_second,
+       l.bytes_per_second * l.rows / nullif(l.bytes, 0) AS rows_per_second,
        l.bytes_per_second,
        pg_catalog.floor(l.fraction * 1000) / 10 AS percent,
        CASE WHEN l.fraction > 0 AND l.bytes_per_second > 0
             THEN pg_catalog.make_interval(secs =>
-                pg_catalog.round((p.bytes * (1 - l.fraction) / l.fraction / l.bytes_per_second)::numeric)
+                pg_catalog.round((l.bytes * (1 - l.fraction) / l.fraction / l.bytes_per_second)::numeric)
                 ::double precision)
        END AS eta,
-       p.retries,
+       l.retries,
        pg_catalog.clock_timestamp() - l.snapshot_taken AS snapshot_age,
        l.max_rate,
        l.waiting_for
-FROM @extschema@.parallel_pulls AS p
-JOIN parallel_loader.live_progress() AS l USING (pull_id)
+FROM parallel_loader.live_progress() AS l
+JOIN parallel_loader.pull AS p USING (pull_id)
 CROSS JOIN LATERAL (
     SELECT EXTRACT(epoch FROM pg_catalog.clock_timestamp() - p.started)::double precision
         AS seconds) AS t
-WHERE p.state IN ('planned', 'running', 'paused');
+WHERE p.state IN ('planned', 'running', 'paused') AND pg_catalog.pg_has_role(p.owner, 'USAGE');
 
 DROP FUNCTION parallel_loader.live_pulls();
 DROP FUNCTION parallel_loader.current_state(bigint);
