@@ -244,6 +244,18 @@ for my $analyzed (0, 1) {
   is($pair->pull->{key}, 'ctid', '… are cut by ctid');
 }
 
+# Who may read some columns may not read ctid.
+$pair->source_sql('CREATE ROLE half_reader LOGIN; GRANT SELECT (a) ON heap TO half_reader');
+my $half = {dsn => $pair->dsn(undef, 'user=half_reader'), columns => ['a']};
+for my $key (undef, 'a') {
+  $pair->destination_sql('TRUNCATE heap');
+  my $rule = defined $key ? 'a key by name' : 'no key at all';
+  $pair->pull_returns(10000, 'heap', undef, undef, {%$half, key => $key},
+    "SELECT on a column, $rule");
+}
+$pair->error_is($pair->pull_sql('heap', undef, undef, {%$half, key => 'ctid'}),
+  '42501', qr/ctid/, '… but not with key ctid');
+
 # ---- partitions ----
 
 my $PARTS = <<'SQL';
@@ -274,6 +286,11 @@ for my $key (undef, 'id', 'r', 'ctid', '(r, id)') {
 }
 $pair->destination_sql('TRUNCATE parts');
 $pair->pull_returns(2000, 'parts', 2001, 4001, {key => 'id'}, 'a range of a partitioned table');
+
+takes_all('parts', 'a filter that names the root', filter => 'parts.id % 3 = 0');
+$pair->destination_sql('TRUNCATE parts');
+$pair->pull_returns($pair->source_sql(q(SELECT count(*) FROM parts WHERE ctid < '(5,0)')), 'parts',
+  'NULL::tid', q('(5,0)'), {key => 'ctid'}, 'a range of ctid in each partition');
 
 $pair->source_sql(<<'SQL');
 CREATE ROLE reader LOGIN;
