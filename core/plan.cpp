@@ -130,7 +130,7 @@ private:
             .has_tid_ranges = false,
             .pages = storage_.pages(),
             .bytes = storage_.bytes(),
-            .rows = -1};
+            .rows = storage_.rows()};
   }
 
   void cut(const Unit &unit) {

@@ -55,20 +55,27 @@ Leaf read_leaf(const Rows &rows, size_t row) {
           .rows = rows.integer(row, 10)};
 }
 
+int64_t sum(const std::vector<Leaf> &leaves, int64_t Leaf::*part) noexcept {
+  int64_t total = 0;
+  for (const Leaf &leaf : leaves)
+    total += leaf.*part;
+  return total;
+}
+
 } // namespace
 
 int64_t Storage::bytes() const noexcept {
-  int64_t sum = 0;
-  for (const Leaf &leaf : leaves)
-    sum += leaf.bytes;
-  return sum;
+  return sum(leaves, &Leaf::bytes);
 }
 
 int64_t Storage::pages() const noexcept {
-  int64_t sum = 0;
-  for (const Leaf &leaf : leaves)
-    sum += leaf.pages;
-  return sum;
+  return sum(leaves, &Leaf::pages);
+}
+
+int64_t Storage::rows() const noexcept {
+  const bool is_known =
+      std::ranges::none_of(leaves, [](const Leaf &leaf) { return leaf.rows < 0; });
+  return is_known ? sum(leaves, &Leaf::rows) : -1;
 }
 
 bool Storage::is_readable_by_leaf() const noexcept {

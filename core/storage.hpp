@@ -14,7 +14,7 @@ namespace parallel_loader {
 /// A table that holds rows: the source table itself, or one partition at the lowest level.
 struct Leaf {
   uint32_t oid = 0;
-  QualifiedName name;
+  QualifiedName name = {};
   char kind = 'r';            // pg_class.relkind
   bool is_heap = false;       // its access method is heap, so blocks and ctid mean what they say
   bool is_readable = false;   // the role may read it by its own name, past no row security
@@ -31,6 +31,7 @@ struct Storage {
 
   [[nodiscard]] int64_t bytes() const noexcept;
   [[nodiscard]] int64_t pages() const noexcept;
+  [[nodiscard]] int64_t rows() const noexcept; // -1: not known of each leaf
   /// True if each leaf may be read by its own name, so that chunks may lie within leaves.
   [[nodiscard]] bool is_readable_by_leaf() const noexcept;
   /// Empty when the table can be cut by ctid, else what is missing: `a source of version 14 or
