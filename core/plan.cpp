@@ -14,9 +14,10 @@ namespace {
 constexpr int64_t kMaxPieces = 10000;
 constexpr int64_t kMinPieceBytes = 1 << 20; // a smaller piece costs more to start than to move
 constexpr int64_t kPiecesPerWorker = 4;     // so that workers that finish early find more to do
-constexpr int64_t kSmallPages = 1000;       // a table of no more blocks is read whole
+constexpr int64_t kSmallPages = 1000;       // a table of no more blocks may be read whole
+constexpr int64_t kSmallSamplePages = 350;  // more than a hundredth of a table of few blocks
 constexpr int64_t kRandomPages = 8;         // for a piece, where blocks are taken at random
-constexpr int64_t kLeastSamplePages = 350;
+constexpr int64_t kLeastSamplePages = 128;
 constexpr int64_t kMostSamplePages = 20000;
 constexpr int64_t kHeavyBlockBytes = 64 << 10;
 constexpr int64_t kGuessedRowBytes = 100; // of a table that was neither analysed nor sampled
@@ -229,14 +230,15 @@ private:
     return unit.pages < pieces * 2 || unit.bytes / unit.pages > kHeavyBlockBytes;
   }
 
-  // Eight blocks for a piece, or what less than a hundredth of the table allows.
+  // Eight blocks for a piece, as far as less than a hundredth of the table allows.
   [[nodiscard]] int64_t sample_pages(const Unit &unit, int64_t pieces) const {
     const int64_t whole = storage_.pages();
-    if (whole <= kSmallPages)
-      return unit.pages;
-    const int64_t wanted = std::min(8 * pieces, unit.pages / 125);
-    const int64_t least = std::max<int64_t>(1, share_of(kLeastSamplePages, unit.pages, whole));
-    return std::clamp(wanted, least, kMostSamplePages);
+    const int64_t wanted = std::max(8 * pieces, share_of(kLeastSamplePages, unit.pages, whole));
+    const int64_t most =
+        whole <= kSmallPages
+            ? unit.pages
+            : std::max(unit.pages / 125, share_of(kSmallSamplePages, unit.pages, whole));
+    return std::clamp<int64_t>(wanted, 1, std::clamp<int64_t>(most, 1, kMostSamplePages));
   }
 
   void add_pieces(const Unit &unit, const KeySample &sample) {

@@ -117,10 +117,23 @@ TEST_F(PlanTest, without_index_there_are_no_more_pieces_than_workers) {
   EXPECT_TRUE(sample_has("least('4'::pg_catalog.float8"));
 }
 
-TEST_F(PlanTest, large_table_is_read_in_less_than_a_hundredth) {
+TEST_F(PlanTest, eight_blocks_are_read_for_a_piece) {
   source.pieces = kTwoCuts;
   (void)plan("id");
-  EXPECT_TRUE(sample_has("generate_series(0, 349)"));
+  EXPECT_TRUE(sample_has("generate_series(0, 127)"));
+  source.calls.clear();
+  chunk_bytes = 4 * kMegabyte; // 25 pieces
+  (void)plan("id");
+  EXPECT_TRUE(sample_has("generate_series(0, 199)"));
+}
+
+TEST_F(PlanTest, large_table_is_read_in_less_than_a_hundredth) {
+  source.leaves.clear();
+  source.add_leaf("t", 100000);
+  source.pieces = kTwoCuts;
+  chunk_bytes = kMegabyte;
+  (void)plan("id");
+  EXPECT_TRUE(sample_has("generate_series(0, 799)"));
   source.calls.clear();
   source.leaves.clear();
   source.add_leaf("t", 128000000);
@@ -128,10 +141,11 @@ TEST_F(PlanTest, large_table_is_read_in_less_than_a_hundredth) {
   EXPECT_TRUE(sample_has("generate_series(0, 19999)"));
 }
 
-TEST_F(PlanTest, small_table_is_read_whole) {
+TEST_F(PlanTest, small_table_is_read_whole_for_many_pieces) {
   source.leaves.clear();
   source.add_leaf("t", 1000);
   source.pieces = kTwoCuts;
+  chunk_bytes = 65536;
   (void)plan("id");
   EXPECT_FALSE(sample_has("generate_series"));
   EXPECT_FALSE(sample_has("TABLESAMPLE"));
