@@ -268,8 +268,9 @@ bool Coordinator::is_done() {
 
 // A created pull whose workers do not come keeps the source from cleaning up dead rows.
 void Coordinator::throw_if_abandoned() {
+  constexpr int64_t kLeastMs = 60'000; // with no hold at all nobody would have time to join
   idle_ms_ = worker_slots_any_used(pull_) ? 0 : idle_ms_ + kTurnMs;
-  if (idle_ms_ > order_.snapshot_hold_ms) {
+  if (idle_ms_ > (order_.snapshot_hold_ms > 0 ? order_.snapshot_hold_ms : kLeastMs)) {
     hold_.close();
     throw Error("55000", "nobody has worked on the pull for parallel_loader.snapshot_hold",
                 "Its snapshot of the source was let go.");
