@@ -35,9 +35,8 @@ struct Order {
   std::string replication_role;
   int64_t snapshot_hold_ms = 0;
   int64_t retry_budget_ms = 0;
-  int64_t resume_id = 0;       // kResume: the pull
-  uint32_t resume_segment = 0; // … and the shared memory of the coordinator it had before
-  bool new_snapshot = false;   // kResume: go on under a snapshot of now
+  int64_t resume_id = 0;     // kResume: the pull
+  bool new_snapshot = false; // kResume: go on under a snapshot of now
 };
 
 /// An order as bytes; they hold the password, so they go to memory only.

@@ -103,11 +103,26 @@ void session_log_stall(int64 pull_id, const char *waiting_for) {
   ereport(LOG, (errmsg("pull " INT64_FORMAT " does not move: %s", pull_id, waiting_for)));
 }
 
-bool session_try_lock_pull(int64 pull_id) {
+static LOCKTAG lock_tag(int64 pull_id, uint16 lock_class) {
   LOCKTAG tag;
   SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, static_cast<uint32>(pull_id >> 32),
-                       static_cast<uint32>(pull_id), kPullLockClass);
+                       static_cast<uint32>(pull_id), lock_class);
+  return tag;
+}
+
+bool session_try_lock_pull(int64 pull_id) {
+  const LOCKTAG tag = lock_tag(pull_id, kPullLockClass);
   return LockAcquire(&tag, ExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL;
+}
+
+bool session_try_lock_resume(int64 pull_id) {
+  const LOCKTAG tag = lock_tag(pull_id, kResumeLockClass);
+  return LockAcquire(&tag, ExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL;
+}
+
+void session_unlock_resume(int64 pull_id) {
+  const LOCKTAG tag = lock_tag(pull_id, kResumeLockClass);
+  LockRelease(&tag, ExclusiveLock, true);
 }
 
 } // namespace parallel_loader

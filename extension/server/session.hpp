@@ -47,8 +47,15 @@ void session_log_stall(int64 pull_id, const char *waiting_for);
 /// is.
 bool session_try_lock_pull(int64 pull_id);
 
+/// Keeps other resumes of the pull away until it is unlocked or this process ends; false when
+/// another one does.
+bool session_try_lock_resume(int64 pull_id);
+void session_unlock_resume(int64 pull_id);
+
 /// The fourth field of the advisory lock that a pull's coordinator holds ("PL"; SQL functions use 1
 /// and 2): pg_locks shows it as objsubid.
 inline constexpr uint16 kPullLockClass = 0x504c;
+/// Likewise of the lock of a resume that begins.
+inline constexpr uint16 kResumeLockClass = kPullLockClass + 1;
 
 } // namespace parallel_loader
