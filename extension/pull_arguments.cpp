@@ -161,7 +161,6 @@ Order resume_order(const FoundPull &found, const std::string &src_dsn, bool new_
   Order order;
   order.kind = OrderKind::kResume;
   order.resume_id = found.pull_id;
-  order.resume_segment = found.segment;
   order.new_snapshot = new_snapshot;
   SpiExecutor executor(SpiMode::kReadLatest);
   order.request = Ledger(executor).load_pull(found.pull_id).request;

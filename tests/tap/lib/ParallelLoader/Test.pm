@@ -28,6 +28,7 @@ our $PROMPT_S = 5;
 # A lock trap must end within this time (DESIGN rule 5).
 our $TRAP_S = 2;
 
+# The first failure ends a pull and nothing stays behind it, unless a test says otherwise.
 my $CONF = <<'CONF';
 max_connections = 40
 max_worker_processes = 16
@@ -38,6 +39,8 @@ shared_buffers = 64MB
 max_wal_size = 2GB
 checkpoint_timeout = 1h
 autovacuum = off
+parallel_loader.retry_budget = 0
+parallel_loader.snapshot_hold = 0
 log_line_prefix = '%m [%p] %e %q%a '
 CONF
 
