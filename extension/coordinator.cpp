@@ -144,8 +144,11 @@ void Coordinator::start() {
   pull_->snapshot_taken = GetCurrentTimestamp();
   if (order_.kind != OrderKind::kCreate) {
     const PullCounts counts = worker_slots_counts(pull_);
-    const int wanted = std::min(order_.request.workers, counts.chunks - counts.chunks_done);
-    pg_atomic_write_u32(&pull_->workers_target, static_cast<uint32>(order_.request.workers));
+    uint32 target = 0; // unless parallel_pull_alter was quicker
+    if (pg_atomic_compare_exchange_u32(&pull_->workers_target, &target,
+                                       static_cast<uint32>(order_.request.workers)))
+      target = static_cast<uint32>(order_.request.workers);
+    const int wanted = std::min(static_cast<int>(target), counts.chunks - counts.chunks_done);
     const int started = crew_.grow_to(wanted);
     pg_atomic_write_u32(&pull_->workers_wanted, static_cast<uint32>(wanted));
     pg_atomic_write_u32(&pull_->workers_started, static_cast<uint32>(started));
@@ -200,8 +203,7 @@ void Coordinator::replace_lost_workers() {
 
 // What parallel_pull_alter has changed.
 void Coordinator::follow_orders() {
-  if (pg_atomic_exchange_u32(&pull_->limits_changed, 0) != 0)
-    record_limits();
+  record_limits();
   const bool is_paused = pg_atomic_read_u32(&pull_->is_paused) != 0;
   const bool has_begun = pg_atomic_read_u32(&pull_->has_joined) != 0;
   const std::string state = is_paused ? "paused" : has_begun ? "running" : "planned";
@@ -212,6 +214,8 @@ void Coordinator::follow_orders() {
 }
 
 void Coordinator::record_limits() {
+  if (pg_atomic_exchange_u32(&pull_->limits_changed, 0) == 0)
+    return;
   const auto target = static_cast<int>(pg_atomic_read_u32(&pull_->workers_target));
   const auto rate_kb = static_cast<int>(pg_atomic_read_u64(&pull_->max_rate) / 1024);
   in_transaction([&](Ledger &ledger) {
@@ -239,6 +243,7 @@ void Coordinator::work_itself() {
   const int slot = call([&]() noexcept { return worker_slot_reserve(pull_, MyProcPid); });
   pin_worker_session(order_);
   call([&]() noexcept { worker_slot_enter(pull_, slot); });
+  follow_orders(); // not again before the chunk is done
   static_cast<void>(run_worker({.pull = pull_,
                                 .slot = slot,
                                 .work = nullptr,
@@ -280,6 +285,7 @@ void Coordinator::end(PullEnd end, const ErrorReport *report) {
   crew_.wait_for_processes();
   if (pull_id() == 0 || (order_.kind == OrderKind::kResume && state_ == "planned"))
     return; // nothing is recorded, or the resume has not begun
+  record_limits();
   in_transaction([&](Ledger &ledger) {
     ledger.end_pull(pull_id(), end, report != nullptr ? error_report_sqlstate(report) : "",
                     report != nullptr ? report->message : "");

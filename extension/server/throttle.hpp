@@ -9,6 +9,9 @@ namespace parallel_loader {
 /// pull is paused.  Returns false as soon as the worker in `slot` is told to stop.
 bool throttle_pass(SharedPull *pull, const WorkerSlot *slot, int64 bytes);
 
+/// Stops all workers where they are, or lets them go on.
+void throttle_set_paused(SharedPull *pull, bool is_paused);
+
 /// Sets the rate in bytes a second, 0 for none, from now on.
 void throttle_set_rate(SharedPull *pull, int64 bytes_per_second);
 
