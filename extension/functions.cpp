@@ -92,6 +92,11 @@ Datum table_result(FunctionCallInfo fcinfo, int64 pull_id, TimestampTz begin) {
 }
 
 void require_resumable(const FoundPull &found) {
+  if (!found.is_live && found.state != "done" && found.snapshot.empty()) {
+    throw Error("55000",
+                "pull " + std::to_string(found.pull_id) + " cannot be resumed: it has no plan",
+                "It ended while it was planned: nothing was moved.", "Pull the table again.");
+  }
   if (!found.is_live)
     return;
   throw Error("55006", "pull " + std::to_string(found.pull_id) + " is " + found.state + " already",
