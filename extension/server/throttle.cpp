@@ -71,6 +71,14 @@ bool throttle_pass(SharedPull *pull, const WorkerSlot *slot, int64 bytes) {
   }
 }
 
+bool throttle_holds_back(SharedPull *pull) {
+  const TimestampTz now = GetCurrentTimestamp();
+  SpinLockAcquire(&pull->mutex);
+  const bool holds_back = pg_atomic_read_u64(&pull->max_rate) != 0 && pull->rate_free_from > now;
+  SpinLockRelease(&pull->mutex);
+  return holds_back;
+}
+
 // The time of a pause is no time of trouble: a retry budget does not run out in it.
 void throttle_set_paused(SharedPull *pull, bool is_paused) {
   const bool was_paused = pg_atomic_exchange_u32(&pull->is_paused, is_paused ? 1 : 0) != 0;
