@@ -54,9 +54,8 @@ bool ChunkMover::move_next() {
 // that a queued ALTER TABLE cannot come between two workers.
 Connection &ChunkMover::open_source() {
   if (!reader_) {
-    const std::string name =
-        "parallel_loader worker of pull " + std::to_string(task_.pull->pull_id);
-    reader_.emplace(task_.order, task_.source, plan_->snapshot, name, waiter_);
+    reader_.emplace(task_.order, task_.source, plan_->snapshot,
+                    worker_session_name(task_.pull->pull_id), waiter_);
     pg_atomic_write_u32(&slot_.source_pid,
                         static_cast<uint32>(reader_->session().connection().backend_pid()));
     find_table(*reader_);

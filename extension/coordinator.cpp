@@ -30,6 +30,7 @@ namespace parallel_loader {
 namespace {
 
 constexpr long kTurnMs = 500;
+constexpr long kPartAfterMs = 1000;
 
 class Coordinator {
 public:
@@ -64,6 +65,7 @@ private:
   void staff();
   void work_itself();
   void let_snapshot_go();
+  [[nodiscard]] std::vector<int> source_backends() const;
   [[nodiscard]] bool is_done();
   void throw_if_abandoned();
 
@@ -76,6 +78,7 @@ private:
   std::string state_ = "planned"; // as the ledger has it
   int chunks_done_ = 0;           // at the last look
   long idle_ms_ = 0;
+  long all_read_ms_ = 0;
 };
 
 template <class Fn> void Coordinator::in_transaction(Fn fn) {
@@ -178,14 +181,29 @@ void Coordinator::turn() {
     throw_if_abandoned();
 }
 
-// Once the last row has been read, nothing is left to be read under the snapshot.
+// Once the last row has been read, nothing is left to be read under the snapshot.  A worker that
+// may be long at its commit, and thought that it would read more, is parted from its session.
 void Coordinator::let_snapshot_go() {
   const PullCounts counts = worker_slots_counts(pull_);
   if (counts.chunks_done > chunks_done_)
     crew_.note_success();
   chunks_done_ = counts.chunks_done;
-  if (hold_.is_open() && !worker_slots_any_unread(pull_))
-    hold_.close();
+  all_read_ms_ = worker_slots_any_unread(pull_) ? 0 : all_read_ms_ + kTurnMs;
+  if (!hold_.is_open() || all_read_ms_ == 0)
+    return;
+  const std::vector<int> backends = source_backends();
+  if (!backends.empty() && all_read_ms_ <= kPartAfterMs)
+    return;
+  hold_.end_backends(backends);
+  hold_.close();
+}
+
+std::vector<int> Coordinator::source_backends() const {
+  std::vector<int> backends;
+  for (WorkerSlot &slot : pull_->slots)
+    if (const uint32 backend = pg_atomic_read_u32(&slot.source_pid); backend != 0)
+      backends.push_back(static_cast<int>(backend));
+  return backends;
 }
 
 void Coordinator::replace_lost_workers() {
