@@ -31,6 +31,7 @@ namespace parallel_loader {
 namespace {
 
 constexpr long kTurnMs = 500;
+constexpr long kPartAfterMs = 1000;
 
 class Coordinator {
 public:
@@ -66,6 +67,7 @@ private:
   void staff();
   void work_itself();
   void let_snapshot_go();
+  [[nodiscard]] std::vector<int> source_backends() const;
   [[nodiscard]] bool is_done();
   void throw_if_abandoned();
 
@@ -78,6 +80,7 @@ private:
   std::string state_ = "planned"; // as the ledger has it
   int chunks_done_ = 0;           // at the last look
   long idle_ms_ = 0;
+  long all_read_ms_ = 0;
 };
 
 template <class Fn> void Coordinator::in_transaction(Fn fn) {
@@ -168,8 +171,11 @@ void Coordinator::start() {
   pull_->snapshot_taken = GetCurrentTimestamp();
   if (order_.kind != OrderKind::kCreate) {
     const PullCounts counts = worker_slots_counts(pull_);
-    const int wanted = std::min(order_.request.workers, counts.chunks - counts.chunks_done);
-    pg_atomic_write_u32(&pull_->workers_target, static_cast<uint32>(order_.request.workers));
+    uint32 target = 0; // unless parallel_pull_alter was quicker
+    if (pg_atomic_compare_exchange_u32(&pull_->workers_target, &target,
+                                       static_cast<uint32>(order_.request.workers)))
+      target = static_cast<uint32>(order_.request.workers);
+    const int wanted = std::min(static_cast<int>(target), counts.chunks - counts.chunks_done);
     const int started = crew_.grow_to(wanted);
     pg_atomic_write_u32(&pull_->workers_wanted, static_cast<uint32>(wanted));
     pg_atomic_write_u32(&pull_->workers_started, static_cast<uint32>(started));
@@ -199,14 +205,29 @@ void Coordinator::turn() {
     throw_if_abandoned();
 }
 
-// Once the last row has been read, nothing is left to be read under the snapshot.
+// Once the last row has been read, nothing is left to be read under the snapshot.  A worker that
+// may be long at its commit, and thought that it would read more, is parted from its session.
 void Coordinator::let_snapshot_go() {
   const PullCounts counts = worker_slots_counts(pull_);
   if (counts.chunks_done > chunks_done_)
     crew_.note_success();
   chunks_done_ = counts.chunks_done;
-  if (hold_.is_open() && !worker_slots_any_unread(pull_))
-    hold_.close();
+  all_read_ms_ = worker_slots_any_unread(pull_) ? 0 : all_read_ms_ + kTurnMs;
+  if (!hold_.is_open() || all_read_ms_ == 0)
+    return;
+  const std::vector<int> backends = source_backends();
+  if (!backends.empty() && all_read_ms_ <= kPartAfterMs)
+    return;
+  hold_.end_backends(backends);
+  hold_.close();
+}
+
+std::vector<int> Coordinator::source_backends() const {
+  std::vector<int> backends;
+  for (WorkerSlot &slot : pull_->slots)
+    if (const uint32 backend = pg_atomic_read_u32(&slot.source_pid); backend != 0)
+      backends.push_back(static_cast<int>(backend));
+  return backends;
 }
 
 void Coordinator::replace_lost_workers() {
@@ -224,8 +245,7 @@ void Coordinator::replace_lost_workers() {
 
 // What parallel_pull_alter has changed.
 void Coordinator::follow_orders() {
-  if (pg_atomic_exchange_u32(&pull_->limits_changed, 0) != 0)
-    record_limits();
+  record_limits();
   const bool is_paused = pg_atomic_read_u32(&pull_->is_paused) != 0;
   const bool has_begun = pg_atomic_read_u32(&pull_->has_joined) != 0;
   const std::string state = is_paused ? "paused" : has_begun ? "running" : "planned";
@@ -236,6 +256,8 @@ void Coordinator::follow_orders() {
 }
 
 void Coordinator::record_limits() {
+  if (pg_atomic_exchange_u32(&pull_->limits_changed, 0) == 0)
+    return;
   const auto target = static_cast<int>(pg_atomic_read_u32(&pull_->workers_target));
   const auto rate_kb = static_cast<int>(pg_atomic_read_u64(&pull_->max_rate) / 1024);
   in_transaction([&](Ledger &ledger) {
@@ -263,6 +285,7 @@ void Coordinator::work_itself() {
   const int slot = call([&]() noexcept { return worker_slot_reserve(pull_, MyProcPid); });
   pin_worker_session(order_);
   call([&]() noexcept { worker_slot_enter(pull_, slot); });
+  follow_orders(); // not again before the chunk is done
   static_cast<void>(run_worker({.pull = pull_,
                                 .slot = slot,
                                 .work = nullptr,
@@ -305,6 +328,7 @@ void Coordinator::end(PullEnd end, const ErrorReport *report) {
   crew_.wait_for_processes();
   if (pull_id() == 0 || (order_.kind == OrderKind::kResume && state_ == "planned"))
     return; // nothing is recorded, or the resume has not begun
+  record_limits();
   in_transaction([&](Ledger &ledger) {
     ledger.end_pull(pull_id(), end, report != nullptr ? error_report_sqlstate(report) : "",
                     report != nullptr ? report->message : "");

@@ -71,6 +71,11 @@ void require_resumable(const FoundPull &found) {
                 "It is an append: what it did not copy, the next one does.",
                 "Call parallel_pull_append again.");
   }
+  if (!found.is_live && found.state != "done" && found.snapshot.empty()) {
+    throw Error("55000",
+                "pull " + std::to_string(found.pull_id) + " cannot be resumed: it has no plan",
+                "It ended while it was planned: nothing was moved.", "Pull the table again.");
+  }
   if (!found.is_live)
     return;
   throw Error("55006", "pull " + std::to_string(found.pull_id) + " is " + found.state + " already",

@@ -2,6 +2,7 @@
 #include "extension/source_hold.hpp"
 
 #include "core/append_plan.hpp"
+#include "core/quote.hpp"
 
 #include "extension/pull_planner.hpp"
 
@@ -36,6 +37,13 @@ void require_same_source(const RecordedPull &recorded, const SourceIdentity &fou
     throw Error("55000", "source is not the one that the pull was begun from, or an older state",
                 reason, "Name the source that the pull was begun from in src_dsn.");
   }
+}
+
+std::string comma_list(const std::vector<int> &numbers) {
+  std::string list;
+  for (const int number : numbers)
+    list += (list.empty() ? "" : ", ") + std::to_string(number);
+  return list;
 }
 
 } // namespace
@@ -102,6 +110,20 @@ void SourceHold::require_alive() {
                 is_standby_ ? "The source is a standby: hot_standby_feedback = on and a longer "
                               "max_standby_streaming_delay keep its replay from ending queries."
                             : "");
+  }
+}
+
+// By name as well: behind a pooler a backend's number is not the source's.
+void SourceHold::end_backends(const std::vector<int> &backends) {
+  if (backends.empty())
+    return;
+  try {
+    reader_->session().connection().exec(
+        "SELECT pg_catalog.pg_terminate_backend(a.pid) FROM pg_catalog.pg_stat_activity AS a"
+        " WHERE a.pid IN (" +
+        comma_list(backends) +
+        ") AND a.application_name = " + quote_literal(worker_session_name(pull_id_)));
+  } catch (const Error &) { // of another role's, or the source is gone: they end with their workers
   }
 }
 
