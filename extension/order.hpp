@@ -16,6 +16,7 @@ namespace parallel_loader {
 enum class OrderKind {
   kRun,    // the coordinator starts workers
   kCreate, // sessions come and bring workers: parallel_pull_work
+  kLook,   // nobody: the caller's session looks at both sides and changes nothing
 };
 
 /// How to reach the source.

@@ -33,8 +33,11 @@ void require_not_null(FunctionCallInfo fcinfo, int number, const char *name) {
     throw Error("22004", std::string("\"") + name + "\" cannot be null");
 }
 
-void check_destination(Oid table) {
+void check_destination(Oid table, OrderKind kind) {
   call([&]() noexcept {
+    target_table_require(table);
+    if (kind == OrderKind::kLook)
+      return;
     target_table_check(table);
     lock_trap_check_before_start(table);
   });
@@ -94,14 +97,6 @@ void join_run(FunctionCallInfo fcinfo, const ArgumentLayout &layout, Order &orde
   order.snapshot = first.snapshot;
 }
 
-void read_session(Order &order) {
-  order.request.timezone = setting("TimeZone");
-  order.request.date_order = session_date_order();
-  order.search_path = setting("search_path");
-  order.replication_role = setting("session_replication_role");
-  order.snapshot_hold_ms = int64_t{setting_snapshot_hold_s} * 1000;
-}
-
 } // namespace
 
 void hide_password(std::string_view src_dsn) {
@@ -111,16 +106,28 @@ void hide_password(std::string_view src_dsn) {
     call([]() noexcept { leader_hide_statement(); });
 }
 
-Order read_order(FunctionCallInfo fcinfo, const ArgumentLayout &layout, OrderKind kind) {
+void read_session(Order &order) {
+  order.request.timezone = setting("TimeZone");
+  order.request.date_order = session_date_order();
+  order.search_path = setting("search_path");
+  order.replication_role = setting("session_replication_role");
+  order.snapshot_hold_ms = int64_t{setting_snapshot_hold_s} * 1000;
+}
+
+std::string read_source_argument(FunctionCallInfo fcinfo) {
   require_not_null(fcinfo, kSourceArgument, "src_dsn");
-  const std::string src_dsn = text(fcinfo, kSourceArgument);
+  std::string src_dsn = text(fcinfo, kSourceArgument);
   hide_password(src_dsn);
+  return src_dsn;
+}
+
+Order read_local_order(FunctionCallInfo fcinfo, const ArgumentLayout &layout, OrderKind kind) {
   require_not_null(fcinfo, kTableArgument, "table");
   Order order;
   order.kind = kind;
   PullRequest &request = order.request;
   request.table = DatumGetObjectId(fcinfo->args[kTableArgument].value);
-  check_destination(request.table);
+  check_destination(request.table, kind);
 
   request.workers = read_workers(fcinfo, layout);
   request.format = text(fcinfo, layout.format);
@@ -136,10 +143,15 @@ Order read_order(FunctionCallInfo fcinfo, const ArgumentLayout &layout, OrderKin
   order.snapshot = text(fcinfo, layout.snapshot);
   join_run(fcinfo, layout, order);
   read_session(order);
+  return order;
+}
 
+Order read_order(FunctionCallInfo fcinfo, const ArgumentLayout &layout, OrderKind kind) {
+  const std::string src_dsn = read_source_argument(fcinfo);
+  Order order = read_local_order(fcinfo, layout, kind);
   NamedSource source = resolve_source(src_dsn);
   order.source = std::move(source.address);
-  request.source = std::move(source.display);
+  order.request.source = std::move(source.display);
   return order;
 }
 

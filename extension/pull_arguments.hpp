@@ -23,6 +23,27 @@ struct ArgumentLayout {
   int run_id = -1;
 };
 
+/// The arguments of the functions that take a whole table.
+inline constexpr ArgumentLayout kTableLayout = {.key = 2,
+                                                .source_table = 3,
+                                                .columns = 4,
+                                                .filter = 5,
+                                                .workers = 6,
+                                                .format = 7,
+                                                .snapshot = 8,
+                                                .chunk_size = 9};
+
+/// Reads src_dsn, which must not be NULL (22004), and hides it from view if it may hold a password.
+[[nodiscard]] std::string read_source_argument(FunctionCallInfo fcinfo);
+
+/// How the caller's session reads and writes values, into `order`.
+void read_session(Order &order);
+
+/// As read_order, without the source: its address is for the caller to resolve.  With kLook the
+/// destination need only exist (42P01).
+[[nodiscard]] Order read_local_order(FunctionCallInfo fcinfo, const ArgumentLayout &layout,
+                                     OrderKind kind);
+
 /// Checks the call as far as it can be without asking the source, and makes it an order.
 /// Throws Error 22004 (src_dsn or table NULL), 22023 (workers, format, chunk_size), what
 /// resolve_source throws, and PgError for the destination: see target_table_check and lock_trap.

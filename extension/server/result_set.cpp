@@ -38,6 +38,12 @@ void result_set_put(FunctionCallInfo fcinfo, const Datum *values, int count) {
   tuplestore_putvalues(result->setResult, result->setDesc, const_cast<Datum *>(values), nulls);
 }
 
+void result_set_put_nullable(FunctionCallInfo fcinfo, const Datum *values, const bool *nulls) {
+  auto *result = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
+  tuplestore_putvalues(result->setResult, result->setDesc, const_cast<Datum *>(values),
+                       const_cast<bool *>(nulls));
+}
+
 Datum result_row(FunctionCallInfo fcinfo, const Datum *values, int count) {
   auto *nulls = static_cast<bool *>(palloc0(sizeof(bool) * count));
   return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(result_descriptor(fcinfo)),

@@ -9,6 +9,8 @@ namespace parallel_loader {
 void result_set_begin(FunctionCallInfo fcinfo);
 /// Adds a row without NULLs.
 void result_set_put(FunctionCallInfo fcinfo, const Datum *values, int count);
+/// Adds a row; `nulls` says which values are NULL.
+void result_set_put_nullable(FunctionCallInfo fcinfo, const Datum *values, const bool *nulls);
 
 /// A single row without NULLs, for a function that returns a record.
 Datum result_row(FunctionCallInfo fcinfo, const Datum *values, int count);

@@ -19,6 +19,17 @@ struct SpiRows {
 /// Needs a transaction.  Raises 55000 when the extension is not installed in this database.
 SpiRows spi_execute(SpiMode mode, const char *sql, int param_count, const char *const *params);
 
+/// How a statement of the caller's reads and writes values.
+struct SpiFormats {
+  const char *timezone;
+  const char *date_order; // MDY, DMY or YMD
+};
+
+/// As spi_execute, but with the current user's rights, an empty search path, and the formats that
+/// sessions on the source are pinned to.
+SpiRows spi_execute_as_caller(SpiMode mode, const SpiFormats *formats, const char *sql,
+                              int param_count, const char *const *params);
+
 /// The owner of the ledger's tables.
 Oid spi_ledger_owner();
 
