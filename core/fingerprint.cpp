@@ -7,17 +7,11 @@ namespace parallel_loader {
 
 std::string fingerprint_statement(const FingerprintPlan &plan, std::string_view from_item,
                                   size_t first, size_t last) {
-  const bool has_ranges = plan.key && !plan.borders.empty();
-  std::string where = has_ranges ? plan.key->condition(plan.borders, first, last) : std::string();
+  std::string where = plan.key ? plan.key->condition(plan.borders, first, last) : std::string();
   // The line break ends a comment that the filter may end with.
   if (!plan.filter.empty())
     where += (where.empty() ? "(" : " AND (") + plan.filter + "\n)";
-  // With a key the rows without one are told apart even where there is one range only.
-  std::string bucket = "0";
-  if (plan.key)
-    bucket = has_ranges ? plan.key->bucket(plan.borders)
-                        : "CASE WHEN " + quote_identifier(plan.key->column()) +
-                              " IS NULL THEN NULL ELSE 0 END";
+  const std::string bucket = plan.key ? plan.key->bucket(plan.borders) : "0";
   return "SELECT bucket, pg_catalog.count(*), pg_catalog.sum(hash) FROM (SELECT " + bucket +
          " AS bucket, " + plan.row_hash + " AS hash FROM " + std::string(from_item) +
          (where.empty() ? "" : " WHERE " + where) + ") AS hashed GROUP BY bucket";

@@ -26,10 +26,10 @@ struct Fingerprint {
 using Fingerprints = std::map<int64_t, Fingerprint>;
 inline constexpr int64_t kNullBucket = -1;
 
-/// What is compared.  Without a key there is one range: everything.
+/// What is compared.  With a key there are borders; without, one range is everything.
 struct FingerprintPlan {
-  std::optional<BucketKey> key;
-  std::vector<Border> borders;
+  std::optional<BucketKey> key = std::nullopt;
+  std::vector<Border> borders = {};
   std::string row_hash;
   std::string filter; // SQL condition of the caller, or empty
 

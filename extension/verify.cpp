@@ -4,6 +4,7 @@
 // meanwhile this session hashes the whole local table in one statement, so under one snapshot, and
 // as a parallel query where the server finds that worth it.
 #include <algorithm>
+#include <iterator>
 
 #include "core/fingerprint.hpp"
 
@@ -37,6 +38,7 @@ public:
 
 private:
   void prepare();
+  std::vector<PlannedChunk> plan_as_one();
   void choose_ranges(const TablePair &tables, TextForm form);
   void start_source();
   void finish_source();
@@ -72,19 +74,41 @@ std::string key_text(const std::string &column) {
   return column.front() == '(' ? "(" + quote_identifier(column) + ")" : column;
 }
 
-// Where the rows of the key's ranges cannot be found on both sides, the plan's own key does not
-// matter: one range is everything.
+// The plan of a partitioned table has ranges of its partitions, and the other side has other ones.
+// A pull of a range is planned on the table as such, so two of them that meet at some row do for
+// all.
+std::vector<PlannedChunk> Verification::plan_as_one() {
+  SourceReader &reader = *readers_.front();
+  const std::string column = quote_identifier(plan_.key->column());
+  const Rows row = reader.session().connection().exec(
+      "SELECT (" + column + ")::pg_catalog.text FROM " + table_.from_item() + " WHERE " + column +
+      " IS NOT NULL LIMIT 1");
+  if (row.empty())
+    return {};
+  Order part = order_;
+  part.request.start = row.text(0, 0);
+  std::vector<PlannedChunk> chunks = plan_pull(part, reader).chunks;
+  std::swap(part.request.start, part.request.end);
+  std::ranges::copy(plan_pull(part, reader).chunks, std::back_inserter(chunks));
+  return chunks;
+}
+
+// Without a key by which both sides find the same rows in a range, one range is everything.
 void Verification::choose_ranges(const TablePair &tables, TextForm form) {
   SourceReader &reader = *readers_.front();
+  Connection &source = reader.session().connection();
   const std::string wanted = first_key_column(order_.request.key, tables);
-  plan_.key = choose_bucket_key(reader.session().connection(), tables, wanted, form);
+  plan_.key = choose_bucket_key(source, tables, wanted, form);
   if (plan_.key)
     order_.request.key = key_text(plan_.key->column());
   const PullPlan plan = plan_pull(order_, reader);
   snapshot_ = plan.snapshot;
   columns_.columns = plan.columns;
   if (plan_.key && plan.key == order_.request.key)
-    plan_.borders = plan_.key->sort_borders(reader.session().connection(), plan.chunks);
+    plan_.borders =
+        plan_.key->sort_borders(source, table_.kind == 'p' ? plan_as_one() : plan.chunks);
+  if (plan_.borders.empty())
+    plan_.key.reset();
 }
 
 void Verification::prepare() {
