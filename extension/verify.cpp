@@ -89,7 +89,12 @@ std::vector<PlannedChunk> Verification::plan_as_one() {
   part.request.start = row.text(0, 0);
   std::vector<PlannedChunk> chunks = plan_pull(part, reader).chunks;
   std::swap(part.request.start, part.request.end);
-  std::ranges::copy(plan_pull(part, reader).chunks, std::back_inserter(chunks));
+  const std::vector<PlannedChunk> below = plan_pull(part, reader).chunks;
+  // Little or nothing lies below the row: it makes no range of its own.
+  if (below.size() <= 1 && !chunks.empty())
+    chunks.front().range.start.reset();
+  else
+    std::ranges::copy(below, std::back_inserter(chunks));
   return chunks;
 }
 
