@@ -41,7 +41,7 @@ std::string join_columns(const std::vector<std::string> &names, const std::strin
 
 /// Runs as the caller, under the caller's search path, as the rows are written.
 uint64 run_as_caller(const std::string &sql) {
-  return call([&]() noexcept { return spi_execute_as_caller(sql.c_str()); });
+  return call([&]() noexcept { return spi_write_as_caller(sql.c_str()); });
 }
 
 class Append {

@@ -17,6 +17,7 @@ enum class OrderKind {
   kRun,    // the coordinator starts workers
   kCreate, // sessions come and bring workers: parallel_pull_work
   kResume, // as kRun, for the open chunks of a pull that is in the ledger already
+  kLook,   // nobody: the caller's session looks at both sides and changes nothing
 };
 
 /// How to reach the source.

@@ -164,6 +164,24 @@ sub table_sql {
   return "SELECT $function($call)";
 }
 
+# The rows of one of the functions that return a set, as hashes: parallel_pull_plan, _verify, _check.
+# Options as for Session::run_sql.
+sub table_rows {
+  my ($self, $function, $table, $named, %options) = @_;
+  my $call = $self->table_sql($function, $table, $named) =~ s/^SELECT //r;
+  my $json = $self->destination_sql("SELECT json_agg(r) FROM $call AS r", %options);
+  return $json eq '' ? () : @{JSON::PP->new->decode($json)};
+}
+
+# Checks that parallel_pull_verify finds these chunks different, and no others.
+sub differs_in {
+  my ($self, $chunks, $table, $named, $rule, %options) = @_;
+  local $Test::Builder::Level = $Test::Builder::Level + 1;
+  my @rows = $self->table_rows('parallel_pull_verify', $table, $named, %options);
+  my @different = map { $_->{chunk} } grep { !$_->{matches} } @rows;
+  return is("@different of " . scalar(@rows), "@$chunks of " . scalar(@rows), $rule);
+}
+
 sub _named_arguments {
   my (%named) = @_;
   my @arguments;
