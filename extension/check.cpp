@@ -161,8 +161,8 @@ void Check::check_reading(const SourceTable &table, std::vector<std::string> col
   std::string missing;
   ask("rights", "", [&] { missing = missing_source_rights(source, table, map.columns); });
   // By the statement that every worker begins with.
-  const bool may_read = ask(
-      "rights", missing, [&] { static_cast<void>(source.exec(lock_statement(table, map))); });
+  const bool may_read =
+      ask("rights", missing, [&] { static_cast<void>(source.exec(lock_statement(table, map))); });
   if (may_read && !order_.request.filter.empty()) {
     ask(
         "filter", "Name columns of the source, and functions with their schema.",
