@@ -5,17 +5,11 @@
 
 namespace parallel_loader {
 
-// Positions in the event set, by order of adding.
-static constexpr int kSocketEvent = 0;
-
 static void prepare(SocketWait *wait, int fd, uint32 wanted) {
-  if (wait->events != nullptr && wait->fd == fd) {
-    if (wait->wanted != wanted) {
-      ModifyWaitEvent(wait->events, kSocketEvent, wanted, nullptr);
-      wait->wanted = wanted;
-    }
+  // A change of direction makes a new set: the number may be that of another socket by now, which
+  // the set does not know.
+  if (wait->events != nullptr && wait->fd == fd && wait->wanted == wanted)
     return;
-  }
   socket_wait_free(wait);
   WaitEventSet *events = compat_create_wait_event_set(3);
   AddWaitEventToSet(events, wanted, fd, nullptr, nullptr);
@@ -37,6 +31,10 @@ bool socket_wait(SocketWait *wait, int fd, bool for_write, long timeout_ms) {
     else if ((happened[index].events & (WL_SOCKET_READABLE | WL_SOCKET_WRITEABLE)) != 0)
       is_ready = true;
   CHECK_FOR_INTERRUPTS();
+  // libpq closes a socket that was refused and opens one to the next address, which gets the same
+  // number: the set would wait for the closed one for ever.
+  if (count == 0)
+    socket_wait_free(wait);
   return is_ready;
 }
 
