@@ -10,7 +10,7 @@ constexpr TypeOid kChar = 18;
 constexpr TypeOid kTimestamptz = 1184;
 
 std::string column_text(const HashColumn &column) {
-  const std::string name = quote_identifier(column.name);
+  std::string name = quote_identifier(column.name);
   switch (column.type) {
   case kChar:
     return "(" + name + ")::pg_catalog.int4";

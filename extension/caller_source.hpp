@@ -7,6 +7,7 @@
 
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -22,6 +23,10 @@ public:
   [[nodiscard]] std::unique_ptr<SourceReader> open();
   /// A session on this snapshot.
   [[nodiscard]] std::unique_ptr<SourceReader> open_on(const std::string &snapshot);
+
+  /// Ends the queries that these processes of the source run.  Gives up on a source that cannot be
+  /// reached within two seconds: queries whose client has gone end some time.
+  void cancel(std::span<const int> pids);
 
 private:
   const Order &order_;

@@ -26,6 +26,7 @@ namespace parallel_loader {
 
 namespace {
 
+constexpr int kConnectionCheckSince = 140000;
 constexpr std::string_view kServerEncoding = "SELECT pg_catalog.getdatabaseencoding()";
 
 class Verification {
@@ -37,6 +38,8 @@ public:
   void put_rows(FunctionCallInfo fcinfo) const;
 
 private:
+  void compare();
+  void end_source_queries();
   void prepare();
   std::vector<PlannedChunk> plan_as_one();
   void choose_ranges(const TablePair &tables, TextForm form);
@@ -164,7 +167,27 @@ void Verification::finish_source() {
   }
 }
 
+// From version 14 on the source looks by itself, each second, whether its client is there.
+void Verification::end_source_queries() {
+  std::vector<int> pids;
+  for (const std::unique_ptr<SourceReader> &reader : readers_)
+    if (reader && reader->session().connection().server_version() < kConnectionCheckSince)
+      pids.push_back(reader->session().connection().backend_pid());
+  readers_.clear();
+  if (!pids.empty())
+    source_.cancel(pids);
+}
+
 void Verification::run() {
+  try {
+    compare();
+  } catch (...) {
+    end_source_queries();
+    throw;
+  }
+}
+
+void Verification::compare() {
   prepare();
   start_source();
   add_fingerprints(here_,

@@ -280,6 +280,11 @@ has('info', 'workers', qr/free/, undef, '… and what can be said without it');
 is(scalar(grep { $_->{level} eq 'error' } @found), 1, '… which is one error');
 check('sound', {dsn => $pair->dsn('nowhere')});
 has('error', 'connection', qr/database "nowhere" does not exist/, undef, 'no such database');
+my $watch = stopwatch();
+my $both_hosts = 'host=127.0.0.1,' . $pair->source->host . ' port=1,' . $pair->source->port;
+check('sound', {dsn => "$both_hosts dbname=postgres"});
+has_no('error', 'the first of two addresses refuses, the second one serves');
+cmp_ok($watch->(), '<', 5, '… without waiting for a time limit');
 check('sound', {source_table => 'nowhere'});
 has('error', 'table', qr/relation "nowhere" does not exist on the source/, qr/source_table/,
   'no such table');
