@@ -233,13 +233,19 @@ std::vector<int> Coordinator::source_backends() const {
 void Coordinator::replace_lost_workers() {
   constexpr const char *kMessage = "a background worker of the pull was terminated";
   for (const LostWorker &lost : crew_.take_lost()) {
-    if (lost.trouble_ms >= order_.retry_budget_ms) {
+    const bool is_final = lost.trouble_ms >= order_.retry_budget_ms;
+    if (lost.chunk != 0) {
+      in_transaction([&](Ledger &ledger) {
+        if (is_final)
+          ledger.fail_chunk(pull_id(), lost.chunk, "57P01", kMessage);
+        else
+          ledger.note_attempt(pull_id(), lost.chunk, "57P01", kMessage);
+      });
+    }
+    if (is_final) {
       throw Error("57P01", kMessage, "",
                   "The server log says why, if nobody terminated it on purpose.");
     }
-    if (lost.chunk != 0)
-      in_transaction(
-          [&](Ledger &ledger) { ledger.note_attempt(pull_id(), lost.chunk, "57P01", kMessage); });
   }
 }
 

@@ -394,12 +394,12 @@ sub _pids {
     "SELECT pid FROM pg_stat_activity WHERE backend_type = 'parallel_loader $role' ORDER BY pid");
 }
 
-# Kills the source's postmaster; returns a function that starts the server again.  A new postmaster
+# Kills one side's postmaster; returns a function that starts the server again.  A new postmaster
 # refuses to start until the old one and all its children have gone.
-sub crash_source {
-  my ($self) = @_;
-  my $node = $self->{source};
-  my @pids = split /\n/, $self->source_sql('SELECT pid FROM pg_stat_activity');
+sub crash {
+  my ($self, $side) = @_;
+  my $node = $self->{$side};
+  my @pids = split /\n/, _safe($node, 'SELECT pid FROM pg_stat_activity');
   push @pids, split /\n/, slurp_file($node->data_dir . '/postmaster.pid') =~ s/\n.*//sr;
   $node->kill9;
   return sub {
@@ -407,6 +407,8 @@ sub crash_source {
     $node->start;
   };
 }
+
+sub crash_source { my ($self) = @_; return $self->crash('source') }
 
 # A gate on the source: `gate(n, from)` is true, but from n = `from` on it waits while a session
 # holds the gate closed.  It calls itself stable so that a view that shows it can be read by key
