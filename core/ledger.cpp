@@ -34,7 +34,8 @@ WITH planned AS (
     columns = $6::pg_catalog.text[], snapshot = $7::pg_catalog.text,
     source_lsn = $8::pg_catalog.pg_lsn, source_system = $9::pg_catalog.text,
     source_timeline = $10::pg_catalog.text, source_database = $11::pg_catalog.text,
-    source_version = $12::integer, snapshot_xmin = $19::bigint, snapshot_xmax = $20::bigint
+    source_version = $12::integer, snapshot_xmin = $19::bigint, snapshot_xmax = $20::bigint,
+    source_relations = $21::pg_catalog.text
   WHERE p.pull_id = $1::bigint
   RETURNING p.pull_id)
 INSERT INTO @ledger@.chunk (pull_id, chunk, range_start, range_end, nulls, relation,
@@ -232,7 +233,8 @@ void Ledger::record_plan(int64_t pull_id, const PullPlan &plan) {
                                            chunks.rows,
                                            chunks.bytes,
                                            number(plan.bounds.xmin),
-                                           number(plan.bounds.xmax)});
+                                           number(plan.bounds.xmax),
+                                           null_if_empty(plan.relations)});
   if (inserted.affected() != plan.chunks.size())
     throw Error(sqlstate::kInternalError,
                 "pull " + std::to_string(pull_id) + " is not in the ledger");

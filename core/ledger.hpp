@@ -49,6 +49,7 @@ struct PullPlan {
   std::string snapshot;
   SourceIdentity identity;
   SnapshotBounds bounds;
+  std::string relations; // of the source's table, see read_relations; empty where not known
   int source_version = 0;
   std::vector<PlannedChunk> chunks;
 };

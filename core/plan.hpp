@@ -4,6 +4,7 @@
 #include "core/range.hpp"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,20 +27,21 @@ struct PlanRequest {
   Range range;        // what the whole pull covers; open on both sides is the whole table
   std::string filter; // SQL condition of the caller, or empty
   int workers = 1;
-  int64_t chunk_bytes = 0; // wanted size of a chunk
+  int64_t chunk_bytes = 0;                                        // wanted size of a chunk
+  std::optional<std::vector<std::string>> columns = std::nullopt; // that travel; nullopt: all
 };
 
 /// Returns the chunks of a pull, in key order; each row of `range` lies in exactly one of them.
 ///
-/// An integer key that an index begins with is cut evenly between the lowest and highest key found;
-/// without an index, the given bounds are cut, if there are two.  Both outer chunks are open where
-/// the range is, and a nullable key gets a last chunk of its own for the NULLs when the range is
-/// open on both sides.  Any other key, or none, makes one chunk. Reads the source through index
-/// look-ups of min and max only.
+/// A table is cut where the bytes of its rows lie, by a sample of less than one block in a hundred
+/// (of a small table all blocks): about `chunk_bytes` a chunk, but several chunks for each worker
+/// as long as they are not small.  Both outer chunks are open where the range is; a nullable key
+/// gets a last chunk for the NULLs, unless one chunk takes all.  A range of an integer key that is
+/// too small to show in the sample is cut by value.  Without an index on the key there
+/// are no more chunks than workers.  A partitioned table is cut leaf by leaf when all of it is
+/// pulled and each leaf may be read by its own name; else as one.  Of a view or foreign table
+/// nothing is read: an integer range with two bounds is cut evenly, all else is one chunk.
+/// Throws Error 0A000 for ctid on a source before 14 or on a table that is no heap.
 [[nodiscard]] std::vector<PlannedChunk> plan_chunks(Executor &source, const PlanRequest &request);
-
-/// Cuts the integers [low, high] into `pieces` ranges of even width; fewer when there are fewer
-/// keys. The first range has no start and the last no end.  Safe over the whole span of int64_t.
-[[nodiscard]] std::vector<Range> cut_evenly(int64_t low, int64_t high, int pieces);
 
 } // namespace parallel_loader

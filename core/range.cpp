@@ -148,12 +148,19 @@ std::string Key::bound_literal(std::string_view text) const {
   return row_of(literals);
 }
 
+std::string Key::compare(const std::vector<std::string> &values, std::string_view operator_name,
+                         std::string_view bound) const {
+  return row_of(values) + comparison(operator_name) + bound_literal(bound);
+}
+
 std::string Key::condition(const Range &range) const {
   if (is_none()) {
     if (range != Range{})
       throw Error(sqlstate::kInvalidParameterValue, "a range needs a key");
     return {};
   }
+  if (range == Range{})
+    return {};
   std::vector<std::string> names, nulls, not_nulls;
   for (const KeyColumn &column : columns_) {
     names.push_back(quote_identifier(column.name));
@@ -167,12 +174,12 @@ std::string Key::condition(const Range &range) const {
 
   std::vector<std::string> conditions;
   if (range.start)
-    conditions.push_back(row_of(names) + comparison(">=") + bound_literal(*range.start));
+    conditions.push_back(compare(names, ">=", *range.start));
   if (range.end)
-    conditions.push_back(row_of(names) + comparison("<") + bound_literal(*range.end));
+    conditions.push_back(compare(names, "<", *range.end));
   // A comparison of one column leaves its NULLs out by itself; one of rows may be decided before it
   // comes to a NULL.
-  if (conditions.empty() || columns_.size() > 1)
+  if (columns_.size() > 1)
     conditions.insert(conditions.end(), not_nulls.begin(), not_nulls.end());
   return join(conditions, " AND ");
 }

@@ -21,7 +21,9 @@ struct Bound {
 };
 
 /// Half-open [start, end); nullopt is open on that side.  Bounds are text in the key's bound type.
-/// `nulls`: the rows whose key is NULL, and only those; both bounds are then open.
+/// Open on both sides it is the whole relation, rows with a NULL key included; with a bound it
+/// leaves them out.  `nulls`: the rows whose key is NULL, and only those; both bounds are then
+/// open.
 struct Range {
   std::optional<std::string> start;
   std::optional<std::string> end;
@@ -61,13 +63,17 @@ public:
   /// True for one integer column (smallint, integer, bigint).
   [[nodiscard]] bool is_integer() const noexcept;
 
-  /// The SQL condition for `range`; empty when it is the whole table and there is no key.  A range
-  /// open on both sides stands for all rows whose key is not NULL.
+  /// The SQL condition for `range`; empty when it is open on both sides.
   /// Throws Error 22023 for a record literal with another number of fields or a NULL in it.
   [[nodiscard]] std::string condition(const Range &range) const;
 
   /// `operator_name` with spaces around it, in the schema that the key's operators lie in.
   [[nodiscard]] std::string comparison(std::string_view operator_name) const;
+
+  /// `(values) operator (bound)`: `values` are SQL expressions, one for each column of the key.
+  /// Throws Error 22023 as condition() does.
+  [[nodiscard]] std::string compare(const std::vector<std::string> &values,
+                                    std::string_view operator_name, std::string_view bound) const;
 
 private:
   [[nodiscard]] std::string bound_literal(std::string_view text) const;

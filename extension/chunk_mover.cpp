@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "extension/append_job.hpp"
 #include "extension/boundary.hpp"
 #include "extension/copy_job.hpp"
 #include "extension/server/session.hpp"
@@ -54,13 +55,24 @@ bool ChunkMover::move_next() {
 // that a queued ALTER TABLE cannot come between two workers.
 Connection &ChunkMover::open_source() {
   if (!reader_) {
-    reader_.emplace(task_.order, task_.source, plan_->snapshot,
-                    worker_session_name(task_.pull->pull_id), waiter_);
+    import_snapshot();
     pg_atomic_write_u32(&slot_.source_pid,
                         static_cast<uint32>(reader_->session().connection().backend_pid()));
     find_table(*reader_);
   }
   return reader_->session().connection();
+}
+
+void ChunkMover::import_snapshot() {
+  const std::string pull = "pull " + std::to_string(task_.pull->pull_id);
+  try {
+    reader_.emplace(task_.order, task_.source, plan_->snapshot,
+                    worker_session_name(task_.pull->pull_id), waiter_);
+  } catch (const SnapshotGone &gone) {
+    throw Error(gone.sqlstate(), "the source does not know the snapshot of " + pull, gone.message(),
+                "Name the pull's own source in src_dsn; if its snapshot is lost, "
+                "parallel_pull_resume says how to go on.");
+  }
 }
 
 void ChunkMover::find_table(SourceReader &reader) {
@@ -79,18 +91,22 @@ void ChunkMover::disconnect() {
 }
 
 ChunkResult ChunkMover::move(Connection &source, const ClaimedChunk &chunk) {
+  const std::string description = describe(chunk);
+  call([&]() noexcept { session_report_activity(description.c_str()); });
   const std::string from = chunk.relation.empty() ? table_.from_item() : chunk.relation;
   const CopyJob job = {
       task_.order.request.table,
       copy_statement(from, columns_, key_.condition(chunk.range), task_.order.request.filter),
-      &columns_, describe(chunk)};
-  call([&]() noexcept { session_report_activity(job.description.c_str()); });
+      &columns_, description};
   try {
+    if (task_.order.request.kind == PullKind::kAppend)
+      return run_append_job({task_.order, table_, columns_, key_, description}, source, task_.pull,
+                            task_.slot);
     return run_copy_job(job, source, task_.pull, task_.slot);
   } catch (const Error &error) { // the source does not know our names for things
     throw Error(error.sqlstate(), error.message(),
                 error.detail() + (error.detail().empty() ? "" : "\n") + "This happened while " +
-                    job.description + ".",
+                    description + ".",
                 error.hint());
   }
 }

@@ -99,6 +99,8 @@ void Coordinator::begin() {
 
 // The lock comes before the commit, so that nobody sees the pull without its coordinator.
 void Coordinator::create() {
+  if (order_.request.kind == PullKind::kAppend) // one after the other: each begins at a mark
+    call([&]() noexcept { session_lock_append(pull_->table); });
   in_transaction([&](Ledger &ledger) {
     const int64_t pull_id = ledger.create_pull(order_.request);
     call([&]() noexcept { static_cast<void>(session_try_lock_pull(pull_id)); });

@@ -21,6 +21,7 @@ PG_FUNCTION_INFO_V1(parallel_pull_table);
 PG_FUNCTION_INFO_V1(parallel_pull_start);
 PG_FUNCTION_INFO_V1(parallel_pull_create);
 PG_FUNCTION_INFO_V1(parallel_pull_resume);
+PG_FUNCTION_INFO_V1(parallel_pull_append);
 }
 
 namespace parallel_loader {
@@ -36,6 +37,8 @@ constexpr ArgumentLayout kPullLayout = {.start = 2,
                                         .workers = 8,
                                         .format = 9,
                                         .snapshot = 10};
+constexpr ArgumentLayout kAppendLayout = {
+    .key = 2, .source_table = 3, .columns = 4, .filter = 5, .workers = 6, .window = 7};
 constexpr ArgumentLayout kCreateLayout = [] {
   ArgumentLayout layout = kTableLayout;
   layout.run_id = 10;
@@ -92,6 +95,11 @@ Datum table_result(FunctionCallInfo fcinfo, int64 pull_id, TimestampTz begin) {
 }
 
 void require_resumable(const FoundPull &found) {
+  if (found.kind == "append") {
+    throw Error("55000", "pull " + std::to_string(found.pull_id) + " cannot be resumed",
+                "It is an append: what it did not copy, the next one does.",
+                "Call parallel_pull_append again.");
+  }
   if (!found.is_live && found.state != "done" && found.snapshot.empty()) {
     throw Error("55000",
                 "pull " + std::to_string(found.pull_id) + " cannot be resumed: it has no plan",
@@ -159,4 +167,13 @@ Datum parallel_pull_create(PG_FUNCTION_ARGS) {
 
 Datum parallel_pull_resume(PG_FUNCTION_ARGS) {
   return entry([&] { return resume(fcinfo); });
+}
+
+Datum parallel_pull_append(PG_FUNCTION_ARGS) {
+  return entry([&] {
+    Order order = read_order(fcinfo, kAppendLayout, OrderKind::kRun);
+    order.request.kind = PullKind::kAppend;
+    order.request.workers = 1; // rows and mark are one transaction
+    return Int64GetDatum(pull_and_wait(order).counts.rows);
+  });
 }

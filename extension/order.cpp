@@ -136,6 +136,7 @@ template <class Archive, class AnyOrder> void visit_order(Archive &archive, AnyO
   archive.field(order.resume_id);
   archive.field(order.resume_segment);
   archive.field(order.new_snapshot);
+  archive.field(order.window);
 }
 
 } // namespace

@@ -37,6 +37,7 @@ struct Order {
   int64_t retry_budget_ms = 0;
   int64_t resume_id = 0;       // kResume: the pull
   uint32_t resume_segment = 0; // … and the shared memory of the coordinator it had before
+  std::string window;          // of an append: see append_job.hpp; empty: none
   bool new_snapshot = false;   // kResume: go on under a snapshot of now
 };
 

@@ -36,6 +36,11 @@ void check_destination(Oid table) {
   });
 }
 
+// Of an argument that not every function has.
+std::string optional_text(FunctionCallInfo fcinfo, int number) {
+  return number < 0 ? std::string() : text_argument(fcinfo, number);
+}
+
 void read_bounds(FunctionCallInfo fcinfo, const ArgumentLayout &layout, Order &order) {
   if (layout.start < 0)
     return;
@@ -65,7 +70,7 @@ int read_workers(FunctionCallInfo fcinfo, const ArgumentLayout &layout) {
 }
 
 int64_t read_chunk_bytes(FunctionCallInfo fcinfo, const ArgumentLayout &layout) {
-  const std::string size = layout.chunk_size < 0 ? "" : text_argument(fcinfo, layout.chunk_size);
+  const std::string size = optional_text(fcinfo, layout.chunk_size);
   if (size.empty())
     return int64_t{setting_chunk_size_kb} * 1024;
   return call([&]() noexcept { return size_in_bytes(size.c_str()); });
@@ -129,7 +134,7 @@ Order read_order(FunctionCallInfo fcinfo, const ArgumentLayout &layout, OrderKin
   check_destination(request.table);
 
   request.workers = read_workers(fcinfo, layout);
-  request.format = text_argument(fcinfo, layout.format);
+  request.format = layout.format < 0 ? "auto" : text_argument(fcinfo, layout.format);
   static_cast<void>(parse_format(request.format));
   request.chunk_bytes = read_chunk_bytes(fcinfo, layout);
   request.key = text_argument(fcinfo, layout.key);
@@ -139,7 +144,8 @@ Order read_order(FunctionCallInfo fcinfo, const ArgumentLayout &layout, OrderKin
                              : text_argument(fcinfo, layout.source_table);
   read_columns(fcinfo, layout, request);
   read_bounds(fcinfo, layout, order);
-  order.snapshot = text_argument(fcinfo, layout.snapshot);
+  order.snapshot = optional_text(fcinfo, layout.snapshot);
+  order.window = optional_text(fcinfo, layout.window);
   join_run(fcinfo, layout, order);
   request.timezone = setting("TimeZone");
   request.date_order = session_date_order();

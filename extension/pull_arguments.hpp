@@ -18,10 +18,11 @@ struct ArgumentLayout {
   int columns;
   int filter;
   int workers;
-  int format;
-  int snapshot;
+  int format = -1;
+  int snapshot = -1;
   int chunk_size = -1;
   int run_id = -1;
+  int window = -1;
 };
 
 /// Of parallel_pull_table, and of every function that takes the same arguments.

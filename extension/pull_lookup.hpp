@@ -16,6 +16,7 @@ struct FoundPull {
   Oid table = InvalidOid;
   std::string state; // as in the view: `interrupted` when the coordinator is gone
   std::string snapshot;
+  std::string kind; // pull or append
   int chunks_left = 0;
   dsm_handle segment = 0; // valid while is_live or is_held
   bool is_live = false;   // it is unfinished and its coordinator is there

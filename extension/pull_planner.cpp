@@ -2,6 +2,7 @@
 #include "extension/pull_planner.hpp"
 
 #include "core/column_map.hpp"
+#include "core/key_choice.hpp"
 #include "core/plan.hpp"
 #include "core/source_table.hpp"
 #include "core/types.hpp"
@@ -68,22 +69,17 @@ void require_same_money_scale(const Types &types, const SourceTable &table, Exec
   }
 }
 
-Key choose_key(const Order &order, const SourceTable &table, const Types &types, Executor &source) {
+Key choose_pull_key(const Order &order, const SourceTable &table, const Types &types,
+                    const ColumnMap &columns, Executor &source) {
   const PullRequest &request = order.request;
-  const bool is_whole = !request.start && !request.end;
-  if (!request.key.empty())
-    return Key::resolve(request.key, table, types, order.bound_type);
-  const std::optional<std::string> found = find_default_key(source, table);
-  if (!found && is_whole)
-    return {};
-  if (!found) {
-    throw Error(sqlstate::kInvalidParameterValue,
-                "source table \"" + table.name.display() + "\" has no key to cut a range on",
-                "It has neither a primary key nor a unique index of one column that is NOT NULL.",
-                "Name a column with key => '…', or pull the whole table with both bounds NULL.");
-  }
-  Key key = Key::resolve(*found, table, types, order.bound_type);
-  return is_whole && !key.is_integer() ? Key() : key;
+  if (request.kind == PullKind::kAppend && request.key.empty())
+    return Key::resolve(find_default_key(source, table).value_or(""), table, types, "");
+  const KeyChoice choice = choose_key(source, {.table = table,
+                                               .types = types,
+                                               .key = request.key,
+                                               .is_whole = !request.start && !request.end,
+                                               .columns = columns.columns});
+  return Key::resolve(choice.key, table, types, order.bound_type);
 }
 
 std::optional<Bound> bound(const std::optional<std::string> &text, const std::string &type) {
@@ -115,18 +111,15 @@ PullPlan plan_pull(const Order &order, SourceReader &reader) {
   reader.lock_table(table, columns);
   check_filter(source, table, request.filter);
 
-  const Key key = choose_key(order, table, source_types, source);
+  const Key key = choose_pull_key(order, table, source_types, columns, source);
   PullPlan plan;
-  if (!request.start && !request.end) {
-    plan.chunks =
-        plan_chunks(source, {table, key, {}, request.filter, request.workers, request.chunk_bytes});
-  } else {
-    const ResolvedRange resolved = resolve_range(
-        source, key, bound(request.start, order.bound_type), bound(request.end, order.bound_type));
-    if (!resolved.is_empty) {
-      plan.chunks = plan_chunks(source, {table, key, resolved.range, request.filter,
-                                         request.workers, request.chunk_bytes});
-    }
+  const ResolvedRange resolved = resolve_range(source, key, bound(request.start, order.bound_type),
+                                               bound(request.end, order.bound_type));
+  if (request.kind == PullKind::kAppend) {
+    plan.chunks = {PlannedChunk{}}; // all in the transaction that moves the mark
+  } else if (!resolved.is_empty) {
+    plan.chunks = plan_chunks(source, {table, key, resolved.range, request.filter, request.workers,
+                                       request.chunk_bytes, columns.columns});
   }
   plan.source_table = table.name;
   plan.key = key.text();

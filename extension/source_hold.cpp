@@ -1,6 +1,7 @@
 // source_hold: see source_hold.hpp.
 #include "extension/source_hold.hpp"
 
+#include "core/append_plan.hpp"
 #include "core/quote.hpp"
 
 #include "extension/pull_planner.hpp"
@@ -58,8 +59,16 @@ PullPlan SourceHold::open_and_plan(const Order &order, int64_t pull_id) {
   open(order, order.snapshot.empty() ? std::nullopt : std::optional(order.snapshot));
   PullPlan plan = plan_pull(order, *reader_);
   plan.bounds = reader_->session().snapshot_bounds();
+  plan.relations = relations_of(reader_->find_table(plan.source_table));
   is_standby_ = plan.identity.is_standby;
   return plan;
+}
+
+// For a later append; views and the like have none.
+std::string SourceHold::relations_of(const SourceTable &table) {
+  if (table.kind != 'r' && table.kind != 'p')
+    return {};
+  return join_relations(read_relations(reader_->session().connection(), table));
 }
 
 PullPlan SourceHold::open_for_resume(const Order &order, const RecordedPull &recorded,

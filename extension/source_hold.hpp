@@ -34,6 +34,7 @@ public:
 
 private:
   void open(const Order &order, const std::optional<std::string> &snapshot);
+  std::string relations_of(const SourceTable &table);
 
   Waiter &waiter_;
   int64_t pull_id_ = 0;

@@ -134,11 +134,11 @@ std::string Watchdog::describe_wait() {
 std::string Watchdog::describe_sources(const std::vector<int> &backends) {
   DeadlineWaiter waiter(&pull_->stop, kAskFor);
   try {
-    Connection source =
-        Connection::open(order_.source.conninfo, "parallel_loader watchdog", Peer::kSource, waiter);
+    SourceSession source = SourceSession::open(order_.source.conninfo, "parallel_loader watchdog",
+                                               order_.source.password_rule, waiter);
     if (backends.empty())
       return "a session on the source";
-    const Rows rows = source.exec(source_sql(backends));
+    const Rows rows = source.connection().exec(source_sql(backends));
     std::string text;
     for (size_t row = 0; row < rows.size(); row++)
       text += (text.empty() ? "" : "; ") + describe_backend(rows, row);

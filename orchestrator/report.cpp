@@ -59,8 +59,8 @@ std::optional<std::string> leftover_hint(const Run &run) {
   if (run.state == RunState::kDone || run.chunk_done_count == 0)
     return std::nullopt;
   return fmt::format(
-      "{} of {} chunks {} in the table: parallel_pull_chunks tells which, for pull {}. "
-      "Delete their rows before you copy the table again.",
+      "{} of {} chunks {} in the table. On the destination, SELECT * FROM "
+      "parallel_pull_resume({}) moves the others; empty the table before you copy it again.",
       run.chunk_done_count, run.chunk_count,
       run.chunk_done_count == 1 ? "is done and stays" : "are done and stay", run.pull_id);
 }

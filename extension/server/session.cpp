@@ -110,4 +110,12 @@ bool session_try_lock_pull(int64 pull_id) {
   return LockAcquire(&tag, ExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL;
 }
 
+void session_lock_append(Oid table) {
+  LOCKTAG tag;
+  SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, 0, table, kAppendLockClass);
+  StartTransactionCommand(); // waiting for a lock needs one
+  LockAcquire(&tag, ExclusiveLock, true, false);
+  CommitTransactionCommand();
+}
+
 } // namespace parallel_loader

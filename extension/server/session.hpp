@@ -47,8 +47,13 @@ void session_log_stall(int64 pull_id, const char *waiting_for);
 /// is.
 bool session_try_lock_pull(int64 pull_id);
 
+/// Waits until this process is the only one that appends to the table, for as long as it lives.
+void session_lock_append(Oid table);
+
 /// The fourth field of the advisory lock that a pull's coordinator holds ("PL"; SQL functions use 1
 /// and 2): pg_locks shows it as objsubid.
 inline constexpr uint16 kPullLockClass = 0x504c;
+/// The same for appends ("PA").
+inline constexpr uint16 kAppendLockClass = 0x5041;
 
 } // namespace parallel_loader

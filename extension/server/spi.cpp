@@ -111,6 +111,19 @@ SpiRows spi_execute(SpiMode mode, const char *sql, int param_count, const char *
   return rows;
 }
 
+uint64 spi_execute_as_caller(const char *sql) {
+  PushActiveSnapshot(GetTransactionSnapshot());
+  SPI_connect();
+  const int code = SPI_execute(sql, false, 0);
+  if (code < 0)
+    elog(ERROR, "SPI_execute failed: %s", SPI_result_code_string(code));
+  const uint64 row_count = SPI_processed;
+  SPI_finish();
+  PopActiveSnapshot();
+  CommandCounterIncrement();
+  return row_count;
+}
+
 void spi_fire_deferred_triggers() {
   SPI_connect();
   const int code = SPI_execute("SET CONSTRAINTS ALL IMMEDIATE", false, 0);

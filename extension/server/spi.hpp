@@ -25,6 +25,10 @@ SpiRows spi_execute(SpiMode mode, const char *sql, int param_count, const char *
 /// The owner of the ledger's tables.
 Oid spi_ledger_owner();
 
+/// Runs one statement with the current user's rights and settings; returns how many rows it
+/// returned or changed.
+uint64 spi_execute_as_caller(const char *sql);
+
 /// Makes deferred constraints and triggers run now, as the current user.
 void spi_fire_deferred_triggers();
 

@@ -12,9 +12,11 @@ extern "C" {
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_namespace.h"
+#include "postmaster/bgworker.h"
 #include "tcop/utility.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/rls.h"
@@ -73,7 +75,8 @@ static bool is_citus_table(Oid table) {
 
 static void check_storage(Relation rel) {
   const char *name = RelationGetRelationName(rel);
-  if (rel->rd_rel->relpersistence == RELPERSISTENCE_TEMP) {
+  const bool is_workers_own = IsBackgroundWorker && rel->rd_islocaltemp;
+  if (rel->rd_rel->relpersistence == RELPERSISTENCE_TEMP && !is_workers_own) {
     ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
                     errmsg("cannot pull into temporary table \"%s\"", name),
                     errdetail("Background workers cannot access temporary tables of a session.")));
@@ -117,6 +120,10 @@ TargetTable target_table_describe(Oid table) {
   }
   table_close(rel, AccessShareLock);
   return target;
+}
+
+Oid target_table_find(const char *name) {
+  return DatumGetObjectId(DirectFunctionCall1(regclassin, CStringGetDatum(name)));
 }
 
 char *target_table_display_name(Oid table) {

@@ -7,24 +7,51 @@ ALTER TABLE parallel_loader.pull
     ADD COLUMN kind text NOT NULL DEFAULT 'pull' CHECK (kind IN ('pull', 'append')),
     ADD COLUMN max_rate integer CHECK (max_rate > 0),
     ADD COLUMN snapshot_xmin bigint,
-    ADD COLUMN snapshot_xmax bigint;
+    ADD COLUMN snapshot_xmax bigint,
+    ADD COLUMN source_relations text;
 
 ALTER TABLE parallel_loader.chunk
     ADD COLUMN relation text,
     ADD COLUMN estimated_rows bigint,
     ADD COLUMN estimated_bytes bigint;
 
+-- Up to where growing tables were copied by parallel_pull_append.
+CREATE TABLE parallel_loader.mark (
+    "table"            regclass NOT NULL,
+    source_database    text NOT NULL,
+    source_table       text NOT NULL,
+    filter             text NOT NULL,
+    horizon            bigint NOT NULL,
+    compare_to         bigint NOT NULL,
+    source_relations   text NOT NULL,
+    source_system      text,
+    source_timeline    text,
+    highest_key        text,
+    updated            timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
+);
+CREATE INDEX mark_table ON parallel_loader.mark ("table");
+
+SELECT pg_catalog.pg_extension_config_dump('parallel_loader.mark', '');
+
 COMMENT ON COLUMN parallel_loader.pull.max_rate IS 'limit in kB/s, NULL for none';
 COMMENT ON COLUMN parallel_loader.pull.snapshot_xmin IS
     'oldest transaction of the source that the snapshot may not show (pg_snapshot_xmin)';
 COMMENT ON COLUMN parallel_loader.pull.snapshot_xmax IS
     'first transaction of the source that the snapshot does not show (pg_snapshot_xmax)';
+COMMENT ON COLUMN parallel_loader.pull.source_relations IS
+    'table or partitions of the source as oid:filenode';
+COMMENT ON TABLE parallel_loader.mark IS
+    'marks: up to which transactions of the source a growing table is here';
+COMMENT ON COLUMN parallel_loader.mark.horizon IS
+    'rows of all transactions of the source below it are here';
+COMMENT ON COLUMN parallel_loader.mark.compare_to IS
+    'rows of transactions between horizon and this may be here already';
 COMMENT ON COLUMN parallel_loader.chunk.relation IS
     'partition of the source that the chunk is read from, NULL for the table itself';
 
 CREATE FUNCTION parallel_loader.live_progress(
-    OUT pull_id bigint, OUT rows bigint, OUT bytes bigint, OUT chunks_done integer,
-    OUT retries integer, OUT workers integer, OUT fraction double precision,
+    OUT pull_id bigint, OUT rows bigint, OUT bytes bigint, OUT chunks integer,
+    OUT chunks_done integer, OUT retries integer, OUT workers integer, OUT fraction double precision,
     OUT bytes_per_second double precision, OUT snapshot_taken timestamptz, OUT max_rate integer,
     OUT waiting_for text)
 RETURNS SETOF record
@@ -68,9 +95,9 @@ SELECT p.pull_id,
 FROM parallel_loader.pull AS p
 LEFT JOIN parallel_loader.live_progress() AS l USING (pull_id)
 -- A pull that seems unfinished and is not alive has just ended, or was interrupted.
-LEFT JOIN LATERAL (
-    SELECT f.* FROM parallel_loader.current_pull(p.pull_id) AS f
-    WHERE p.state IN ('planned', 'running', 'paused') AND l.pull_id IS NULL) AS n ON true
+LEFT JOIN LATERAL parallel_loader.current_pull(
+    CASE WHEN p.state IN ('planned', 'running', 'paused') AND l.pull_id IS NULL
+         THEN p.pull_id END) AS n ON true
 CROSS JOIN LATERAL (
     SELECT pg_catalog.count(*)::integer AS chunks,
            (pg_catalog.count(*) FILTER (WHERE state = 'done'))::integer AS chunks_done,
@@ -108,30 +135,30 @@ CREATE OR REPLACE VIEW @extschema@.parallel_pull_progress WITH (security_barrier
 SELECT p.pull_id,
        p."table",
        p.state,
-       p.rows,
-       p.bytes,
-       p.chunks,
-       p.chunks_done,
-       p.workers,
+       l.rows,
+       l.bytes,
+       l.chunks,
+       l.chunks_done,
+       l.workers,
        t.seconds,
-       l.bytes_per_second * p.rows / nullif(p.bytes, 0) AS rows_per_second,
+       l.bytes_per_second * l.rows / nullif(l.bytes, 0) AS rows_per_second,
        l.bytes_per_second,
        pg_catalog.floor(l.fraction * 1000) / 10 AS percent,
        CASE WHEN l.fraction > 0 AND l.bytes_per_second > 0
             THEN pg_catalog.make_interval(secs =>
-                pg_catalog.round((p.bytes * (1 - l.fraction) / l.fraction / l.bytes_per_second)::numeric)
+                pg_catalog.round((l.bytes * (1 - l.fraction) / l.fraction / l.bytes_per_second)::numeric)
                 ::double precision)
        END AS eta,
-       p.retries,
+       l.retries,
        pg_catalog.clock_timestamp() - l.snapshot_taken AS snapshot_age,
        l.max_rate,
        l.waiting_for
-FROM @extschema@.parallel_pulls AS p
-JOIN parallel_loader.live_progress() AS l USING (pull_id)
+FROM parallel_loader.live_progress() AS l
+JOIN parallel_loader.pull AS p USING (pull_id)
 CROSS JOIN LATERAL (
     SELECT EXTRACT(epoch FROM pg_catalog.clock_timestamp() - p.started)::double precision
         AS seconds) AS t
-WHERE p.state IN ('planned', 'running', 'paused');
+WHERE p.state IN ('planned', 'running', 'paused') AND pg_catalog.pg_has_role(p.owner, 'USAGE');
 
 DROP FUNCTION parallel_loader.live_pulls();
 DROP FUNCTION parallel_loader.current_state(bigint);
@@ -167,7 +194,19 @@ LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION @extschema@.parallel_pull_alter(bigint, integer, integer) IS
     'change a pull while it runs: workers (0 pauses it), rate in kB/s (0 for no limit)';
 
+CREATE FUNCTION @extschema@.parallel_pull_append(
+    src_dsn text, "table" regclass,
+    key text = NULL, source_table text = NULL, columns text[] = NULL, filter text = NULL,
+    workers integer = NULL, "window" text = NULL)
+RETURNS bigint
+AS 'MODULE_PATHNAME', 'parallel_pull_append'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.parallel_pull_append(text, regclass, text, text, text[], text,
+    integer, text) IS
+    'copy the rows that were added to a growing table since the last time; returns how many';
+
 REVOKE EXECUTE ON FUNCTION
+    @extschema@.parallel_pull_append(text, regclass, text, text, text[], text, integer, text),
     @extschema@.parallel_pull_table(text, regclass, text, text, text[], text, integer, text, text,
         text),
     @extschema@.parallel_pull_resume(bigint, text, boolean),

@@ -61,10 +61,9 @@ TEST(Report, ends_with_the_command_tag) {
 }
 
 TEST(Report, says_what_a_stopped_run_leaves_behind) {
-  EXPECT_EQ(
-      leftover_hint(stopped(RunState::kFailed)),
-      "12 of 888 chunks are done and stay in the table: parallel_pull_chunks tells which, for "
-      "pull 7. Delete their rows before you copy the table again.");
+  EXPECT_EQ(leftover_hint(stopped(RunState::kFailed)),
+            "12 of 888 chunks are done and stay in the table. On the destination, SELECT * FROM "
+            "parallel_pull_resume(7) moves the others; empty the table before you copy it again.");
 }
 
 TEST(Report, has_no_hint_when_nothing_is_left_behind) {

@@ -106,8 +106,9 @@ TEST_F(KeyTest, condition_is_half_open) {
             "\"B c\" < 'it''s'::\"pg_catalog\".\"text\"");
 }
 
-TEST_F(KeyTest, open_range_leaves_nulls_to_the_chunk_of_their_own) {
-  EXPECT_EQ(resolve("n").condition({}), "\"n\" IS DISTINCT FROM NULL");
+TEST_F(KeyTest, open_range_is_the_whole_relation) {
+  EXPECT_EQ(resolve("n").condition({}), "");
+  EXPECT_EQ(resolve("(n, \"B c\")").condition({}), "");
   EXPECT_EQ(resolve("n").condition({.start = {}, .end = {}, .nulls = true}),
             "(\"n\" IS NOT DISTINCT FROM NULL)");
   EXPECT_EQ(resolve("id").condition({}), "");
@@ -121,6 +122,14 @@ TEST_F(KeyTest, row_ranges_leave_out_rows_with_any_null) {
   EXPECT_EQ(resolve("(n, \"B c\")").condition({.start = {}, .end = {}, .nulls = true}),
             "(\"n\" IS NOT DISTINCT FROM NULL OR \"B c\" IS NOT DISTINCT FROM NULL)");
   EXPECT_EQ(resolve("(id, d)").condition({}), "");
+}
+
+TEST_F(KeyTest, expressions_compare_as_the_columns_do) {
+  EXPECT_EQ(resolve("id").compare({"k1"}, ">", "7"), "k1 > '7'::\"pg_catalog\".\"int8\"");
+  EXPECT_EQ(resolve("(id, \"B c\")").compare({"k1", "k2"}, "<", "(7,x)"),
+            "(k1, k2) < ('7'::\"pg_catalog\".\"int8\", 'x'::\"pg_catalog\".\"text\")");
+  EXPECT_EQ(resolve("ci").compare({"k1"}, ">", "a"),
+            "k1 OPERATOR(\"ext\".>) 'a'::\"s\".\"citext\"");
 }
 
 TEST_F(KeyTest, row_bound_with_another_number_of_fields_is_refused) {

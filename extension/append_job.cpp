@@ -1,0 +1,182 @@
+// append_job: see append_job.hpp.
+#include "extension/append_job.hpp"
+
+#include "core/append_ledger.hpp"
+#include "core/quote.hpp"
+
+#include "extension/boundary.hpp"
+#include "extension/copy_job.hpp"
+#include "extension/server/session.hpp"
+#include "extension/server/spi.hpp"
+#include "extension/server/target_table.hpp"
+#include "extension/spi_executor.hpp"
+
+namespace parallel_loader {
+
+namespace {
+
+constexpr const char *kStaging = "pg_temp.parallel_loader_append";
+
+constexpr std::string_view kNumeric = "\"pg_catalog\".\"numeric\"";
+
+// What is taken off a key of this type.
+std::string window_type(const std::string &key_type) {
+  for (const std::string_view name : {"int8", "numeric"})
+    if (key_type == quote_builtin_type(name))
+      return std::string(kNumeric);
+  for (const std::string_view name : {"date", "timestamp", "timestamptz"})
+    if (key_type == quote_builtin_type(name))
+      return quote_builtin_type("interval");
+  throw Error(sqlstate::kFeatureNotSupported,
+              "a window cannot be taken off a key of type " + key_type, "",
+              "Windows are for integer, numeric, date and timestamp keys.");
+}
+
+std::string join_columns(const std::vector<std::string> &names, const std::string &prefix) {
+  std::string list;
+  for (const std::string &name : names)
+    list += (list.empty() ? "" : ", ") + prefix + quote_identifier(name);
+  return list;
+}
+
+/// Runs as the caller, under the caller's search path, as the rows are written.
+uint64 run_as_caller(const std::string &sql) {
+  return call([&]() noexcept { return spi_execute_as_caller(sql.c_str()); });
+}
+
+class Append {
+public:
+  Append(const AppendJob &job, Connection &source, SharedPull *pull, int slot)
+      : job_(job), source_(source), pull_(pull), slot_(slot), table_(job.order.request.table),
+        local_name_(call([&]() noexcept { return target_table_display_name(table_); })) {}
+
+  ChunkResult run();
+
+private:
+  void require_empty();
+  std::string window_condition(const std::optional<AppendMark> &mark);
+  std::optional<std::string> read_highest_key();
+  void copy(Oid target, const std::string &condition);
+  void copy_compared(const std::string &condition);
+  [[nodiscard]] std::string key_match() const;
+
+  const AppendJob &job_;
+  Connection &source_;
+  SharedPull *pull_;
+  int slot_;
+  Oid table_;
+  std::string local_name_; // qualified and quoted
+  ChunkResult result_ = {0, 0, "copy"};
+};
+
+std::string combine(const std::string &condition, const std::string &window) {
+  return window.empty() ? condition : "(" + condition + ") AND (" + window + ")";
+}
+
+ChunkResult Append::run() {
+  require_appendable(source_, job_.table);
+  SpiExecutor executor(SpiMode::kWrite);
+  const RecordedPull recorded = Ledger(executor).load_pull(pull_->pull_id);
+  AppendLedger marks(executor);
+  const AppendSubject subject = {table_, recorded.plan.identity.database, job_.table.name.display(),
+                                 job_.order.request.filter};
+  const std::optional<AppendMark> mark = marks.find_mark(subject);
+  if (!mark)
+    require_empty();
+  AppendPlan plan = plan_append(mark, recorded.plan.bounds, read_relations(source_, job_.table),
+                                recorded.plan.identity);
+  const std::string window = window_condition(mark);
+  plan.next.highest_key = read_highest_key();
+  if (plan.compare)
+    copy_compared(combine(*plan.compare, window));
+  if (plan.direct)
+    copy(table_, combine(*plan.direct, window));
+  marks.save_mark(subject, plan.next);
+  marks.prune(table_);
+  return result_;
+}
+
+void Append::require_empty() {
+  if (run_as_caller("SELECT FROM " + local_name_ + " LIMIT 1") == 0)
+    return;
+  throw Error("55000", "table " + local_name_ + " is not empty and has no mark to append from",
+              "What it has of the source's rows is not known.",
+              "Pull it with parallel_pull_table, which leaves a mark, or empty it first.");
+}
+
+// Of the known part of a table: keys below it were promised to be here.
+std::string Append::window_condition(const std::optional<AppendMark> &mark) {
+  const std::string &window = job_.order.window;
+  if (window.empty() || !mark || !mark->highest_key)
+    return {};
+  const KeyColumn &column = job_.key.columns().front();
+  const std::string highest = quote_literal(*mark->highest_key) + "::" + column.bound_type;
+  const std::string type = window_type(column.bound_type);
+  const std::string lowest = "(" + highest + " - " + quote_literal(window) + "::" + type + ")";
+  const bool is_number = type == kNumeric;
+  const Rows row = source_.exec("SELECT (" + (is_number ? "pg_catalog.floor" + lowest : lowest) +
+                                ")::" + column.bound_type + "::pg_catalog.text");
+  return job_.key.condition({.start = row.at(0, 0), .end = {}});
+}
+
+std::optional<std::string> Append::read_highest_key() {
+  if (job_.order.window.empty())
+    return std::nullopt;
+  if (job_.key.columns().size() != 1) {
+    throw Error(sqlstate::kInvalidParameterValue, "a window needs a key of one column", "",
+                "Name the column in key.");
+  }
+  const KeyColumn &column = job_.key.columns().front();
+  static_cast<void>(window_type(column.bound_type));
+  return source_
+      .exec("SELECT pg_catalog.max(" + quote_identifier(column.name) + ")::" + column.bound_type +
+            "::pg_catalog.text FROM " + job_.table.from_item())
+      .at(0, 0);
+}
+
+void Append::copy(Oid target, const std::string &condition) {
+  const CopyJob copy = {
+      target,
+      copy_statement(job_.table.from_item(), job_.columns, condition, job_.order.request.filter),
+      &job_.columns, job_.description};
+  const ChunkResult copied = run_copy_job(copy, source_, pull_, slot_);
+  result_.byte_count += copied.byte_count;
+  if (target == table_)
+    result_.row_count += copied.row_count;
+}
+
+std::string Append::key_match() const {
+  std::string match;
+  for (const KeyColumn &column : job_.key.columns()) {
+    const std::string name = quote_identifier(column.name);
+    match.append(match.empty() ? "d." : " AND d.").append(name).append(" = s.").append(name);
+  }
+  return match;
+}
+
+void Append::copy_compared(const std::string &condition) {
+  if (job_.key.is_none()) {
+    throw Error("55000",
+                "cannot tell which rows of \"" + job_.table.name.display() + "\" are here already",
+                "It has neither a primary key nor a unique index of one column that is NOT NULL.",
+                "Name the columns that identify a row in key.");
+  }
+  const std::string columns = join_columns(job_.columns.columns, "");
+  run_as_caller("CREATE TEMPORARY TABLE parallel_loader_append ON COMMIT DROP AS SELECT " +
+                columns + " FROM " + local_name_ + " WITH NO DATA");
+  copy(call([]() noexcept { return target_table_find(kStaging); }), condition);
+  run_as_caller("ANALYZE " + std::string(kStaging));
+  result_.row_count += static_cast<int64_t>(run_as_caller(
+      "INSERT INTO " + local_name_ + " (" + columns + ") OVERRIDING SYSTEM VALUE SELECT " +
+      join_columns(job_.columns.columns, "s.") + " FROM " + kStaging +
+      " AS s WHERE NOT EXISTS (SELECT FROM " + local_name_ + " AS d WHERE " + key_match() + ")"));
+  call([]() noexcept { session_next_command(); });
+}
+
+} // namespace
+
+ChunkResult run_append_job(const AppendJob &job, Connection &source, SharedPull *pull, int slot) {
+  return Append(job, source, pull, slot).run();
+}
+
+} // namespace parallel_loader

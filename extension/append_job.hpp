@@ -1,0 +1,36 @@
+// append_job: the one chunk of an append: rows that are new since the mark, and the new mark.
+#pragma once
+
+#include "core/append_plan.hpp"
+#include "core/column_map.hpp"
+#include "core/connection.hpp"
+#include "core/ledger.hpp"
+#include "core/range.hpp"
+
+#include "extension/order.hpp"
+#include "extension/server/shared_pull.hpp"
+
+#include <string>
+
+namespace parallel_loader {
+
+struct AppendJob {
+  const Order &order;
+  const SourceTable &table;
+  const ColumnMap &columns;
+  const Key &key; // none where the source's table has no unique one and the caller named none
+  std::string description;
+};
+
+/// Copies inside the current transaction what plan_append() calls new, and moves the mark.  Rows
+/// that may be here already come into a temporary table first and are compared by key.
+///
+/// The order's `window` bounds the scan to keys from the highest one seen, less the window, where
+/// the mark knows it: a number for integer and numeric keys, an interval for date and time ones.
+/// Throws Error 55000 when there is no mark and the local table is not empty, or rows would have to
+/// be compared without a key; 0A000 for a source's relation that cannot be appended from, or a
+/// window on a key of another type; and what run_copy_job throws.
+[[nodiscard]] ChunkResult run_append_job(const AppendJob &job, Connection &source, SharedPull *pull,
+                                         int slot);
+
+} // namespace parallel_loader
