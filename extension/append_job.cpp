@@ -34,6 +34,12 @@ std::string window_type(const std::string &key_type) {
               "Windows are for integer, numeric, date and timestamp keys.");
 }
 
+void require_not_negative(Executor &source, const std::string &window, const std::string &type) {
+  const Rows row = source.exec("SELECT " + quote_literal(window) + "::" + type + " < '0'::" + type);
+  if (row.boolean(0, 0))
+    throw Error(sqlstate::kInvalidParameterValue, "window \"" + window + "\" is negative");
+}
+
 std::string join_columns(const std::vector<std::string> &names, const std::string &prefix) {
   std::string list;
   for (const std::string &name : names)
@@ -92,9 +98,9 @@ ChunkResult Append::run() {
     require_empty();
   AppendPlan plan = plan_append(mark, recorded.plan.bounds, read_relations(source_, job_.table),
                                 recorded.plan.identity);
-  const std::string window = window_condition(mark);
   plan.next.key = job_.key.text();
   plan.next.highest_key = read_highest_key(plan.settled);
+  const std::string window = window_condition(mark);
   plan.next.pull_id = pull_->pull_id;
   if (plan.compare)
     copy_compared(combine(*plan.compare, window));
@@ -138,6 +144,8 @@ std::string Append::window_condition(const std::optional<AppendMark> &mark) {
   const bool is_number = type == kNumeric;
   const Rows row = source_.exec("SELECT (" + (is_number ? "pg_catalog.floor" + lowest : lowest) +
                                 ")::" + column.bound_type + "::pg_catalog.text");
+  if (row.at(0, 0) == mark->highest_key) // nothing but itself lies below infinity
+    return {};
   const std::string condition = job_.key.condition({.start = row.at(0, 0), .end = {}});
   // No promise was made of rows without a key.
   return column.is_not_null ? condition
@@ -153,7 +161,7 @@ std::optional<std::string> Append::read_highest_key(const std::string &settled) 
                 "Name the column in key.");
   }
   const KeyColumn &column = job_.key.columns().front();
-  static_cast<void>(window_type(column.bound_type));
+  require_not_negative(source_, job_.order.window, window_type(column.bound_type));
   return source_
       .exec("SELECT pg_catalog.max(" + quote_identifier(column.name) + ")::" + column.bound_type +
             "::pg_catalog.text FROM " + job_.table.from_item() + " WHERE " + settled)
