@@ -109,8 +109,8 @@ for my $blow (sort keys %BLOW) {
   $BLOW{$blow}->($caller);
   $result = $caller->finish(10);
   ok(!$result->is_ok && !$result->is_timed_out, "$blow: the call ends") or diag($result->summary);
-  $pair->open_gate;
   $pair->nothing_left('… leaves nothing');
+  $pair->open_gate;
   nothing_came($blow);
 }
 
