@@ -136,10 +136,13 @@ AppendPlan plan_append(const std::optional<AppendMark> &mark, const SnapshotBoun
   }
   const Relations sorted = sort_out(*mark, relations, !differs(mark->timeline, identity.timeline));
   add_known(plan, *mark, bounds, sorted.known);
-  if (!sorted.strange.empty())
+  if (!sorted.strange.empty()) {
     add_alternative(plan.compare, in_relations(sorted.strange) + " AND " + first_rows(bounds));
+    // Whoever has rewritten one may be above the horizon, and has put his id on old rows.
+    plan.next.compare_to = bounds.xmax;
+  }
   plan.next.horizon = std::max(mark->horizon, bounds.xmin);
-  plan.next.compare_to = std::max(mark->compare_to, plan.next.horizon);
+  plan.next.compare_to = std::max({mark->compare_to, plan.next.compare_to, plan.next.horizon});
   return plan;
 }
 

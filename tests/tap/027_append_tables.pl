@@ -142,6 +142,18 @@ ok($raced->is_ok, '… ends') or diag($raced->summary);
 ok($pair->try_sql(append_sql($pair, 'raced'))->is_ok, '… and another one after it');
 $pair->same_rows('SELECT id::bigint, note FROM raced', '… brings what is new, each row once');
 
+# The rewriter's id lies above that of a transaction that is still open somewhere else.
+make_table('held', 'id integer PRIMARY KEY, note text', 20);
+appends($pair, 20, 'held', {}, 'a table');
+my $long = $pair->session('source');
+$long->query_safe('BEGIN; SELECT pg_current_xact_id()');
+$pair->source_sql('ALTER TABLE held ALTER id TYPE bigint');
+fill('held', 21, 25);
+appends($pair, 0, 'held', {}, 'an ALTER TABLE while an older transaction is open');
+$long->query_safe('COMMIT');
+appends($pair, 5, 'held', {}, '… and after it');
+$pair->same_rows('SELECT id::bigint, note FROM held', '… each row is here once');
+
 # ---- keys where rows have to be compared ----
 
 make_table('keyless', 'a integer, b integer, note text', 20, q(i / 10, i % 10, 'n' || i));
