@@ -81,7 +81,9 @@ CREATE TABLE parallel_loader.mark (
     source_relations   text NOT NULL,
     source_system      text,
     source_timeline    text,
+    key                text,
     highest_key        text,
+    pull_id            bigint NOT NULL,
     updated            timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
 );
 CREATE INDEX mark_table ON parallel_loader.mark ("table");
@@ -105,6 +107,8 @@ COMMENT ON COLUMN parallel_loader.mark.horizon IS
     'rows of all transactions of the source below it are here';
 COMMENT ON COLUMN parallel_loader.mark.compare_to IS
     'rows of transactions between horizon and this may be here already';
+COMMENT ON COLUMN parallel_loader.mark.highest_key IS
+    'highest value of key among those rows, where a window asked for it';
 COMMENT ON COLUMN parallel_loader.chunk.relation IS
     'partition of the source that the chunk is read from, NULL for the table itself';
 
