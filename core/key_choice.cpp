@@ -39,13 +39,12 @@ std::optional<double> find_correlation(Executor &source, const KeyChoiceRequest 
   if (leaf.kind == 'f')
     return std::nullopt;
   const bool is_itself = leaf.oid == request.table.oid;
-  if (!is_itself && !leaf.is_readable)
+  if ((!is_itself && !leaf.is_readable) || !leaf.can_read_ctid)
     return std::nullopt;
-  const bool has_tid_ranges = leaf.is_heap && storage.missing_for_ctid().empty();
   return sample_correlation(
       source,
       SampleSource::of(is_itself ? request.table.from_item() : leaf.name.quoted(), leaf.pages,
-                       kCorrelationPages, has_tid_ranges),
+                       kCorrelationPages, storage.has_tid_ranges(leaf)),
       Key::resolve(column, request.table, request.types, ""));
 }
 
@@ -62,7 +61,7 @@ KeyChoice key_of_range(const KeyChoiceRequest &request, const std::optional<std:
 }
 
 KeyChoice key_without_ctid(const std::optional<std::string> &unique, const std::string &missing) {
-  const std::string cause = "ranges of ctid need " + missing + ".";
+  const std::string cause = "cuts by ctid need " + missing + ".";
   if (unique)
     return {.key = *unique,
             .reason =

@@ -104,7 +104,9 @@ public:
            "), cut AS (SELECT number, pg_catalog.max(bound) AS bound, pg_catalog.sum(w) AS w,"
            " pg_catalog.sum(n) AS n FROM numbered GROUP BY number)"
            " SELECT c.bound, (c.w * p.scale)::bigint, (c.n * p.weight)::bigint,"
-           " (p.null_w * p.scale)::bigint, (p.null_n * p.weight)::bigint"
+           " (p.null_w * p.scale)::bigint, (p.null_n * p.weight)::bigint,"
+           " p.wanted::bigint, " +
+           (has_blocks() ? "p.blocks" : "p.wanted::bigint") +
            " FROM piece AS p LEFT JOIN cut AS c ON true ORDER BY c.number";
   }
 
@@ -145,14 +147,15 @@ private:
     const std::string weight = sql_number(page_weight(request_.from));
     const std::string scale =
         request_.bytes ? sql_number(*request_.bytes) + " / nullif(all_w, 0)" : weight;
-    std::string most = sql_number(size_.most_pieces);
-    if (has_blocks())
-      most += ", greatest(blocks, 1)";
-    return "SELECT s.*, greatest(1, key_w / greatest(1, least(" + most +
-           ", pg_catalog.floor(key_w * scale / " + sql_number(size_.least_bytes) +
-           "), greatest(pg_catalog.ceil(key_w * scale / " + sql_number(size_.wanted_bytes) + "), " +
-           sql_number(size_.wanted_pieces) + ")))) AS target FROM (SELECT t.*, coalesce(" + scale +
-           ", 1) AS scale, " + weight + " AS weight FROM total AS t) AS s";
+    const std::string scaled =
+        "SELECT t.*, coalesce(" + scale + ", 1) AS scale, " + weight + " AS weight FROM total AS t";
+    const std::string wanted =
+        "SELECT s.*, greatest(1, least(" + sql_number(size_.most_pieces) +
+        ", pg_catalog.floor(key_w * scale / " + sql_number(size_.least_bytes) +
+        "), greatest(pg_catalog.ceil(key_w * scale / " + sql_number(size_.wanted_bytes) + "), " +
+        sql_number(size_.wanted_pieces) + "))) AS wanted FROM (" + scaled + ") AS s";
+    const std::string pieces = has_blocks() ? "least(wanted, greatest(blocks, 1))" : "wanted";
+    return "SELECT w.*, greatest(1, key_w / " + pieces + ") AS target FROM (" + wanted + ") AS w";
   }
 
   [[nodiscard]] std::string key() const {
@@ -215,8 +218,11 @@ private:
 // some row says.  The pull may still be possible, and if not, its COPY tells.
 bool is_about_sample(const Error &error) {
   const std::string_view code = error.sqlstate();
-  return code.starts_with("22") || code.starts_with("0A") || code == "42883" || code == "42P22";
+  return code.starts_with("22") || code.starts_with("0A") || code == "42883" || code == "42P22" ||
+         code == "42P01" || code == "42703";
 }
+
+} // namespace
 
 // An error must not end the transaction: it holds the snapshot.
 std::optional<Rows> try_exec(Executor &source, std::string_view sql) {
@@ -232,8 +238,6 @@ std::optional<Rows> try_exec(Executor &source, std::string_view sql) {
   source.exec("RELEASE SAVEPOINT parallel_loader_sample");
   return rows;
 }
-
-} // namespace
 
 SampleSource SampleSource::of(std::string from_item, int64_t pages, int64_t sample_pages,
                               bool has_tid_ranges) {
@@ -251,6 +255,8 @@ std::optional<KeySample> sample_key(Executor &source, const SampleRequest &reque
   KeySample sample;
   sample.null_bytes = rows->integer(0, 3);
   sample.null_rows = rows->integer(0, 4);
+  sample.wanted_pieces = rows->integer(0, 5);
+  sample.blocks = rows->integer(0, 6);
   for (size_t row = 0; row < rows->size(); ++row)
     sample.pieces.push_back(
         {.start = rows->at(row, 0), .rows = rows->integer(row, 2), .bytes = rows->integer(row, 1)});

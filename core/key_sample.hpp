@@ -60,7 +60,14 @@ struct KeySample {
   std::vector<SamplePiece> pieces; // in key order; at least one
   int64_t null_rows = 0;           // rows whose key is NULL
   int64_t null_bytes = 0;
+  int64_t wanted_pieces = 1; // for the bytes found, however few blocks they were found in
+  int64_t blocks = 0;        // of the sample that rows counted in; as many as pieces if unknown
 };
+
+/// Runs a statement that may fail for what it finds: nullopt when it does (a type without an order,
+/// a name that is not there, a value out of range), and the transaction goes on.  Throws Error with
+/// the source's SQLSTATE for anything else.
+[[nodiscard]] std::optional<Rows> try_exec(Executor &source, std::string_view sql);
 
 /// Cuts the rows of the sample into pieces of about equal bytes: no more of them than there are
 /// sampled blocks, and a key value as large as a piece begins one.  Bounds ascend strictly by the

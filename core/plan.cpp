@@ -2,6 +2,7 @@
 #include "core/plan.hpp"
 
 #include "core/error.hpp"
+#include "core/integer_cuts.hpp"
 #include "core/key_sample.hpp"
 #include "core/storage.hpp"
 
@@ -10,21 +11,16 @@
 namespace parallel_loader {
 namespace {
 
-__extension__ typedef unsigned __int128 WideCount; // how many integers lie in a range: up to 2^64
-
 constexpr int64_t kMaxPieces = 10000;
 constexpr int64_t kMinPieceBytes = 1 << 20; // a smaller piece costs more to start than to move
 constexpr int64_t kPiecesPerWorker = 4;     // so that workers that finish early find more to do
-constexpr int64_t kSmallPages = 1000;       // a table of no more blocks is read whole
+constexpr int64_t kSmallPages = 1000;       // a table of no more blocks may be read whole
+constexpr int64_t kSmallSamplePages = 350;  // more than a hundredth of a table of few blocks
 constexpr int64_t kRandomPages = 8;         // for a piece, where blocks are taken at random
-constexpr int64_t kLeastSamplePages = 350;
+constexpr int64_t kLeastSamplePages = 128;
 constexpr int64_t kMostSamplePages = 20000;
 constexpr int64_t kHeavyBlockBytes = 64 << 10;
 constexpr int64_t kGuessedRowBytes = 100; // of a table that was neither analysed nor sampled
-
-WideCount count_between(int64_t low, int64_t high) {
-  return static_cast<WideCount>(static_cast<uint64_t>(high) - static_cast<uint64_t>(low)) + 1;
-}
 
 bool is_whole(const Range &range) {
   return range == Range{};
@@ -76,8 +72,7 @@ private:
       return std::nullopt;
     std::vector<std::string> names = *request_.columns;
     for (const KeyColumn &column : request_.key.columns())
-      if (!request_.key.is_ctid())
-        names.push_back(column.name);
+      names.push_back(column.name);
     return names;
   }
 
@@ -87,15 +82,18 @@ private:
 
   void require_tid_ranges() const {
     const std::string missing = storage_.missing_for_ctid();
-    if (!missing.empty())
-      throw Error(sqlstate::kFeatureNotSupported, "ranges of ctid need " + missing,
-                  "Table \"" + request_.table.name.display() + "\" of the source has no such.",
-                  "Name a column in key.");
+    if (missing.empty())
+      return;
+    throw Error(
+        storage_.can_read_ctid ? sqlstate::kFeatureNotSupported : sqlstate::kInsufficientPrivilege,
+        "table \"" + request_.table.name.display() + "\" of the source cannot be cut by ctid",
+        "Ranges of ctid need " + missing + ".", "Name a column in key.");
   }
 
-  [[nodiscard]] std::vector<Unit> units() const {
-    // Of a range, the source itself leaves out the partitions that hold none of it.
-    if (request_.table.kind != 'p' || !is_whole(request_.range) || !storage_.is_readable_by_leaf())
+  // Of a range, the source itself leaves out the partitions that hold none of it.
+  [[nodiscard]] std::vector<Unit> units() {
+    if (request_.table.kind != 'p' || !is_whole(request_.range) ||
+        !storage_.is_readable_by_leaf() || !filter_suits(storage_.leaves.front()))
       return {whole_table()};
     std::vector<Unit> units;
     for (const Leaf &leaf : storage_.leaves)
@@ -103,12 +101,19 @@ private:
     return units;
   }
 
+  // A filter may name the table that it was written for.
+  [[nodiscard]] bool filter_suits(const Leaf &leaf) {
+    return request_.filter.empty() ||
+           try_exec(source_, "SELECT FROM " + leaf.name.quoted() + " WHERE (" + request_.filter +
+                                 "\n) LIMIT 0");
+  }
+
   [[nodiscard]] Unit of_leaf(const Leaf &leaf, std::string relation, std::string from_item) const {
     return {.relation = std::move(relation),
             .from_item = std::move(from_item),
             .oid = leaf.oid,
             .can_sample = leaf.kind != 'f',
-            .has_tid_ranges = leaf.is_heap && storage_.missing_for_ctid().empty(),
+            .has_tid_ranges = storage_.has_tid_ranges(leaf),
             .pages = leaf.pages,
             .bytes = leaf.bytes,
             .rows = leaf.rows};
@@ -126,7 +131,7 @@ private:
             .has_tid_ranges = false,
             .pages = storage_.pages(),
             .bytes = storage_.bytes(),
-            .rows = -1};
+            .rows = storage_.rows()};
   }
 
   void cut(const Unit &unit) {
@@ -140,6 +145,9 @@ private:
     const std::optional<KeySample> sample = sample_key(source_, sample_request(unit, size), size);
     if (!sample)
       return add_whole(unit);
+    const bool is_too_coarse = sample->blocks < sample->wanted_pieces;
+    if (is_too_coarse && !is_whole(request_.range) && request_.key.is_integer() && has_index(unit))
+      return cut_by_value(unit, *sample);
     add_pieces(unit, *sample);
   }
 
@@ -149,17 +157,25 @@ private:
   }
 
   // Min and max would read the whole table or run the whole view before the first row moves, so
-  // the bounds themselves are what is cut, if there are two.
+  // the bounds themselves are what is cut.
   void cut_bounds(const Unit &unit) {
-    const Range &range = request_.range;
-    if (!request_.key.is_integer() || !range.start || !range.end)
+    if (!request_.key.is_integer())
       return add_whole(unit);
-    std::vector<Range> ranges = cut_evenly(std::stoll(*range.start), std::stoll(*range.end) - 1,
-                                           std::max(request_.workers, 1));
-    ranges.front().start = range.start;
-    ranges.back().end = range.end;
-    for (Range &piece : ranges)
+    for (Range &piece : cut_between_bounds(request_.range, std::max(request_.workers, 1)))
       chunks_.push_back({.range = std::move(piece), .relation = unit.relation});
+  }
+
+  void cut_by_value(const Unit &unit, const KeySample &sample) {
+    std::vector<Range> ranges = cut_between_keys(source_, request_.table, request_.key,
+                                                 request_.range, sample.wanted_pieces);
+    SamplePiece sum;
+    for (const SamplePiece &piece : sample.pieces) {
+      sum.rows += piece.rows;
+      sum.bytes += piece.bytes;
+    }
+    const auto count = static_cast<int64_t>(ranges.size());
+    for (Range &range : ranges)
+      chunks_.push_back({std::move(range), unit.relation, sum.rows / count, sum.bytes / count});
   }
 
   [[nodiscard]] PieceSize piece_size(const Unit &unit) {
@@ -214,14 +230,15 @@ private:
     return unit.pages < pieces * 2 || unit.bytes / unit.pages > kHeavyBlockBytes;
   }
 
-  // Eight blocks for a piece, or what less than a hundredth of the table allows.
+  // Eight blocks for a piece, as far as less than a hundredth of the table allows.
   [[nodiscard]] int64_t sample_pages(const Unit &unit, int64_t pieces) const {
     const int64_t whole = storage_.pages();
-    if (whole <= kSmallPages)
-      return unit.pages;
-    const int64_t wanted = std::min(8 * pieces, whole / 125);
-    const int64_t least = share_of(kLeastSamplePages, unit.pages, whole);
-    return std::clamp<int64_t>(wanted, std::max<int64_t>(least, 1), kMostSamplePages);
+    const int64_t wanted = std::max(8 * pieces, share_of(kLeastSamplePages, unit.pages, whole));
+    const int64_t most =
+        whole <= kSmallPages
+            ? unit.pages
+            : std::max(unit.pages / 125, share_of(kSmallSamplePages, unit.pages, whole));
+    return std::clamp<int64_t>(wanted, 1, std::clamp<int64_t>(most, 1, kMostSamplePages));
   }
 
   void add_pieces(const Unit &unit, const KeySample &sample) {
@@ -259,23 +276,6 @@ private:
 
 std::vector<PlannedChunk> plan_chunks(Executor &source, const PlanRequest &request) {
   return Planner(source, request).run();
-}
-
-std::vector<Range> cut_evenly(int64_t low, int64_t high, int pieces) {
-  if (low >= high || pieces < 2)
-    return {Range{}};
-  const WideCount count = count_between(low, high);
-  const WideCount piece_count = std::min(count, static_cast<WideCount>(pieces));
-
-  std::vector<Range> ranges(1);
-  for (WideCount piece = 1; piece < piece_count; ++piece) {
-    const auto offset = static_cast<uint64_t>(count * piece / piece_count);
-    const std::string border =
-        std::to_string(static_cast<int64_t>(static_cast<uint64_t>(low) + offset));
-    ranges.back().end = border;
-    ranges.push_back({.start = border, .end = {}});
-  }
-  return ranges;
 }
 
 } // namespace parallel_loader

@@ -36,15 +36,12 @@ struct PlanRequest {
 /// A table is cut where the bytes of its rows lie, by a sample of less than one block in a hundred
 /// (of a small table all blocks): about `chunk_bytes` a chunk, but several chunks for each worker
 /// as long as they are not small.  Both outer chunks are open where the range is; a nullable key
-/// gets a last chunk for the NULLs, unless one chunk takes all.  Without an index on the key there
+/// gets a last chunk for the NULLs, unless one chunk takes all.  A range of an integer key that is
+/// too small to show in the sample is cut by value.  Without an index on the key there
 /// are no more chunks than workers.  A partitioned table is cut leaf by leaf when all of it is
 /// pulled and each leaf may be read by its own name; else as one.  Of a view or foreign table
 /// nothing is read: an integer range with two bounds is cut evenly, all else is one chunk.
 /// Throws Error 0A000 for ctid on a source before 14 or on a table that is no heap.
 [[nodiscard]] std::vector<PlannedChunk> plan_chunks(Executor &source, const PlanRequest &request);
-
-/// Cuts the integers [low, high] into `pieces` ranges of even width; fewer when there are fewer
-/// keys. The first range has no start and the last no end.  Safe over the whole span of int64_t.
-[[nodiscard]] std::vector<Range> cut_evenly(int64_t low, int64_t high, int pieces);
 
 } // namespace parallel_loader

@@ -27,6 +27,8 @@ constexpr std::string_view kFindLeaves = R"sql(
         AND pg_catalog.has_any_column_privilege(c.oid, 'SELECT')
         AND NOT EXISTS (SELECT FROM pg_catalog.unnest($2::pg_catalog.text[]) AS w(name)
                         WHERE NOT pg_catalog.has_column_privilege(c.oid, w.name, 'SELECT')))),
+  pg_catalog.has_column_privilege(c.oid, 'ctid', 'SELECT'),
+  pg_catalog.has_column_privilege($1::pg_catalog.oid, 'ctid', 'SELECT'),
   s.pages, s.bytes,
   CASE WHEN c.reltuples < 0 OR c.relpages = 0 THEN -1
     ELSE c.reltuples / c.relpages * s.pages END::bigint
@@ -47,25 +49,33 @@ Leaf read_leaf(const Rows &rows, size_t row) {
           .kind = rows.text(row, 3).front(),
           .is_heap = rows.boolean(row, 4),
           .is_readable = rows.boolean(row, 5),
-          .pages = rows.integer(row, 6),
-          .bytes = rows.integer(row, 7),
-          .rows = rows.integer(row, 8)};
+          .can_read_ctid = rows.boolean(row, 6),
+          .pages = rows.integer(row, 8),
+          .bytes = rows.integer(row, 9),
+          .rows = rows.integer(row, 10)};
+}
+
+int64_t sum(const std::vector<Leaf> &leaves, int64_t Leaf::*part) noexcept {
+  int64_t total = 0;
+  for (const Leaf &leaf : leaves)
+    total += leaf.*part;
+  return total;
 }
 
 } // namespace
 
 int64_t Storage::bytes() const noexcept {
-  int64_t sum = 0;
-  for (const Leaf &leaf : leaves)
-    sum += leaf.bytes;
-  return sum;
+  return sum(leaves, &Leaf::bytes);
 }
 
 int64_t Storage::pages() const noexcept {
-  int64_t sum = 0;
-  for (const Leaf &leaf : leaves)
-    sum += leaf.pages;
-  return sum;
+  return sum(leaves, &Leaf::pages);
+}
+
+int64_t Storage::rows() const noexcept {
+  const bool is_known =
+      std::ranges::none_of(leaves, [](const Leaf &leaf) { return leaf.rows < 0; });
+  return is_known ? sum(leaves, &Leaf::rows) : -1;
 }
 
 bool Storage::is_readable_by_leaf() const noexcept {
@@ -78,7 +88,13 @@ std::string Storage::missing_for_ctid() const {
   // A foreign partition is a chunk of its own, whatever the key.
   const bool is_heap = std::ranges::all_of(
       leaves, [](const Leaf &leaf) { return leaf.is_heap || leaf.kind == 'f'; });
-  return is_heap ? "" : "a heap table";
+  if (!is_heap)
+    return "a heap table";
+  return can_read_ctid ? "" : "the right to SELECT the whole table";
+}
+
+bool Storage::has_tid_ranges(const Leaf &leaf) const noexcept {
+  return server_version >= kTidRangeSince && leaf.is_heap && leaf.can_read_ctid;
 }
 
 Storage Storage::find(Executor &source, const SourceTable &table,
@@ -92,8 +108,10 @@ Storage Storage::find(Executor &source, const SourceTable &table,
   sql.append(table.kind == 'p' ? kPartitions : kItself).append(")").append(kFindLeaves);
   const Rows rows = source.exec(
       sql, {Param(std::to_string(table.oid)), columns ? Param(array_literal(*columns)) : Param()});
-  for (size_t row = 0; row < rows.size(); ++row)
+  for (size_t row = 0; row < rows.size(); ++row) {
     storage.leaves.push_back(read_leaf(rows, row));
+    storage.can_read_ctid = rows.boolean(row, 7);
+  }
   return storage;
 }
 

@@ -108,7 +108,7 @@ std::optional<int> int_argument(FunctionCallInfo fcinfo, int number) {
 
 void alter_running(SharedPull *pull, std::optional<int> workers, std::optional<int> max_rate_kb) {
   if (workers) {
-    pg_atomic_write_u32(&pull->is_paused, *workers == 0 ? 1 : 0);
+    throttle_set_paused(pull, *workers == 0);
     if (*workers > 0)
       pg_atomic_write_u32(&pull->workers_target, static_cast<uint32>(*workers));
   }

@@ -7,6 +7,7 @@
 #include "extension/crew.hpp"
 #include "extension/latch_waiter.hpp"
 #include "extension/order.hpp"
+#include "extension/pull_lookup.hpp"
 #include "extension/server/background.hpp"
 #include "extension/server/session.hpp"
 #include "extension/server/shared_pull.hpp"
@@ -30,6 +31,7 @@ namespace parallel_loader {
 namespace {
 
 constexpr long kTurnMs = 500;
+constexpr long kPartAfterMs = 1000;
 
 class Coordinator {
 public:
@@ -55,6 +57,7 @@ private:
   template <class Fn> void in_transaction(Fn fn);
   void create();
   void resume();
+  FoundPull find_resumable();
   void count_chunks(Ledger &ledger);
   void start();
   void turn();
@@ -64,6 +67,7 @@ private:
   void staff();
   void work_itself();
   void let_snapshot_go();
+  [[nodiscard]] std::vector<int> source_backends() const;
   [[nodiscard]] bool is_done();
   void throw_if_abandoned();
 
@@ -76,6 +80,7 @@ private:
   std::string state_ = "planned"; // as the ledger has it
   int chunks_done_ = 0;           // at the last look
   long idle_ms_ = 0;
+  long all_read_ms_ = 0;
 };
 
 template <class Fn> void Coordinator::in_transaction(Fn fn) {
@@ -110,9 +115,28 @@ void Coordinator::create() {
   });
 }
 
+// Of several resumes one goes on, and looks at the pull once the others cannot change it any more.
+FoundPull Coordinator::find_resumable() {
+  const int64_t pull_id = order_.resume_id;
+  if (!call([&]() noexcept { return session_try_lock_resume(pull_id); })) {
+    throw Error("55006", "pull " + std::to_string(pull_id) + " is being resumed already", "",
+                "parallel_pull_wait waits for its end, parallel_pull_work joins it.");
+  }
+  call([&]() noexcept { session_begin(pull_->owner); });
+  FoundPull found = find_pull(pull_id);
+  call([]() noexcept { session_commit(); });
+  require_resumable(found);
+  return found;
+}
+
 // The old snapshot is imported before its holder is sent away, so that it lives on.
 void Coordinator::resume() {
+  const FoundPull found = find_resumable();
   pull_->pull_id = order_.resume_id;
+  if (found.state == "done") { // by a resume that was quicker
+    in_transaction([&](Ledger &ledger) { count_chunks(ledger); });
+    return;
+  }
   RecordedPull recorded;
   int done_count = 0;
   in_transaction([&](Ledger &ledger) {
@@ -120,12 +144,13 @@ void Coordinator::resume() {
     done_count = ledger.totals(pull_id()).done_count;
   });
   const PullPlan plan = hold_.open_for_resume(order_, recorded, done_count);
-  call([&]() noexcept { take_over_pull(order_.resume_segment, pull_id()); });
+  call([&]() noexcept { take_over_pull(found.segment, pull_id()); });
   in_transaction([&](Ledger &ledger) {
     ledger.resume_pull(pull_id(), order_.request.segment, plan);
     count_chunks(ledger);
   });
   state_ = "running";
+  call([&]() noexcept { session_unlock_resume(pull_id()); });
   throttle_set_rate(pull_, recorded.max_rate_kb * 1024);
 }
 
@@ -146,8 +171,11 @@ void Coordinator::start() {
   pull_->snapshot_taken = GetCurrentTimestamp();
   if (order_.kind != OrderKind::kCreate) {
     const PullCounts counts = worker_slots_counts(pull_);
-    const int wanted = std::min(order_.request.workers, counts.chunks - counts.chunks_done);
-    pg_atomic_write_u32(&pull_->workers_target, static_cast<uint32>(order_.request.workers));
+    uint32 target = 0; // unless parallel_pull_alter was quicker
+    if (pg_atomic_compare_exchange_u32(&pull_->workers_target, &target,
+                                       static_cast<uint32>(order_.request.workers)))
+      target = static_cast<uint32>(order_.request.workers);
+    const int wanted = std::min(static_cast<int>(target), counts.chunks - counts.chunks_done);
     const int started = crew_.grow_to(wanted);
     pg_atomic_write_u32(&pull_->workers_wanted, static_cast<uint32>(wanted));
     pg_atomic_write_u32(&pull_->workers_started, static_cast<uint32>(started));
@@ -177,33 +205,53 @@ void Coordinator::turn() {
     throw_if_abandoned();
 }
 
-// Once the last row has been read, nothing is left to be read under the snapshot.
+// Once the last row has been read, nothing is left to be read under the snapshot.  A worker that
+// may be long at its commit, and thought that it would read more, is parted from its session.
 void Coordinator::let_snapshot_go() {
   const PullCounts counts = worker_slots_counts(pull_);
   if (counts.chunks_done > chunks_done_)
     crew_.note_success();
   chunks_done_ = counts.chunks_done;
-  if (hold_.is_open() && !worker_slots_any_unread(pull_))
-    hold_.close();
+  all_read_ms_ = worker_slots_any_unread(pull_) ? 0 : all_read_ms_ + kTurnMs;
+  if (!hold_.is_open() || all_read_ms_ == 0)
+    return;
+  const std::vector<int> backends = source_backends();
+  if (!backends.empty() && all_read_ms_ <= kPartAfterMs)
+    return;
+  hold_.end_backends(backends);
+  hold_.close();
+}
+
+std::vector<int> Coordinator::source_backends() const {
+  std::vector<int> backends;
+  for (WorkerSlot &slot : pull_->slots)
+    if (const uint32 backend = pg_atomic_read_u32(&slot.source_pid); backend != 0)
+      backends.push_back(static_cast<int>(backend));
+  return backends;
 }
 
 void Coordinator::replace_lost_workers() {
   constexpr const char *kMessage = "a background worker of the pull was terminated";
   for (const LostWorker &lost : crew_.take_lost()) {
-    if (lost.trouble_ms >= order_.retry_budget_ms) {
+    const bool is_final = lost.trouble_ms >= order_.retry_budget_ms;
+    if (lost.chunk != 0) {
+      in_transaction([&](Ledger &ledger) {
+        if (is_final)
+          ledger.fail_chunk(pull_id(), lost.chunk, "57P01", kMessage);
+        else
+          ledger.note_attempt(pull_id(), lost.chunk, "57P01", kMessage);
+      });
+    }
+    if (is_final) {
       throw Error("57P01", kMessage, "",
                   "The server log says why, if nobody terminated it on purpose.");
     }
-    if (lost.chunk != 0)
-      in_transaction(
-          [&](Ledger &ledger) { ledger.note_attempt(pull_id(), lost.chunk, "57P01", kMessage); });
   }
 }
 
 // What parallel_pull_alter has changed.
 void Coordinator::follow_orders() {
-  if (pg_atomic_exchange_u32(&pull_->limits_changed, 0) != 0)
-    record_limits();
+  record_limits();
   const bool is_paused = pg_atomic_read_u32(&pull_->is_paused) != 0;
   const bool has_begun = pg_atomic_read_u32(&pull_->has_joined) != 0;
   const std::string state = is_paused ? "paused" : has_begun ? "running" : "planned";
@@ -214,6 +262,8 @@ void Coordinator::follow_orders() {
 }
 
 void Coordinator::record_limits() {
+  if (pg_atomic_exchange_u32(&pull_->limits_changed, 0) == 0)
+    return;
   const auto target = static_cast<int>(pg_atomic_read_u32(&pull_->workers_target));
   const auto rate_kb = static_cast<int>(pg_atomic_read_u64(&pull_->max_rate) / 1024);
   in_transaction([&](Ledger &ledger) {
@@ -241,6 +291,7 @@ void Coordinator::work_itself() {
   const int slot = call([&]() noexcept { return worker_slot_reserve(pull_, MyProcPid); });
   pin_worker_session(order_);
   call([&]() noexcept { worker_slot_enter(pull_, slot); });
+  follow_orders(); // not again before the chunk is done
   static_cast<void>(run_worker({.pull = pull_,
                                 .slot = slot,
                                 .work = nullptr,
@@ -270,8 +321,9 @@ bool Coordinator::is_done() {
 
 // A created pull whose workers do not come keeps the source from cleaning up dead rows.
 void Coordinator::throw_if_abandoned() {
+  constexpr int64_t kLeastMs = 60'000; // with no hold at all nobody would have time to join
   idle_ms_ = worker_slots_any_used(pull_) ? 0 : idle_ms_ + kTurnMs;
-  if (idle_ms_ > order_.snapshot_hold_ms) {
+  if (idle_ms_ > (order_.snapshot_hold_ms > 0 ? order_.snapshot_hold_ms : kLeastMs)) {
     hold_.close();
     throw Error("55000", "nobody has worked on the pull for parallel_loader.snapshot_hold",
                 "Its snapshot of the source was let go.");
@@ -282,6 +334,7 @@ void Coordinator::end(PullEnd end, const ErrorReport *report) {
   crew_.wait_for_processes();
   if (pull_id() == 0 || (order_.kind == OrderKind::kResume && state_ == "planned"))
     return; // nothing is recorded, or the resume has not begun
+  record_limits();
   in_transaction([&](Ledger &ledger) {
     ledger.end_pull(pull_id(), end, report != nullptr ? error_report_sqlstate(report) : "",
                     report != nullptr ? report->message : "");

@@ -25,7 +25,9 @@ struct ActiveCopy {
   CopyStream &stream;
   SharedPull *pull;
   WorkerSlot &progress;
-  std::exception_ptr source_error; // that broke the stream off
+  bool may_skip_rows;                        // that it is given
+  int64_t inserted = 0;                      // by the segments that have ended
+  std::exception_ptr source_error = nullptr; // that broke the stream off
 };
 ActiveCopy *active_copy = nullptr; // a process moves one chunk at a time
 
@@ -59,8 +61,10 @@ extern "C" int read_active_copy(void *buffer, int /*minimum*/, int maximum) {
     ActiveCopy &copy = *active_copy;
     const size_t size =
         read_some(copy, {static_cast<char *>(buffer), static_cast<size_t>(maximum)});
-    pg_atomic_write_u64(&copy.progress.rows, static_cast<uint64>(copy.stream.row_count()));
+    const int64_t rows = copy.may_skip_rows ? copy.inserted : copy.stream.row_count();
+    pg_atomic_write_u64(&copy.progress.rows, static_cast<uint64>(rows));
     pg_atomic_write_u64(&copy.progress.bytes, static_cast<uint64>(copy.stream.byte_count()));
+    pg_atomic_fetch_add_u64(&copy.pull->bytes_moved, static_cast<int64>(size));
     pass_throttle(copy, size);
     return static_cast<int>(size);
   });
@@ -84,10 +88,11 @@ int64_t copy_segment(const CopyTarget &target, ActiveCopy &copy) {
   }
 }
 
-void require_nothing_skipped(const CopyJob &job, int64_t read, int64_t inserted) {
-  if (read != inserted && !call([&]() noexcept { return copy_from_may_skip_rows(job.table); })) {
+void require_nothing_skipped(const ActiveCopy &copy) {
+  const int64_t read = copy.stream.row_count();
+  if (read != copy.inserted && !copy.may_skip_rows) {
     throw Error(sqlstate::kProtocolViolation, "source sent " + std::to_string(read) +
-                                                  " rows, but " + std::to_string(inserted) +
+                                                  " rows, but " + std::to_string(copy.inserted) +
                                                   " were inserted");
   }
 }
@@ -103,17 +108,20 @@ ChunkResult run_copy_job(const CopyJob &job, Connection &source, SharedPull *pul
   call([&]() noexcept { copy_from_check(&target); });
 
   CopyStream stream(source, job.columns->format, names.size(), kSegmentBytes);
-  ActiveCopy copy = {stream, pull, pull->slots[slot], nullptr};
+  ActiveCopy copy = {.stream = stream,
+                     .pull = pull,
+                     .progress = pull->slots[slot],
+                     .may_skip_rows =
+                         call([&]() noexcept { return copy_from_may_skip_rows(job.table); })};
   const ActiveCopyScope scope(copy);
   stream.start(job.statement);
-  int64_t inserted = 0;
   while (stream.has_more()) {
-    inserted += copy_segment(target, copy);
+    copy.inserted += copy_segment(target, copy);
     call([]() noexcept { session_next_command(); });
   }
   stream.finish();
-  require_nothing_skipped(job, stream.row_count(), inserted);
-  return {inserted, stream.byte_count(), "copy"};
+  require_nothing_skipped(copy);
+  return {copy.inserted, stream.byte_count(), "copy"};
 }
 
 } // namespace parallel_loader

@@ -48,6 +48,7 @@ void put_progress(FunctionCallInfo fcinfo, const FoundPull &found) {
       Int64GetDatum(found.pull_id),
       Int64GetDatum(now.rows),
       Int64GetDatum(now.bytes),
+      Int32GetDatum(counts.chunks),
       Int32GetDatum(counts.chunks_done),
       Int32GetDatum(counts.retries),
       Int32GetDatum(now.workers),
@@ -56,18 +57,11 @@ void put_progress(FunctionCallInfo fcinfo, const FoundPull &found) {
       TimestampTzGetDatum(pull->snapshot_taken),
       Int32GetDatum(static_cast<int32>(max_rate / 1024)),
       text_datum(waiting_for)};
-  const bool nulls[lengthof(values)] = {false,
-                                        false,
-                                        false,
-                                        false,
-                                        false,
-                                        false,
-                                        false,
-                                        false,
-                                        pull->snapshot_taken == 0,
-                                        max_rate == 0,
-                                        waiting_for.empty()};
-  call([&]() noexcept { result_set_put(fcinfo, values, nulls, lengthof(values)); });
+  bool nulls[lengthof(values)] = {};
+  nulls[9] = pull->snapshot_taken == 0;
+  nulls[10] = max_rate == 0;
+  nulls[11] = waiting_for.empty();
+  call([&]() noexcept { result_set_put_nullable(fcinfo, values, nulls); });
 }
 
 void put_chunks(FunctionCallInfo fcinfo, const FoundPull &found) {
@@ -82,7 +76,7 @@ void put_chunks(FunctionCallInfo fcinfo, const FoundPull &found) {
                             Int32GetDatum(slot.pid),
                             Int64GetDatum(static_cast<int64>(pg_atomic_read_u64(&slot.rows))),
                             Int64GetDatum(static_cast<int64>(pg_atomic_read_u64(&slot.bytes)))};
-    call([&]() noexcept { result_set_put(fcinfo, values, nullptr, lengthof(values)); });
+    call([&]() noexcept { result_set_put(fcinfo, values, lengthof(values)); });
   }
 }
 

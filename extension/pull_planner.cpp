@@ -10,7 +10,7 @@
 #include <algorithm>
 
 #include "extension/boundary.hpp"
-#include "extension/server/target_table.hpp"
+#include "extension/local_table.hpp"
 #include "extension/spi_executor.hpp"
 
 namespace parallel_loader {
@@ -18,24 +18,6 @@ namespace parallel_loader {
 namespace {
 
 constexpr TypeOid kMoney = 790;
-
-DestinationTable describe_destination(uint32_t table) {
-  const TargetTable target = call([&]() noexcept { return target_table_describe(table); });
-  DestinationTable destination;
-  destination.name = {target.schema, target.name};
-  for (int index = 0; index < target.column_count; index++) {
-    const TargetColumn &column = target.columns[index];
-    destination.columns.push_back({column.name, column.type, column.is_generated});
-  }
-  return destination;
-}
-
-Types load_destination_types(Executor &server, const DestinationTable &table) {
-  std::vector<TypeOid> roots;
-  for (const DestinationColumn &column : table.columns)
-    roots.push_back(column.type);
-  return Types::load(server, roots);
-}
 
 int server_version(Executor &server) {
   return static_cast<int>(
@@ -102,8 +84,8 @@ PullPlan plan_pull(const Order &order, SourceReader &reader) {
 
   const SourceTable table = reader.find_table(parse_qualified_name(request.source_table));
   const Types source_types = load_column_types(source, table);
-  const DestinationTable local = describe_destination(request.table);
-  const Types local_types = load_destination_types(destination, local);
+  const DestinationTable local = describe_local_table(request.table);
+  const Types local_types = load_local_types(destination, local);
   ColumnMap columns = map_columns(table, {source_types, source.server_version()}, local,
                                   {local_types, server_version(destination)}, request.columns,
                                   parse_format(request.format));

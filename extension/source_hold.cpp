@@ -2,6 +2,7 @@
 #include "extension/source_hold.hpp"
 
 #include "core/append_plan.hpp"
+#include "core/quote.hpp"
 
 #include "extension/pull_planner.hpp"
 
@@ -22,8 +23,7 @@ std::string resume_call(int64_t pull_id) {
   const std::string sentence =
       has_block_ranges(recorded)
           ? "Its chunks are ranges of ctid, which mean other rows under another snapshot: empty "
-            "the "
-            "table and pull it again."
+            "the table and pull it again."
           : "If the rows that were pulled already have not changed on the source, " +
                 resume_call(order.resume_id) +
                 " goes on under a snapshot of now; else empty the table and pull it again.";
@@ -37,6 +37,13 @@ void require_same_source(const RecordedPull &recorded, const SourceIdentity &fou
     throw Error("55000", "source is not the one that the pull was begun from, or an older state",
                 reason, "Name the source that the pull was begun from in src_dsn.");
   }
+}
+
+std::string comma_list(const std::vector<int> &numbers) {
+  std::string list;
+  for (const int number : numbers)
+    list += (list.empty() ? "" : ", ") + std::to_string(number);
+  return list;
 }
 
 } // namespace
@@ -74,10 +81,11 @@ PullPlan SourceHold::open_for_resume(const Order &order, const RecordedPull &rec
   } else {
     try {
       open(order, recorded.plan.snapshot);
-    } catch (const SnapshotGone &gone) {
+    } catch (const SnapshotGone &gone) { // or never known there
+      open(order, std::nullopt);
+      require_same_source(recorded, reader_->session().identity());
       if (!is_untouched)
         throw_snapshot_lost(order, recorded, gone.message());
-      open(order, std::nullopt);
     }
   }
   SourceSession &session = reader_->session();
@@ -102,6 +110,20 @@ void SourceHold::require_alive() {
                 is_standby_ ? "The source is a standby: hot_standby_feedback = on and a longer "
                               "max_standby_streaming_delay keep its replay from ending queries."
                             : "");
+  }
+}
+
+// By name as well: behind a pooler a backend's number is not the source's.
+void SourceHold::end_backends(const std::vector<int> &backends) {
+  if (backends.empty())
+    return;
+  try {
+    reader_->session().connection().exec(
+        "SELECT pg_catalog.pg_terminate_backend(a.pid) FROM pg_catalog.pg_stat_activity AS a"
+        " WHERE a.pid IN (" +
+        comma_list(backends) +
+        ") AND a.application_name = " + quote_literal(worker_session_name(pull_id_)));
+  } catch (const Error &) { // of another role's, or the source is gone: they end with their workers
   }
 }
 

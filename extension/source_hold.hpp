@@ -7,6 +7,7 @@
 #include "extension/source_reader.hpp"
 
 #include <optional>
+#include <vector>
 
 namespace parallel_loader {
 
@@ -26,6 +27,8 @@ public:
   [[nodiscard]] bool is_open() const noexcept { return reader_.has_value(); }
   /// Throws Error 08006 when the source has ended the session, and the snapshot with it.
   void require_alive();
+  /// Ends those of these backends of the source that serve workers of the pull.
+  void end_backends(const std::vector<int> &backends);
   /// Lets the snapshot go.
   void close() { reader_.reset(); }
 

@@ -23,6 +23,11 @@ public:
   ~ReservedDescriptor();
 };
 
+/// The application_name of a worker's session.
+[[nodiscard]] inline std::string worker_session_name(int64_t pull_id) {
+  return "parallel_loader worker of pull " + std::to_string(pull_id);
+}
+
 /// Connects and begins the transaction on `snapshot` (none: a new one).  `role` is how the session
 /// names itself to the source.
 class SourceReader {

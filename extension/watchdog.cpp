@@ -6,6 +6,7 @@
 #include "extension/boundary.hpp"
 #include "extension/latch_waiter.hpp"
 #include "extension/server/session.hpp"
+#include "extension/server/throttle.hpp"
 #include "extension/server/wait_info.hpp"
 #include "extension/server/worker_slots.hpp"
 
@@ -66,9 +67,12 @@ std::string describe_backend(const Rows &rows, size_t row) {
 
 void Watchdog::look() {
   const Clock::time_point now = Clock::now();
-  const int64_t bytes = worker_slots_progress(pull_).bytes;
+  // Not what is shown: that stands still while a chunk is read again after a failure.
+  const auto bytes = static_cast<int64_t>(pg_atomic_read_u64(&pull_->bytes_moved));
   measure_rate(bytes, now);
-  if (bytes != last_bytes_ || pg_atomic_read_u32(&pull_->is_paused) != 0) {
+  const bool is_held_back =
+      pg_atomic_read_u32(&pull_->is_paused) != 0 || throttle_holds_back(pull_);
+  if (bytes != last_bytes_ || is_held_back) {
     last_bytes_ = bytes;
     moved_at_ = now;
     if (is_stuck_)
@@ -104,19 +108,26 @@ void Watchdog::measure_rate(int64_t bytes, Clock::time_point now) {
 // What this server knows of its workers; for those that wait for bytes, what the source knows.
 std::string Watchdog::describe_wait() {
   std::string text;
+  const auto add = [&](const std::string &part) { text += (text.empty() ? "" : "; ") + part; };
+  bool is_source_awaited = false;
   std::vector<int> backends;
   for (WorkerSlot &slot : pull_->slots) {
-    if (slot.pid == 0)
+    const int pid = slot.pid;
+    if (pid == 0)
       continue;
-    const WaitInfo wait = call([&]() noexcept { return wait_info_of(slot.pid); });
-    const auto backend = static_cast<int>(pg_atomic_read_u32(&slot.source_pid));
-    if (wait.is_for_socket && backend != 0)
-      backends.push_back(backend);
-    else if (wait.text[0] != '\0')
-      text += (text.empty() ? "" : "; ") + std::string(wait.text);
+    const WaitInfo wait = call([&]() noexcept { return wait_info_of(pid); });
+    if (wait.is_for_socket && pg_atomic_read_u32(&slot.chunk) == 0) {
+      add("worker " + std::to_string(pid) + " rests before another attempt");
+    } else if (wait.is_for_socket) {
+      is_source_awaited = true;
+      if (const uint32 backend = pg_atomic_read_u32(&slot.source_pid); backend != 0)
+        backends.push_back(static_cast<int>(backend));
+    } else if (wait.text[0] != '\0') {
+      add(wait.text);
+    }
   }
-  if (!backends.empty())
-    text += (text.empty() ? "" : "; ") + describe_sources(backends);
+  if (is_source_awaited)
+    add(describe_sources(backends));
   return text.empty() ? "nothing that is known" : text;
 }
 
@@ -125,6 +136,8 @@ std::string Watchdog::describe_sources(const std::vector<int> &backends) {
   try {
     SourceSession source = SourceSession::open(order_.source.conninfo, "parallel_loader watchdog",
                                                order_.source.password_rule, waiter);
+    if (backends.empty())
+      return "a session on the source";
     const Rows rows = source.connection().exec(source_sql(backends));
     std::string text;
     for (size_t row = 0; row < rows.size(); row++)

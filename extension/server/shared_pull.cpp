@@ -37,6 +37,7 @@ dsm_segment *shared_pull_create(Oid table, const char *order, Size order_size, S
         &shared->limits_changed, &shared->has_joined})
     pg_atomic_init_u32(flag, 0);
   pg_atomic_init_u64(&shared->max_rate, 0);
+  pg_atomic_init_u64(&shared->bytes_moved, 0);
   pg_atomic_init_u64(&shared->bytes_per_second, 0);
   SpinLockInit(&shared->mutex);
   for (WorkerSlot &slot : shared->slots)

@@ -95,6 +95,7 @@ struct SharedPull {
   pg_atomic_uint32 limits_changed;   // the coordinator is to write workers and rate down
   pg_atomic_uint32 has_joined;       // a worker has come at least once
   pg_atomic_uint64 max_rate;         // bytes a second; 0: no limit
+  pg_atomic_uint64 bytes_moved;      // by all attempts together, so it only grows
   pg_atomic_uint64 bytes_per_second; // of late
   TimestampTz snapshot_taken;        // 0: not yet
 

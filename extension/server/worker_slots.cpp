@@ -142,7 +142,7 @@ int64 worker_slot_chunk_failed(SharedPull *pull, int index, bool is_retry) {
   SpinLockAcquire(&pull->mutex);
   give_chunk_back(pull, slot);
   pg_atomic_write_u32(&slot->chunk, 0);
-  if (pull->trouble_since == 0)
+  if (pull->trouble_since == 0 || pg_atomic_read_u32(&pull->is_paused) != 0)
     pull->trouble_since = now;
   const TimestampTz since = pull->trouble_since;
   if (is_retry)

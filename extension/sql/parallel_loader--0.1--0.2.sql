@@ -26,7 +26,9 @@ CREATE TABLE parallel_loader.mark (
     source_relations   text NOT NULL,
     source_system      text,
     source_timeline    text,
+    key                text,
     highest_key        text,
+    pull_id            bigint NOT NULL,
     updated            timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
 );
 CREATE INDEX mark_table ON parallel_loader.mark ("table");
@@ -46,12 +48,14 @@ COMMENT ON COLUMN parallel_loader.mark.horizon IS
     'rows of all transactions of the source below it are here';
 COMMENT ON COLUMN parallel_loader.mark.compare_to IS
     'rows of transactions between horizon and this may be here already';
+COMMENT ON COLUMN parallel_loader.mark.highest_key IS
+    'highest value of key among those rows, where a window asked for it';
 COMMENT ON COLUMN parallel_loader.chunk.relation IS
     'partition of the source that the chunk is read from, NULL for the table itself';
 
 CREATE FUNCTION parallel_loader.live_progress(
-    OUT pull_id bigint, OUT rows bigint, OUT bytes bigint, OUT chunks_done integer,
-    OUT retries integer, OUT workers integer, OUT fraction double precision,
+    OUT pull_id bigint, OUT rows bigint, OUT bytes bigint, OUT chunks integer,
+    OUT chunks_done integer, OUT retries integer, OUT workers integer, OUT fraction double precision,
     OUT bytes_per_second double precision, OUT snapshot_taken timestamptz, OUT max_rate integer,
     OUT waiting_for text)
 RETURNS SETOF record
@@ -95,9 +99,9 @@ SELECT p.pull_id,
 FROM parallel_loader.pull AS p
 LEFT JOIN parallel_loader.live_progress() AS l USING (pull_id)
 -- A pull that seems unfinished and is not alive has just ended, or was interrupted.
-LEFT JOIN LATERAL (
-    SELECT f.* FROM parallel_loader.current_pull(p.pull_id) AS f
-    WHERE p.state IN ('planned', 'running', 'paused') AND l.pull_id IS NULL) AS n ON true
+LEFT JOIN LATERAL parallel_loader.current_pull(
+    CASE WHEN p.state IN ('planned', 'running', 'paused') AND l.pull_id IS NULL
+         THEN p.pull_id END) AS n ON true
 CROSS JOIN LATERAL (
     SELECT pg_catalog.count(*)::integer AS chunks,
            (pg_catalog.count(*) FILTER (WHERE state = 'done'))::integer AS chunks_done,
@@ -135,30 +139,30 @@ CREATE OR REPLACE VIEW @extschema@.parallel_pull_progress WITH (security_barrier
 SELECT p.pull_id,
        p."table",
        p.state,
-       p.rows,
-       p.bytes,
-       p.chunks,
-       p.chunks_done,
-       p.workers,
+       l.rows,
+       l.bytes,
+       l.chunks,
+       l.chunks_done,
+       l.workers,
        t.seconds,
-       l.bytes_per_second * p.rows / nullif(p.bytes, 0) AS rows_per_second,
+       l.bytes_per_second * l.rows / nullif(l.bytes, 0) AS rows_per_second,
        l.bytes_per_second,
        pg_catalog.floor(l.fraction * 1000) / 10 AS percent,
        CASE WHEN l.fraction > 0 AND l.bytes_per_second > 0
             THEN pg_catalog.make_interval(secs =>
-                pg_catalog.round((p.bytes * (1 - l.fraction) / l.fraction / l.bytes_per_second)::numeric)
+                pg_catalog.round((l.bytes * (1 - l.fraction) / l.fraction / l.bytes_per_second)::numeric)
                 ::double precision)
        END AS eta,
-       p.retries,
+       l.retries,
        pg_catalog.clock_timestamp() - l.snapshot_taken AS snapshot_age,
        l.max_rate,
        l.waiting_for
-FROM @extschema@.parallel_pulls AS p
-JOIN parallel_loader.live_progress() AS l USING (pull_id)
+FROM parallel_loader.live_progress() AS l
+JOIN parallel_loader.pull AS p USING (pull_id)
 CROSS JOIN LATERAL (
     SELECT EXTRACT(epoch FROM pg_catalog.clock_timestamp() - p.started)::double precision
         AS seconds) AS t
-WHERE p.state IN ('planned', 'running', 'paused');
+WHERE p.state IN ('planned', 'running', 'paused') AND pg_catalog.pg_has_role(p.owner, 'USAGE');
 
 DROP FUNCTION parallel_loader.live_pulls();
 DROP FUNCTION parallel_loader.current_state(bigint);
@@ -211,4 +215,61 @@ REVOKE EXECUTE ON FUNCTION
         text),
     @extschema@.parallel_pull_resume(bigint, text, boolean),
     @extschema@.parallel_pull_alter(bigint, integer, integer)
+FROM PUBLIC;
+
+-- These work in the caller's session, with sessions of their own on the source and no worker.
+CREATE FUNCTION @extschema@.parallel_pull_plan(
+    src_dsn text, "table" regclass,
+    key text = NULL, source_table text = NULL, columns text[] = NULL, filter text = NULL,
+    workers integer = NULL, format text = 'auto', snapshot text = NULL, chunk_size text = NULL,
+    OUT chunk integer, OUT start text, OUT "end" text, OUT nulls boolean,
+    OUT estimated_rows bigint, OUT estimated_bytes bigint, OUT relation text)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'parallel_pull_plan'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.parallel_pull_plan(text, regclass, text, text, text[], text,
+    integer, text, text, text) IS
+    'the chunks that a pull of a whole table would have; changes nothing';
+
+CREATE FUNCTION @extschema@.parallel_pull_verify(
+    src_dsn text, "table" regclass,
+    key text = NULL, source_table text = NULL, columns text[] = NULL, filter text = NULL,
+    workers integer = NULL, format text = 'auto', snapshot text = NULL, chunk_size text = NULL,
+    OUT chunk integer, OUT start text, OUT "end" text, OUT nulls boolean,
+    OUT source_rows bigint, OUT local_rows bigint, OUT matches boolean)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'parallel_pull_verify'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.parallel_pull_verify(text, regclass, text, text, text[], text,
+    integer, text, text, text) IS
+    'compare the rows of a table with those of its source, range by range';
+
+CREATE FUNCTION @extschema@.parallel_pull_check(
+    src_dsn text, "table" regclass,
+    key text = NULL, source_table text = NULL, columns text[] = NULL, filter text = NULL,
+    workers integer = NULL, format text = 'auto', snapshot text = NULL, chunk_size text = NULL,
+    OUT level text, OUT item text, OUT message text, OUT hint text)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'parallel_pull_check'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.parallel_pull_check(text, regclass, text, text, text[], text,
+    integer, text, text, text) IS
+    'what would keep a pull from running, or from running well; changes nothing';
+
+CREATE FUNCTION @extschema@.parallel_pull_sequences(
+    src_dsn text, "table" regclass = NULL,
+    OUT sequence regclass, OUT value bigint)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'parallel_pull_sequences'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.parallel_pull_sequences(text, regclass) IS
+    'set the sequences of a table''s columns, or of all tables, to where they stand on the source';
+
+REVOKE EXECUTE ON FUNCTION
+    @extschema@.parallel_pull_plan(text, regclass, text, text, text[], text, integer, text, text, text),
+    @extschema@.parallel_pull_verify(text, regclass, text, text, text[], text, integer, text, text,
+        text),
+    @extschema@.parallel_pull_check(text, regclass, text, text, text[], text, integer, text, text,
+        text),
+    @extschema@.parallel_pull_sequences(text, regclass)
 FROM PUBLIC;

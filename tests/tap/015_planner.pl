@@ -80,9 +80,8 @@ sub make_table {
 # ---- keys of every kind ----
 
 $pair->both_sql(<<'SQL');
-CREATE EXTENSION citext SCHEMA pg_catalog;
 CREATE SCHEMA other;
-CREATE EXTENSION hstore SCHEMA other;
+CREATE EXTENSION citext SCHEMA other;
 CREATE TYPE colour AS ENUM ('red', 'Green', 'b''l"u\e');
 CREATE DOMAIN small_id AS bigint CHECK (VALUE > -100000);
 CREATE DOMAIN word AS text COLLATE "C";
@@ -104,7 +103,7 @@ my @KINDS = (
     ELSE sin(g) * 1e300 END}],
   ['real', 'sin(g)'], ['boolean', 'g % 2 = 0'], ['text', $WORD], ['text COLLATE "C"', $WORD],
   ['varchar(60)', $WORD], ['character(60)', $WORD], ['name', "left($WORD, 30)"],
-  ['citext', $WORD], ['uuid', 'md5(g::text)::uuid'],
+  ['other.citext', $WORD], ['uuid', 'md5(g::text)::uuid'],
   ['date', q{CASE WHEN g % 100 = 0 THEN 'infinity' WHEN g % 100 = 1 THEN '-infinity'
     ELSE date '0044-03-15 BC' + g * 40 END}],
   ['timestamp', q{CASE WHEN g % 100 = 0 THEN 'infinity'
@@ -244,6 +243,18 @@ for my $analyzed (0, 1) {
   is($pair->pull->{key}, 'ctid', '… are cut by ctid');
 }
 
+# Who may read some columns may not read ctid.
+$pair->source_sql('CREATE ROLE half_reader LOGIN; GRANT SELECT (a) ON heap TO half_reader');
+my $half = {dsn => $pair->dsn(undef, 'user=half_reader'), columns => ['a']};
+for my $key (undef, 'a') {
+  $pair->destination_sql('TRUNCATE heap');
+  my $rule = defined $key ? 'a key by name' : 'no key at all';
+  $pair->pull_returns(10000, 'heap', undef, undef, {%$half, key => $key},
+    "SELECT on a column, $rule");
+}
+$pair->error_is($pair->pull_sql('heap', undef, undef, {%$half, key => 'ctid'}),
+  '42501', qr/ctid/, '… but not with key ctid');
+
 # ---- partitions ----
 
 my $PARTS = <<'SQL';
@@ -274,6 +285,11 @@ for my $key (undef, 'id', 'r', 'ctid', '(r, id)') {
 }
 $pair->destination_sql('TRUNCATE parts');
 $pair->pull_returns(2000, 'parts', 2001, 4001, {key => 'id'}, 'a range of a partitioned table');
+
+takes_all('parts', 'a filter that names the root', filter => 'parts.id % 3 = 0');
+$pair->destination_sql('TRUNCATE parts');
+$pair->pull_returns($pair->source_sql(q(SELECT count(*) FROM parts WHERE ctid < '(5,0)')), 'parts',
+  'NULL::tid', q('(5,0)'), {key => 'ctid'}, 'a range of ctid in each partition');
 
 $pair->source_sql(<<'SQL');
 CREATE ROLE reader LOGIN;
@@ -346,6 +362,12 @@ wait_until(20, sub {
 my $pages = $pair->source_sql(q(SELECT pg_relation_size('large') / 8192));
 cmp_ok($blocks, '>', 0, '… some of its blocks were read');
 cmp_ok($blocks, '<', $pages / 100, '… less than one in a hundred');
+
+# A small range of a large table.
+$pair->pull_returns(200_000, 'large', 1_000_000, 1_200_000, {}, 'two per cent of it');
+@chunks = planned($pair->newest_pull_id);
+cmp_ok(scalar @chunks, '>=', 4, '… are cut, too');
+cmp_ok(max(map { $_->{rows} } @chunks), '<', 3 * 200_000 / @chunks, '… evenly');
 
 $pair->nothing_left('no process or session is left');
 $pair->finish;

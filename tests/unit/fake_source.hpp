@@ -15,12 +15,14 @@ class FakeSource final : public Executor {
 public:
   std::string version = "150020";
   bool has_index = true;
+  std::string can_read_ctid = "t";
   std::vector<std::vector<std::optional<std::string>>> leaves;
   std::vector<std::vector<std::optional<std::string>>> pieces; // what sample_key reads
   std::optional<std::string> unique_key;
   std::optional<std::string> known_correlation;   // by pg_stats, in thousandths
   std::optional<std::string> sampled_correlation; // likewise
   std::string sample_error;                       // an SQLSTATE
+  std::string filter_error;                       // likewise
 
   std::vector<std::string> calls;
 
@@ -29,8 +31,9 @@ public:
                 const std::string &is_readable = "t") {
     const bool is_foreign = kind == "f";
     leaves.push_back({std::to_string(16384 + leaves.size()), "public", name, kind,
-                      is_foreign ? "f" : "t", is_readable, std::to_string(pages),
-                      std::to_string(pages * 8192), std::to_string(pages * 100)});
+                      is_foreign ? "f" : "t", is_readable, "t", can_read_ctid,
+                      std::to_string(pages), std::to_string(pages * 8192),
+                      std::to_string(pages * 100)});
   }
 
   /// The first statement that holds `part`; empty when there is none.
@@ -48,7 +51,7 @@ public:
     if (has("server_version_num"))
       return one_row({version});
     if (has("pg_table_size"))
-      return rows_of(9, leaves);
+      return rows_of(11, leaves);
     if (has("indisunique"))
       return unique_key ? one_row({unique_key}) : Rows();
     if (has("SELECT EXISTS"))
@@ -59,11 +62,15 @@ public:
       return known_correlation ? one_row({known_correlation}) : Rows();
     if (has("pg_catalog.corr("))
       return one_row({sampled_correlation});
+    if (has("LIMIT 0") && !filter_error.empty())
+      throw Error(filter_error, "failed");
+    if (has("pg_catalog.min("))
+      return one_row({"10", "29"});
     if (!has("WITH sample AS"))
       return {};
     if (!sample_error.empty())
       throw Error(sample_error, "failed");
-    return rows_of(5, pieces);
+    return rows_of(7, pieces);
   }
 
 private:

@@ -5,9 +5,7 @@
 #include "tests/unit/fake_source.hpp"
 #include "tests/unit/sample_catalog.hpp"
 
-#include <climits>
 #include <gtest/gtest.h>
-#include <random>
 
 namespace parallel_loader {
 namespace {
@@ -15,61 +13,6 @@ namespace {
 using namespace testing;
 
 constexpr int64_t kMegabyte = 1 << 20;
-
-// Each key of [low, high] lies in exactly one range, and no range is empty.
-void expect_exact_cover(const std::vector<Range> &ranges, int64_t low, int64_t high) {
-  ASSERT_FALSE(ranges.empty());
-  EXPECT_FALSE(ranges.front().start);
-  EXPECT_FALSE(ranges.back().end);
-  int64_t previous = low;
-  for (size_t i = 1; i < ranges.size(); ++i) {
-    ASSERT_TRUE(ranges[i - 1].end && ranges[i].start);
-    EXPECT_EQ(*ranges[i - 1].end, *ranges[i].start);
-    const int64_t border = std::stoll(*ranges[i].start);
-    EXPECT_GT(border, previous);
-    EXPECT_LE(border, high);
-    previous = border;
-  }
-}
-
-TEST(CutEvenly, cuts_into_equal_widths) {
-  const std::vector<Range> expected{
-      {std::nullopt, "26"}, {"26", "51"}, {"51", "76"}, {"76", std::nullopt}};
-  EXPECT_EQ(cut_evenly(1, 100, 4), expected);
-}
-
-TEST(CutEvenly, makes_no_more_pieces_than_keys) {
-  EXPECT_EQ(cut_evenly(7, 9, 100).size(), 3U);
-  EXPECT_EQ(cut_evenly(7, 7, 100), std::vector<Range>{Range{}});
-}
-
-TEST(CutEvenly, covers_the_whole_span_of_bigint) {
-  for (const int pieces : {1, 2, 3, 7, 10000}) {
-    const std::vector<Range> ranges = cut_evenly(INT64_MIN, INT64_MAX, pieces);
-    EXPECT_EQ(ranges.size(), static_cast<size_t>(pieces));
-    expect_exact_cover(ranges, INT64_MIN, INT64_MAX);
-  }
-  EXPECT_EQ(cut_evenly(INT64_MIN, INT64_MAX, 2)[0].end, "0");
-}
-
-TEST(CutEvenly, takes_nonsense_as_one_piece) {
-  EXPECT_EQ(cut_evenly(5, 4, 3), std::vector<Range>{Range{}});
-  EXPECT_EQ(cut_evenly(1, 100, 0), std::vector<Range>{Range{}});
-  EXPECT_EQ(cut_evenly(1, 100, -1), std::vector<Range>{Range{}});
-}
-
-TEST(CutEvenly, ranges_touch_and_never_overlap) {
-  std::mt19937_64 random(20241017);
-  for (int i = 0; i < 2000; ++i) {
-    int64_t low = static_cast<int64_t>(random());
-    int64_t high = i % 2 == 0 ? static_cast<int64_t>(random())
-                              : low + static_cast<int64_t>(random() % 50); // may wrap
-    if (low > high)
-      std::swap(low, high);
-    const int pieces = 1 + static_cast<int>(random() % 64);
-    expect_exact_cover(cut_evenly(low, high, pieces), low, high);
-  }
-}
 
 class PlanTest : public ::testing::Test {
 protected:
@@ -108,7 +51,8 @@ protected:
 };
 
 using Cuts = std::vector<std::vector<std::optional<std::string>>>;
-const Cuts kTwoCuts = {{std::nullopt, "10", "1", "30", "3"}, {"5", "20", "2", "30", "3"}};
+const Cuts kTwoCuts = {{std::nullopt, "10", "1", "30", "3", "2", "350"},
+                       {"5", "20", "2", "30", "3", "2", "350"}};
 
 TEST_F(PlanTest, without_key_all_is_one_piece) {
   EXPECT_EQ(ranges(""), std::vector<Range>{Range{}});
@@ -134,7 +78,7 @@ TEST_F(PlanTest, nullable_key_gets_a_chunk_for_its_nulls) {
 }
 
 TEST_F(PlanTest, one_piece_takes_its_nulls_along) {
-  source.pieces = {{std::nullopt, "10", "1", "30", "3"}};
+  source.pieces = {{std::nullopt, "10", "1", "30", "3", "2", "350"}};
   EXPECT_EQ(plan("n"), (std::vector<PlannedChunk>{{Range{}, "", 4, 40}}));
 }
 
@@ -173,10 +117,23 @@ TEST_F(PlanTest, without_index_there_are_no_more_pieces_than_workers) {
   EXPECT_TRUE(sample_has("least('4'::pg_catalog.float8"));
 }
 
-TEST_F(PlanTest, large_table_is_read_in_less_than_a_hundredth) {
+TEST_F(PlanTest, eight_blocks_are_read_for_a_piece) {
   source.pieces = kTwoCuts;
   (void)plan("id");
-  EXPECT_TRUE(sample_has("generate_series(0, 349)"));
+  EXPECT_TRUE(sample_has("generate_series(0, 127)"));
+  source.calls.clear();
+  chunk_bytes = 4 * kMegabyte; // 25 pieces
+  (void)plan("id");
+  EXPECT_TRUE(sample_has("generate_series(0, 199)"));
+}
+
+TEST_F(PlanTest, large_table_is_read_in_less_than_a_hundredth) {
+  source.leaves.clear();
+  source.add_leaf("t", 100000);
+  source.pieces = kTwoCuts;
+  chunk_bytes = kMegabyte;
+  (void)plan("id");
+  EXPECT_TRUE(sample_has("generate_series(0, 799)"));
   source.calls.clear();
   source.leaves.clear();
   source.add_leaf("t", 128000000);
@@ -184,10 +141,11 @@ TEST_F(PlanTest, large_table_is_read_in_less_than_a_hundredth) {
   EXPECT_TRUE(sample_has("generate_series(0, 19999)"));
 }
 
-TEST_F(PlanTest, small_table_is_read_whole) {
+TEST_F(PlanTest, small_table_is_read_whole_for_many_pieces) {
   source.leaves.clear();
   source.add_leaf("t", 1000);
   source.pieces = kTwoCuts;
+  chunk_bytes = 65536;
   (void)plan("id");
   EXPECT_FALSE(sample_has("generate_series"));
   EXPECT_FALSE(sample_has("TABLESAMPLE"));
@@ -208,6 +166,22 @@ TEST_F(PlanTest, ctid_needs_ranges_of_it) {
   EXPECT_SQLSTATE("0A000", plan("ctid"));
 }
 
+TEST_F(PlanTest, ctid_needs_the_right_to_read_it) {
+  source.leaves.clear();
+  source.can_read_ctid = "f";
+  source.add_leaf("t", 12800);
+  EXPECT_SQLSTATE("42501", plan("ctid"));
+}
+
+TEST_F(PlanTest, range_too_small_for_the_sample_is_cut_by_value) {
+  source.pieces = {{std::nullopt, "8000", "80", "0", "0", "2", "1"}};
+  EXPECT_EQ(plan("id", {"5", "99"}),
+            (std::vector<PlannedChunk>{{{"5", "20"}, "", 40, 4000}, {{"20", "99"}, "", 40, 4000}}));
+  EXPECT_EQ(ranges("id").size(), 1U);
+  source.has_index = false;
+  EXPECT_EQ(ranges("id", {"5", "99"}).size(), 1U);
+}
+
 TEST_F(PlanTest, ctid_is_cut_between_blocks) {
   source.pieces = kTwoCuts;
   (void)plan("ctid");
@@ -215,7 +189,7 @@ TEST_F(PlanTest, ctid_is_cut_between_blocks) {
 }
 
 TEST_F(PlanTest, block_worth_many_pieces_is_cut_itself) {
-  source.leaves.at(0).at(7) = std::to_string(100000 * kMegabyte);
+  source.leaves.at(0).at(9) = std::to_string(100000 * kMegabyte);
   source.pieces = kTwoCuts;
   (void)plan("ctid");
   EXPECT_TRUE(sample_has("\"ctid\"::\"pg_catalog\".\"tid\" AS k1"));
@@ -248,6 +222,15 @@ TEST_F(PlanTest, partition_without_right_leaves_all_to_the_root) {
   for (const PlannedChunk &chunk : plan("id"))
     EXPECT_EQ(chunk.relation, "");
   EXPECT_TRUE(sample_has("FROM \"public\".\"t\" TABLESAMPLE SYSTEM"));
+}
+
+TEST_F(PlanTest, filter_that_names_the_root_is_left_to_it) {
+  table.kind = 'p';
+  filter = "t.id > 3";
+  source.filter_error = "42P01";
+  source.pieces = kTwoCuts;
+  for (const PlannedChunk &chunk : plan("id"))
+    EXPECT_EQ(chunk.relation, "");
 }
 
 TEST_F(PlanTest, range_of_partitions_is_left_to_the_root) {

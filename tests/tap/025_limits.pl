@@ -1,0 +1,137 @@
+# Memory where it might add up or grow large: a session that has seen a thousand pulls fail, and values
+# of hundreds of megabytes.  PARALLEL_LOADER_BIG=1 pulls one of 600 MB, too.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/lib";
+
+use ParallelLoader::Test;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(sleep);
+
+my $pair = ParallelLoader::Test->new;
+$pair->create_gate;
+
+# Anonymous memory: what smaps calls private also counts pages of shared buffers that no other
+# process has touched yet.
+sub own_megabytes {
+  my ($pid) = @_;
+  my $status = eval { slurp_file("/proc/$pid/status") } // return;
+  return $status =~ /^RssAnon:\s+(\d+) kB/m ? $1 / 1024 : undef;
+}
+
+sub open_files {
+  my ($pid) = @_;
+  my @files = glob "/proc/$pid/fd/*";
+  return scalar @files;
+}
+
+# ---- pulls that fail ----
+
+$pair->source_sql('CREATE TABLE few (id integer PRIMARY KEY, note text);'
+    . " INSERT INTO few SELECT i, repeat('n', 100) FROM generate_series(1, 200) AS i");
+$pair->destination_sql('CREATE TABLE few (id integer, note text)');
+
+# Runs `sql`, which fails with `sqlstate`, `count` times in one session of the server.
+sub fails_without_growth {
+  my ($count, $sql, $sqlstate, $rule) = @_;
+  my $session = $pair->session('destination');
+  my $quoted = literal($sql);
+  my $run = sub {
+    my ($times) = @_;
+    # All in one statement: a session's work between two statements is not what is tested.
+    return $session->query(<<"SQL", 300);
+DO \$do\$
+BEGIN
+  FOR turn IN 1 .. $times LOOP
+    BEGIN
+      EXECUTE $quoted;
+      RAISE 'it succeeded';
+    EXCEPTION WHEN SQLSTATE '$sqlstate' THEN NULL;
+    END;
+  END LOOP;
+END \$do\$
+SQL
+  };
+  # The first ones fill caches; what comes after them must not add up.
+  my $warm = 20;
+  is($run->($warm)->summary, 'success: ', "$rule: the first $warm fail as they are to");
+  my $pid = $session->backend_pid;
+  my ($files, $before) = (open_files($pid), own_megabytes($pid));
+  my $turns = $count / 20;
+  my $failed = grep { !$run->($turns)->is_ok } 1 .. 20;
+  is($failed, 0, "… and $count more");
+  my $growth = own_megabytes($pid) - $before;
+  note sprintf '%s: grown by %.2f MB after %d', $rule, $growth, $count;
+  cmp_ok($growth, '<', 1, '… after which the session is as small as before');
+  is(open_files($pid), $files, '… and has no file open for it');
+  $session->close;
+  return;
+}
+
+fails_without_growth(1000, $pair->pull_sql('few', undef, undef, {source_table => 'missing'}),
+  '42P01', 'pulls that fail in planning');
+fails_without_growth(1000, $pair->pull_sql('few', undef, undef, {format => 'none'}),
+  '22023', 'pulls that fail before they begin');
+fails_without_growth(1000, 'SELECT parallel_pull_alter(123456789, workers => 1)',
+  '42704', 'calls for a pull that does not exist');
+$pair->source_sql('CREATE VIEW breaking AS SELECT id, (1 / (200 - id))::text AS note FROM few');
+fails_without_growth(50, $pair->pull_sql('few', undef, undef,
+    {source_table => 'breaking', key => 'id'}), '22012', 'pulls that fail at their last row');
+# As many snapshots as the ledger may keep would be as many processes.
+$pair->nothing_left('… and nothing is left');
+
+my $session = $pair->session('destination');
+$session->query('SELECT count(*) FROM parallel_pulls');
+my $before = own_megabytes($session->backend_pid);
+$session->query('SELECT count(*), max(rows) FROM parallel_pulls') for 1 .. 30;
+cmp_ok(own_megabytes($session->backend_pid) - $before, '<', 1,
+  'nor does a session grow that reads the views again and again');
+$session->close;
+
+# ---- large values ----
+
+$pair->both_sql('CREATE TABLE huge (id integer, body bytea);'
+    . ' ALTER TABLE huge ALTER body SET STORAGE EXTERNAL');
+$pair->source_sql('CREATE VIEW gated AS SELECT id, body FROM huge WHERE gate(id, 1)');
+
+# A value of `megabytes` crosses; the worker's memory stays a small multiple of it.
+sub crosses {
+  my ($megabytes, $multiple) = @_;
+  $pair->both_sql('TRUNCATE huge');
+  $pair->source_sql("INSERT INTO huge SELECT 1, decode(repeat('5a', $megabytes * 1024 * 1024), 'hex')"
+      . "; INSERT INTO huge VALUES (2, 'small')");
+  my $caller = $pair->session('destination');
+  $pair->close_gate;
+  $caller->start($pair->pull_sql('huge', undef, undef,
+      {format => 'binary', workers => 1, source_table => 'gated'}));
+  # The worker waits at the first row until its memory is being watched.
+  $pair->wait_at_gate;
+  my ($worker) = $pair->worker_pids;
+  my $peak = own_megabytes($worker);
+  $pair->open_gate;
+  until ($caller->is_finished) {
+    my $now = own_megabytes($worker);
+    $peak = $now if defined $now && $now > $peak;
+    sleep 0.005;
+  }
+  is($caller->finish->summary, 'success: 2', "a value of $megabytes MB crosses");
+  $caller->close;
+  is($pair->destination_sql('SELECT id, length(body), md5(body) FROM huge ORDER BY id'),
+    $pair->source_sql('SELECT id, length(body), md5(body) FROM huge ORDER BY id'), '… unchanged');
+  note sprintf '%d MB: %.0f MB in the worker', $megabytes, $peak;
+  cmp_ok($peak, '<', $multiple * $megabytes + 64, "… in less than $multiple times its size");
+  return;
+}
+
+crosses(300, 5);
+SKIP: {
+  skip 'only with PARALLEL_LOADER_BIG=1', 3 unless $ENV{PARALLEL_LOADER_BIG};
+  crosses(600, 5);
+}
+
+$pair->nothing_left('no process or session is left');
+$pair->finish;
