@@ -226,15 +226,16 @@ void Check::report_key(const PullPlan &plan) {
   constexpr std::string_view kNameOne =
       "Name a column that an index begins with in key, to cut the table on it.";
   if (plan.key.empty()) {
-    const std::string message = "no key: the table" + size + " is pulled in one piece";
+    const std::string message =
+        "no key: the table" + size + " is pulled in one piece: " + plan.key_reason;
     if (source_bytes_ >= kLargeBytes)
       findings_.warning("key", message, std::string(kNameOne));
     else
       findings_.info("key", message);
     return;
   }
-  findings_.info("key",
-                 "the table" + size + " is pulled in " + chunks + ", cut on key " + plan.key);
+  findings_.info("key", "the table" + size + " is pulled in " + chunks + ", cut on key " +
+                            plan.key + ": " + plan.key_reason);
   if (plan.key == "ctid")
     findings_.warning(
         "resume", "chunks are cut on ctid: once its snapshot is lost, the pull cannot be resumed",

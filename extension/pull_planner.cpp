@@ -51,17 +51,16 @@ void require_same_money_scale(const Types &types, const SourceTable &table, Exec
   }
 }
 
-Key choose_pull_key(const Order &order, const SourceTable &table, const Types &types,
-                    const ColumnMap &columns, Executor &source) {
-  const PullRequest &request = order.request;
+KeyChoice choose_pull_key(const PullRequest &request, const SourceTable &table, const Types &types,
+                          const ColumnMap &columns, Executor &source) {
+  // The key of an append compares rows, it cuts nothing.
   if (request.kind == PullKind::kAppend && request.key.empty())
-    return Key::resolve(find_default_key(source, table).value_or(""), table, types, "");
-  const KeyChoice choice = choose_key(source, {.table = table,
-                                               .types = types,
-                                               .key = request.key,
-                                               .is_whole = !request.start && !request.end,
-                                               .columns = columns.columns});
-  return Key::resolve(choice.key, table, types, order.bound_type);
+    return {.key = find_default_key(source, table).value_or(""), .reason = {}};
+  return choose_key(source, {.table = table,
+                             .types = types,
+                             .key = request.key,
+                             .is_whole = !request.start && !request.end,
+                             .columns = columns.columns});
 }
 
 std::optional<Bound> bound(const std::optional<std::string> &text, const std::string &type) {
@@ -93,8 +92,10 @@ PullPlan plan_pull(const Order &order, SourceReader &reader) {
   reader.lock_table(table, columns);
   check_filter(source, table, request.filter);
 
-  const Key key = choose_pull_key(order, table, source_types, columns, source);
+  const KeyChoice choice = choose_pull_key(request, table, source_types, columns, source);
+  const Key key = Key::resolve(choice.key, table, source_types, order.bound_type);
   PullPlan plan;
+  plan.key_reason = choice.reason;
   const ResolvedRange resolved = resolve_range(source, key, bound(request.start, order.bound_type),
                                                bound(request.end, order.bound_type));
   if (request.kind == PullKind::kAppend) {
