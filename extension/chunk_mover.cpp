@@ -55,26 +55,13 @@ bool ChunkMover::move_next() {
 // that a queued ALTER TABLE cannot come between two workers.
 Connection &ChunkMover::open_source() {
   if (!reader_) {
-    import_snapshot();
+    reader_.emplace(task_.order, task_.source, plan_->snapshot,
+                    worker_session_name(task_.pull->pull_id), waiter_);
     pg_atomic_write_u32(&slot_.source_pid,
                         static_cast<uint32>(reader_->session().connection().backend_pid()));
     find_table(*reader_);
   }
   return reader_->session().connection();
-}
-
-void ChunkMover::import_snapshot() {
-  const int64_t pull_id = task_.pull->pull_id;
-  try {
-    reader_.emplace(task_.order, task_.source, plan_->snapshot, worker_session_name(pull_id),
-                    waiter_);
-  } catch (const SnapshotGone &gone) {
-    throw Error(gone.sqlstate(),
-                "the source does not know the snapshot of pull " + std::to_string(pull_id),
-                gone.message(),
-                "Name the pull's own source in src_dsn; if its snapshot is lost, "
-                "parallel_pull_resume says how to go on.");
-  }
 }
 
 void ChunkMover::find_table(SourceReader &reader) {

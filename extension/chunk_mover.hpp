@@ -33,7 +33,6 @@ public:
 private:
   void load_plan();
   Connection &open_source();
-  void import_snapshot();
   void find_table(SourceReader &reader);
   ChunkResult move(Connection &source, const ClaimedChunk &chunk);
   void note_read();

@@ -5,6 +5,8 @@
 #include "tests/unit/expect_error.hpp"
 #include "tests/unit/fake_server.hpp"
 
+#include <thread>
+
 #include <unistd.h>
 
 namespace parallel_loader {
@@ -119,6 +121,47 @@ TEST(Connection, lost_session_stays_lost) {
   Session session([](FakePeer &peer) { peer.read_statement(); });
   EXPECT_SQLSTATE("08006", session.connection.exec("SELECT 1"));
   EXPECT_SQLSTATE("08006", session.connection.exec("SELECT 1"));
+}
+
+// Polls, as the socket is told of a close only a moment after it.
+std::string code_of_require_open(Connection &connection, bool until_lost) {
+  for (int turn = 0; turn < 500; ++turn) {
+    try {
+      connection.require_open();
+    } catch (const Error &error) {
+      return error.sqlstate();
+    }
+    if (!until_lost)
+      return {};
+    std::this_thread::sleep_for(milliseconds(10));
+  }
+  return "open";
+}
+
+TEST(Connection, idle_session_is_open_and_stays_usable) {
+  Session session([](FakePeer &peer) {
+    peer.answer_row({"1"});
+    peer.answer_row({"2"});
+  });
+  EXPECT_EQ(session.connection.exec("SELECT 1").integer(0, 0), 1);
+  EXPECT_EQ(code_of_require_open(session.connection, false), "");
+  EXPECT_EQ(session.connection.exec("SELECT 2").integer(0, 0), 2);
+}
+
+TEST(Connection, idle_session_that_the_peer_ends_is_not_open) {
+  Session session([](FakePeer &peer) { peer.answer_row({"1"}); });
+  (void)session.connection.exec("SELECT 1");
+  EXPECT_EQ(code_of_require_open(session.connection, true), "08006");
+  EXPECT_SQLSTATE("08006", session.connection.require_open());
+}
+
+TEST(Connection, idle_session_that_is_terminated_is_not_open) {
+  Session session([](FakePeer &peer) {
+    peer.answer_row({"1"});
+    peer.send_error("FATAL", "25P03", "terminating connection due to idle timeout");
+  });
+  (void)session.connection.exec("SELECT 1");
+  EXPECT_EQ(code_of_require_open(session.connection, true), "08006");
 }
 
 TEST(Connection, error_of_a_foreign_servers_loss_is_not_our_loss) {

@@ -97,6 +97,11 @@ std::string FakePeer::answer_command(std::string_view tag) {
 
 std::string FakePeer::answer_row(const std::vector<std::string> &values) {
   std::string statement = read_statement();
+  send_row(values);
+  return statement;
+}
+
+void FakePeer::send_row(const std::vector<std::string> &values) {
   send_raw(kParseAndBindComplete);
   std::string description = int16_bytes(static_cast<unsigned>(values.size()));
   std::string row = description;
@@ -109,7 +114,6 @@ std::string FakePeer::answer_row(const std::vector<std::string> &values) {
   send('D', row);
   send('C', cstring("SELECT 1"));
   send_ready();
-  return statement;
 }
 
 std::string FakePeer::answer_copy() {

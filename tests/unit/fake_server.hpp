@@ -28,6 +28,9 @@ public:
   /// Reads a statement and begins to send COPY data.
   std::string answer_copy();
 
+  /// The answer alone, once the statement was read.
+  void send_row(const std::vector<std::string> &values);
+
   void send(char type, std::string_view body);
   void send_raw(std::string_view bytes);
   void send_error(std::string_view severity, std::string_view sqlstate, std::string_view message,

@@ -11,7 +11,7 @@ using namespace testing;
 
 TEST(Ledger, statements_name_the_schema_they_are_given) {
   FakeExecutor executor;
-  Ledger(executor, "odd \"schema").mark_running(1);
+  Ledger(executor, "odd \"schema").set_state(1, "running");
   EXPECT_NE(executor.calls.at(0).sql.find("UPDATE \"odd \"\"schema\".pull"), std::string::npos);
   EXPECT_EQ(executor.calls.at(0).sql.find('@'), std::string::npos);
 }
@@ -60,6 +60,32 @@ TEST(Ledger, plan_stores_open_bounds_as_null) {
   EXPECT_EQ(params.at(17), R"({"700","0","0"})");
 }
 
+TEST(Ledger, plan_stores_the_bounds_of_its_snapshot) {
+  FakeExecutor executor;
+  PullPlan plan;
+  plan.bounds = {.xmin = 700, .xmax = 720};
+  plan.relations = "16384:16385";
+  Ledger(executor).record_plan(5, plan);
+  const std::vector<Param> &params = executor.calls.at(0).params;
+  EXPECT_EQ(params.at(18), "700");
+  EXPECT_EQ(params.at(19), "720");
+  EXPECT_EQ(params.at(20), "16384:16385");
+}
+
+TEST(Ledger, pull_says_whether_it_is_an_append) {
+  FakeExecutor executor;
+  executor.answers = {one_row({"1"}), one_row({"2"})};
+  Ledger ledger(executor);
+  PullRequest request;
+  request.segment = 4711;
+  (void)ledger.create_pull(request);
+  request.kind = PullKind::kAppend;
+  (void)ledger.create_pull(request);
+  EXPECT_EQ(executor.calls.at(0).params.at(15), "4711");
+  EXPECT_EQ(executor.calls.at(0).params.at(16), "pull");
+  EXPECT_EQ(executor.calls.at(1).params.at(16), "append");
+}
+
 TEST(Ledger, plan_of_a_pull_that_is_not_there_is_an_error) {
   FakeExecutor executor;
   PullPlan plan;
@@ -85,14 +111,98 @@ TEST(Ledger, pull_that_is_not_there_cannot_be_read) {
   EXPECT_SQLSTATE("42704", Ledger(executor).load_plan(5));
 }
 
+TEST(Ledger, pull_is_read_back_for_a_resume) {
+  FakeExecutor executor;
+  executor.answers = {
+      one_row({"public.\"T\"", "id", "\"pg_catalog\".\"int8\"", "text", "3-1", "150020"}),
+      Rows(1, {"id"}),
+      one_row({"9",    "10", "16384",   "old_server", "id",  "1",      std::nullopt, "id > 0",
+               "auto", "4",  "1048576", "UTC",        "DMY", "append", "failed",     "512",
+               "7001", "2",  "d",       "0/5",        "700", "720",    "t"})};
+  const RecordedPull pull = Ledger(executor).load_pull(5);
+  EXPECT_EQ(pull.request.run_id, 9);
+  EXPECT_EQ(pull.request.owner, 10U);
+  EXPECT_EQ(pull.request.table, 16384U);
+  EXPECT_EQ(pull.request.source, "old_server");
+  EXPECT_EQ(pull.request.source_table, "\"public\".\"T\"");
+  EXPECT_EQ(pull.request.key, "id");
+  EXPECT_EQ(pull.request.start, "1");
+  EXPECT_EQ(pull.request.end, std::nullopt);
+  EXPECT_EQ(pull.request.columns, std::vector<std::string>{"id"});
+  EXPECT_EQ(pull.request.filter, "id > 0");
+  EXPECT_EQ(pull.request.format, "auto");
+  EXPECT_EQ(pull.request.workers, 4);
+  EXPECT_EQ(pull.request.chunk_bytes, 1048576);
+  EXPECT_EQ(pull.request.timezone, "UTC");
+  EXPECT_EQ(pull.request.date_order, "DMY");
+  EXPECT_EQ(pull.request.kind, PullKind::kAppend);
+  EXPECT_EQ(pull.state, "failed");
+  EXPECT_EQ(pull.max_rate_kb, 512);
+  EXPECT_EQ(pull.plan.identity.system_identifier, "7001");
+  EXPECT_EQ(pull.plan.identity.timeline, "2");
+  EXPECT_EQ(pull.plan.identity.database, "d");
+  EXPECT_EQ(pull.plan.identity.lsn, "0/5");
+  EXPECT_EQ(pull.plan.bounds.xmin, 700);
+  EXPECT_EQ(pull.plan.bounds.xmax, 720);
+  EXPECT_EQ(pull.plan.snapshot, "3-1");
+  EXPECT_TRUE(pull.shares_snapshot);
+}
+
+TEST(Ledger, resume_widens_the_bounds_and_frees_failed_chunks) {
+  FakeExecutor executor;
+  PullPlan plan;
+  plan.snapshot = "4-1";
+  plan.bounds = {.xmin = 800, .xmax = 810};
+  plan.identity = {.system_identifier = "7001", .timeline = "2", .database = "d", .lsn = "0/9"};
+  plan.source_version = 150020;
+  Ledger(executor).resume_pull(5, 4712, plan);
+  const FakeExecutor::Call &call = executor.calls.at(0);
+  EXPECT_EQ(call.params,
+            (std::vector<Param>{"5", "4712", "4-1", "800", "810", "0/9", "2", "150020"}));
+  EXPECT_NE(call.sql.find("least(snapshot_xmin"), std::string::npos);
+  EXPECT_NE(call.sql.find("greatest(snapshot_xmax"), std::string::npos);
+  EXPECT_NE(call.sql.find("SET state = 'planned'"), std::string::npos);
+}
+
+TEST(Ledger, state_moves_between_those_of_unfinished_pulls_only) {
+  FakeExecutor executor;
+  Ledger(executor).set_state(5, "paused");
+  EXPECT_EQ(executor.calls.at(0).params, (std::vector<Param>{"5", "paused"}));
+  EXPECT_NE(executor.calls.at(0).sql.find("state IN ('planned', 'running', 'paused')"),
+            std::string::npos);
+}
+
+TEST(Ledger, limits_that_are_not_given_stay) {
+  FakeExecutor executor;
+  Ledger ledger(executor);
+  ledger.set_limits(5, 8, std::nullopt);
+  ledger.set_limits(5, std::nullopt, 0);
+  EXPECT_EQ(executor.calls.at(0).params, (std::vector<Param>{"5", "8", std::nullopt}));
+  EXPECT_EQ(executor.calls.at(1).params, (std::vector<Param>{"5", std::nullopt, "0"}));
+}
+
+TEST(Ledger, attempt_that_is_repeated_leaves_the_chunk_planned) {
+  FakeExecutor executor;
+  Ledger ledger(executor);
+  ledger.note_attempt(5, 3, "08006", "lost");
+  ledger.fail_chunk(5, 3, "", "");
+  EXPECT_EQ(executor.calls.at(0).params, (std::vector<Param>{"5", "3", "08006", "lost"}));
+  EXPECT_EQ(executor.calls.at(0).sql.find("state = 'failed'"), std::string::npos);
+  EXPECT_EQ(executor.calls.at(1).params, (std::vector<Param>{"5", "3", {}, {}}));
+  EXPECT_NE(executor.calls.at(1).sql.find("state = 'failed'"), std::string::npos);
+}
+
 TEST(Ledger, claim_returns_the_chunk_or_nothing) {
   FakeExecutor executor;
-  executor.answers = {one_row({"4", "1", std::nullopt, "f"})};
+  executor.answers = {one_row({"4", "1", std::nullopt, "f", "\"s\".\"p\"", "2", "4096"})};
   Ledger ledger(executor);
   const std::optional<ClaimedChunk> chunk = ledger.claim_chunk(1);
   ASSERT_TRUE(chunk);
   EXPECT_EQ(chunk->number, 4);
   EXPECT_EQ(chunk->range, (Range{"1", std::nullopt}));
+  EXPECT_EQ(chunk->relation, "\"s\".\"p\"");
+  EXPECT_EQ(chunk->attempts, 2);
+  EXPECT_EQ(chunk->byte_estimate, 4096);
   EXPECT_FALSE(ledger.claim_chunk(1));
 }
 
@@ -124,12 +234,15 @@ TEST(Ledger, end_is_written_under_its_name) {
 
 TEST(Ledger, totals_are_read_in_their_order) {
   FakeExecutor executor;
-  executor.answers = {one_row({"30", "300", "4", "2"})};
+  executor.answers = {one_row({"30", "300", "4", "2", "1", "4000", "2000"})};
   const Ledger::Totals totals = Ledger(executor).totals(1);
   EXPECT_EQ(totals.row_count, 30);
   EXPECT_EQ(totals.byte_count, 300);
   EXPECT_EQ(totals.chunk_count, 4);
   EXPECT_EQ(totals.done_count, 2);
+  EXPECT_EQ(totals.retry_count, 1);
+  EXPECT_EQ(totals.estimate_all, 4000);
+  EXPECT_EQ(totals.estimate_done, 2000);
 }
 
 } // namespace

@@ -94,6 +94,148 @@ TEST(SourceSession, refuses_snapshot_names_that_could_be_sql) {
   }
 }
 
+// Has a server of that version tell its snapshot's bounds; returns the statement it was asked.
+std::string ask_for_bounds(std::string_view version) {
+  std::string statement;
+  {
+    FakeServer server([&](FakePeer &peer) {
+      peer.admit(version);
+      statement = peer.answer_row({"700", "4294967999"});
+      peer.await_close();
+    });
+    PollWaiter waiter;
+    const SnapshotBounds bounds =
+        SourceSession::open(server.conninfo(), "test", PasswordRule::kAny, waiter)
+            .snapshot_bounds();
+    EXPECT_EQ(bounds.xmin, 700);
+    EXPECT_EQ(bounds.xmax, 4294967999);
+  }
+  return statement;
+}
+
+TEST(SourceSession, bounds_of_the_snapshot_are_asked_as_the_version_has_them) {
+  const std::string old = ask_for_bounds("12.22");
+  EXPECT_TRUE(holds(old, "pg_catalog.txid_snapshot_xmin(pg_catalog.txid_current_snapshot())"));
+  EXPECT_TRUE(holds(old, "pg_catalog.txid_snapshot_xmax(pg_catalog.txid_current_snapshot())"));
+  for (const char *version : {"13.0", "15.20"}) {
+    const std::string recent = ask_for_bounds(version);
+    EXPECT_TRUE(holds(recent, "pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot())"));
+    EXPECT_TRUE(holds(recent, "pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())"));
+  }
+}
+
+// True if begin() says that the snapshot is gone when the source refuses it with this error.
+bool says_gone(std::string_view severity, std::string_view sqlstate) {
+  FakeServer server([&](FakePeer &peer) {
+    peer.admit();
+    peer.answer_command("BEGIN");
+    peer.read_statement();
+    peer.send_error(severity, sqlstate, "invalid snapshot identifier");
+    if (severity == "ERROR") {
+      peer.send_ready();
+      peer.await_close();
+    }
+  });
+  PollWaiter waiter;
+  SourceSession session =
+      SourceSession::open(server.conninfo(), "test", PasswordRule::kAny, waiter);
+  try {
+    session.begin(kFormats, "3-1");
+  } catch (const SnapshotGone &error) {
+    EXPECT_EQ(error.sqlstate(), sqlstate);
+    return true;
+  } catch (const Error &error) {
+    EXPECT_EQ(error.sqlstate(), "08006");
+    return false;
+  }
+  ADD_FAILURE() << "no Error was thrown";
+  return false;
+}
+
+TEST(SourceSession, snapshot_that_the_source_no_longer_knows_is_gone) {
+  EXPECT_TRUE(says_gone("ERROR", "22023"));
+  EXPECT_TRUE(says_gone("ERROR", "42704"));
+}
+
+TEST(SourceSession, snapshot_of_a_lost_session_may_still_be_there) {
+  EXPECT_FALSE(says_gone("FATAL", "57P01"));
+}
+
+// The answers to identity(): is it a standby, which functions may be called, what they return.
+SourceIdentity identity_of(const char *is_standby, const char *may_call, std::string &statement) {
+  const bool is_primary = std::string_view(is_standby) == "f";
+  FakeServer server([&](FakePeer &peer) {
+    peer.admit();
+    peer.answer_row({is_standby});
+    std::string sql;
+    while (holds(sql = peer.read_statement(), "has_function_privilege"))
+      peer.send_row({may_call});
+    statement = sql;
+    peer.send_row({"d", "7001", is_primary ? "2" : "1", "0/5"});
+    peer.await_close();
+  });
+  PollWaiter waiter;
+  return SourceSession::open(server.conninfo(), "test", PasswordRule::kAny, waiter).identity();
+}
+
+TEST(SourceSession, primary_knows_its_timeline_before_its_control_file) {
+  std::string statement;
+  const SourceIdentity primary = identity_of("f", "t", statement);
+  EXPECT_TRUE(holds(statement, "pg_walfile_name"));
+  EXPECT_EQ(primary.timeline, "2");
+  EXPECT_FALSE(primary.is_standby);
+  const SourceIdentity standby = identity_of("t", "t", statement);
+  EXPECT_TRUE(holds(statement, "pg_last_wal_replay_lsn"));
+  EXPECT_FALSE(holds(statement, "pg_walfile_name"));
+  EXPECT_TRUE(holds(statement, "pg_control_checkpoint"));
+  EXPECT_TRUE(standby.is_standby);
+}
+
+TEST(SourceSession, what_the_role_may_not_call_is_not_asked) {
+  std::string statement;
+  (void)identity_of("f", "f", statement);
+  EXPECT_EQ(statement, "SELECT pg_catalog.current_database(), NULL, NULL, NULL");
+}
+
+// ---- is it the same source? ----
+
+const SourceIdentity kRecorded = {
+    .system_identifier = "7001", .timeline = "2", .database = "d", .lsn = "1/A0"};
+
+SourceIdentity but(void (*change)(SourceIdentity &)) {
+  SourceIdentity found = kRecorded;
+  change(found);
+  return found;
+}
+
+TEST(WhyOtherSource, same_or_later_state_is_no_other) {
+  EXPECT_EQ(why_other_source(kRecorded, kRecorded), "");
+  EXPECT_EQ(why_other_source(kRecorded, but([](auto &found) { found.lsn = "1/A1"; })), "");
+  EXPECT_EQ(why_other_source(kRecorded, but([](auto &found) { found.lsn = "2/0"; })), "");
+  EXPECT_EQ(why_other_source(kRecorded, but([](auto &found) { found.timeline = "10"; })), "");
+}
+
+TEST(WhyOtherSource, what_differs_is_named) {
+  EXPECT_TRUE(holds(why_other_source(kRecorded, but([](auto &found) { found.database = "e"; })),
+                    "database \"e\""));
+  EXPECT_TRUE(
+      holds(why_other_source(kRecorded, but([](auto &found) { found.system_identifier = "7002"; })),
+            "7002"));
+  EXPECT_TRUE(holds(why_other_source(kRecorded, but([](auto &found) { found.timeline = "1"; })),
+                    "timeline 1"));
+  EXPECT_TRUE(
+      holds(why_other_source(kRecorded, but([](auto &found) { found.lsn = "1/9F"; })), "1/9F"));
+  EXPECT_TRUE(holds(why_other_source(kRecorded, but([](auto &found) { found.lsn = "0/FFFFFFFF"; })),
+                    "1/A0 already"));
+}
+
+TEST(WhyOtherSource, what_either_side_does_not_know_is_not_compared) {
+  const SourceIdentity unknown = {
+      .system_identifier = {}, .timeline = {}, .database = "d", .lsn = {}};
+  EXPECT_EQ(why_other_source(unknown, kRecorded), "");
+  EXPECT_EQ(why_other_source(kRecorded, unknown), "");
+}
+
 TEST(SourceSession, password_rule_needs_a_password_before_it_connects) {
   PollWaiter waiter;
   const ConnInfo nowhere = ConnInfo::parse("host=/nonexistent");
