@@ -112,16 +112,18 @@ SET state = 'done', rows = $3::bigint, bytes = $4::bigint, route = $5::pg_catalo
   attempts = attempts + 1, sqlstate = NULL, error = NULL, finished = pg_catalog.clock_timestamp()
 WHERE pull_id = $1::bigint AND chunk = $2::integer AND state <> 'done')sql";
 
+// The chunk may be done by now, by whoever took it next.
 constexpr std::string_view kNoteAttempt = R"sql(
-UPDATE @ledger@.chunk
-SET attempts = attempts + 1, sqlstate = $3::pg_catalog.text, error = $4::pg_catalog.text
-WHERE pull_id = $1::bigint AND chunk = $2::integer AND state <> 'done')sql";
-
-constexpr std::string_view kFailChunk = R"sql(
-UPDATE @ledger@.chunk
-SET state = 'failed', attempts = attempts + 1, sqlstate = $3::pg_catalog.text,
-  error = $4::pg_catalog.text, finished = pg_catalog.clock_timestamp()
-WHERE pull_id = $1::bigint AND chunk = $2::integer AND state <> 'done')sql";
+UPDATE @ledger@.chunk AS c
+SET attempts = c.attempts + 1,
+  state = CASE WHEN f.is_open AND $5::boolean THEN 'failed' ELSE c.state END,
+  sqlstate = CASE WHEN f.is_open THEN $3::pg_catalog.text END,
+  error = CASE WHEN f.is_open THEN $4::pg_catalog.text END,
+  finished = CASE WHEN f.is_open AND $5::boolean THEN pg_catalog.clock_timestamp()
+             ELSE c.finished END
+FROM (SELECT o.pull_id, o.chunk, o.state <> 'done' AS is_open FROM @ledger@.chunk AS o
+      WHERE o.pull_id = $1::bigint AND o.chunk = $2::integer FOR UPDATE SKIP LOCKED) AS f
+WHERE c.pull_id = f.pull_id AND c.chunk = f.chunk)sql";
 
 constexpr std::string_view kEndPull = R"sql(
 UPDATE @ledger@.pull
@@ -337,16 +339,10 @@ void Ledger::complete_chunk(int64_t pull_id, int chunk, const ChunkResult &resul
                                               " is not in the ledger, or is done already");
 }
 
-void Ledger::note_attempt(int64_t pull_id, int chunk, std::string_view sqlstate,
-                          std::string_view message) {
-  exec(kNoteAttempt,
-       {number(pull_id), number(chunk), null_if_empty(sqlstate), null_if_empty(message)});
-}
-
-void Ledger::fail_chunk(int64_t pull_id, int chunk, std::string_view sqlstate,
-                        std::string_view message) {
-  exec(kFailChunk,
-       {number(pull_id), number(chunk), null_if_empty(sqlstate), null_if_empty(message)});
+bool Ledger::note_attempt(int64_t pull_id, int chunk, const FailedAttempt &attempt) {
+  return exec(kNoteAttempt, {number(pull_id), number(chunk), null_if_empty(attempt.sqlstate),
+                             null_if_empty(attempt.message), attempt.is_final ? "t" : "f"})
+             .affected() == 1;
 }
 
 void Ledger::end_pull(int64_t pull_id, PullEnd end, std::string_view sqlstate,

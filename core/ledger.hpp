@@ -82,6 +82,12 @@ struct ChunkResult {
 enum class PullEnd { kDone, kFailed, kCancelled };
 
 /// Every call is one statement in the Executor's current transaction.
+struct FailedAttempt {
+  std::string sqlstate;
+  std::string message;
+  bool is_final = false; // it is not to be repeated
+};
+
 class Ledger {
 public:
   explicit Ledger(Executor &executor, std::string_view schema = "parallel_loader");
@@ -107,12 +113,9 @@ public:
   [[nodiscard]] std::optional<ClaimedChunk> claim_chunk(int64_t pull_id);
   /// In the transaction that holds the chunk's rows.
   void complete_chunk(int64_t pull_id, int chunk, const ChunkResult &result);
-  /// Notes an attempt that failed and is to be repeated; in a transaction of its own, after the one
-  /// that failed was aborted.
-  void note_attempt(int64_t pull_id, int chunk, std::string_view sqlstate,
-                    std::string_view message);
-  /// The same for one that is not to be repeated.
-  void fail_chunk(int64_t pull_id, int chunk, std::string_view sqlstate, std::string_view message);
+  /// Notes an attempt that failed, in a transaction of its own after that one was aborted; false
+  /// when another worker has the chunk by now, which must not be waited for.
+  [[nodiscard]] bool note_attempt(int64_t pull_id, int chunk, const FailedAttempt &attempt);
   void end_pull(int64_t pull_id, PullEnd end, std::string_view sqlstate, std::string_view message);
 
   struct Totals {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "extension/attempt_notes.hpp"
 #include "extension/boundary.hpp"
 #include "extension/crew.hpp"
 #include "extension/latch_waiter.hpp"
@@ -37,7 +38,7 @@ class Coordinator {
 public:
   Coordinator(SharedPull *pull, dsm_handle handle)
       : pull_(pull), order_(parse_order({pull->order, pull->order_size})), crew_(pull, handle),
-        watchdog_(pull, order_), waiter_(&pull->stop), hold_(waiter_) {
+        notes_(pull), watchdog_(pull, order_), waiter_(&pull->stop), hold_(waiter_) {
     order_.request.owner = pull->owner;
     order_.request.segment = handle;
   }
@@ -74,6 +75,7 @@ private:
   SharedPull *pull_;
   Order order_;
   Crew crew_;
+  AttemptNotes notes_;
   Watchdog watchdog_;
   LatchWaiter waiter_;
   SourceHold hold_;
@@ -234,19 +236,14 @@ void Coordinator::replace_lost_workers() {
   constexpr const char *kMessage = "a background worker of the pull was terminated";
   for (const LostWorker &lost : crew_.take_lost()) {
     const bool is_final = lost.trouble_ms >= order_.retry_budget_ms;
-    if (lost.chunk != 0) {
-      in_transaction([&](Ledger &ledger) {
-        if (is_final)
-          ledger.fail_chunk(pull_id(), lost.chunk, "57P01", kMessage);
-        else
-          ledger.note_attempt(pull_id(), lost.chunk, "57P01", kMessage);
-      });
-    }
+    if (lost.chunk != 0)
+      notes_.add(lost.chunk, {"57P01", kMessage, is_final});
     if (is_final) {
       throw Error("57P01", kMessage, "",
                   "The server log says why, if nobody terminated it on purpose.");
     }
   }
+  static_cast<void>(notes_.write());
 }
 
 // What parallel_pull_alter has changed.
@@ -335,6 +332,7 @@ void Coordinator::end(PullEnd end, const ErrorReport *report) {
   if (pull_id() == 0 || (order_.kind == OrderKind::kResume && state_ == "planned"))
     return; // nothing is recorded, or the resume has not begun
   record_limits();
+  static_cast<void>(notes_.write());
   in_transaction([&](Ledger &ledger) {
     ledger.end_pull(pull_id(), end, report != nullptr ? error_report_sqlstate(report) : "",
                     report != nullptr ? report->message : "");

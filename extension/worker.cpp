@@ -6,13 +6,13 @@
 
 #include <utility>
 
+#include "extension/attempt_notes.hpp"
 #include "extension/boundary.hpp"
 #include "extension/chunk_mover.hpp"
 #include "extension/server/background.hpp"
 #include "extension/server/session.hpp"
 #include "extension/server/throttle.hpp"
 #include "extension/server/worker_slots.hpp"
-#include "extension/spi_executor.hpp"
 
 extern "C" {
 #include "storage/ipc.h"
@@ -24,7 +24,7 @@ namespace {
 
 class Worker {
 public:
-  explicit Worker(const WorkerTask &task) : task_(task), mover_(task) {}
+  explicit Worker(const WorkerTask &task) : task_(task), mover_(task), notes_(task.pull) {}
 
   /// Moves chunks until none is left for this worker.  Returns false when it failed.
   bool run();
@@ -40,10 +40,12 @@ private:
   void describe_loss(const SnapshotGone &gone);
   void locate(int chunk);
   void tell_ledger(int chunk, bool is_final);
+  void leave();
   void rest(std::chrono::milliseconds time);
 
   const WorkerTask &task_;
   ChunkMover mover_;
+  AttemptNotes notes_;
   Backoff backoff_;
   ErrorReport failure_ = {}; // of the last attempt
   PullStop reason_ = kStopFailed;
@@ -56,10 +58,12 @@ bool Worker::run() {
   for (;;) {
     switch (attempt()) {
     case Attempt::kNoneLeft:
+      leave();
       return true;
     case Attempt::kMoved:
       moved_++;
       backoff_.reset();
+      static_cast<void>(notes_.write());
       break;
     case Attempt::kFailed:
       if (is_being_stopped()) { // what a stop interrupts is no failure
@@ -141,6 +145,10 @@ void Worker::give_up(int chunk) {
   locate(chunk);
   call([&]() noexcept { shared_pull_fail(task_.pull, &failure_, reason_); });
   tell_ledger(chunk, true);
+  constexpr std::chrono::milliseconds kStep{50};
+  constexpr int kSteps = 40;
+  for (int step = 0; step < kSteps && !notes_.write(); step++)
+    call([&]() noexcept { latch_sleep(kStep.count()); });
 }
 
 void Worker::locate(int chunk) {
@@ -151,21 +159,16 @@ void Worker::locate(int chunk) {
 
 // The ledger may be what failed; the pull's error says all the same what happened first.
 void Worker::tell_ledger(int chunk, bool is_final) {
-  if (chunk == 0)
-    return;
-  try {
-    call([&]() noexcept { session_begin(task_.pull->owner); });
-    SpiExecutor executor(SpiMode::kWrite);
-    Ledger ledger(executor);
-    const char *sqlstate = error_report_sqlstate(&failure_);
-    if (is_final)
-      ledger.fail_chunk(task_.pull->pull_id, chunk, sqlstate, failure_.message);
-    else
-      ledger.note_attempt(task_.pull->pull_id, chunk, sqlstate, failure_.message);
-    call([]() noexcept { session_commit(); });
-  } catch (const PgError &) {
-    call([]() noexcept { session_abort(); });
-  }
+  if (chunk != 0)
+    notes_.add(chunk, {error_report_sqlstate(&failure_), failure_.message, is_final});
+  static_cast<void>(notes_.write());
+}
+
+// Notes may wait for those who have taken the chunks.
+void Worker::leave() {
+  constexpr std::chrono::milliseconds kStep{100};
+  while (!notes_.write() && !is_being_stopped())
+    rest(kStep);
 }
 
 void Worker::rest(std::chrono::milliseconds time) {

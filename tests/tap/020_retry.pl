@@ -12,6 +12,7 @@ use ParallelLoader::Proxy;
 use ParallelLoader::Session qw(run_sql);
 use ParallelLoader::Test;
 use Test::More;
+use Time::HiRes qw(sleep);
 
 my $disk = ParallelLoader::FullDisk->new;
 my $pair = ParallelLoader::Test->new(
@@ -160,6 +161,26 @@ $pair->open_gate;
 finish_pull($pull_id);
 is_retried('all workers are terminated, and again', $pull_id);
 
+# Whoever takes a lost worker's chunk locks its row in the ledger; nobody may wait for that.
+($pull_id) = start_stopped(0);
+my ($first) = grep { $_->{chunk} == 1 } $pair->chunks($pull_id);
+my $locker = $pair->session('destination');
+$locker->start('BEGIN; SELECT chunk FROM parallel_loader.chunk'
+    . " WHERE pull_id = $pull_id AND chunk = 1 FOR UPDATE");
+wait_until(20, sub {
+  return $pair->destination_sql(
+    'SELECT count(*) FROM pg_locks WHERE NOT granted AND pid = ' . $locker->backend_pid) > 0;
+}) or diag('the row is not locked');
+terminate($first->{pid});
+is($locker->finish(10)->out, 1, 'a lost worker\'s chunk is taken at once');
+$pair->destination_sql("SELECT parallel_pull_alter($pull_id, workers => 0)");
+$pair->state_becomes($pull_id, 'paused', '… which does not keep the coordinator from its work');
+$locker->close;
+$pair->destination_sql("SELECT parallel_pull_alter($pull_id, workers => 2)");
+$pair->open_gate;
+finish_pull($pull_id);
+is_retried('then', $pull_id);
+
 # The connection is cut: in a row, between rows, before the end.
 my $call = sub {
   my ($format) = @_;
@@ -212,24 +233,14 @@ for my $case (['40001', 3, 0], ['40P01', 3, 0], ['40001', 2, 1], ['53100', 1, 0]
 
 SKIP: {
   skip 'no compiler for a library that fills the disk', 9 unless $disk;
-  my $slow = $pair->session('destination');
-  $slow->start($CALL);
-  wait_until(20, sub {
-    my $pull = $pair->pull;
-    return 0 unless $pull->{pull_id} > $pull_id && $pull->{chunks};
-    $pair->destination_sql("SELECT parallel_pull_alter($pull->{pull_id}, max_rate => 2000)");
-    return 1;
-  }) or diag('the pull did not start');
-  $pull_id = $pair->newest_pull_id;
+  ($pull_id) = start_stopped(0);
   $disk->fill;
+  $pair->open_gate;
   retries_become($pull_id, 2);
-  my ($chunk) = grep { ($_->{sqlstate} // '') eq '53100' } $pair->chunks($pull_id);
-  like(($chunk // {error => ''})->{error}, qr/could not extend file.*No space left/,
-    'the disk is full, and the chunk says so');
-  $pair->destination_sql("SELECT parallel_pull_alter($pull_id, max_rate => 0)");
+  my $errors = join ' ', map { $_->{error} // '' } $pair->chunks($pull_id);
+  like($errors, qr/could not extend file.*No space left/, 'the disk is full, and the chunk says so');
   $disk->empty;
-  like($slow->finish(60)->summary, qr/^success: \(\d+,$ROWS,/, '… until there is room again');
-  $slow->close;
+  is(finish_pull($pull_id), 'done', '… until there is room again');
   is_retried('then', $pull_id);
 }
 
@@ -270,11 +281,10 @@ $pair->destination->append_conf('postgresql.conf', 'max_worker_processes = 4');
 $caller->close;
 $pair->destination->restart;
 $pair->destination_sql('CREATE TABLE u (LIKE t)');
-my ($greedy) = start_stopped(0);
 my $poor = $pair->destination_sql(
-  $pair->table_sql('parallel_pull_start', 'u', {source_table => 't', workers => 2}));
-wait_until(20, sub { ($pair->pull($poor)->{chunks} // 0) > 0 });
-$pair->destination_sql("SELECT parallel_pull_alter($poor, max_rate => 1500)");
+  $pair->table_sql('parallel_pull_create', 'u', {source_table => 't', workers => 2}));
+my ($greedy) = start_stopped(0);
+$pair->destination_sql("SELECT parallel_pull_alter($poor, workers => 2, max_rate => 1500)");
 ok(wait_until(20, sub { $pair->pull($poor)->{chunks_done} > 0 }),
   'without a free slot the coordinator works');
 $pair->destination_sql("SELECT parallel_pull_cancel($greedy)");
