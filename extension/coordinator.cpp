@@ -34,6 +34,11 @@ namespace {
 constexpr long kTurnMs = 500;
 constexpr long kPartAfterMs = 1000;
 
+// A turn may be cut short by a wake-up, so times are not counted in turns.
+int64_t milliseconds_since(TimestampTz then) {
+  return (GetCurrentTimestamp() - then) / 1000;
+}
+
 class Coordinator {
 public:
   Coordinator(SharedPull *pull, dsm_handle handle)
@@ -79,10 +84,10 @@ private:
   Watchdog watchdog_;
   LatchWaiter waiter_;
   SourceHold hold_;
-  std::string state_ = "planned"; // as the ledger has it
-  int chunks_done_ = 0;           // at the last look
-  long idle_ms_ = 0;
-  long all_read_ms_ = 0;
+  std::string state_ = "planned";                 // as the ledger has it
+  int chunks_done_ = 0;                           // at the last look
+  TimestampTz worked_at_ = GetCurrentTimestamp(); // when a worker was last there
+  TimestampTz unread_at_ = GetCurrentTimestamp(); // when a row was last to be read
 };
 
 template <class Fn> void Coordinator::in_transaction(Fn fn) {
@@ -214,11 +219,13 @@ void Coordinator::let_snapshot_go() {
   if (counts.chunks_done > chunks_done_)
     crew_.note_success();
   chunks_done_ = counts.chunks_done;
-  all_read_ms_ = worker_slots_any_unread(pull_) ? 0 : all_read_ms_ + kTurnMs;
-  if (!hold_.is_open() || all_read_ms_ == 0)
+  const bool is_unread = worker_slots_any_unread(pull_);
+  if (is_unread)
+    unread_at_ = GetCurrentTimestamp();
+  if (!hold_.is_open() || is_unread)
     return;
   const std::vector<int> backends = source_backends();
-  if (!backends.empty() && all_read_ms_ <= kPartAfterMs)
+  if (!backends.empty() && milliseconds_since(unread_at_) < kPartAfterMs)
     return;
   hold_.end_backends(backends);
   hold_.close();
@@ -319,8 +326,10 @@ bool Coordinator::is_done() {
 // A created pull whose workers do not come keeps the source from cleaning up dead rows.
 void Coordinator::throw_if_abandoned() {
   constexpr int64_t kLeastMs = 60'000; // with no hold at all nobody would have time to join
-  idle_ms_ = worker_slots_any_used(pull_) ? 0 : idle_ms_ + kTurnMs;
-  if (idle_ms_ > (order_.snapshot_hold_ms > 0 ? order_.snapshot_hold_ms : kLeastMs)) {
+  const int64_t hold_ms = order_.snapshot_hold_ms > 0 ? order_.snapshot_hold_ms : kLeastMs;
+  if (worker_slots_any_used(pull_))
+    worked_at_ = GetCurrentTimestamp();
+  if (milliseconds_since(worked_at_) > hold_ms) {
     hold_.close();
     throw Error("55000", "nobody has worked on the pull for parallel_loader.snapshot_hold",
                 "Its snapshot of the source was let go.");

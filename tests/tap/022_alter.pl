@@ -12,7 +12,7 @@ use ParallelLoader::Test;
 use Test::More;
 use Time::HiRes qw(sleep);
 
-my $pair = ParallelLoader::Test->new;
+my $pair = ParallelLoader::Test->new(retries => 1);
 
 # 120 MB in rows of one kilobyte.
 my $ROWS = 120_000;

@@ -15,6 +15,7 @@ use Test::More;
 use Time::HiRes qw(sleep time);
 
 my $pair = ParallelLoader::Test->new(
+  retries => 1,
   destination => {conf => 'max_worker_processes = 24'},
   source => {conf => 'max_connections = 60'});
 

@@ -14,6 +14,7 @@ use Test::More;
 use Time::HiRes qw(sleep);
 
 my $pair = ParallelLoader::Test->new(
+  retries => 1,
   source => {conf => "max_wal_senders = 4\nmax_connections = 60\nhot_standby_feedback = on"});
 my $OURS = q(application_name LIKE 'parallel_loader%');
 
@@ -121,7 +122,7 @@ for my $kind (@KINDS) {
   });
   # Slowed down, so that the source changes between its chunks.
   my $pull_id = $pair->destination_sql("SELECT id FROM (SELECT ($start) AS id OFFSET 0) AS started,"
-      . ' LATERAL parallel_pull_alter(id, max_rate => 1200)');
+      . ' LATERAL parallel_pull_alter(id, max_rate => 1800)');
   my $state = $pair->destination_sql("SELECT parallel_pull_wait($pull_id)");
   my $now = $pair->source_sql($PIN . picture($kind));
   $_->kill9 for @writers;
@@ -189,8 +190,11 @@ BEGIN
       INSERT INTO right_side SELECT * FROM moved;
       COMMIT;
     END LOOP;
-    WITH moved AS (DELETE FROM right_side RETURNING *) INSERT INTO left_side SELECT * FROM moved;
-    COMMIT;
+    FOR number IN 1 .. 40 LOOP
+      WITH moved AS (DELETE FROM right_side WHERE id % 40 = number % 40 RETURNING *)
+      INSERT INTO left_side SELECT * FROM moved;
+      COMMIT;
+    END LOOP;
   END LOOP;
 END $$;
 SQL
@@ -208,11 +212,13 @@ is($pair->destination_sql("SELECT remaining FROM parallel_pull_work($_)"), 0, 'a
   for $second, $first;
 $work->close;
 $mover->kill9;
-$pair->source_sql(q(SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query = 'CALL move()'));
+$pair->source_sql(q(SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'CALL move()%'));
 is($pair->destination_sql(<<'SQL'), '8000|8000', 'two pulls of one run see one picture');
 SELECT count(*) || '|' || count(DISTINCT id)
 FROM (SELECT id FROM left_side UNION ALL SELECT id FROM right_side) AS both_sides
 SQL
+note 'to the left and to the right: ' . $pair->destination_sql(
+  q(SELECT (SELECT count(*) FROM left_side) || ' ' || (SELECT count(*) FROM right_side)));
 
 # ---- let go when the last row was read ----
 

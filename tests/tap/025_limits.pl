@@ -12,7 +12,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(sleep);
 
-my $pair = ParallelLoader::Test->new;
+my $pair = ParallelLoader::Test->new(retries => 1);
 $pair->create_gate;
 
 # Anonymous memory: what smaps calls private also counts pages of shared buffers that no other
@@ -92,6 +92,44 @@ cmp_ok(own_megabytes($session->backend_pid) - $before, '<', 1,
   'nor does a session grow that reads the views again and again');
 $session->close;
 
+# ---- processes that live long ----
+
+# Hundreds of chunks, each a transaction here and a statement on the source.
+$pair->source_sql("CREATE TABLE many (id integer PRIMARY KEY, note text);"
+    . " INSERT INTO many SELECT i, repeat(md5(i::text), 30) FROM generate_series(1, 60000) AS i");
+$pair->destination_sql('CREATE UNLOGGED TABLE many (id integer, note text)');
+my $pull_id = $pair->destination_sql($pair->table_sql('parallel_pull_start', 'many',
+    {workers => 1, chunk_size => '64kB'}));
+ok(wait_until(30, sub { ($pair->pull($pull_id)->{chunks_done} // 0) >= 50 }), 'a pull has many chunks');
+my ($worker) = $pair->worker_pids;
+my $early = own_megabytes($worker);
+my $late = $early;
+while (defined(my $megabytes = own_megabytes($worker))) {
+  $late = $megabytes;
+  sleep 0.02;
+}
+my $chunks = $pair->pull($pull_id)->{chunks};
+cmp_ok($chunks, '>', 250, '… hundreds of them');
+is($pair->destination_sql("SELECT parallel_pull_wait($pull_id)"), 'done', '… and ends');
+note sprintf 'the worker: %.2f MB early, %.2f MB after %d chunks', $early, $late, $chunks;
+cmp_ok($late - $early, '<', 1, '… whose one worker has not grown');
+
+$pull_id = $pair->destination_sql($pair->table_sql('parallel_pull_create', 'many',
+    {workers => 1, chunk_size => '1MB'}));
+my ($coordinator) = $pair->coordinator_pids;
+my $ALTERS = "SELECT parallel_pull_alter($pull_id, workers => 0, max_rate => 1 + i % 5), pg_sleep(0.002)"
+  . ' FROM generate_series(1, 1000) AS i';
+$pair->destination_sql($ALTERS);
+my ($megabytes, $files) = (own_megabytes($coordinator), open_files($coordinator));
+$pair->destination_sql($ALTERS);
+my $grown = (own_megabytes($coordinator) // 0) - $megabytes;
+note sprintf 'the coordinator: %.2f MB, grown by %.2f MB', $megabytes, $grown;
+cmp_ok(abs $grown, '<', 0.5, 'a coordinator that turns a thousand times has not grown');
+is($pair->pull($pull_id)->{state}, 'paused', '… nor given up, as if so many turns were so much time');
+is(open_files($coordinator), $files, '… and has no more files open');
+$pair->destination_sql("SELECT parallel_pull_cancel($pull_id)");
+$pair->nothing_left('… and ends when it is cancelled');
+
 # ---- large values ----
 
 $pair->both_sql('CREATE TABLE huge (id integer, body bytea);'
@@ -102,7 +140,9 @@ $pair->source_sql('CREATE VIEW gated AS SELECT id, body FROM huge WHERE gate(id,
 sub crosses {
   my ($megabytes, $multiple) = @_;
   $pair->both_sql('TRUNCATE huge');
-  $pair->source_sql("INSERT INTO huge SELECT 1, decode(repeat('5a', $megabytes * 1024 * 1024), 'hex')"
+  # In halves, as text of more than a gigabyte cannot be.
+  $pair->source_sql("INSERT INTO huge SELECT 1, half || half"
+      . " FROM (SELECT decode(repeat('5a', $megabytes * 512 * 1024), 'hex') AS half OFFSET 0) AS halves"
       . "; INSERT INTO huge VALUES (2, 'small')");
   my $caller = $pair->session('destination');
   $pair->close_gate;

@@ -16,7 +16,7 @@ my $ROUNDS = 10;
 my $STEPS = 25;
 
 srand 27;
-my $pair = ParallelLoader::Test->new(source => {conf => "max_prepared_transactions = 10\n"});
+my $pair = ParallelLoader::Test->new(retries => 1, source => {conf => "max_prepared_transactions = 10\n"});
 
 # A writer draws its keys before it has a transaction id, sleeps, inserts in subtransactions some of
 # which fail, and commits or not.

@@ -13,6 +13,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $pair = ParallelLoader::Test->new(
+  retries => 1,
   destination => {conf => "restart_after_crash = on\n"});
 $pair->create_gate;
 $pair->both_sql('CREATE TABLE t (id integer PRIMARY KEY, note text)');

@@ -13,7 +13,7 @@ use ParallelLoader::Test;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $pair = ParallelLoader::Test->new(source => {conf => "max_wal_senders = 5\nhot_standby = on\n"});
+my $pair = ParallelLoader::Test->new(retries => 1, source => {conf => "max_wal_senders = 5\nhot_standby = on\n"});
 
 my $TABLE = 'CREATE TABLE t (id integer PRIMARY KEY, note text)';
 $pair->both_sql($TABLE);

@@ -12,7 +12,7 @@ use ParallelLoader::Test;
 use Test::More;
 
 my $SECRET = 'Xyzzy-append-1';
-my $pair = ParallelLoader::Test->new(source => {hba => 'local all reader scram-sha-256'});
+my $pair = ParallelLoader::Test->new(retries => 1, source => {hba => 'local all reader scram-sha-256'});
 
 # A table of these columns on both sides, with `rows` rows numbered from 1 on the source.
 sub make_table {

@@ -11,7 +11,7 @@ use ParallelLoader::Append;
 use ParallelLoader::Test;
 use Test::More;
 
-my $pair = ParallelLoader::Test->new;
+my $pair = ParallelLoader::Test->new(retries => 1);
 
 # Inserts these keys (SQL literals) on the source.
 sub insert {

@@ -21,6 +21,7 @@ my $PATIENCE_S = 75;
 
 # A job runs as whoever scheduled it: over a connection of its own, or in a background worker.
 my $pair = ParallelLoader::Test->new(
+  retries => 1,
   both => {conf => "log_statement = none\n"},
   source => {hba => 'local all reader scram-sha-256'},
   destination => {conf => <<'CONF'});

@@ -28,7 +28,6 @@ our $PROMPT_S = 5;
 # A lock trap must end within this time (DESIGN rule 5).
 our $TRAP_S = 2;
 
-# The first failure ends a pull and nothing stays behind it, unless a test says otherwise.
 my $CONF = <<'CONF';
 max_connections = 40
 max_worker_processes = 16
@@ -39,19 +38,25 @@ shared_buffers = 64MB
 max_wal_size = 2GB
 checkpoint_timeout = 1h
 autovacuum = off
-parallel_loader.retry_budget = 0
-parallel_loader.snapshot_hold = 0
 log_line_prefix = '%m [%p] %e %q%a '
 CONF
 
+# The first failure ends a pull and nothing stays behind it, unless a test says otherwise.
+my $FIRST_FAILURE_CONF = <<'CONF';
+parallel_loader.retry_budget = 0
+parallel_loader.snapshot_hold = 0
+CONF
+
 # Options: source and destination, each {conf => text, hba => text, init => [initdb options],
-# env => {name => value of the postmaster}}; both => a part common to the two; and
-# extension => 0 to leave the extension out.
+# env => {name => value of the postmaster}}; both => a part common to the two;
+# extension => 0 to leave the extension out; and retries => 1 for the extension's own defaults of
+# retry_budget and snapshot_hold.
 sub new {
   my ($class, %options) = @_;
   my $self = bless {}, $class;
   for my $side (qw(source destination)) {
     my %given = (%{$options{both} // {}}, %{$options{$side} // {}});
+    $given{conf} = $FIRST_FAILURE_CONF . ($given{conf} // '') unless $options{retries};
     $self->{$side} = start_node($side, %given);
   }
   $self->create_extension('postgres') unless exists $options{extension} && !$options{extension};
