@@ -58,6 +58,16 @@ WHERE i.indrelid = $1::pg_catalog.oid AND i.indisvalid AND i.indisready AND i.in
   AND i.indnkeyatts = 1 AND i.indisunique AND (i.indisprimary OR i.indimmediate)
 ORDER BY i.indisprimary DESC, a.attnum, i.indexrelid)sql";
 
+constexpr std::string_view kFindRowKeys = R"sql(
+SELECT i.indexrelid, a.attname
+FROM pg_catalog.pg_index AS i
+CROSS JOIN LATERAL pg_catalog.unnest(i.indkey::pg_catalog.int2[])
+  WITH ORDINALITY AS k(attnum, position)
+LEFT JOIN pg_catalog.pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
+WHERE i.indrelid = $1::pg_catalog.oid AND i.indisvalid AND i.indisready AND i.indisunique
+  AND i.indpred IS NULL AND k.position <= i.indnkeyatts
+ORDER BY i.indisprimary DESC, i.indnkeyatts, i.indexrelid, k.position)sql";
+
 constexpr std::string_view kHasIndex = R"sql(
 SELECT EXISTS (
   SELECT FROM pg_catalog.pg_index AS i
@@ -134,6 +144,23 @@ std::optional<std::string> find_default_key(Executor &source, const SourceTable 
       return column->name;
   }
   return std::nullopt;
+}
+
+std::vector<std::vector<std::string>> find_row_keys(Executor &source, const SourceTable &table) {
+  std::vector<std::vector<std::string>> keys;
+  const Rows rows = source.exec(kFindRowKeys, {Param(std::to_string(table.oid))});
+  for (size_t row = 0; row < rows.size(); ++row) {
+    if (row == 0 || rows.text(row, 0) != rows.text(row - 1, 0))
+      keys.emplace_back();
+    keys.back().push_back(rows.text(row, 1)); // empty for an expression: no column's name
+  }
+  std::erase_if(keys, [&](const std::vector<std::string> &names) {
+    return !std::ranges::all_of(names, [&](const std::string &name) {
+      const SourceColumn *column = table.find_column(name);
+      return column != nullptr && column->is_not_null;
+    });
+  });
+  return keys;
 }
 
 bool has_index_on(Executor &source, const SourceTable &table, std::string_view column) {

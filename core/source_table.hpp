@@ -48,6 +48,12 @@ struct SourceTable {
 [[nodiscard]] std::optional<std::string> find_default_key(Executor &source,
                                                           const SourceTable &table);
 
+/// The columns of every key that tells each row of the table from all others: unique indexes,
+/// valid, not partial, without expressions, whose columns are all NOT NULL.  The primary key comes
+/// first.
+[[nodiscard]] std::vector<std::vector<std::string>> find_row_keys(Executor &source,
+                                                                  const SourceTable &table);
+
 /// True if some valid, whole index of the table starts with `column`.
 [[nodiscard]] bool has_index_on(Executor &source, const SourceTable &table,
                                 std::string_view column);

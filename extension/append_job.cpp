@@ -67,9 +67,7 @@ private:
   std::optional<std::string> read_highest_key(const std::string &settled);
   void copy(Oid target, const std::string &condition);
   void copy_compared(const std::string &condition);
-  void require_key();
-  void require_key_identifies();
-  [[nodiscard]] std::string key_match() const;
+  std::vector<std::string> choose_row_key();
 
   const AppendJob &job_;
   Connection &source_;
@@ -179,67 +177,52 @@ void Append::copy(Oid target, const std::string &condition) {
     result_.row_count += copied.row_count;
 }
 
-std::string Append::key_match() const {
+// What the caller calls the key may be one that many rows share, such as a time: only a unique key
+// tells rows apart, the caller's if it is one.
+std::vector<std::string> Append::choose_row_key() {
+  const auto holds = [](const std::vector<std::string> &names,
+                        const std::vector<std::string> &all) {
+    return std::ranges::all_of(
+        names, [&](const std::string &name) { return std::ranges::count(all, name) > 0; });
+  };
+  std::vector<std::string> named;
+  for (const KeyColumn &column : job_.key.columns())
+    named.push_back(column.name);
+  std::vector<std::vector<std::string>> keys = find_row_keys(source_, job_.table);
+  std::erase_if(keys, [&](const auto &key) { return !holds(key, job_.columns.columns); });
+  if (keys.empty()) {
+    throw Error("55000",
+                "cannot tell which rows of \"" + job_.table.name.display() + "\" are here already",
+                "No unique index of the source over columns that travel, all of them NOT NULL, "
+                "tells one row from another.",
+                "Create one there, or name its columns in columns.");
+  }
+  const auto preferred =
+      std::ranges::find_if(keys, [&](const auto &key) { return holds(key, named); });
+  return preferred == keys.end() ? keys.front() : *preferred;
+}
+
+std::string key_match(const std::vector<std::string> &names) {
   std::string match;
-  for (const KeyColumn &column : job_.key.columns()) {
-    const std::string name = quote_identifier(column.name);
-    match.append(match.empty() ? "d." : " AND d.").append(name).append(" = s.").append(name);
+  for (const std::string &name : names) {
+    const std::string quoted = quote_identifier(name);
+    match.append(match.empty() ? "d." : " AND d.").append(quoted).append(" = s.").append(quoted);
   }
   return match;
 }
 
-void Append::require_key() {
-  const std::string message =
-      "cannot tell which rows of \"" + job_.table.name.display() + "\" are here already";
-  if (job_.key.is_none() || job_.key.is_ctid()) {
-    throw Error("55000", message,
-                job_.key.is_ctid() ? "The ctid of a row is another one here."
-                                   : "It has neither a primary key nor a unique index of one "
-                                     "column that is NOT NULL.",
-                "Name the columns that identify a row in key.");
-  }
-  for (const KeyColumn &column : job_.key.columns()) {
-    if (std::ranges::find(job_.columns.columns, column.name) == job_.columns.columns.end()) {
-      throw Error("55000", message, "Its key \"" + column.name + "\" does not travel.",
-                  "Name it in columns.");
-    }
-  }
-}
-
-// Among the rows to be compared; a row that no other one can be told from would be lost, or double.
-void Append::require_key_identifies() {
-  const std::string key = job_.key.text();
-  std::string names;
-  for (const KeyColumn &column : job_.key.columns()) {
-    const std::string name = quote_identifier(column.name);
-    names += (names.empty() ? "" : ", ") + name;
-    if (run_as_caller("SELECT FROM " + std::string(kStaging) + " WHERE " + name +
-                      " IS NULL LIMIT 1") != 0) {
-      throw Error("55000",
-                  "rows whose \"" + column.name + "\" is null cannot be compared by key " + key, "",
-                  "Name the columns that identify a row in key.");
-    }
-  }
-  if (run_as_caller("SELECT FROM " + std::string(kStaging) + " GROUP BY " + names +
-                    " HAVING pg_catalog.count(*) > 1 LIMIT 1") != 0) {
-    throw Error("55000", "rows cannot be compared by key " + key,
-                "Several rows of the source have the same one.",
-                "Name the columns that identify a row in key.");
-  }
-}
-
 void Append::copy_compared(const std::string &condition) {
-  require_key();
+  const std::vector<std::string> row_key = choose_row_key();
   const std::string columns = join_columns(job_.columns.columns, "");
   run_as_caller("CREATE TEMPORARY TABLE parallel_loader_append ON COMMIT DROP AS SELECT " +
                 columns + " FROM " + local_name_ + " WITH NO DATA");
   copy(call([]() noexcept { return target_table_find(kStaging); }), condition);
-  require_key_identifies();
   run_as_caller("ANALYZE " + std::string(kStaging));
-  result_.row_count += static_cast<int64_t>(run_as_caller(
-      "INSERT INTO " + local_name_ + " (" + columns + ") OVERRIDING SYSTEM VALUE SELECT " +
-      join_columns(job_.columns.columns, "s.") + " FROM " + kStaging +
-      " AS s WHERE NOT EXISTS (SELECT FROM " + local_name_ + " AS d WHERE " + key_match() + ")"));
+  result_.row_count += static_cast<int64_t>(
+      run_as_caller("INSERT INTO " + local_name_ + " (" + columns +
+                    ") OVERRIDING SYSTEM VALUE SELECT " + join_columns(job_.columns.columns, "s.") +
+                    " FROM " + kStaging + " AS s WHERE NOT EXISTS (SELECT FROM " + local_name_ +
+                    " AS d WHERE " + key_match(row_key) + ")"));
   call([]() noexcept { session_next_command(); });
 }
 

@@ -18,19 +18,20 @@ struct AppendJob {
   const Order &order;
   const SourceTable &table;
   const ColumnMap &columns;
-  const Key &key; // none where the source's table has no unique one and the caller named none
+  const Key &key; // that a window is taken off; none where neither caller nor source has one
   std::string description;
 };
 
 /// Copies inside the current transaction what plan_append() calls new, and moves the mark.  Rows
-/// that may be here already come into a temporary table first and are compared by key.
+/// that may be here already come into a temporary table first and are compared by a unique key of
+/// the source.
 ///
 /// The order's `window` bounds the scan to keys from the highest one seen, less the window, where
 /// the mark knows it: a number for integer and numeric keys, an interval for date and time ones.
 /// Throws Error 55000 when there is no mark and the local table is not empty, a younger pull of the
-/// table is not finished, or rows would have to be compared without a key that identifies them;
-/// 0A000 for a source's relation that cannot be appended from, or a
-/// window on a key of another type; and what run_copy_job throws.
+/// table is not finished, or rows would have to be compared without a unique key; 0A000 for a
+/// source's relation that cannot be appended from, or a window on a key of another type; and what
+/// run_copy_job throws.
 [[nodiscard]] ChunkResult run_append_job(const AppendJob &job, Connection &source, SharedPull *pull,
                                          int slot);
 

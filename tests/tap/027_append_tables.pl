@@ -162,26 +162,40 @@ fill('keyless', 21, 25, q(i / 10, i % 10, 'n' || i));
 appends($pair, 5, 'keyless', {}, '… as long as nothing is to be compared');
 $pair->source_sql('VACUUM FULL keyless');
 fill('keyless', 26, 30, q(i / 10, i % 10, 'n' || i));
-append_fails($pair, '55000', qr/which rows of "public\.keyless".*neither a primary key/s, 'keyless',
-  {}, 'rows to be compared, without a key');
-append_fails($pair, '55000', qr/ctid of a row/, 'keyless', {key => 'ctid'}, '… by ctid');
-append_fails($pair, '55000', qr/Several rows.*same/s, 'keyless', {key => 'a'},
-  '… by a key that others share');
-append_fails($pair, '55000', qr/"b" does not travel.*columns/s, 'keyless',
-  {key => '(a, b)', columns => ['a', 'note']}, '… by a key that does not travel');
+for my $key (undef, 'ctid', 'a', '(a, b)') {
+  append_fails($pair, '55000', qr/which rows of "public\.keyless".*No unique index/s, 'keyless',
+    {key => $key}, 'rows to be compared, without a unique key: ' . ($key // 'none'));
+}
 append_fails($pair, '42703', qr/nothing/, 'keyless', {key => 'nothing'}, '… by no column at all');
-appends($pair, 5, 'keyless', {key => '(a, b)'}, '… by a key of two columns');
+$pair->source_sql('ALTER TABLE keyless ADD PRIMARY KEY (a, b)');
+append_fails($pair, '55000', qr/which rows of.*columns that travel/s, 'keyless',
+  {columns => ['a', 'note']}, '… by a key that does not travel');
+appends($pair, 5, 'keyless', {}, '… by a key of two columns');
 $pair->same_rows('SELECT * FROM keyless', '… each row is here once');
 
 make_table('nullable', 'id integer UNIQUE, note text', 10);
 $pair->source_sql(q(INSERT INTO nullable VALUES (NULL, 'no key')));
 appends($pair, 11, 'nullable', {key => 'id'}, 'a NULL key where nothing is compared');
 $pair->source_sql('VACUUM FULL nullable');
-append_fails($pair, '55000', qr/rows whose "id" is null cannot be compared/, 'nullable',
-  {key => 'id'}, '… and where rows are compared');
-$pair->source_sql('UPDATE nullable SET id = 11 WHERE id IS NULL');
+append_fails($pair, '55000', qr/all of them NOT NULL/, 'nullable', {key => 'id'},
+  '… and where rows are compared');
+$pair->source_sql('UPDATE nullable SET id = 11 WHERE id IS NULL; '
+    . 'ALTER TABLE nullable ALTER id SET NOT NULL');
 $pair->destination_sql('UPDATE nullable SET id = 11 WHERE id IS NULL');
 appends($pair, 0, 'nullable', {key => 'id'}, '… it must be given one');
+
+# A time that two rows share is no key, whatever the caller says.
+$pair->source_sql(q(CREATE TABLE log (id integer PRIMARY KEY, at timestamptz);
+  INSERT INTO log VALUES (1, '2024-01-01 10:00')));
+$pair->destination_sql('CREATE TABLE log (id integer, at timestamptz)');
+my $late = $pair->session('source');
+$late->query_safe(q(BEGIN; INSERT INTO log VALUES (2, '2024-01-01 10:00')));
+$pair->source_sql(q(INSERT INTO log VALUES (3, '2024-01-01 11:00')));
+my ($pulled) = $pair->table_rows('parallel_pull_table', 'log', {});
+is($pulled->{rows}, 2, 'a table is pulled while a row is not committed');
+$late->query_safe('COMMIT');
+appends($pair, 1, 'log', {key => 'at', window => '1 hour'}, '… whose time another row has, too');
+$pair->same_rows('SELECT * FROM log', '… each row is here once');
 
 # ---- partitions ----
 
