@@ -411,17 +411,16 @@ like($pair->pull($pull_id)->{error}, qr/snapshot of pull $pull_id is lost/, '…
 $pair->nothing_left('… and holds nothing');
 refuses('… so that it cannot go on by itself', $pull_id, '55000', qr/lost/);
 
-# In the foreground the error has the hint.
+# Who works on it gets the error with its hint.
 $pair->destination_sql('TRUNCATE t');
 $pair->source_sql('TRUNCATE t; INSERT INTO t TABLE origin');
 $pair->source->wait_for_catchup($standby, 'replay', $pair->source->lsn('insert'));
-$caller->start($pair->table_sql('parallel_pull_table', 't', {dsn => $dsn, workers => 2}));
-ok(wait_until(20, sub {
-  my $pull = $pair->pull;
-  return 0 unless $pull->{pull_id} > $pull_id && $pull->{chunks};
-  $pair->destination_sql("SELECT parallel_pull_alter($pull->{pull_id}, max_rate => 300)");
-  return 1;
-}), 'a pull from a standby is under way');
+$pull_id = $pair->destination_sql(
+  $pair->table_sql('parallel_pull_create', 't', {dsn => $dsn, workers => 1}));
+$pair->destination_sql("SELECT parallel_pull_alter($pull_id, max_rate => 300)");
+$caller->start("SELECT parallel_pull_work($pull_id)");
+ok(wait_until(20, sub { ($pair->pull($pull_id)->{bytes} // 0) > 0 }),
+  'a pull from a standby is under way');
 $pair->source_sql('DELETE FROM t WHERE id % 2 = 0');
 $pair->source_sql('VACUUM t');
 my $lost = $caller->finish(30);

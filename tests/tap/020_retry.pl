@@ -171,8 +171,12 @@ wait_until(20, sub {
   return $pair->destination_sql(
     'SELECT count(*) FROM pg_locks WHERE NOT granted AND pid = ' . $locker->backend_pid) > 0;
 }) or diag('the row is not locked');
+# The coordinator is held back, so that it cannot be quicker.
+my ($coordinator) = $pair->coordinator_pids;
+kill 'STOP', $coordinator;
 terminate($first->{pid});
 is($locker->finish(10)->out, 1, 'a lost worker\'s chunk is taken at once');
+kill 'CONT', $coordinator;
 $pair->destination_sql("SELECT parallel_pull_alter($pull_id, workers => 0)");
 $pair->state_becomes($pull_id, 'paused', '… which does not keep the coordinator from its work');
 $locker->close;
