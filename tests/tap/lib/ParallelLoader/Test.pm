@@ -423,7 +423,8 @@ sub create_gate {
   $self->source_sql(<<'SQL', dbname => $dbname);
 CREATE FUNCTION public.gate(n bigint, first bigint) RETURNS boolean STABLE LANGUAGE plpgsql AS $$
 BEGIN
-  IF n >= first THEN
+  -- The plan, which looks at some rows, is not to stop there.
+  IF n >= first AND current_setting('application_name') NOT LIKE '%coordinator%' THEN
     -- Given back at once: a transaction that has passed must not keep the gate from closing.
     PERFORM pg_advisory_lock_shared(42), pg_advisory_unlock_shared(42);
   END IF;
