@@ -3,6 +3,7 @@
 
 #include "core/executor.hpp"
 
+#include <cstdint>
 #include <string>
 
 namespace parallel_loader {
@@ -14,14 +15,15 @@ class DurableSource {
 public:
   explicit DurableSource(Executor &source);
 
-  /// Waits until they are flushed.  The WAL writer sees to it, within three turns of 10 seconds at
-  /// most; what is not flushed by then belongs to transactions that are still open.
+  /// Waits until they are flushed, which the WAL writer sees to within some wal_writer_delay; what
+  /// is not flushed by then belongs to transactions that are still open.
   void await();
 
 private:
   [[nodiscard]] bool is_flushed();
 
   Executor &source_;
+  int64_t longest_ms_ = 0;
   std::string lsn_; // empty on a standby, which has nothing but flushed WAL
 };
 

@@ -186,7 +186,7 @@ std::string Append::key_match() const {
   std::string match;
   for (const KeyColumn &column : job_.key.columns()) {
     const std::string name = quote_identifier(column.name);
-    match += (match.empty() ? "d." : " AND d.") + name + " = s." + name;
+    match.append(match.empty() ? "d." : " AND d.").append(name).append(" = s.").append(name);
   }
   return match;
 }

@@ -19,8 +19,9 @@ TEST(DurableSource, standby_has_flushed_what_it_shows) {
 
 TEST(DurableSource, waits_for_what_had_ended_when_it_began) {
   FakeExecutor executor;
-  executor.answers = {one_row({"f"}), one_row({"0/16B3748"}), one_row({"f"}),
-                      one_row({""}),  one_row({"t"}),         one_row({"f"})};
+  executor.answers = {one_row({"f"}), one_row({"0/16B3748", "200"}),
+                      one_row({"f"}), one_row({""}),
+                      one_row({"t"}), one_row({"f"})};
   DurableSource(executor).await();
   ASSERT_EQ(executor.calls.size(), 5U);
   EXPECT_NE(executor.calls[2].sql.find("'0/16B3748'"), std::string::npos);
@@ -30,10 +31,11 @@ TEST(DurableSource, waits_for_what_had_ended_when_it_began) {
 
 TEST(DurableSource, open_transaction_that_is_not_flushed_does_not_hold_it_for_ever) {
   FakeExecutor executor;
-  executor.answers = {one_row({"f"}), one_row({"0/16B3748"})};
+  executor.answers = {one_row({"f"}), one_row({"0/16B3748", "10000"})};
   for (int turn = 0; turn < 5000; ++turn)
     executor.answers.push_back(one_row({"f"}));
   DurableSource(executor).await();
+  EXPECT_GT(executor.calls.size(), 1000U) << "30 seconds in steps of 50 ms, each two statements";
   EXPECT_LT(executor.calls.size(), 2000U);
 }
 
