@@ -2,6 +2,7 @@
 #include "extension/append_job.hpp"
 
 #include "core/append_ledger.hpp"
+#include "core/durable_source.hpp"
 #include "core/quote.hpp"
 
 #include <algorithm>
@@ -83,6 +84,7 @@ std::string combine(const std::string &condition, const std::string &window) {
 }
 
 ChunkResult Append::run() {
+  DurableSource durable(source_);
   require_appendable(source_, job_.table);
   SpiExecutor executor(SpiMode::kWrite);
   const RecordedPull recorded = Ledger(executor).load_pull(pull_->pull_id);
@@ -104,6 +106,7 @@ ChunkResult Append::run() {
     copy_compared(combine(*plan.compare, window));
   if (plan.direct)
     copy(table_, combine(*plan.direct, window));
+  durable.await();
   marks.save_mark(subject, plan.next);
   marks.prune(table_);
   return result_;
