@@ -8,21 +8,34 @@ namespace {
 
 constexpr std::string_view kFindMark = R"sql(
 SELECT m.horizon, m.compare_to, m.source_relations, m.source_system, m.source_timeline,
-  m.highest_key
+  m.key, m.highest_key, m.pull_id
 FROM (
-  SELECT horizon, compare_to, source_relations, source_system, source_timeline, highest_key, updated
+  SELECT horizon, compare_to, source_relations, source_system, source_timeline, key, highest_key,
+    pull_id
   FROM parallel_loader.mark
   WHERE "table" = $1::pg_catalog.oid AND source_database = $2::pg_catalog.text
     AND source_table = $3::pg_catalog.text AND filter = $4::pg_catalog.text
   UNION ALL
   SELECT snapshot_xmin, snapshot_xmax, source_relations, source_system, source_timeline, NULL,
-    finished
+    NULL, pull_id
   FROM parallel_loader.pull
   WHERE kind = 'pull' AND state = 'done' AND "table" = $1::pg_catalog.oid
     AND source_database = $2::pg_catalog.text AND source_table = $3::pg_catalog.text
     AND coalesce(filter, '') = $4::pg_catalog.text AND range_start IS NULL AND range_end IS NULL
     AND snapshot_xmin IS NOT NULL) AS m
-ORDER BY m.updated DESC LIMIT 1)sql";
+ORDER BY m.pull_id DESC LIMIT 1)sql";
+
+// A whole pull of the table that has brought some of its rows, but not all.
+constexpr std::string_view kFindUnfinished = R"sql(
+SELECT p.pull_id
+FROM parallel_loader.pull AS p
+WHERE p.kind = 'pull' AND p.state <> 'done' AND p."table" = $1::pg_catalog.oid
+  AND p.source_database = $2::pg_catalog.text AND p.source_table = $3::pg_catalog.text
+  AND coalesce(p.filter, '') = $4::pg_catalog.text
+  AND p.range_start IS NULL AND p.range_end IS NULL AND p.pull_id > $5::bigint
+  AND EXISTS (SELECT FROM parallel_loader.chunk AS c
+              WHERE c.pull_id = p.pull_id AND c.state = 'done' AND c.rows > 0)
+ORDER BY p.pull_id DESC LIMIT 1)sql";
 
 constexpr std::string_view kDropMark = R"sql(
 DELETE FROM parallel_loader.mark
@@ -31,10 +44,10 @@ WHERE "table" = $1::pg_catalog.oid AND source_database = $2::pg_catalog.text
 
 constexpr std::string_view kSaveMark = R"sql(
 INSERT INTO parallel_loader.mark ("table", source_database, source_table, filter, horizon,
-  compare_to, source_relations, source_system, source_timeline, highest_key)
+  compare_to, source_relations, source_system, source_timeline, key, highest_key, pull_id)
 VALUES ($1::pg_catalog.oid::pg_catalog.regclass, $2::pg_catalog.text, $3::pg_catalog.text,
   $4::pg_catalog.text, $5::bigint, $6::bigint, $7::pg_catalog.text, $8::pg_catalog.text,
-  $9::pg_catalog.text, $10::pg_catalog.text))sql";
+  $9::pg_catalog.text, $10::pg_catalog.text, $11::pg_catalog.text, $12::bigint))sql";
 
 // A job every minute would else fill the ledger.
 constexpr std::string_view kPrune = R"sql(
@@ -74,7 +87,17 @@ std::optional<AppendMark> AppendLedger::find_mark(const AppendSubject &subject) 
                     .relations = split_relations(row.text(0, 2)),
                     .system_identifier = row.text(0, 3),
                     .timeline = row.text(0, 4),
-                    .highest_key = row.at(0, 5)};
+                    .key = row.text(0, 5),
+                    .highest_key = row.at(0, 6),
+                    .pull_id = row.integer(0, 7)};
+}
+
+std::optional<int64_t> AppendLedger::find_unfinished(const AppendSubject &subject,
+                                                     const AppendMark &mark) {
+  std::vector<Param> params = subject_params(subject);
+  params.emplace_back(std::to_string(mark.pull_id));
+  const Rows row = executor_.exec(kFindUnfinished, params);
+  return row.empty() ? std::nullopt : std::optional(row.integer(0, 0));
 }
 
 void AppendLedger::save_mark(const AppendSubject &subject, const AppendMark &mark) {
@@ -83,7 +106,8 @@ void AppendLedger::save_mark(const AppendSubject &subject, const AppendMark &mar
   for (const Param &value :
        {Param(std::to_string(mark.horizon)), Param(std::to_string(mark.compare_to)),
         Param(join_relations(mark.relations)), null_if_empty(mark.system_identifier),
-        null_if_empty(mark.timeline), mark.highest_key})
+        null_if_empty(mark.timeline), null_if_empty(mark.key), mark.highest_key,
+        Param(std::to_string(mark.pull_id))})
     params.push_back(value);
   executor_.exec(kSaveMark, params);
 }

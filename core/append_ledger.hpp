@@ -19,8 +19,11 @@ public:
   explicit AppendLedger(Executor &executor) : executor_(executor) {}
 
   /// The mark of the last append, or of the last whole pull of the table if that is younger;
-  /// nullopt when there is neither.
+  /// nullopt when there is neither.  Younger is what has the higher id: clocks go back at times.
   [[nodiscard]] std::optional<AppendMark> find_mark(const AppendSubject &subject);
+  /// A whole pull of the table, younger than the mark, that has brought rows and is not done.
+  [[nodiscard]] std::optional<int64_t> find_unfinished(const AppendSubject &subject,
+                                                       const AppendMark &mark);
   /// Replaces the mark, in the transaction that holds the rows.
   void save_mark(const AppendSubject &subject, const AppendMark &mark);
   /// Forgets all but the latest done appends of the table.

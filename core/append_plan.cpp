@@ -13,8 +13,10 @@ constexpr int64_t kFirstNormalXid = 3;
 
 constexpr std::string_view kXmin = "xmin::pg_catalog.text::pg_catalog.int8";
 
+// As the snapshot has it, not as it is now: an ALTER TABLE that has rewritten the table since hides
+// its rows from the snapshot, and the next append must see that the table is another one.
 constexpr std::string_view kRelations = R"sql(
-SELECT c.oid::pg_catalog.text || ':' || coalesce(pg_catalog.pg_relation_filenode(c.oid), 0)
+SELECT c.oid::pg_catalog.text || ':' || c.relfilenode
 FROM pg_catalog.pg_class AS c
 WHERE c.oid IN (
   SELECT p.relid FROM pg_catalog.pg_partition_tree($1::pg_catalog.oid::pg_catalog.regclass) AS p
@@ -79,6 +81,13 @@ std::string first_rows(const SnapshotBounds &bounds) {
   return has_wrapped(bounds) ? "true" : xid_window(0, bounds.xmin);
 }
 
+// Rows that this append or one before it has taken.
+std::string settled_rows(const SnapshotBounds &bounds) {
+  if (!has_wrapped(bounds))
+    return xid_window(0, bounds.xmin);
+  return bounds.xmin < bounds.xmax ? "NOT (" + xid_window(bounds.xmin, bounds.xmax) + ")" : "true";
+}
+
 void add_known(AppendPlan &plan, const AppendMark &mark, const SnapshotBounds &bounds,
                const std::vector<std::string> &known) {
   const int64_t low = mark.horizon;
@@ -110,7 +119,10 @@ AppendPlan plan_append(const std::optional<AppendMark> &mark, const SnapshotBoun
                .relations = relations,
                .system_identifier = identity.system_identifier,
                .timeline = identity.timeline,
-               .highest_key = {}};
+               .key = {},
+               .highest_key = {},
+               .pull_id = 0};
+  plan.settled = settled_rows(bounds);
   if (!mark) {
     plan.direct = first_rows(bounds);
     return plan;
@@ -124,10 +136,13 @@ AppendPlan plan_append(const std::optional<AppendMark> &mark, const SnapshotBoun
   }
   const Relations sorted = sort_out(*mark, relations, !differs(mark->timeline, identity.timeline));
   add_known(plan, *mark, bounds, sorted.known);
-  if (!sorted.strange.empty())
+  if (!sorted.strange.empty()) {
     add_alternative(plan.compare, in_relations(sorted.strange) + " AND " + first_rows(bounds));
+    // Whoever has rewritten one may be above the horizon, and has put his id on old rows.
+    plan.next.compare_to = bounds.xmax;
+  }
   plan.next.horizon = std::max(mark->horizon, bounds.xmin);
-  plan.next.compare_to = std::max(mark->compare_to, plan.next.horizon);
+  plan.next.compare_to = std::max({mark->compare_to, plan.next.compare_to, plan.next.horizon});
   return plan;
 }
 

@@ -20,7 +20,9 @@ struct AppendMark {
   std::vector<std::string> relations; // see read_relations
   std::string system_identifier;      // of the source; empty where unknown, as is:
   std::string timeline;
-  std::optional<std::string> highest_key; // seen on the source, in the key's bound type
+  std::string key;                        // the one that was looked at for:
+  std::optional<std::string> highest_key; // of the rows that are here, in the key's bound type
+  int64_t pull_id = 0;                    // that brought the rows
 };
 
 /// Relations as the ledger keeps them.
@@ -30,6 +32,7 @@ struct AppendPlan {
   /// SQL conditions on the source's table; nullopt where there are no such rows.
   std::optional<std::string> direct;  // rows that are surely not here
   std::optional<std::string> compare; // rows that may be: to be compared by key
+  std::string settled;                // these and all that are here already, but none of later ones
   AppendMark next;                    // once they are here
 };
 

@@ -155,6 +155,14 @@ void Connection::on_notice(NoticeHandler handler) {
 
 Rows Connection::exec(std::string_view sql, std::span<const Param> params) {
   send(sql, params);
+  return finish();
+}
+
+void Connection::start(std::string_view sql) {
+  send(sql, {});
+}
+
+Rows Connection::finish() {
   const PgResultPtr result = finish_command();
   if (!result)
     return {};

@@ -59,6 +59,12 @@ public:
   Rows exec(std::string_view sql, std::span<const Param> params) override;
   using Executor::exec;
 
+  /// Sends one statement without parameters and leaves the source to it.  Throws as exec does.
+  /// Follow with finish; until then nothing else can be run.
+  void start(std::string_view sql);
+  /// Waits for the result of what start has sent.  Throws as exec does.
+  Rows finish();
+
   /// Starts `sql`, a COPY … TO STDOUT statement, by the extended protocol.  Throws as exec does.
   /// Follow with copy_row until it returns an empty view, then copy_end.
   void copy_out(std::string_view sql);

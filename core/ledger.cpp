@@ -96,8 +96,12 @@ SET workers = coalesce($2::integer, workers),
   max_rate = CASE WHEN $3::integer IS NULL THEN max_rate ELSE nullif($3::integer, 0) END
 WHERE pull_id = $1::bigint)sql";
 
+// An open chunk beside one of NULLs, as version 0.1 planned them, leaves those to it.
 constexpr std::string_view kClaimChunk = R"sql(
-SELECT c.chunk, c.range_start, c.range_end, c.nulls, c.relation, c.attempts, c.estimated_bytes
+SELECT c.chunk, c.range_start, c.range_end, c.nulls, c.relation, c.attempts, c.estimated_bytes,
+  c.range_start IS NULL AND c.range_end IS NULL AND NOT c.nulls AND EXISTS (
+    SELECT FROM @ledger@.chunk AS n
+    WHERE n.pull_id = c.pull_id AND n.nulls AND n.relation IS NOT DISTINCT FROM c.relation)
 FROM @ledger@.chunk AS c
 WHERE c.pull_id = $1::bigint AND c.state <> 'done' AND c.state <> 'failed'
 ORDER BY c.chunk LIMIT 1 FOR UPDATE SKIP LOCKED)sql";
@@ -313,12 +317,14 @@ std::optional<ClaimedChunk> Ledger::claim_chunk(int64_t pull_id) {
   const Rows rows = exec(kClaimChunk, {number(pull_id)});
   if (rows.empty())
     return std::nullopt;
-  return ClaimedChunk{
-      .number = static_cast<int>(rows.integer(0, 0)),
-      .attempts = static_cast<int>(rows.integer(0, 5)),
-      .byte_estimate = rows.integer(0, 6),
-      .range = {.start = rows.at(0, 1), .end = rows.at(0, 2), .nulls = rows.boolean(0, 3)},
-      .relation = rows.text(0, 4)};
+  return ClaimedChunk{.number = static_cast<int>(rows.integer(0, 0)),
+                      .attempts = static_cast<int>(rows.integer(0, 5)),
+                      .byte_estimate = rows.integer(0, 6),
+                      .range = {.start = rows.at(0, 1),
+                                .end = rows.at(0, 2),
+                                .nulls = rows.boolean(0, 3),
+                                .not_null = rows.boolean(0, 7)},
+                      .relation = rows.text(0, 4)};
 }
 
 void Ledger::complete_chunk(int64_t pull_id, int chunk, const ChunkResult &result) {

@@ -42,7 +42,8 @@ struct PullRequest {
 /// What the plan adds to a pull.
 struct PullPlan {
   QualifiedName source_table;
-  std::string key; // Key::text(); empty for one piece
+  std::string key;        // Key::text(); empty for one piece
+  std::string key_reason; // why that key, in sentences; not recorded
   std::string bound_type;
   Format format = Format::kText;
   std::vector<std::string> columns;

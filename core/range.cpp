@@ -179,7 +179,7 @@ std::string Key::condition(const Range &range) const {
     conditions.push_back(compare(names, "<", *range.end));
   // A comparison of one column leaves its NULLs out by itself; one of rows may be decided before it
   // comes to a NULL.
-  if (columns_.size() > 1)
+  if (columns_.size() > 1 || range.not_null)
     conditions.insert(conditions.end(), not_nulls.begin(), not_nulls.end());
   return join(conditions, " AND ");
 }

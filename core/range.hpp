@@ -28,6 +28,7 @@ struct Range {
   std::optional<std::string> start;
   std::optional<std::string> end;
   bool nulls = false;
+  bool not_null = false; // open on both sides, but for rows whose key is NULL
 
   friend bool operator==(const Range &, const Range &) = default;
 };

@@ -168,6 +168,18 @@ std::string SourceSession::export_snapshot() {
   return connection_.exec("SELECT pg_catalog.pg_export_snapshot()").text(0, 0);
 }
 
+// The control file learns of a promotion only with the checkpoint after it.
+template <class MayRun>
+static std::string timeline_expression(bool is_standby, const MayRun &may_run) {
+  if (!is_standby && may_run("pg_catalog.pg_walfile_name(pg_lsn)") &&
+      may_run("pg_catalog.pg_current_wal_lsn()"))
+    return "('x' || pg_catalog.left(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), "
+           "8))::bit(32)::integer";
+  if (may_run("pg_catalog.pg_control_checkpoint()"))
+    return "(SELECT timeline_id FROM pg_catalog.pg_control_checkpoint())";
+  return "NULL";
+}
+
 SourceIdentity SourceSession::identity() {
   // Rights are checked when a function is planned in, so a CASE in one statement would not do.
   const auto may_run = [this](const std::string &function) {
@@ -183,9 +195,7 @@ SourceIdentity SourceSession::identity() {
   sql += may_run("pg_catalog.pg_control_system()")
              ? ", (SELECT system_identifier FROM pg_catalog.pg_control_system())"
              : ", NULL";
-  sql += may_run("pg_catalog.pg_control_checkpoint()")
-             ? ", (SELECT timeline_id FROM pg_catalog.pg_control_checkpoint())"
-             : ", NULL";
+  sql += ", " + timeline_expression(is_standby, may_run);
   sql += ", " + (may_run(lsn_function) ? lsn_function : std::string("NULL"));
 
   const Rows row = connection_.exec(sql);

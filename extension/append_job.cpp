@@ -4,6 +4,8 @@
 #include "core/append_ledger.hpp"
 #include "core/quote.hpp"
 
+#include <algorithm>
+
 #include "extension/boundary.hpp"
 #include "extension/copy_job.hpp"
 #include "extension/server/session.hpp"
@@ -32,6 +34,12 @@ std::string window_type(const std::string &key_type) {
               "Windows are for integer, numeric, date and timestamp keys.");
 }
 
+void require_not_negative(Executor &source, const std::string &window, const std::string &type) {
+  const Rows row = source.exec("SELECT " + quote_literal(window) + "::" + type + " < '0'::" + type);
+  if (row.boolean(0, 0))
+    throw Error(sqlstate::kInvalidParameterValue, "window \"" + window + "\" is negative");
+}
+
 std::string join_columns(const std::vector<std::string> &names, const std::string &prefix) {
   std::string list;
   for (const std::string &name : names)
@@ -41,7 +49,7 @@ std::string join_columns(const std::vector<std::string> &names, const std::strin
 
 /// Runs as the caller, under the caller's search path, as the rows are written.
 uint64 run_as_caller(const std::string &sql) {
-  return call([&]() noexcept { return spi_execute_as_caller(sql.c_str()); });
+  return call([&]() noexcept { return spi_write_as_caller(sql.c_str()); });
 }
 
 class Append {
@@ -54,10 +62,13 @@ public:
 
 private:
   void require_empty();
+  void require_whole(AppendLedger &marks, const AppendSubject &subject, const AppendMark &mark);
   std::string window_condition(const std::optional<AppendMark> &mark);
-  std::optional<std::string> read_highest_key();
+  std::optional<std::string> read_highest_key(const std::string &settled);
   void copy(Oid target, const std::string &condition);
   void copy_compared(const std::string &condition);
+  void require_key();
+  void require_key_identifies();
   [[nodiscard]] std::string key_match() const;
 
   const AppendJob &job_;
@@ -81,12 +92,16 @@ ChunkResult Append::run() {
   const AppendSubject subject = {table_, recorded.plan.identity.database, job_.table.name.display(),
                                  job_.order.request.filter};
   const std::optional<AppendMark> mark = marks.find_mark(subject);
-  if (!mark)
+  if (mark)
+    require_whole(marks, subject, *mark);
+  else
     require_empty();
   AppendPlan plan = plan_append(mark, recorded.plan.bounds, read_relations(source_, job_.table),
                                 recorded.plan.identity);
+  plan.next.key = job_.key.text();
+  plan.next.highest_key = read_highest_key(plan.settled);
   const std::string window = window_condition(mark);
-  plan.next.highest_key = read_highest_key();
+  plan.next.pull_id = pull_->pull_id;
   if (plan.compare)
     copy_compared(combine(*plan.compare, window));
   if (plan.direct)
@@ -104,10 +119,23 @@ void Append::require_empty() {
               "Pull it with parallel_pull_table, which leaves a mark, or empty it first.");
 }
 
+// What such a pull has left out lies below the mark, so no append would bring it.
+void Append::require_whole(AppendLedger &marks, const AppendSubject &subject,
+                           const AppendMark &mark) {
+  const std::optional<int64_t> unfinished = marks.find_unfinished(subject, mark);
+  if (!unfinished)
+    return;
+  const std::string pull = std::to_string(*unfinished);
+  throw Error("55000", "pull " + pull + " into table " + local_name_ + " is not finished",
+              "It has brought some of the source's rows, but not all.",
+              "End it with parallel_pull_resume(" + pull +
+                  "), or empty the table and pull it again.");
+}
+
 // Of the known part of a table: keys below it were promised to be here.
 std::string Append::window_condition(const std::optional<AppendMark> &mark) {
   const std::string &window = job_.order.window;
-  if (window.empty() || !mark || !mark->highest_key)
+  if (window.empty() || !mark || !mark->highest_key || mark->key != job_.key.text())
     return {};
   const KeyColumn &column = job_.key.columns().front();
   const std::string highest = quote_literal(*mark->highest_key) + "::" + column.bound_type;
@@ -116,10 +144,16 @@ std::string Append::window_condition(const std::optional<AppendMark> &mark) {
   const bool is_number = type == kNumeric;
   const Rows row = source_.exec("SELECT (" + (is_number ? "pg_catalog.floor" + lowest : lowest) +
                                 ")::" + column.bound_type + "::pg_catalog.text");
-  return job_.key.condition({.start = row.at(0, 0), .end = {}});
+  if (row.at(0, 0) == mark->highest_key) // nothing but itself lies below infinity
+    return {};
+  const std::string condition = job_.key.condition({.start = row.at(0, 0), .end = {}});
+  // No promise was made of rows without a key.
+  return column.is_not_null ? condition
+                            : condition + " OR " + quote_identifier(column.name) + " IS NULL";
 }
 
-std::optional<std::string> Append::read_highest_key() {
+// Rows that a later append will take do not count: it must not look for them above themselves.
+std::optional<std::string> Append::read_highest_key(const std::string &settled) {
   if (job_.order.window.empty())
     return std::nullopt;
   if (job_.key.columns().size() != 1) {
@@ -127,10 +161,10 @@ std::optional<std::string> Append::read_highest_key() {
                 "Name the column in key.");
   }
   const KeyColumn &column = job_.key.columns().front();
-  static_cast<void>(window_type(column.bound_type));
+  require_not_negative(source_, job_.order.window, window_type(column.bound_type));
   return source_
       .exec("SELECT pg_catalog.max(" + quote_identifier(column.name) + ")::" + column.bound_type +
-            "::pg_catalog.text FROM " + job_.table.from_item())
+            "::pg_catalog.text FROM " + job_.table.from_item() + " WHERE " + settled)
       .at(0, 0);
 }
 
@@ -154,17 +188,53 @@ std::string Append::key_match() const {
   return match;
 }
 
-void Append::copy_compared(const std::string &condition) {
-  if (job_.key.is_none()) {
-    throw Error("55000",
-                "cannot tell which rows of \"" + job_.table.name.display() + "\" are here already",
-                "It has neither a primary key nor a unique index of one column that is NOT NULL.",
+void Append::require_key() {
+  const std::string message =
+      "cannot tell which rows of \"" + job_.table.name.display() + "\" are here already";
+  if (job_.key.is_none() || job_.key.is_ctid()) {
+    throw Error("55000", message,
+                job_.key.is_ctid() ? "The ctid of a row is another one here."
+                                   : "It has neither a primary key nor a unique index of one "
+                                     "column that is NOT NULL.",
                 "Name the columns that identify a row in key.");
   }
+  for (const KeyColumn &column : job_.key.columns()) {
+    if (std::ranges::find(job_.columns.columns, column.name) == job_.columns.columns.end()) {
+      throw Error("55000", message, "Its key \"" + column.name + "\" does not travel.",
+                  "Name it in columns.");
+    }
+  }
+}
+
+// Among the rows to be compared; a row that no other one can be told from would be lost, or double.
+void Append::require_key_identifies() {
+  const std::string key = job_.key.text();
+  std::string names;
+  for (const KeyColumn &column : job_.key.columns()) {
+    const std::string name = quote_identifier(column.name);
+    names += (names.empty() ? "" : ", ") + name;
+    if (run_as_caller("SELECT FROM " + std::string(kStaging) + " WHERE " + name +
+                      " IS NULL LIMIT 1") != 0) {
+      throw Error("55000",
+                  "rows whose \"" + column.name + "\" is null cannot be compared by key " + key, "",
+                  "Name the columns that identify a row in key.");
+    }
+  }
+  if (run_as_caller("SELECT FROM " + std::string(kStaging) + " GROUP BY " + names +
+                    " HAVING pg_catalog.count(*) > 1 LIMIT 1") != 0) {
+    throw Error("55000", "rows cannot be compared by key " + key,
+                "Several rows of the source have the same one.",
+                "Name the columns that identify a row in key.");
+  }
+}
+
+void Append::copy_compared(const std::string &condition) {
+  require_key();
   const std::string columns = join_columns(job_.columns.columns, "");
   run_as_caller("CREATE TEMPORARY TABLE parallel_loader_append ON COMMIT DROP AS SELECT " +
                 columns + " FROM " + local_name_ + " WITH NO DATA");
   copy(call([]() noexcept { return target_table_find(kStaging); }), condition);
+  require_key_identifies();
   run_as_caller("ANALYZE " + std::string(kStaging));
   result_.row_count += static_cast<int64_t>(run_as_caller(
       "INSERT INTO " + local_name_ + " (" + columns + ") OVERRIDING SYSTEM VALUE SELECT " +

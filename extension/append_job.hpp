@@ -27,8 +27,9 @@ struct AppendJob {
 ///
 /// The order's `window` bounds the scan to keys from the highest one seen, less the window, where
 /// the mark knows it: a number for integer and numeric keys, an interval for date and time ones.
-/// Throws Error 55000 when there is no mark and the local table is not empty, or rows would have to
-/// be compared without a key; 0A000 for a source's relation that cannot be appended from, or a
+/// Throws Error 55000 when there is no mark and the local table is not empty, a younger pull of the
+/// table is not finished, or rows would have to be compared without a key that identifies them;
+/// 0A000 for a source's relation that cannot be appended from, or a
 /// window on a key of another type; and what run_copy_job throws.
 [[nodiscard]] ChunkResult run_append_job(const AppendJob &job, Connection &source, SharedPull *pull,
                                          int slot);

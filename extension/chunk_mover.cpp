@@ -64,12 +64,14 @@ Connection &ChunkMover::open_source() {
 }
 
 void ChunkMover::import_snapshot() {
-  const std::string pull = "pull " + std::to_string(task_.pull->pull_id);
+  const int64_t pull_id = task_.pull->pull_id;
   try {
-    reader_.emplace(task_.order, task_.source, plan_->snapshot,
-                    worker_session_name(task_.pull->pull_id), waiter_);
+    reader_.emplace(task_.order, task_.source, plan_->snapshot, worker_session_name(pull_id),
+                    waiter_);
   } catch (const SnapshotGone &gone) {
-    throw Error(gone.sqlstate(), "the source does not know the snapshot of " + pull, gone.message(),
+    throw Error(gone.sqlstate(),
+                "the source does not know the snapshot of pull " + std::to_string(pull_id),
+                gone.message(),
                 "Name the pull's own source in src_dsn; if its snapshot is lost, "
                 "parallel_pull_resume says how to go on.");
   }

@@ -7,6 +7,7 @@
 #include "extension/crew.hpp"
 #include "extension/latch_waiter.hpp"
 #include "extension/order.hpp"
+#include "extension/pull_lookup.hpp"
 #include "extension/server/background.hpp"
 #include "extension/server/session.hpp"
 #include "extension/server/shared_pull.hpp"
@@ -61,6 +62,7 @@ private:
   template <class Fn> void in_transaction(Fn fn);
   void create();
   void resume();
+  FoundPull find_resumable();
   void count_chunks(Ledger &ledger);
   void start();
   void turn();
@@ -118,9 +120,28 @@ void Coordinator::create() {
   });
 }
 
+// Of several resumes one goes on, and looks at the pull once the others cannot change it any more.
+FoundPull Coordinator::find_resumable() {
+  const int64_t pull_id = order_.resume_id;
+  if (!call([&]() noexcept { return session_try_lock_resume(pull_id); })) {
+    throw Error("55006", "pull " + std::to_string(pull_id) + " is being resumed already", "",
+                "parallel_pull_wait waits for its end, parallel_pull_work joins it.");
+  }
+  call([&]() noexcept { session_begin(pull_->owner); });
+  FoundPull found = find_pull(pull_id);
+  call([]() noexcept { session_commit(); });
+  require_resumable(found);
+  return found;
+}
+
 // The old snapshot is imported before its holder is sent away, so that it lives on.
 void Coordinator::resume() {
+  const FoundPull found = find_resumable();
   pull_->pull_id = order_.resume_id;
+  if (found.state == "done") { // by a resume that was quicker
+    in_transaction([&](Ledger &ledger) { count_chunks(ledger); });
+    return;
+  }
   RecordedPull recorded;
   int done_count = 0;
   in_transaction([&](Ledger &ledger) {
@@ -128,12 +149,13 @@ void Coordinator::resume() {
     done_count = ledger.totals(pull_id()).done_count;
   });
   const PullPlan plan = hold_.open_for_resume(order_, recorded, done_count);
-  call([&]() noexcept { take_over_pull(order_.resume_segment, pull_id()); });
+  call([&]() noexcept { take_over_pull(found.segment, pull_id()); });
   in_transaction([&](Ledger &ledger) {
     ledger.resume_pull(pull_id(), order_.request.segment, plan);
     count_chunks(ledger);
   });
   state_ = "running";
+  call([&]() noexcept { session_unlock_resume(pull_id()); });
   throttle_set_rate(pull_, recorded.max_rate_kb * 1024);
 }
 
@@ -218,13 +240,19 @@ std::vector<int> Coordinator::source_backends() const {
 void Coordinator::replace_lost_workers() {
   constexpr const char *kMessage = "a background worker of the pull was terminated";
   for (const LostWorker &lost : crew_.take_lost()) {
-    if (lost.trouble_ms >= order_.retry_budget_ms) {
+    const bool is_final = lost.trouble_ms >= order_.retry_budget_ms;
+    if (lost.chunk != 0) {
+      in_transaction([&](Ledger &ledger) {
+        if (is_final)
+          ledger.fail_chunk(pull_id(), lost.chunk, "57P01", kMessage);
+        else
+          ledger.note_attempt(pull_id(), lost.chunk, "57P01", kMessage);
+      });
+    }
+    if (is_final) {
       throw Error("57P01", kMessage, "",
                   "The server log says why, if nobody terminated it on purpose.");
     }
-    if (lost.chunk != 0)
-      in_transaction(
-          [&](Ledger &ledger) { ledger.note_attempt(pull_id(), lost.chunk, "57P01", kMessage); });
   }
 }
 
@@ -300,9 +328,11 @@ bool Coordinator::is_done() {
 
 // A created pull whose workers do not come keeps the source from cleaning up dead rows.
 void Coordinator::throw_if_abandoned() {
+  constexpr int64_t kLeastMs = 60'000; // with no hold at all nobody would have time to join
   if (worker_slots_any_used(pull_))
     worked_at_ = GetCurrentTimestamp();
-  if (milliseconds_since(worked_at_) > order_.snapshot_hold_ms) {
+  if (milliseconds_since(worked_at_) >
+      (order_.snapshot_hold_ms > 0 ? order_.snapshot_hold_ms : kLeastMs)) {
     hold_.close();
     throw Error("55000", "nobody has worked on the pull for parallel_loader.snapshot_hold",
                 "Its snapshot of the source was let go.");

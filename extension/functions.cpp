@@ -5,7 +5,6 @@
 #include "extension/server/leader.hpp"
 #include "extension/server/result_set.hpp"
 #include "extension/server/settings.hpp"
-#include "extension/server/worker_slots.hpp"
 #include "extension/spi_executor.hpp"
 
 extern "C" {
@@ -62,22 +61,24 @@ int64 start_and_leave(const Order &order, PullPhase phase) {
   });
 }
 
-struct FinishedPull {
-  int64 pull_id;
-  PullCounts counts;
-};
-
-FinishedPull pull_and_wait(const Order &order) {
+// Returns the id of the pull, which is done.
+int64 pull_and_wait(const Order &order) {
   Leader leader = start(order);
   return call([&]() noexcept {
     leader_wait(&leader, kPhasePlanned);
     leader_report_workers(static_cast<int>(pg_atomic_read_u32(&leader.pull->workers_started)),
                           static_cast<int>(pg_atomic_read_u32(&leader.pull->workers_wanted)));
     leader_wait(&leader, kPhaseEnded);
-    const FinishedPull finished = {leader.pull->pull_id, worker_slots_counts(leader.pull)};
+    int64 const pull_id = leader.pull->pull_id;
     leader_release(&leader);
-    return finished;
+    return pull_id;
   });
+}
+
+// From the ledger: a worker that was lost right after its commit has not counted its last chunk.
+Ledger::Totals totals_of(int64 pull_id) {
+  SpiExecutor executor(SpiMode::kReadLatest);
+  return Ledger(executor).totals(pull_id);
 }
 
 double seconds_since(TimestampTz begin) {
@@ -86,29 +87,11 @@ double seconds_since(TimestampTz begin) {
 
 // (pull_id, rows, bytes, chunks, seconds), of the whole pull.
 Datum table_result(FunctionCallInfo fcinfo, int64 pull_id, TimestampTz begin) {
-  SpiExecutor executor(SpiMode::kReadLatest);
-  const Ledger::Totals totals = Ledger(executor).totals(pull_id);
+  const Ledger::Totals totals = totals_of(pull_id);
   const Datum values[] = {Int64GetDatum(pull_id), Int64GetDatum(totals.row_count),
                           Int64GetDatum(totals.byte_count), Int32GetDatum(totals.chunk_count),
                           Float8GetDatum(seconds_since(begin))};
   return call([&]() noexcept { return result_row(fcinfo, values, lengthof(values)); });
-}
-
-void require_resumable(const FoundPull &found) {
-  if (found.kind == "append") {
-    throw Error("55000", "pull " + std::to_string(found.pull_id) + " cannot be resumed",
-                "It is an append: what it did not copy, the next one does.",
-                "Call parallel_pull_append again.");
-  }
-  if (!found.is_live && found.state != "done" && found.snapshot.empty()) {
-    throw Error("55000",
-                "pull " + std::to_string(found.pull_id) + " cannot be resumed: it has no plan",
-                "It ended while it was planned: nothing was moved.", "Pull the table again.");
-  }
-  if (!found.is_live)
-    return;
-  throw Error("55006", "pull " + std::to_string(found.pull_id) + " is " + found.state + " already",
-              "", "parallel_pull_wait waits for its end, parallel_pull_work joins it.");
 }
 
 Datum resume(FunctionCallInfo fcinfo) {
@@ -136,8 +119,8 @@ void _PG_init(void) {
 
 Datum parallel_pull(PG_FUNCTION_ARGS) {
   return entry([&] {
-    return Int64GetDatum(
-        pull_and_wait(read_order(fcinfo, kPullLayout, OrderKind::kRun)).counts.rows);
+    const Order order = read_order(fcinfo, kPullLayout, OrderKind::kRun);
+    return Int64GetDatum(totals_of(pull_and_wait(order)).row_count);
   });
 }
 
@@ -145,7 +128,7 @@ Datum parallel_pull_table(PG_FUNCTION_ARGS) {
   return entry([&] {
     const TimestampTz begin = GetCurrentTimestamp();
     const Order order = read_order(fcinfo, kTableLayout, OrderKind::kRun);
-    return table_result(fcinfo, pull_and_wait(order).pull_id, begin);
+    return table_result(fcinfo, pull_and_wait(order), begin);
   });
 }
 
@@ -174,6 +157,6 @@ Datum parallel_pull_append(PG_FUNCTION_ARGS) {
     Order order = read_order(fcinfo, kAppendLayout, OrderKind::kRun);
     order.request.kind = PullKind::kAppend;
     order.request.workers = 1; // rows and mark are one transaction
-    return Int64GetDatum(pull_and_wait(order).counts.rows);
+    return Int64GetDatum(totals_of(pull_and_wait(order)).row_count);
   });
 }

@@ -61,7 +61,7 @@ void put_progress(FunctionCallInfo fcinfo, const FoundPull &found) {
   nulls[9] = pull->snapshot_taken == 0;
   nulls[10] = max_rate == 0;
   nulls[11] = waiting_for.empty();
-  call([&]() noexcept { result_set_put(fcinfo, values, nulls, lengthof(values)); });
+  call([&]() noexcept { result_set_put_nullable(fcinfo, values, nulls); });
 }
 
 void put_chunks(FunctionCallInfo fcinfo, const FoundPull &found) {
@@ -76,7 +76,7 @@ void put_chunks(FunctionCallInfo fcinfo, const FoundPull &found) {
                             Int32GetDatum(slot.pid),
                             Int64GetDatum(static_cast<int64>(pg_atomic_read_u64(&slot.rows))),
                             Int64GetDatum(static_cast<int64>(pg_atomic_read_u64(&slot.bytes)))};
-    call([&]() noexcept { result_set_put(fcinfo, values, nullptr, lengthof(values)); });
+    call([&]() noexcept { result_set_put(fcinfo, values, lengthof(values)); });
   }
 }
 

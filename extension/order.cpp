@@ -134,7 +134,6 @@ template <class Archive, class AnyOrder> void visit_order(Archive &archive, AnyO
   archive.field(order.snapshot_hold_ms);
   archive.field(order.retry_budget_ms);
   archive.field(order.resume_id);
-  archive.field(order.resume_segment);
   archive.field(order.new_snapshot);
   archive.field(order.window);
 }

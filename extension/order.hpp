@@ -17,6 +17,7 @@ enum class OrderKind {
   kRun,    // the coordinator starts workers
   kCreate, // sessions come and bring workers: parallel_pull_work
   kResume, // as kRun, for the open chunks of a pull that is in the ledger already
+  kLook,   // nobody: the caller's session looks at both sides and changes nothing
 };
 
 /// How to reach the source.
@@ -35,10 +36,9 @@ struct Order {
   std::string replication_role;
   int64_t snapshot_hold_ms = 0;
   int64_t retry_budget_ms = 0;
-  int64_t resume_id = 0;       // kResume: the pull
-  uint32_t resume_segment = 0; // … and the shared memory of the coordinator it had before
-  std::string window;          // of an append: see append_job.hpp; empty: none
-  bool new_snapshot = false;   // kResume: go on under a snapshot of now
+  int64_t resume_id = 0;     // kResume: the pull
+  std::string window;        // of an append: see append_job.hpp; empty: none
+  bool new_snapshot = false; // kResume: go on under a snapshot of now
 };
 
 /// An order as bytes; they hold the password, so they go to memory only.

@@ -29,8 +29,11 @@ void require_not_null(FunctionCallInfo fcinfo, int number, const char *name) {
     throw Error("22004", std::string("\"") + name + "\" cannot be null");
 }
 
-void check_destination(Oid table) {
+void check_destination(Oid table, OrderKind kind) {
   call([&]() noexcept {
+    target_table_require(table);
+    if (kind == OrderKind::kLook)
+      return;
     target_table_check(table);
     lock_trap_check_before_start(table);
   });
@@ -95,14 +98,6 @@ void join_run(FunctionCallInfo fcinfo, const ArgumentLayout &layout, Order &orde
   order.snapshot = first.snapshot;
 }
 
-// How the caller's session writes rows.
-void read_session(Order &order) {
-  order.search_path = setting("search_path");
-  order.replication_role = setting("session_replication_role");
-  order.snapshot_hold_ms = int64_t{setting_snapshot_hold_s} * 1000;
-  order.retry_budget_ms = int64_t{setting_retry_budget_s} * 1000;
-}
-
 } // namespace
 
 std::string text_argument(FunctionCallInfo fcinfo, int number) {
@@ -122,16 +117,29 @@ void hide_password(std::string_view src_dsn) {
     call([]() noexcept { leader_hide_statement(); });
 }
 
-Order read_order(FunctionCallInfo fcinfo, const ArgumentLayout &layout, OrderKind kind) {
+void read_session(Order &order) {
+  order.request.timezone = setting("TimeZone");
+  order.request.date_order = session_date_order();
+  order.search_path = setting("search_path");
+  order.replication_role = setting("session_replication_role");
+  order.snapshot_hold_ms = int64_t{setting_snapshot_hold_s} * 1000;
+  order.retry_budget_ms = int64_t{setting_retry_budget_s} * 1000;
+}
+
+std::string read_source_argument(FunctionCallInfo fcinfo) {
   require_not_null(fcinfo, kSourceArgument, "src_dsn");
-  const std::string src_dsn = text_argument(fcinfo, kSourceArgument);
+  std::string src_dsn = text_argument(fcinfo, kSourceArgument);
   hide_password(src_dsn);
+  return src_dsn;
+}
+
+Order read_local_order(FunctionCallInfo fcinfo, const ArgumentLayout &layout, OrderKind kind) {
   require_not_null(fcinfo, kTableArgument, "table");
   Order order;
   order.kind = kind;
   PullRequest &request = order.request;
   request.table = DatumGetObjectId(fcinfo->args[kTableArgument].value);
-  check_destination(request.table);
+  check_destination(request.table, kind);
 
   request.workers = read_workers(fcinfo, layout);
   request.format = layout.format < 0 ? "auto" : text_argument(fcinfo, layout.format);
@@ -147,13 +155,16 @@ Order read_order(FunctionCallInfo fcinfo, const ArgumentLayout &layout, OrderKin
   order.snapshot = optional_text(fcinfo, layout.snapshot);
   order.window = optional_text(fcinfo, layout.window);
   join_run(fcinfo, layout, order);
-  request.timezone = setting("TimeZone");
-  request.date_order = session_date_order();
   read_session(order);
+  return order;
+}
 
+Order read_order(FunctionCallInfo fcinfo, const ArgumentLayout &layout, OrderKind kind) {
+  const std::string src_dsn = read_source_argument(fcinfo);
+  Order order = read_local_order(fcinfo, layout, kind);
   NamedSource source = resolve_source(src_dsn);
   order.source = std::move(source.address);
-  request.source = std::move(source.display);
+  order.request.source = std::move(source.display);
   return order;
 }
 
@@ -161,12 +172,11 @@ Order resume_order(const FoundPull &found, const std::string &src_dsn, bool new_
   Order order;
   order.kind = OrderKind::kResume;
   order.resume_id = found.pull_id;
-  order.resume_segment = found.segment;
   order.new_snapshot = new_snapshot;
-  SpiExecutor executor(SpiMode::kReadLatest);
-  order.request = Ledger(executor).load_pull(found.pull_id).request;
-  check_destination(order.request.table);
   read_session(order);
+  SpiExecutor executor(SpiMode::kReadLatest);
+  order.request = Ledger(executor).load_pull(found.pull_id).request; // bounds are read as at first
+  check_destination(order.request.table, order.kind);
   if (!src_dsn.empty())
     order.source = resolve_source(src_dsn).address;
   else if (const AttachedPull holder(found); holder.get() != nullptr)

@@ -41,6 +41,17 @@ inline constexpr ArgumentLayout kTableLayout = {.key = 2,
 /// The first argument, a pull's id.  Throws Error 22004 for NULL.
 [[nodiscard]] int64_t pull_id_argument(FunctionCallInfo fcinfo);
 
+/// Reads src_dsn, which must not be NULL (22004), and hides it from view if it may hold a password.
+[[nodiscard]] std::string read_source_argument(FunctionCallInfo fcinfo);
+
+/// How the caller's session reads and writes values, into `order`.
+void read_session(Order &order);
+
+/// As read_order, without the source: its address is for the caller to resolve.  With kLook the
+/// destination need only exist (42P01).
+[[nodiscard]] Order read_local_order(FunctionCallInfo fcinfo, const ArgumentLayout &layout,
+                                     OrderKind kind);
+
 /// Checks the call as far as it can be without asking the source, and makes it an order.
 /// Throws Error 22004 (src_dsn or table NULL), 22023 (workers, format, chunk_size), what
 /// resolve_source throws, and PgError for the destination: see target_table_check and lock_trap.

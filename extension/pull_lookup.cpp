@@ -65,6 +65,23 @@ FoundPull find_pull(int64_t pull_id) {
   return found.state == "interrupted" ? look_up(pull_id) : found;
 }
 
+void require_resumable(const FoundPull &found) {
+  if (found.kind == "append") {
+    throw Error("55000", "pull " + std::to_string(found.pull_id) + " cannot be resumed",
+                "It is an append: what it did not copy, the next one does.",
+                "Call parallel_pull_append again.");
+  }
+  if (!found.is_live && found.state != "done" && found.snapshot.empty()) {
+    throw Error("55000",
+                "pull " + std::to_string(found.pull_id) + " cannot be resumed: it has no plan",
+                "It ended while it was planned: nothing was moved.", "Pull the table again.");
+  }
+  if (!found.is_live)
+    return;
+  throw Error("55006", "pull " + std::to_string(found.pull_id) + " is " + found.state + " already",
+              "", "parallel_pull_wait waits for its end, parallel_pull_work joins it.");
+}
+
 std::vector<FoundPull> find_live_pulls() {
   SpiExecutor executor(SpiMode::kReadLatest);
   const Rows rows = executor.exec(

@@ -27,6 +27,9 @@ struct FoundPull {
 /// see.
 [[nodiscard]] FoundPull find_pull(int64_t pull_id);
 
+/// Throws Error 55006 for a pull that runs, 55000 for an append, or one without a plan.
+void require_resumable(const FoundPull &found);
+
 /// All pulls of the current user (a superuser's: all pulls) whose coordinator is alive.
 [[nodiscard]] std::vector<FoundPull> find_live_pulls();
 

@@ -10,7 +10,7 @@
 #include <algorithm>
 
 #include "extension/boundary.hpp"
-#include "extension/server/target_table.hpp"
+#include "extension/local_table.hpp"
 #include "extension/spi_executor.hpp"
 
 namespace parallel_loader {
@@ -18,24 +18,6 @@ namespace parallel_loader {
 namespace {
 
 constexpr TypeOid kMoney = 790;
-
-DestinationTable describe_destination(uint32_t table) {
-  const TargetTable target = call([&]() noexcept { return target_table_describe(table); });
-  DestinationTable destination;
-  destination.name = {target.schema, target.name};
-  for (int index = 0; index < target.column_count; index++) {
-    const TargetColumn &column = target.columns[index];
-    destination.columns.push_back({column.name, column.type, column.is_generated});
-  }
-  return destination;
-}
-
-Types load_destination_types(Executor &server, const DestinationTable &table) {
-  std::vector<TypeOid> roots;
-  for (const DestinationColumn &column : table.columns)
-    roots.push_back(column.type);
-  return Types::load(server, roots);
-}
 
 int server_version(Executor &server) {
   return static_cast<int>(
@@ -69,17 +51,16 @@ void require_same_money_scale(const Types &types, const SourceTable &table, Exec
   }
 }
 
-Key choose_pull_key(const Order &order, const SourceTable &table, const Types &types,
-                    const ColumnMap &columns, Executor &source) {
-  const PullRequest &request = order.request;
+KeyChoice choose_pull_key(const PullRequest &request, const SourceTable &table, const Types &types,
+                          const ColumnMap &columns, Executor &source) {
+  // The key of an append compares rows, it cuts nothing.
   if (request.kind == PullKind::kAppend && request.key.empty())
-    return Key::resolve(find_default_key(source, table).value_or(""), table, types, "");
-  const KeyChoice choice = choose_key(source, {.table = table,
-                                               .types = types,
-                                               .key = request.key,
-                                               .is_whole = !request.start && !request.end,
-                                               .columns = columns.columns});
-  return Key::resolve(choice.key, table, types, order.bound_type);
+    return {.key = find_default_key(source, table).value_or(""), .reason = {}};
+  return choose_key(source, {.table = table,
+                             .types = types,
+                             .key = request.key,
+                             .is_whole = !request.start && !request.end,
+                             .columns = columns.columns});
 }
 
 std::optional<Bound> bound(const std::optional<std::string> &text, const std::string &type) {
@@ -102,8 +83,8 @@ PullPlan plan_pull(const Order &order, SourceReader &reader) {
 
   const SourceTable table = reader.find_table(parse_qualified_name(request.source_table));
   const Types source_types = load_column_types(source, table);
-  const DestinationTable local = describe_destination(request.table);
-  const Types local_types = load_destination_types(destination, local);
+  const DestinationTable local = describe_local_table(request.table);
+  const Types local_types = load_local_types(destination, local);
   ColumnMap columns = map_columns(table, {source_types, source.server_version()}, local,
                                   {local_types, server_version(destination)}, request.columns,
                                   parse_format(request.format));
@@ -111,8 +92,10 @@ PullPlan plan_pull(const Order &order, SourceReader &reader) {
   reader.lock_table(table, columns);
   check_filter(source, table, request.filter);
 
-  const Key key = choose_pull_key(order, table, source_types, columns, source);
+  const KeyChoice choice = choose_pull_key(request, table, source_types, columns, source);
+  const Key key = Key::resolve(choice.key, table, source_types, order.bound_type);
   PullPlan plan;
+  plan.key_reason = choice.reason;
   const ResolvedRange resolved = resolve_range(source, key, bound(request.start, order.bound_type),
                                                bound(request.end, order.bound_type));
   if (request.kind == PullKind::kAppend) {

@@ -23,8 +23,7 @@ std::string resume_call(int64_t pull_id) {
   const std::string sentence =
       has_block_ranges(recorded)
           ? "Its chunks are ranges of ctid, which mean other rows under another snapshot: empty "
-            "the "
-            "table and pull it again."
+            "the table and pull it again."
           : "If the rows that were pulled already have not changed on the source, " +
                 resume_call(order.resume_id) +
                 " goes on under a snapshot of now; else empty the table and pull it again.";
@@ -82,10 +81,11 @@ PullPlan SourceHold::open_for_resume(const Order &order, const RecordedPull &rec
   } else {
     try {
       open(order, recorded.plan.snapshot);
-    } catch (const SnapshotGone &gone) {
+    } catch (const SnapshotGone &gone) { // or never known there
+      open(order, std::nullopt);
+      require_same_source(recorded, reader_->session().identity());
       if (!is_untouched)
         throw_snapshot_lost(order, recorded, gone.message());
-      open(order, std::nullopt);
     }
   }
   SourceSession &session = reader_->session();

@@ -8,6 +8,9 @@
 
 namespace parallel_loader {
 
+/// Copies rows out of the server's memory.
+[[nodiscard]] Rows to_rows(const SpiRows &rows);
+
 class SpiExecutor final : public Executor {
 public:
   explicit SpiExecutor(SpiMode mode) : mode_(mode) {}

@@ -2,6 +2,9 @@
 #include "extension/worker.hpp"
 
 #include "core/retry.hpp"
+#include "core/source_session.hpp"
+
+#include <utility>
 
 #include "extension/boundary.hpp"
 #include "extension/chunk_mover.hpp"
@@ -34,6 +37,7 @@ private:
   [[nodiscard]] bool is_being_stopped() const;
   bool go_on_after_failure();
   void give_up(int chunk);
+  void describe_loss(const SnapshotGone &gone);
   void locate(int chunk);
   void tell_ledger(int chunk, bool is_final);
   void rest(std::chrono::milliseconds time);
@@ -43,6 +47,8 @@ private:
   Backoff backoff_;
   ErrorReport failure_ = {}; // of the last attempt
   PullStop reason_ = kStopFailed;
+  bool may_retry_ = false;
+  bool is_snapshot_gone_ = false;
   int moved_ = 0;
 };
 
@@ -69,15 +75,29 @@ bool Worker::run() {
 
 Worker::Attempt Worker::attempt() {
   reason_ = kStopFailed;
+  const bool was_snapshot_gone = std::exchange(is_snapshot_gone_, false);
   try {
     return may_begin_chunk() && mover_.move_next() ? Attempt::kMoved : Attempt::kNoneLeft;
   } catch (const PgError &error) {
     failure_ = error.report();
     reason_ = error.is_cancel() ? kStopCancelled : kStopFailed;
+  } catch (const SnapshotGone &gone) {
+    describe_loss(gone);
+    // The coordinator, which held it, may know more: it is given the time of one retry.
+    is_snapshot_gone_ = true;
+    may_retry_ = !was_snapshot_gone;
+    return Attempt::kFailed;
   } catch (...) {
     describe_current_exception(failure_);
   }
+  may_retry_ = reason_ == kStopFailed && is_worth_retrying(error_report_sqlstate(&failure_));
   return Attempt::kFailed;
+}
+
+void Worker::describe_loss(const SnapshotGone &gone) {
+  const std::string message =
+      "the snapshot of pull " + std::to_string(task_.pull->pull_id) + " is lost: " + gone.message();
+  error_report_set(&failure_, "08006", message.c_str(), gone.detail().c_str(), gone.hint().c_str());
 }
 
 bool Worker::may_begin_chunk() {
@@ -100,10 +120,8 @@ bool Worker::go_on_after_failure() {
   const int chunk = mover_.chunk();
   call([]() noexcept { session_abort(); });
   mover_.disconnect();
-  const bool may_pass =
-      reason_ == kStopFailed && is_worth_retrying(error_report_sqlstate(&failure_));
-  const int64 trouble_ms = worker_slot_chunk_failed(task_.pull, task_.slot, may_pass);
-  if (!may_pass || trouble_ms >= task_.order.retry_budget_ms) {
+  const int64 trouble_ms = worker_slot_chunk_failed(task_.pull, task_.slot, may_retry_);
+  if (!may_retry_ || trouble_ms >= task_.order.retry_budget_ms) {
     give_up(chunk);
     return false;
   }

@@ -56,7 +56,8 @@ SELECT parallel_pull_wait(:pull, '100 milliseconds');
 SELECT chunks, rows > 0 AS has_rows, remaining > 0 AS some_remain FROM parallel_pull_work(:pull, max_chunks => 1);
 SELECT state, chunks_done, rows = (SELECT count(*) FROM t) AS rows_are_there FROM parallel_pulls WHERE pull_id = :pull;
 SELECT "table", state, chunks_done, chunks > 2 AS is_cut, rows = (SELECT count(*) FROM t) AS rows_are_there,
-       seconds >= 0 AS has_time, rows_per_second > 0 AS has_rate
+       seconds >= 0 AS has_time, rows_per_second >= 0 AS has_rate, percent > 0 AND percent < 100 AS is_under_way,
+       retries, snapshot_age > '0' AS has_age, max_rate, waiting_for
 FROM parallel_pull_progress WHERE pull_id = :pull;
 SELECT chunks > 0 AS has_chunks, remaining FROM parallel_pull_work(:pull, :'source', workers => 2);
 SELECT parallel_pull_wait(:pull);
@@ -65,6 +66,34 @@ SELECT count(*), count(DISTINCT id) FROM t;
 SELECT count(*) FROM parallel_pull_progress WHERE pull_id = :pull;
 -- Nothing is left to do for who comes late.
 SELECT * FROM parallel_pull_work(:pull);
+TRUNCATE t;
+
+-- The whole table at once, with its totals.
+SELECT rows, bytes > 10000000 AS has_bytes, chunks > 2 AS is_cut, seconds > 0 AS has_time
+FROM parallel_pull_table(:'source', 't', source_table => 'source.t', chunk_size => '2MB');
+SELECT count(*), count(DISTINCT id) FROM t;
+TRUNCATE t;
+
+-- A pull that is paused moves nothing; with workers of its own it needs no session that joins.
+SELECT parallel_pull_create(:'source', 't', source_table => 'source.t', workers => 2) AS pull \gset
+SELECT parallel_pull_alter(:pull, workers => 0, max_rate => 1000000);
+DO $$
+BEGIN
+    FOR i IN 1..50 LOOP
+        EXIT WHEN (SELECT state FROM parallel_pulls ORDER BY pull_id DESC LIMIT 1) = 'paused';
+        PERFORM pg_sleep(0.1);
+    END LOOP;
+END $$;
+SELECT state, chunks_done, max_rate FROM parallel_pulls WHERE pull_id = :pull;
+SELECT parallel_pull_alter(:pull, workers => 2, max_rate => 0);
+SELECT parallel_pull_wait(:pull);
+SELECT state, rows, max_rate FROM parallel_pulls WHERE pull_id = :pull;
+-- Nothing can be changed any more, and nothing is left to resume.
+SELECT parallel_pull_alter(:pull, workers => 3);
+SELECT parallel_pull_alter(:pull, workers => -1);
+SELECT parallel_pull_alter(:pull, max_rate => -1);
+SELECT rows, chunks > 2 AS is_cut FROM parallel_pull_resume(:pull, :'source');
+SELECT count(*), count(DISTINCT id) FROM t;
 TRUNCATE t;
 
 -- A pull that is cancelled keeps the chunks that are done.
@@ -76,6 +105,11 @@ SELECT parallel_pull_cancel(:pull);
 SELECT state, rows > 0 AS has_rows, rows = (SELECT count(*) FROM t) AS rows_are_there
 FROM parallel_pulls WHERE pull_id = :pull;
 SELECT * FROM parallel_pull_work(:pull);
+-- Its snapshot is lost, and only part of its rows is there; the source has not changed.
+SELECT * FROM parallel_pull_resume(:pull, :'source');
+SELECT rows, chunks > 2 AS is_cut FROM parallel_pull_resume(:pull, :'source', new_snapshot => true);
+SELECT state, rows, retries, sqlstate, error FROM parallel_pulls WHERE pull_id = :pull;
+SELECT count(*), count(DISTINCT id) FROM t;
 TRUNCATE t;
 
 -- Pulls of one run read one snapshot, as long as the run has it.
@@ -94,6 +128,9 @@ SELECT parallel_pull_create(:'source', 't', source_table => 'source.t', run_id =
 SELECT parallel_pull_wait(0);
 SELECT parallel_pull_cancel(0);
 SELECT * FROM parallel_pull_work(0);
+SELECT * FROM parallel_pull_resume(0);
+SELECT parallel_pull_alter(0, 1);
+SELECT * FROM parallel_pull_resume(NULL);
 SELECT parallel_pull_cancel(NULL);
 
 -- A caller's snapshot is what is read, as long as it lives.

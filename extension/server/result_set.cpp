@@ -32,12 +32,14 @@ void result_set_begin(FunctionCallInfo fcinfo) {
   MemoryContextSwitchTo(old);
 }
 
-void result_set_put(FunctionCallInfo fcinfo, const Datum *values, const bool *nulls, int count) {
+void result_set_put(FunctionCallInfo fcinfo, const Datum *values, int count) {
+  result_set_put_nullable(fcinfo, values, static_cast<bool *>(palloc0(sizeof(bool) * count)));
+}
+
+void result_set_put_nullable(FunctionCallInfo fcinfo, const Datum *values, const bool *nulls) {
   auto *result = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
-  auto *given = static_cast<bool *>(palloc0(sizeof(bool) * count));
-  if (nulls != nullptr)
-    memcpy(given, nulls, sizeof(bool) * count);
-  tuplestore_putvalues(result->setResult, result->setDesc, const_cast<Datum *>(values), given);
+  tuplestore_putvalues(result->setResult, result->setDesc, const_cast<Datum *>(values),
+                       const_cast<bool *>(nulls));
 }
 
 Datum result_row(FunctionCallInfo fcinfo, const Datum *values, int count) {

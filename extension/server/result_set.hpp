@@ -7,8 +7,10 @@ namespace parallel_loader {
 
 /// Makes the function return a materialized set of its OUT columns.
 void result_set_begin(FunctionCallInfo fcinfo);
-/// Adds a row; without `nulls`, one that has no NULL.
-void result_set_put(FunctionCallInfo fcinfo, const Datum *values, const bool *nulls, int count);
+/// Adds a row without NULLs.
+void result_set_put(FunctionCallInfo fcinfo, const Datum *values, int count);
+/// Adds a row; `nulls` says which values are NULL.
+void result_set_put_nullable(FunctionCallInfo fcinfo, const Datum *values, const bool *nulls);
 
 /// A single row without NULLs, for a function that returns a record.
 Datum result_row(FunctionCallInfo fcinfo, const Datum *values, int count);

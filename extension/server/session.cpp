@@ -103,19 +103,33 @@ void session_log_stall(int64 pull_id, const char *waiting_for) {
   ereport(LOG, (errmsg("pull " INT64_FORMAT " does not move: %s", pull_id, waiting_for)));
 }
 
-bool session_try_lock_pull(int64 pull_id) {
+static LOCKTAG lock_tag(int64 id, uint16 lock_class) {
   LOCKTAG tag;
-  SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, static_cast<uint32>(pull_id >> 32),
-                       static_cast<uint32>(pull_id), kPullLockClass);
+  SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, static_cast<uint32>(id >> 32), static_cast<uint32>(id),
+                       lock_class);
+  return tag;
+}
+
+bool session_try_lock_pull(int64 pull_id) {
+  const LOCKTAG tag = lock_tag(pull_id, kPullLockClass);
   return LockAcquire(&tag, ExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL;
 }
 
 void session_lock_append(Oid table) {
-  LOCKTAG tag;
-  SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, 0, table, kAppendLockClass);
+  const LOCKTAG tag = lock_tag(table, kAppendLockClass);
   StartTransactionCommand(); // waiting for a lock needs one
   LockAcquire(&tag, ExclusiveLock, true, false);
   CommitTransactionCommand();
+}
+
+bool session_try_lock_resume(int64 pull_id) {
+  const LOCKTAG tag = lock_tag(pull_id, kResumeLockClass);
+  return LockAcquire(&tag, ExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL;
+}
+
+void session_unlock_resume(int64 pull_id) {
+  const LOCKTAG tag = lock_tag(pull_id, kResumeLockClass);
+  LockRelease(&tag, ExclusiveLock, true);
 }
 
 } // namespace parallel_loader

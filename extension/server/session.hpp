@@ -50,10 +50,17 @@ bool session_try_lock_pull(int64 pull_id);
 /// Waits until this process is the only one that appends to the table, for as long as it lives.
 void session_lock_append(Oid table);
 
+/// Keeps other resumes of the pull away until it is unlocked or this process ends; false when
+/// another one does.
+bool session_try_lock_resume(int64 pull_id);
+void session_unlock_resume(int64 pull_id);
+
 /// The fourth field of the advisory lock that a pull's coordinator holds ("PL"; SQL functions use 1
 /// and 2): pg_locks shows it as objsubid.
 inline constexpr uint16 kPullLockClass = 0x504c;
 /// The same for appends ("PA").
 inline constexpr uint16 kAppendLockClass = 0x5041;
+/// Likewise of the lock of a resume that begins.
+inline constexpr uint16 kResumeLockClass = kPullLockClass + 1;
 
 } // namespace parallel_loader

@@ -47,6 +47,10 @@ bool socket_wait(SocketWait *wait, int fd, bool for_write, long timeout_ms) {
     else if ((happened[index].events & (WL_SOCKET_READABLE | WL_SOCKET_WRITEABLE)) != 0)
       is_ready = true;
   CHECK_FOR_INTERRUPTS();
+  // libpq closes a socket that was refused and opens one to the next address, which gets the same
+  // number: the set would wait for the closed one for ever.
+  if (count == 0)
+    socket_wait_free(wait);
   return is_ready;
 }
 

@@ -90,14 +90,9 @@ static void pin_settings() {
   pin("jit", "off");        // compiling a catalogue query costs more than running it
 }
 
-SpiRows spi_execute(SpiMode mode, const char *sql, int param_count, const char *const *params) {
+// kReadLatest keeps SPI from writing, and allows parallel plans.
+static SpiRows run(SpiMode mode, const char *sql, int param_count, const char *const *params) {
   const MemoryContext caller = CurrentMemoryContext;
-  Oid user;
-  int security_context;
-  GetUserIdAndSecContext(&user, &security_context);
-  SetUserIdAndSecContext(spi_ledger_owner(), security_context | SECURITY_LOCAL_USERID_CHANGE);
-  const int nest_level = NewGUCNestLevel();
-  pin_settings();
   PushActiveSnapshot(mode == SpiMode::kReadLatest ? GetLatestSnapshot() : GetTransactionSnapshot());
   SPI_connect();
   const int code = execute(mode, sql, param_count, params);
@@ -106,12 +101,23 @@ SpiRows spi_execute(SpiMode mode, const char *sql, int param_count, const char *
   const SpiRows rows = collect_rows(caller);
   SPI_finish();
   PopActiveSnapshot();
+  return rows;
+}
+
+SpiRows spi_execute(SpiMode mode, const char *sql, int param_count, const char *const *params) {
+  Oid user;
+  int security_context;
+  GetUserIdAndSecContext(&user, &security_context);
+  SetUserIdAndSecContext(spi_ledger_owner(), security_context | SECURITY_LOCAL_USERID_CHANGE);
+  const int nest_level = NewGUCNestLevel();
+  pin_settings();
+  const SpiRows rows = run(mode, sql, param_count, params);
   AtEOXact_GUC(true, nest_level);
   SetUserIdAndSecContext(user, security_context);
   return rows;
 }
 
-uint64 spi_execute_as_caller(const char *sql) {
+uint64 spi_write_as_caller(const char *sql) {
   PushActiveSnapshot(GetTransactionSnapshot());
   SPI_connect();
   const int code = SPI_execute(sql, false, 0);
@@ -122,6 +128,29 @@ uint64 spi_execute_as_caller(const char *sql) {
   PopActiveSnapshot();
   CommandCounterIncrement();
   return row_count;
+}
+
+// The same values as core/source_session.cpp pins on the source.
+static void pin_formats(const SpiFormats *formats) {
+  pin("DateStyle", psprintf("ISO, %s", formats->date_order));
+  pin("IntervalStyle", "postgres");
+  pin("TimeZone", formats->timezone);
+  pin("extra_float_digits", "3");
+  pin("bytea_output", "hex");
+  pin("xmloption", "content");
+  pin("lc_monetary", "C");
+  pin("standard_conforming_strings", "on");
+  pin("search_path", "");
+}
+
+SpiRows spi_execute_as_caller(SpiMode mode, const SpiFormats *formats, const char *sql,
+                              int param_count, const char *const *params) {
+  const int nest_level = NewGUCNestLevel();
+  pin_settings();
+  pin_formats(formats);
+  const SpiRows rows = run(mode, sql, param_count, params);
+  AtEOXact_GUC(true, nest_level);
+  return rows;
 }
 
 void spi_fire_deferred_triggers() {

@@ -22,12 +22,23 @@ SpiRows spi_execute(SpiMode mode, const char *sql, int param_count, const char *
 /// Raises 55000: the database has the SQL objects of a version before this library's.
 [[noreturn]] void spi_raise_old_version();
 
+/// How a statement of the caller's reads and writes values.
+struct SpiFormats {
+  const char *timezone;
+  const char *date_order; // MDY, DMY or YMD
+};
+
+/// As spi_execute, but with the current user's rights, an empty search path, and the formats that
+/// sessions on the source are pinned to.
+SpiRows spi_execute_as_caller(SpiMode mode, const SpiFormats *formats, const char *sql,
+                              int param_count, const char *const *params);
+
 /// The owner of the ledger's tables.
 Oid spi_ledger_owner();
 
-/// Runs one statement with the current user's rights and settings; returns how many rows it
-/// returned or changed.
-uint64 spi_execute_as_caller(const char *sql);
+/// Runs one statement with the current user's rights and the session's settings; returns how many
+/// rows it returned or changed.
+uint64 spi_write_as_caller(const char *sql);
 
 /// Makes deferred constraints and triggers run now, as the current user.
 void spi_fire_deferred_triggers();

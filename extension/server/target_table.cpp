@@ -52,7 +52,11 @@ static void check_rights(Relation rel) {
     result = pg_attribute_aclcheck_all(table, GetUserId(), ACL_INSERT, ACLMASK_ANY);
   if (result != ACLCHECK_OK)
     aclcheck_error(result, OBJECT_TABLE, name);
-  if (check_enable_rls(table, InvalidOid, false) == RLS_ENABLED) {
+}
+
+static void check_row_security(Relation rel) {
+  const char *name = RelationGetRelationName(rel);
+  if (check_enable_rls(RelationGetRelid(rel), InvalidOid, false) == RLS_ENABLED) {
     ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
                     errmsg("cannot pull into table \"%s\" with row-level security", name),
                     errhint("Use INSERT statements instead, or a role that row-level security "
@@ -87,18 +91,52 @@ static void check_storage(Relation rel) {
   }
 }
 
-void target_table_check(Oid table) {
-  PreventCommandIfReadOnly("a parallel pull");
-  PreventCommandDuringRecovery("a parallel pull");
+static Relation open_target(Oid table) {
   const Relation rel = try_relation_open(table, AccessShareLock);
   if (rel == nullptr) {
     ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
                     errmsg("relation with OID %u does not exist", table)));
   }
-  check_kind(rel);
-  check_storage(rel);
-  check_rights(rel);
+  return rel;
+}
+
+static void check_relation(Oid table, void (*check)(Relation)) {
+  const Relation rel = open_target(table);
+  check(rel);
   relation_close(rel, AccessShareLock);
+}
+
+void target_table_check_transaction(Oid /*table*/) {
+  PreventCommandIfReadOnly("a parallel pull");
+  PreventCommandDuringRecovery("a parallel pull");
+}
+
+void target_table_check_kind(Oid table) {
+  check_relation(table, check_kind);
+}
+
+void target_table_check_storage(Oid table) {
+  check_relation(table, check_storage);
+}
+
+void target_table_check_rights(Oid table) {
+  check_relation(table, check_rights);
+}
+
+void target_table_check_row_security(Oid table) {
+  check_relation(table, check_row_security);
+}
+
+void target_table_check(Oid table) {
+  target_table_check_transaction(table);
+  target_table_check_kind(table);
+  target_table_check_storage(table);
+  target_table_check_rights(table);
+  target_table_check_row_security(table);
+}
+
+void target_table_require(Oid table) {
+  relation_close(open_target(table), AccessShareLock);
 }
 
 TargetTable target_table_describe(Oid table) {

@@ -23,6 +23,16 @@ struct TargetTable {
 /// tables), 25006 (read-only transaction, standby).  Holds no lock afterwards.
 void target_table_check(Oid table);
 
+/// Its parts, in the order in which they are made.
+void target_table_check_transaction(Oid table);
+void target_table_check_kind(Oid table);
+void target_table_check_storage(Oid table);
+void target_table_check_rights(Oid table);
+void target_table_check_row_security(Oid table);
+
+/// Raises 42P01 when there is no such relation.
+void target_table_require(Oid table);
+
 /// Describes the table, in the current memory context.
 TargetTable target_table_describe(Oid table);
 

@@ -81,7 +81,9 @@ CREATE TABLE parallel_loader.mark (
     source_relations   text NOT NULL,
     source_system      text,
     source_timeline    text,
+    key                text,
     highest_key        text,
+    pull_id            bigint NOT NULL,
     updated            timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
 );
 CREATE INDEX mark_table ON parallel_loader.mark ("table");
@@ -105,6 +107,8 @@ COMMENT ON COLUMN parallel_loader.mark.horizon IS
     'rows of all transactions of the source below it are here';
 COMMENT ON COLUMN parallel_loader.mark.compare_to IS
     'rows of transactions between horizon and this may be here already';
+COMMENT ON COLUMN parallel_loader.mark.highest_key IS
+    'highest value of key among those rows, where a window asked for it';
 COMMENT ON COLUMN parallel_loader.chunk.relation IS
     'partition of the source that the chunk is read from, NULL for the table itself';
 
@@ -355,4 +359,61 @@ REVOKE EXECUTE ON FUNCTION
         text),
     @extschema@.parallel_pull_resume(bigint, text, boolean),
     @extschema@.parallel_pull_alter(bigint, integer, integer)
+FROM PUBLIC;
+
+-- These work in the caller's session, with sessions of their own on the source and no worker.
+CREATE FUNCTION @extschema@.parallel_pull_plan(
+    src_dsn text, "table" regclass,
+    key text = NULL, source_table text = NULL, columns text[] = NULL, filter text = NULL,
+    workers integer = NULL, format text = 'auto', snapshot text = NULL, chunk_size text = NULL,
+    OUT chunk integer, OUT start text, OUT "end" text, OUT nulls boolean,
+    OUT estimated_rows bigint, OUT estimated_bytes bigint, OUT relation text)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'parallel_pull_plan'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.parallel_pull_plan(text, regclass, text, text, text[], text,
+    integer, text, text, text) IS
+    'the chunks that a pull of a whole table would have; changes nothing';
+
+CREATE FUNCTION @extschema@.parallel_pull_verify(
+    src_dsn text, "table" regclass,
+    key text = NULL, source_table text = NULL, columns text[] = NULL, filter text = NULL,
+    workers integer = NULL, format text = 'auto', snapshot text = NULL, chunk_size text = NULL,
+    OUT chunk integer, OUT start text, OUT "end" text, OUT nulls boolean,
+    OUT source_rows bigint, OUT local_rows bigint, OUT matches boolean)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'parallel_pull_verify'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.parallel_pull_verify(text, regclass, text, text, text[], text,
+    integer, text, text, text) IS
+    'compare the rows of a table with those of its source, range by range';
+
+CREATE FUNCTION @extschema@.parallel_pull_check(
+    src_dsn text, "table" regclass,
+    key text = NULL, source_table text = NULL, columns text[] = NULL, filter text = NULL,
+    workers integer = NULL, format text = 'auto', snapshot text = NULL, chunk_size text = NULL,
+    OUT level text, OUT item text, OUT message text, OUT hint text)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'parallel_pull_check'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.parallel_pull_check(text, regclass, text, text, text[], text,
+    integer, text, text, text) IS
+    'what would keep a pull from running, or from running well; changes nothing';
+
+CREATE FUNCTION @extschema@.parallel_pull_sequences(
+    src_dsn text, "table" regclass = NULL,
+    OUT sequence regclass, OUT value bigint)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'parallel_pull_sequences'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.parallel_pull_sequences(text, regclass) IS
+    'set the sequences of a table''s columns, or of all tables, to where they stand on the source';
+
+REVOKE EXECUTE ON FUNCTION
+    @extschema@.parallel_pull_plan(text, regclass, text, text, text[], text, integer, text, text, text),
+    @extschema@.parallel_pull_verify(text, regclass, text, text, text[], text, integer, text, text,
+        text),
+    @extschema@.parallel_pull_check(text, regclass, text, text, text[], text, integer, text, text,
+        text),
+    @extschema@.parallel_pull_sequences(text, regclass)
 FROM PUBLIC;

@@ -300,7 +300,7 @@ cmp_ok(scalar(grep { /parallel_loader worker/ } @titles), '>=', 1, 'ps shows the
 is(scalar(grep { /$SECRET/ } @titles), 0, '… and no password');
 unlike($pair->destination_sql($_), qr/$SECRET/, "no password from: $_")
   for 'TABLE parallel_loader.pull', 'TABLE parallel_loader.chunk', 'TABLE parallel_pulls',
-  'TABLE parallel_pull_chunks', 'SELECT parallel_loader.live_pulls()',
+  'TABLE parallel_pull_chunks', 'SELECT parallel_loader.live_progress()',
   'SELECT parallel_loader.live_chunks()';
 like($pair->pull($pull_id)->{source}, qr/user=reader/, 'the ledger shows the source without it');
 
@@ -320,7 +320,7 @@ $pair->open_gate;
 
 for my $sql ('SELECT * FROM parallel_loader.pull', 'SELECT * FROM parallel_loader.chunk',
   'INSERT INTO parallel_loader.chunk VALUES (1, 1)', 'DELETE FROM parallel_loader.pull',
-  'UPDATE parallel_loader.chunk SET rows = 0', 'SELECT parallel_loader.live_pulls()',
+  'UPDATE parallel_loader.chunk SET rows = 0', 'SELECT parallel_loader.live_progress()',
   'SELECT parallel_loader.live_chunks()', 'DELETE FROM parallel_pulls',
   q(SELECT nextval('parallel_loader.pull_pull_id_seq')), 'CREATE TABLE parallel_loader.x ()')
 {

@@ -285,10 +285,18 @@ $pair->nothing_left('… and leaves nothing');
 $job = start_stuck(@GATED);
 $job->{run}->signal('KILL');
 eval { $job->{run}->finish };
-$pair->nothing_left('kill -9: nothing is left after five seconds');
-$pair->state_becomes($pair->newest_pull_id, 'cancelled|interrupted', '… the pull has ended');
-$pair->only_done_chunks_left_rows($pair->newest_pull_id, 'gated', 'id',
-  '… only done chunks have left rows');
+ok(wait_until($ParallelLoader::Test::PROMPT_S,
+    sub { !$pair->worker_pids && !$pair->pids_at_gate }),
+  'kill -9: no worker and no source query is left after five seconds');
+my $orphan = $pair->newest_pull_id;
+is($pair->pull($orphan)->{state}, 'running', '… the pull waits for who joins it');
+$pair->only_done_chunks_left_rows($orphan, 'gated', 'id', '… only done chunks have left rows');
+$pair->open_gate;
+is($pair->destination_sql("SELECT chunks, remaining FROM parallel_pull_work($orphan)"), '1|0',
+  '… and whoever joins it moves the rest');
+is($pair->destination_sql('SELECT count(*), count(DISTINCT id) FROM gated'), '4000|4000',
+  '… with every row once');
+$pair->nothing_left('… and nothing is left');
 
 # ---- sessions and servers go ----
 

@@ -45,6 +45,12 @@ TEST(Connection, reads_rows_and_nulls) {
   EXPECT_EQ(rows.text(0, 1), "x");
 }
 
+TEST(Connection, leaves_a_statement_to_the_server) {
+  Session session([](FakePeer &peer) { peer.answer_row({"1"}); });
+  session.connection.start("SELECT 1");
+  EXPECT_EQ(session.connection.finish().integer(0, 0), 1);
+}
+
 TEST(Connection, counts_the_rows_of_a_command) {
   Session session([](FakePeer &peer) { peer.answer_command("UPDATE 7"); });
   const Rows rows = session.connection.exec("UPDATE t SET a = 1");

@@ -23,13 +23,14 @@ use Socket qw(SOL_SOCKET SO_LINGER);
 use Time::HiRes qw(sleep time);
 
 # Starts a proxy for `node`; it ends with the object.  It passes everything on until told otherwise.
+# Option: is_plain => 1, for a proxy that is never armed and need not look into what it passes on.
 sub new {
-  my ($class, $node) = @_;
+  my ($class, $node, %options) = @_;
   my $self = bless {in => '', out => '', err => '', node => $node}, $class;
   my $lib = dirname(dirname(__FILE__));
   $self->{run} = IPC::Run::start(
     [$^X, "-I$lib", '-MParallelLoader::Proxy', '-e', 'ParallelLoader::Proxy::main(@ARGV)',
-      $node->host, $node->port],
+      $node->host, $node->port, $options{is_plain} ? 1 : 0],
     '<', \$self->{in}, '>', \$self->{out}, '2>', \$self->{err});
   ($self->{port}) = $self->wait_for(qr/^port (\d+)$/m, 10)
     or die "the proxy did not start: $self->{err}";
@@ -82,6 +83,27 @@ sub wait_acted {
   return $self->wait_for(qr/^acted $self->{plan_number}$/m, $timeout // 20);
 }
 
+# Passes nothing on any more, in either direction and of any connection, and lets none notice it,
+# until `thaw` or `cut_all`.
+sub freeze {
+  my ($self) = @_;
+  $self->_command('freeze');
+  return;
+}
+
+sub thaw {
+  my ($self) = @_;
+  $self->_command('thaw');
+  return;
+}
+
+# Breaks all connections (RST); new ones are served.
+sub cut_all {
+  my ($self) = @_;
+  $self->_command('cut_all');
+  return;
+}
+
 sub wait_for {
   my ($self, $pattern, $timeout) = @_;
   my $deadline = time + $timeout;
@@ -125,19 +147,20 @@ my $READ_BYTES = 65536;
 my $QUEUE_BYTES = 262144;
 
 sub main {
-  my ($host, $port) = @_;
+  my ($host, $port, $is_plain) = @_;
   $SIG{PIPE} = 'IGNORE';
   $| = 1;
   my $listener = IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => 0, Listen => 64)
     or die "could not listen: $!";
   print 'port ', $listener->sockport, "\n";
 
-  my $state = {links => [], plan => undef, copies => 0, is_black_hole => 0};
+  my $state = {links => [], plan => undef, copies => 0, is_black_hole => 0,
+    is_frozen => 0, is_plain => $is_plain};
   my $commands = '';
   while (1) {
     my $read = IO::Select->new($listener, \*STDIN);
     my $write = IO::Select->new;
-    for my $link (@{$state->{links}}) {
+    for my $link ($state->{is_frozen} ? () : @{$state->{links}}) {
       $read->add($link->{client});
       $read->add($link->{server}) if $link->{server} && !_is_full($link);
       $write->add($link->{client}) if length $link->{to_client};
@@ -155,7 +178,7 @@ sub main {
       push @{$state->{links}},
         _connect(scalar $listener->accept, $host, $port, $state->{is_black_hole});
     }
-    for my $link (@{$state->{links}}) {
+    for my $link ($state->{is_frozen} ? () : @{$state->{links}}) {
       _serve($state, $link, \%is_ready);
     }
     $state->{links} = [grep { !$_->{is_closed} } @{$state->{links}}];
@@ -175,6 +198,12 @@ sub _obey {
     }
   } elsif ($verb eq 'black_hole') {
     $state->{is_black_hole} = 1;
+  } elsif ($verb eq 'freeze' || $verb eq 'thaw') {
+    $state->{is_frozen} = $verb eq 'freeze';
+  } elsif ($verb eq 'cut_all') {
+    $state->{is_frozen} = 0;
+    _reset($_) for @{$state->{links}};
+    $state->{links} = [];
   }
   print "obeyed\n";
   return;
@@ -228,8 +257,12 @@ sub _serve {
     if ($bytes == 0) {
       $link->{is_server_gone} = 1;
     } else {
-      $link->{from_server} .= $from_server;
-      _forward($state, $link);
+      if ($state->{is_plain}) {
+        $link->{to_client} .= $from_server;
+      } else {
+        $link->{from_server} .= $from_server;
+        _forward($state, $link);
+      }
     }
   }
   # What the server said last goes out before its end does.
@@ -302,9 +335,15 @@ sub _act {
     # All that came before the border reaches the client first.
     $link->{client}->blocking(1);
     syswrite $link->{client}, $link->{to_client} if length $link->{to_client};
-    setsockopt $link->{client}, SOL_SOCKET, SO_LINGER, pack('ii', 1, 0) if $action eq 'reset';
-    _close($link);
+    $action eq 'reset' ? _reset($link) : _close($link);
   }
+  return;
+}
+
+sub _reset {
+  my ($link) = @_;
+  setsockopt $link->{client}, SOL_SOCKET, SO_LINGER, pack('ii', 1, 0);
+  _close($link);
   return;
 }
 

@@ -28,6 +28,7 @@ our $PROMPT_S = 5;
 # A lock trap must end within this time (DESIGN rule 5).
 our $TRAP_S = 2;
 
+# The first failure ends a pull and nothing stays behind it, unless a test says otherwise.
 my $CONF = <<'CONF';
 max_connections = 40
 max_worker_processes = 16
@@ -38,6 +39,8 @@ shared_buffers = 64MB
 max_wal_size = 2GB
 checkpoint_timeout = 1h
 autovacuum = off
+parallel_loader.retry_budget = 0
+parallel_loader.snapshot_hold = 0
 log_line_prefix = '%m [%p] %e %q%a '
 CONF
 
@@ -159,6 +162,24 @@ sub table_sql {
   my $dsn = delete $named{dsn} // $self->dsn;
   my $call = join ', ', literal($dsn), literal($table), _named_arguments(%named);
   return "SELECT $function($call)";
+}
+
+# The rows of one of the functions that return a set, as hashes: parallel_pull_plan, _verify, _check.
+# Options as for Session::run_sql.
+sub table_rows {
+  my ($self, $function, $table, $named, %options) = @_;
+  my $call = $self->table_sql($function, $table, $named) =~ s/^SELECT //r;
+  my $json = $self->destination_sql("SELECT json_agg(r) FROM $call AS r", %options);
+  return $json eq '' ? () : @{JSON::PP->new->decode($json)};
+}
+
+# Checks that parallel_pull_verify finds these chunks different, and no others.
+sub differs_in {
+  my ($self, $chunks, $table, $named, $rule, %options) = @_;
+  local $Test::Builder::Level = $Test::Builder::Level + 1;
+  my @rows = $self->table_rows('parallel_pull_verify', $table, $named, %options);
+  my @different = map { $_->{chunk} } grep { !$_->{matches} } @rows;
+  return is("@different of " . scalar(@rows), "@$chunks of " . scalar(@rows), $rule);
 }
 
 sub _named_arguments {
@@ -373,12 +394,12 @@ sub _pids {
     "SELECT pid FROM pg_stat_activity WHERE backend_type = 'parallel_loader $role' ORDER BY pid");
 }
 
-# Kills the source's postmaster; returns a function that starts the server again.  A new postmaster
+# Kills one side's postmaster; returns a function that starts the server again.  A new postmaster
 # refuses to start until the old one and all its children have gone.
-sub crash_source {
-  my ($self) = @_;
-  my $node = $self->{source};
-  my @pids = split /\n/, $self->source_sql('SELECT pid FROM pg_stat_activity');
+sub crash {
+  my ($self, $side) = @_;
+  my $node = $self->{$side};
+  my @pids = split /\n/, _safe($node, 'SELECT pid FROM pg_stat_activity');
   push @pids, split /\n/, slurp_file($node->data_dir . '/postmaster.pid') =~ s/\n.*//sr;
   $node->kill9;
   return sub {
@@ -386,6 +407,8 @@ sub crash_source {
     $node->start;
   };
 }
+
+sub crash_source { my ($self) = @_; return $self->crash('source') }
 
 # A gate on the source: `gate(n, from)` is true, but from n = `from` on it waits while a session
 # holds the gate closed.  It calls itself stable so that a view that shows it can be read by key

@@ -1,0 +1,128 @@
+// sequence: see sequence.hpp.
+#include "core/sequence.hpp"
+
+#include <algorithm>
+
+namespace parallel_loader {
+namespace {
+
+// One statement a sequence would cost a round trip each; one for all could grow without limit.
+constexpr size_t kBatch = 200;
+
+// Deptype a is OWNED BY and serial, i is IDENTITY.
+constexpr std::string_view kOwner = R"sql(
+LEFT JOIN pg_catalog.pg_depend AS d
+  ON d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = s.oid AND d.objsubid = 0
+  AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjsubid > 0
+  AND d.deptype IN ('a', 'i')
+LEFT JOIN pg_catalog.pg_class AS c ON c.oid = d.refobjid
+LEFT JOIN pg_catalog.pg_namespace AS cn ON cn.oid = c.relnamespace
+LEFT JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attnum = d.refobjsubid
+)sql";
+
+constexpr std::string_view kFindLocal = R"sql(
+SELECT s.oid, sn.nspname, s.relname, cn.nspname, c.relname, a.attname
+FROM pg_catalog.pg_class AS s
+JOIN pg_catalog.pg_namespace AS sn ON sn.oid = s.relnamespace)sql";
+
+constexpr std::string_view kFindLocalWhere = R"sql(
+WHERE CASE
+  WHEN s.relkind <> 'S' THEN false -- first: has_sequence_privilege refuses other relations
+  WHEN $1::pg_catalog.oid IS NOT NULL THEN d.refobjid = $1::pg_catalog.oid
+  ELSE s.relpersistence <> 't'
+    AND sn.nspname NOT IN ('pg_catalog', 'information_schema')
+    AND pg_catalog.has_sequence_privilege(s.oid, 'UPDATE')
+    AND NOT EXISTS (
+      SELECT FROM pg_catalog.pg_depend AS e
+      WHERE e.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND e.deptype = 'e'
+        AND e.objid IN (s.oid, c.oid))
+  END
+ORDER BY sn.nspname COLLATE pg_catalog."C", s.relname COLLATE pg_catalog."C")sql";
+
+constexpr std::string_view kFindSource = R"sql(
+SELECT w.position, sn.nspname, s.relname
+FROM ROWS FROM (pg_catalog.unnest($1::pg_catalog.text[]), pg_catalog.unnest($2::pg_catalog.text[]),
+    pg_catalog.unnest($3::pg_catalog.text[]))
+  WITH ORDINALITY AS w(schema_name, table_name, column_name, position)
+JOIN pg_catalog.pg_namespace AS cn ON cn.nspname::pg_catalog.text = w.schema_name
+JOIN pg_catalog.pg_class AS c ON c.relnamespace = cn.oid
+  AND c.relname::pg_catalog.text = w.table_name
+JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND NOT a.attisdropped
+  AND a.attname::pg_catalog.text = w.column_name
+JOIN pg_catalog.pg_depend AS d
+  ON d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = c.oid
+  AND d.refobjsubid = a.attnum AND d.deptype IN ('a', 'i')
+  AND d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objsubid = 0
+JOIN pg_catalog.pg_class AS s ON s.oid = d.objid AND s.relkind = 'S'
+JOIN pg_catalog.pg_namespace AS sn ON sn.oid = s.relnamespace
+ORDER BY w.position, d.deptype DESC, s.oid)sql";
+
+std::string states_statement(std::span<const QualifiedName> sequences) {
+  std::string sql;
+  for (const QualifiedName &sequence : sequences)
+    sql += (sql.empty() ? "SELECT last_value, is_called FROM "
+                        : " UNION ALL SELECT last_value, is_called FROM ") +
+           sequence.quoted();
+  return sql;
+}
+
+} // namespace
+
+std::vector<LocalSequence> find_local_sequences(Executor &server, std::optional<uint32_t> table) {
+  const std::string sql =
+      std::string(kFindLocal) + std::string(kOwner) + std::string(kFindLocalWhere);
+  const Rows rows = server.exec(sql, {table ? Param(std::to_string(*table)) : Param(std::nullopt)});
+  std::vector<LocalSequence> sequences;
+  for (size_t row = 0; row < rows.size(); ++row) {
+    LocalSequence sequence;
+    sequence.oid = static_cast<uint32_t>(rows.integer(row, 0));
+    sequence.name = {rows.text(row, 1), rows.text(row, 2)};
+    if (!rows.is_null(row, 4))
+      sequence.owner = {{rows.text(row, 3), rows.text(row, 4)}, rows.text(row, 5)};
+    sequences.push_back(std::move(sequence));
+  }
+  return sequences;
+}
+
+std::vector<std::optional<QualifiedName>>
+find_source_sequences(Executor &source, std::span<const SequenceOwner> owners) {
+  std::vector<std::string> schemas, tables, columns;
+  for (const SequenceOwner &owner : owners) {
+    schemas.push_back(owner.table.schema);
+    tables.push_back(owner.table.name);
+    columns.push_back(owner.column);
+  }
+  const Rows rows =
+      source.exec(kFindSource, {Param(array_literal(schemas)), Param(array_literal(tables)),
+                                Param(array_literal(columns))});
+  std::vector<std::optional<QualifiedName>> sequences(owners.size());
+  for (size_t row = 0; row < rows.size(); ++row) {
+    std::optional<QualifiedName> &found =
+        sequences.at(static_cast<size_t>(rows.integer(row, 0)) - 1);
+    if (!found)
+      found = {rows.text(row, 1), rows.text(row, 2)};
+  }
+  return sequences;
+}
+
+std::vector<SequenceState> read_sequence_states(Executor &source,
+                                                std::span<const QualifiedName> sequences) {
+  std::vector<SequenceState> states;
+  for (size_t begin = 0; begin < sequences.size(); begin += kBatch) {
+    const size_t count = std::min(kBatch, sequences.size() - begin);
+    // UNION ALL keeps the order of its parts.
+    const Rows rows = source.exec(states_statement(sequences.subspan(begin, count)));
+    for (size_t row = 0; row < rows.size(); ++row)
+      states.push_back({rows.integer(row, 0), rows.boolean(row, 1)});
+  }
+  return states;
+}
+
+void set_sequence(Executor &server, uint32_t sequence, const SequenceState &state) {
+  server.exec("SELECT pg_catalog.setval($1::pg_catalog.oid::pg_catalog.regclass, "
+              "$2::pg_catalog.int8, $3::pg_catalog.bool)",
+              {Param(std::to_string(sequence)), Param(std::to_string(state.last_value)),
+               Param(state.is_called ? "true" : "false")});
+}
+
+} // namespace parallel_loader

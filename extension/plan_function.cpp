@@ -1,0 +1,56 @@
+// plan_function: parallel_pull_plan, the chunks that a pull would have.
+#include "extension/boundary.hpp"
+#include "extension/caller_source.hpp"
+#include "extension/pull_arguments.hpp"
+#include "extension/pull_planner.hpp"
+#include "extension/server/result_set.hpp"
+#include "extension/server/row_values.hpp"
+
+extern "C" {
+PG_FUNCTION_INFO_V1(parallel_pull_plan);
+}
+
+namespace parallel_loader {
+
+namespace {
+
+const char *text_or_null(const std::optional<std::string> &text) {
+  return text ? text->c_str() : nullptr;
+}
+
+void put_chunk(FunctionCallInfo fcinfo, int number, const PlannedChunk &chunk) {
+  const char *start = text_or_null(chunk.range.start);
+  const char *end = text_or_null(chunk.range.end);
+  const char *relation = chunk.relation.empty() ? nullptr : chunk.relation.c_str();
+  call([&]() noexcept {
+    RowValues row = {};
+    row_values_add_integer(&row, number);
+    row_values_add_text(&row, start);
+    row_values_add_text(&row, end);
+    row_values_add_boolean(&row, chunk.range.nulls);
+    row_values_add_bigint(&row, chunk.row_estimate);
+    row_values_add_bigint(&row, chunk.byte_estimate);
+    row_values_add_text(&row, relation);
+    result_set_put_nullable(fcinfo, row.values, row.nulls);
+  });
+}
+
+} // namespace
+
+} // namespace parallel_loader
+
+using namespace parallel_loader;
+
+Datum parallel_pull_plan(PG_FUNCTION_ARGS) {
+  return entry([&] {
+    const Order order = read_order(fcinfo, kTableLayout, OrderKind::kLook);
+    call([&]() noexcept { result_set_begin(fcinfo); });
+    CallerSource source(order, "plan");
+    const std::unique_ptr<SourceReader> reader = source.open();
+    const PullPlan plan = plan_pull(order, *reader);
+    int number = 0;
+    for (const PlannedChunk &chunk : plan.chunks)
+      put_chunk(fcinfo, ++number, chunk);
+    return Datum(0);
+  });
+}

@@ -1,0 +1,11 @@
+// notice: word to the user that is no error.
+#pragma once
+
+#include "extension/postgres.hpp"
+
+namespace parallel_loader {
+
+/// Sends a NOTICE; `detail` and `hint` may be empty.
+void notice(const char *message, const char *detail, const char *hint);
+
+} // namespace parallel_loader

@@ -1,0 +1,98 @@
+// append_ledger_test: what the statements on marks are given and what is made of their results.
+#include "core/append_ledger.hpp"
+
+#include "tests/unit/fake_executor.hpp"
+
+#include <gtest/gtest.h>
+
+namespace parallel_loader {
+namespace {
+
+using namespace testing;
+
+const AppendSubject kSubject = {
+    .table = 16384, .source_database = "d", .source_table = "public.\"T\"", .filter = "a > 1"};
+
+TEST(AppendLedger, mark_is_read_back) {
+  FakeExecutor executor;
+  executor.answers = {
+      one_row({"700", "800", "1:2 3:4", "7001", "2", "id", "4711", "12"}),
+      one_row({"700", "700", "", std::nullopt, std::nullopt, std::nullopt, std::nullopt, "13"})};
+  AppendLedger ledger(executor);
+  const std::optional<AppendMark> mark = ledger.find_mark(kSubject);
+  ASSERT_TRUE(mark);
+  EXPECT_EQ(mark->horizon, 700);
+  EXPECT_EQ(mark->compare_to, 800);
+  EXPECT_EQ(mark->relations, (std::vector<std::string>{"1:2", "3:4"}));
+  EXPECT_EQ(mark->system_identifier, "7001");
+  EXPECT_EQ(mark->timeline, "2");
+  EXPECT_EQ(mark->key, "id");
+  EXPECT_EQ(mark->highest_key, "4711");
+  EXPECT_EQ(mark->pull_id, 12);
+  EXPECT_EQ(executor.calls.at(0).params,
+            (std::vector<Param>{"16384", "d", "public.\"T\"", "a > 1"}));
+
+  const std::optional<AppendMark> bare = ledger.find_mark(kSubject);
+  ASSERT_TRUE(bare);
+  EXPECT_TRUE(bare->relations.empty());
+  EXPECT_EQ(bare->system_identifier, "");
+  EXPECT_EQ(bare->highest_key, std::nullopt);
+}
+
+TEST(AppendLedger, there_may_be_no_mark) {
+  FakeExecutor executor;
+  EXPECT_FALSE(AppendLedger(executor).find_mark(kSubject));
+}
+
+TEST(AppendLedger, youngest_mark_is_told_by_id_not_by_clock) {
+  FakeExecutor executor;
+  (void)AppendLedger(executor).find_mark(kSubject);
+  EXPECT_NE(executor.calls.at(0).sql.find("ORDER BY m.pull_id DESC"), std::string::npos);
+}
+
+TEST(AppendLedger, unfinished_pull_is_looked_for_above_the_mark) {
+  FakeExecutor executor;
+  executor.answers = {one_row({"14"})};
+  AppendLedger ledger(executor);
+  AppendMark mark;
+  mark.pull_id = 12;
+  EXPECT_EQ(ledger.find_unfinished(kSubject, mark), 14);
+  EXPECT_EQ(executor.calls.at(0).params.back(), "12");
+  EXPECT_EQ(ledger.find_unfinished(kSubject, mark), std::nullopt);
+}
+
+TEST(AppendLedger, mark_replaces_the_one_before) {
+  FakeExecutor executor;
+  const AppendMark mark = {.horizon = 900,
+                           .compare_to = 950,
+                           .relations = {"1:2", "3:4"},
+                           .system_identifier = "7001",
+                           .timeline = "",
+                           .key = "id",
+                           .highest_key = "5000",
+                           .pull_id = 15};
+  AppendLedger(executor).save_mark(kSubject, mark);
+  ASSERT_EQ(executor.calls.size(), 2U);
+  EXPECT_NE(executor.calls[0].sql.find("DELETE FROM parallel_loader.mark"), std::string::npos);
+  EXPECT_EQ(executor.calls[0].params, (std::vector<Param>{"16384", "d", "public.\"T\"", "a > 1"}));
+  EXPECT_NE(executor.calls[1].sql.find("INSERT INTO parallel_loader.mark"), std::string::npos);
+  EXPECT_EQ(executor.calls[1].params,
+            (std::vector<Param>{"16384", "d", "public.\"T\"", "a > 1", "900", "950", "1:2 3:4",
+                                "7001", std::nullopt, "id", "5000", "15"}));
+}
+
+TEST(AppendLedger, what_is_saved_is_what_is_found) {
+  const std::vector<std::string> relations = {"16384:16384", "16390:99999"};
+  FakeExecutor executor;
+  executor.answers = {one_row({"1", "1", join_relations(relations), {}, {}, {}, {}, "1"})};
+  EXPECT_EQ(AppendLedger(executor).find_mark(kSubject)->relations, relations);
+}
+
+TEST(AppendLedger, pruning_is_for_one_table) {
+  FakeExecutor executor;
+  AppendLedger(executor).prune(16384);
+  EXPECT_EQ(executor.calls.at(0).params, (std::vector<Param>{"16384"}));
+}
+
+} // namespace
+} // namespace parallel_loader
