@@ -12,7 +12,9 @@ use ParallelLoader::Test;
 use Test::More;
 use Time::HiRes qw(sleep);
 
-my $pair = ParallelLoader::Test->new;
+# As they are where nobody sets them.
+my $CONF = "parallel_loader.retry_budget = '5min'\nparallel_loader.snapshot_hold = '10min'\n";
+my $pair = ParallelLoader::Test->new(destination => {conf => $CONF});
 
 # 120 MB in rows of one kilobyte.
 my $ROWS = 120_000;

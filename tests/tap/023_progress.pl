@@ -14,8 +14,10 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(sleep time);
 
+# As they are where nobody sets them.
+my $CONF = "parallel_loader.retry_budget = '5min'\nparallel_loader.snapshot_hold = '10min'\n";
 my $pair = ParallelLoader::Test->new(
-  destination => {conf => 'max_worker_processes = 24'},
+  destination => {conf => "${CONF}max_worker_processes = 24"},
   source => {conf => 'max_connections = 60'});
 
 my $ROWS = 30_000;

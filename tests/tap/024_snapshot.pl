@@ -13,7 +13,10 @@ use ParallelLoader::Test;
 use Test::More;
 use Time::HiRes qw(sleep);
 
+# As they are where nobody sets them.
+my $CONF = "parallel_loader.retry_budget = '5min'\nparallel_loader.snapshot_hold = '10min'\n";
 my $pair = ParallelLoader::Test->new(
+  destination => {conf => $CONF},
   source => {conf => "max_wal_senders = 4\nmax_connections = 60\nhot_standby_feedback = on"});
 my $OURS = q(application_name LIKE 'parallel_loader%');
 

@@ -12,7 +12,9 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(sleep);
 
-my $pair = ParallelLoader::Test->new;
+# As they are where nobody sets them.
+my $CONF = "parallel_loader.retry_budget = '5min'\nparallel_loader.snapshot_hold = '10min'\n";
+my $pair = ParallelLoader::Test->new(destination => {conf => $CONF});
 $pair->create_gate;
 
 # Anonymous memory: what smaps calls private also counts pages of shared buffers that no other
