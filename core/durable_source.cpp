@@ -22,6 +22,14 @@ DurableSource::DurableSource(Executor &source) : source_(source) {
   longest_ms_ = kWriterTurns * row.integer(0, 1) + kPatienceMs;
 }
 
+bool DurableSource::may_look(Executor &source) {
+  return source
+      .exec("SELECT pg_catalog.bool_and(pg_catalog.has_function_privilege(f, 'EXECUTE')) "
+            "FROM pg_catalog.unnest(ARRAY['pg_catalog.pg_current_wal_insert_lsn()', "
+            "'pg_catalog.pg_current_wal_flush_lsn()']) AS f")
+      .boolean(0, 0);
+}
+
 void DurableSource::await() {
   constexpr int64_t kTurnMs = 50;
   for (int64_t waited_ms = 0; !is_flushed() && waited_ms < longest_ms_; waited_ms += kTurnMs)

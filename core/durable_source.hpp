@@ -15,6 +15,9 @@ class DurableSource {
 public:
   explicit DurableSource(Executor &source);
 
+  /// False for a role that may not look at the source's WAL; the constructor would then fail.
+  [[nodiscard]] static bool may_look(Executor &source);
+
   /// Waits until they are flushed, which the WAL writer sees to within some wal_writer_delay; what
   /// is not flushed by then belongs to transactions that are still open.
   void await();

@@ -85,6 +85,10 @@ SET state = 'running', segment = $2::bigint, snapshot = $3::pg_catalog.text,
   source_version = $8::integer, sqlstate = NULL, error = NULL, finished = NULL
 WHERE pull_id = $1::bigint AND state <> 'done')sql";
 
+constexpr std::string_view kForgetBounds = R"sql(
+UPDATE @ledger@.pull SET snapshot_xmin = NULL, snapshot_xmax = NULL
+WHERE pull_id = $1::bigint)sql";
+
 constexpr std::string_view kSetState = R"sql(
 UPDATE @ledger@.pull SET state = $2::pg_catalog.text
 WHERE pull_id = $1::bigint AND state IN ('planned', 'running', 'paused')
@@ -303,6 +307,10 @@ void Ledger::resume_pull(int64_t pull_id, int64_t segment, const PullPlan &plan)
        {number(pull_id), number(segment), null_if_empty(plan.snapshot), number(plan.bounds.xmin),
         number(plan.bounds.xmax), null_if_empty(plan.identity.lsn),
         null_if_empty(plan.identity.timeline), number(plan.source_version)});
+}
+
+void Ledger::forget_bounds(int64_t pull_id) {
+  exec(kForgetBounds, {number(pull_id)});
 }
 
 void Ledger::set_state(int64_t pull_id, std::string_view state) {

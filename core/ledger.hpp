@@ -104,6 +104,8 @@ public:
   /// An unfinished or failed pull becomes `running` again, under the snapshot of `plan`; chunks
   /// that failed are planned again.
   void resume_pull(int64_t pull_id, int64_t segment, const PullPlan &plan);
+  /// No append can begin at the pull's snapshot.
+  void forget_bounds(int64_t pull_id);
   /// Moves between `planned`, `running` and `paused`; does nothing to a pull that has ended.
   void set_state(int64_t pull_id, std::string_view state);
   /// Remembers limits for a resume; nullopt leaves one as it is.

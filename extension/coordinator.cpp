@@ -73,6 +73,7 @@ private:
   void staff();
   void work_itself();
   void let_snapshot_go();
+  void release_snapshot();
   [[nodiscard]] std::vector<int> source_backends() const;
   [[nodiscard]] bool is_done();
   void throw_if_abandoned();
@@ -197,7 +198,7 @@ void Coordinator::supervise() {
     turn();
     call([]() noexcept { latch_sleep(kTurnMs); });
   }
-  hold_.close();
+  release_snapshot();
 }
 
 void Coordinator::turn() {
@@ -228,6 +229,13 @@ void Coordinator::let_snapshot_go() {
   if (!backends.empty() && milliseconds_since(unread_at_) < kPartAfterMs)
     return;
   hold_.end_backends(backends);
+  release_snapshot();
+}
+
+// A later append begins at the snapshot's bounds, if a crash of the source cannot make them untrue.
+void Coordinator::release_snapshot() {
+  if (hold_.is_open() && !hold_.await_flush())
+    in_transaction([&](Ledger &ledger) { ledger.forget_bounds(pull_id()); });
   hold_.close();
 }
 

@@ -53,6 +53,30 @@ void SourceHold::open(const Order &order, const std::optional<std::string> &snap
                   "parallel_loader coordinator of pull " + std::to_string(pull_id_), waiter_);
 }
 
+// A pull of a whole table is where a later append may begin.
+void SourceHold::watch_flush(const PullRequest &request, const PullPlan &plan) {
+  const bool leaves_mark =
+      request.kind == PullKind::kPull && !request.start && !request.end && !plan.relations.empty();
+  Connection &source = reader_->session().connection();
+  if (leaves_mark && DurableSource::may_look(source))
+    durable_.emplace(source);
+}
+
+bool SourceHold::await_flush() {
+  try {
+    if (durable_)
+      durable_->await();
+    return true;
+  } catch (const Error &) { // every row has been read all the same
+    return false;
+  }
+}
+
+void SourceHold::close() {
+  durable_.reset();
+  reader_.reset();
+}
+
 PullPlan SourceHold::open_and_plan(const Order &order, int64_t pull_id) {
   pull_id_ = pull_id;
   open(order, order.snapshot.empty() ? std::nullopt : std::optional(order.snapshot));
@@ -60,6 +84,7 @@ PullPlan SourceHold::open_and_plan(const Order &order, int64_t pull_id) {
   plan.bounds = reader_->session().snapshot_bounds();
   plan.relations = relations_of(reader_->find_table(plan.source_table));
   is_standby_ = plan.identity.is_standby;
+  watch_flush(order.request, plan);
   return plan;
 }
 
@@ -97,6 +122,7 @@ PullPlan SourceHold::open_for_resume(const Order &order, const RecordedPull &rec
   plan.snapshot = session.export_snapshot();
   plan.bounds = session.snapshot_bounds();
   plan.source_version = session.connection().server_version();
+  watch_flush(order.request, plan);
   return plan;
 }
 

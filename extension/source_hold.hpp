@@ -1,6 +1,7 @@
 // source_hold: the coordinator's session on the source, whose transaction keeps the snapshot.
 #pragma once
 
+#include "core/durable_source.hpp"
 #include "core/ledger.hpp"
 
 #include "extension/order.hpp"
@@ -29,17 +30,22 @@ public:
   void require_alive();
   /// Ends those of these backends of the source that serve workers of the pull.
   void end_backends(const std::vector<int> &backends);
+  /// Waits until the source cannot lose what the snapshot shows, so that the snapshot's bounds stay
+  /// true of it; false when the source has gone before.
+  [[nodiscard]] bool await_flush();
   /// Lets the snapshot go.
-  void close() { reader_.reset(); }
+  void close();
 
 private:
   void open(const Order &order, const std::optional<std::string> &snapshot);
+  void watch_flush(const PullRequest &request, const PullPlan &plan);
   std::string relations_of(const SourceTable &table);
 
   Waiter &waiter_;
   int64_t pull_id_ = 0;
   bool is_standby_ = false;
   std::optional<SourceReader> reader_;
+  std::optional<DurableSource> durable_;
 };
 
 } // namespace parallel_loader
