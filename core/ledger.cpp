@@ -68,7 +68,8 @@ SELECT p.run_id, p.owner::pg_catalog.oid, p."table"::pg_catalog.oid, p.source, p
   p.range_start, p.range_end, p.filter, p.format, p.workers, p.chunk_bytes, p.timezone,
   p.date_order, p.kind, p.state, p.max_rate, p.source_system, p.source_timeline,
   p.source_database, p.source_lsn, p.snapshot_xmin, p.snapshot_xmax,
-  EXISTS (SELECT FROM @ledger@.pull AS o WHERE o.run_id = p.run_id AND o.pull_id <> p.pull_id)
+  EXISTS (SELECT FROM @ledger@.pull AS o WHERE o.run_id = p.run_id AND o.pull_id <> p.pull_id),
+  p.source_relations
 FROM @ledger@.pull AS p WHERE p.pull_id = $1::bigint)sql";
 
 // A pull resumed under another snapshot has rows of both, so its bounds become the outer ones.
@@ -299,6 +300,7 @@ RecordedPull Ledger::load_pull(int64_t pull_id) {
                             .lsn = row.text(0, 19)};
   recorded.plan.bounds = {.xmin = row.integer(0, 20), .xmax = row.integer(0, 21)};
   recorded.shares_snapshot = row.boolean(0, 22);
+  recorded.plan.relations = row.text(0, 23);
   return recorded;
 }
 
