@@ -38,7 +38,7 @@ FROM generate_series(-100, $ROWS - 101) AS i;
 CREATE SCHEMA "Odd Schema";
 CREATE TABLE "Odd Schema"."Odd=Table" (id integer PRIMARY KEY, "a, b" text);
 INSERT INTO "Odd Schema"."Odd=Table" SELECT i, 'x' || i FROM generate_series(1, 50) AS i;
--- Two chunks of 128 kB.
+-- Two chunks of about 64 kB.
 CREATE TABLE gated AS SELECT id, tag, true AS passed FROM signals WHERE id BETWEEN 1 AND 4000;
 ALTER TABLE gated ADD PRIMARY KEY (id);
 CREATE TABLE not_there (id integer);
@@ -236,7 +236,7 @@ like($document->{error}{message}, qr/checked_id_check/, '… and the message');
 
 # ---- interrupts ----
 
-my @GATED = (@both, '--key', 'id', '--where', 'public.gate(id, 3000)', '--chunk-size', '128kB', '--jobs', 2);
+my @GATED = (@both, '--key', 'id', '--where', 'public.gate(id, 3000)', '--chunk-size', '64kB', '--jobs', 2);
 
 # Starts a copy of two chunks; comes back when one of them is done and the other is in its middle.
 sub start_stuck {

@@ -146,7 +146,7 @@ is_monotone($pull_id, 4000, 'a pull of which a trigger skips rows');
 
 # ---- an estimate ----
 
-$pull_id = start_pull('t', {workers => 2, chunk_size => '3MB'}, 'max_rate => 5000');
+$pull_id = start_pull('t', {workers => 2, chunk_size => '3MB'}, 'max_rate => 3000');
 is_monotone($pull_id, $ROWS, 'an undisturbed pull');
 cmp_ok(looks('(array_agg(EXTRACT(epoch FROM eta) ORDER BY number DESC)'
     . ' FILTER (WHERE eta IS NOT NULL))[1]'), '<=', 1, 'the estimated time falls to zero');
@@ -157,7 +157,7 @@ WITH ending AS (SELECT min(seen) AS at FROM look WHERE state = 'done')
 SELECT coalesce(round(max(abs(EXTRACT(epoch FROM eta) - EXTRACT(epoch FROM at - seen)))::numeric, 1), 99)
 FROM look, ending WHERE rows BETWEEN 12000 AND 22000
 SQL
-cmp_ok($off, '<', 2.5, 'half way the estimated time is right within seconds');
+cmp_ok($off, '<', 4, 'half way the estimated time is right within seconds');
 note "seconds off: $off";
 $pair->same_rows('SELECT * FROM t', 'every row is there once');
 $pair->destination_sql('TRUNCATE t');

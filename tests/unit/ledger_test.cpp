@@ -116,9 +116,10 @@ TEST(Ledger, pull_is_read_back_for_a_resume) {
   executor.answers = {
       one_row({"public.\"T\"", "id", "\"pg_catalog\".\"int8\"", "text", "3-1", "150020"}),
       Rows(1, {"id"}),
-      one_row({"9",    "10", "16384",   "old_server", "id",  "1",      std::nullopt, "id > 0",
-               "auto", "4",  "1048576", "UTC",        "DMY", "append", "failed",     "512",
-               "7001", "2",  "d",       "0/5",        "700", "720",    "t"})};
+      one_row({"9",          "10",     "16384",  "old_server", "id",      "1",
+               std::nullopt, "id > 0", "auto",   "4",          "1048576", "UTC",
+               "DMY",        "append", "failed", "512",        "7001",    "2",
+               "d",          "0/5",    "700",    "720",        "t",       "16384:16390"})};
   const RecordedPull pull = Ledger(executor).load_pull(5);
   EXPECT_EQ(pull.request.run_id, 9);
   EXPECT_EQ(pull.request.owner, 10U);
@@ -146,6 +147,7 @@ TEST(Ledger, pull_is_read_back_for_a_resume) {
   EXPECT_EQ(pull.plan.bounds.xmax, 720);
   EXPECT_EQ(pull.plan.snapshot, "3-1");
   EXPECT_TRUE(pull.shares_snapshot);
+  EXPECT_EQ(pull.plan.relations, "16384:16390");
 }
 
 TEST(Ledger, resume_widens_the_bounds_and_frees_failed_chunks) {
@@ -181,20 +183,20 @@ TEST(Ledger, limits_that_are_not_given_stay) {
   EXPECT_EQ(executor.calls.at(1).params, (std::vector<Param>{"5", std::nullopt, "0"}));
 }
 
-TEST(Ledger, attempt_that_is_repeated_leaves_the_chunk_planned) {
+TEST(Ledger, attempt_is_noted_unless_another_worker_has_the_chunk) {
   FakeExecutor executor;
+  executor.answers = {affected(1), affected(0)};
   Ledger ledger(executor);
-  ledger.note_attempt(5, 3, "08006", "lost");
-  ledger.fail_chunk(5, 3, "", "");
-  EXPECT_EQ(executor.calls.at(0).params, (std::vector<Param>{"5", "3", "08006", "lost"}));
-  EXPECT_EQ(executor.calls.at(0).sql.find("state = 'failed'"), std::string::npos);
-  EXPECT_EQ(executor.calls.at(1).params, (std::vector<Param>{"5", "3", {}, {}}));
-  EXPECT_NE(executor.calls.at(1).sql.find("state = 'failed'"), std::string::npos);
+  EXPECT_TRUE(ledger.note_attempt(5, 3, {"08006", "lost", false}));
+  EXPECT_FALSE(ledger.note_attempt(5, 3, {"", "", true}));
+  EXPECT_EQ(executor.calls.at(0).params, (std::vector<Param>{"5", "3", "08006", "lost", "f"}));
+  EXPECT_EQ(executor.calls.at(1).params, (std::vector<Param>{"5", "3", {}, {}, "t"}));
+  EXPECT_NE(executor.calls.at(0).sql.find("FOR UPDATE SKIP LOCKED"), std::string::npos);
 }
 
 TEST(Ledger, claim_returns_the_chunk_or_nothing) {
   FakeExecutor executor;
-  executor.answers = {one_row({"4", "1", std::nullopt, "f", "\"s\".\"p\"", "2", "4096"})};
+  executor.answers = {one_row({"4", "1", std::nullopt, "f", "\"s\".\"p\"", "2", "4096", "f"})};
   Ledger ledger(executor);
   const std::optional<ClaimedChunk> chunk = ledger.claim_chunk(1);
   ASSERT_TRUE(chunk);

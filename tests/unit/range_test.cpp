@@ -109,6 +109,8 @@ TEST_F(KeyTest, condition_is_half_open) {
 TEST_F(KeyTest, open_range_is_the_whole_relation) {
   EXPECT_EQ(resolve("n").condition({}), "");
   EXPECT_EQ(resolve("(n, \"B c\")").condition({}), "");
+  EXPECT_EQ(resolve("n").condition({.start = {}, .end = {}, .nulls = false, .not_null = true}),
+            "\"n\" IS DISTINCT FROM NULL");
   EXPECT_EQ(resolve("n").condition({.start = {}, .end = {}, .nulls = true}),
             "(\"n\" IS NOT DISTINCT FROM NULL)");
   EXPECT_EQ(resolve("id").condition({}), "");

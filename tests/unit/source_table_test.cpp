@@ -83,5 +83,14 @@ TEST(FindDefaultKey, finds_none_where_there_is_none) {
   EXPECT_EQ(find_default_key(source, source_table({})), std::nullopt);
 }
 
+TEST(FindRowKeys, take_unique_indexes_over_columns_that_are_not_null) {
+  FakeExecutor source;
+  source.answers = {Rows(2, {"1", "id", "2", "a", "2", "b", "3", "n", "4", std::nullopt})};
+  const SourceTable table = source_table({column("id", kInteger, true), column("a", kInteger, true),
+                                          column("b", kInteger, true), column("n", kInteger)});
+  EXPECT_EQ(find_row_keys(source, table),
+            (std::vector<std::vector<std::string>>{{"id"}, {"a", "b"}}));
+}
+
 } // namespace
 } // namespace parallel_loader
