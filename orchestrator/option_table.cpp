@@ -32,7 +32,7 @@ constexpr std::array kTable{
 
     OptionSpec{kSelection, 0, "key", "KEY",
                R"(column to cut ranges on, spelled as in the catalogue, or ctid, or (a, "B c"))",
-               "primary key, else a unique key, of one column", "",
+               "a unique key; ctid, where rows do not lie in its order", "",
                [](CopyOptions &options, std::string_view value) { options.key = value; }},
     OptionSpec{kSelection, 0, "start", "VALUE", "first key to copy; times without a zone are UTC",
                "from the first row", "",
