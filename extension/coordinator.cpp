@@ -1,30 +1,20 @@
-// coordinator: the background process that owns a pull: ledger, snapshot, workers.
-#include "core/ledger.hpp"
+// coordinator: see coordinator.hpp.
+#include "extension/coordinator.hpp"
 
 #include <algorithm>
 
-#include "extension/attempt_notes.hpp"
 #include "extension/boundary.hpp"
-#include "extension/crew.hpp"
-#include "extension/latch_waiter.hpp"
-#include "extension/order.hpp"
-#include "extension/pull_lookup.hpp"
-#include "extension/server/background.hpp"
 #include "extension/server/session.hpp"
-#include "extension/server/shared_pull.hpp"
+#include "extension/server/socket_wait.hpp"
 #include "extension/server/takeover.hpp"
 #include "extension/server/throttle.hpp"
 #include "extension/server/worker_slots.hpp"
-#include "extension/source_hold.hpp"
 #include "extension/spi_executor.hpp"
-#include "extension/watchdog.hpp"
 #include "extension/worker.hpp"
 
 extern "C" {
 #include "miscadmin.h"
-#include "storage/ipc.h"
 #include "storage/latch.h"
-#include "utils/timestamp.h"
 }
 
 namespace parallel_loader {
@@ -39,57 +29,7 @@ int64_t milliseconds_since(TimestampTz then) {
   return (GetCurrentTimestamp() - then) / 1000;
 }
 
-class Coordinator {
-public:
-  Coordinator(SharedPull *pull, dsm_handle handle)
-      : pull_(pull), order_(parse_order({pull->order, pull->order_size})), crew_(pull, handle),
-        notes_(pull), watchdog_(pull, order_), waiter_(&pull->stop), hold_(waiter_) {
-    order_.request.owner = pull->owner;
-    order_.request.segment = handle;
-  }
-
-  void begin();
-  void supervise();
-  void end(PullEnd end, const ErrorReport *report);
-  void hold_snapshot();
-
-  [[nodiscard]] Crew &crew() noexcept { return crew_; }
-  [[nodiscard]] int64_t pull_id() const noexcept { return pull_->pull_id; }
-  /// True if a resume could go on under the snapshot of a pull that has failed.
-  [[nodiscard]] bool is_worth_holding();
-  void let_go() { hold_.close(); }
-
-private:
-  template <class Fn> void in_transaction(Fn fn);
-  void create();
-  void resume();
-  FoundPull find_resumable();
-  void count_chunks(Ledger &ledger);
-  void start();
-  void turn();
-  void replace_lost_workers();
-  void follow_orders();
-  void record_limits();
-  void staff();
-  void work_itself();
-  void let_snapshot_go();
-  void release_snapshot();
-  [[nodiscard]] std::vector<int> source_backends() const;
-  [[nodiscard]] bool is_done();
-  void throw_if_abandoned();
-
-  SharedPull *pull_;
-  Order order_;
-  Crew crew_;
-  AttemptNotes notes_;
-  Watchdog watchdog_;
-  LatchWaiter waiter_;
-  SourceHold hold_;
-  std::string state_ = "planned";                 // as the ledger has it
-  int chunks_done_ = 0;                           // at the last look
-  TimestampTz worked_at_ = GetCurrentTimestamp(); // when a worker was last there
-  TimestampTz unread_at_ = GetCurrentTimestamp(); // when a row was last to be read
-};
+} // namespace
 
 template <class Fn> void Coordinator::in_transaction(Fn fn) {
   call([&]() noexcept { session_begin(pull_->owner); });
@@ -375,95 +315,4 @@ void Coordinator::hold_snapshot() {
   hold_.close();
 }
 
-void locate(const SharedPull *pull, ErrorReport &report) {
-  if (pull->pull_id != 0) {
-    const std::string sentence = "Pull " + std::to_string(pull->pull_id) + " failed.";
-    error_report_add_detail(&report, sentence.c_str());
-  }
-}
-
-// A pull that was stopped without an error of its own gets the reason as one.
-void explain_stop(SharedPull *pull) {
-  ErrorReport report;
-  const PullStop reason = shared_pull_stop_reason(pull);
-  error_report_set(&report, "57014",
-                   reason == kStopLeader ? "the session that waited for the pull has ended"
-                                         : "canceling pull due to user request",
-                   "", "");
-  shared_pull_fail(pull, &report, reason);
-}
-
-// Runs the pull to its end; returns false when it did not get there.
-bool run_pull(Coordinator &coordinator, SharedPull *pull) {
-  ErrorReport report;
-  PullStop reason = kStopFailed;
-  try {
-    coordinator.begin();
-    coordinator.supervise();
-    return true;
-  } catch (const Stopped &) {
-    return false;
-  } catch (const PgError &error) {
-    report = error.report();
-    reason = error.is_cancel() ? kStopCancelled : kStopFailed;
-  } catch (...) {
-    describe_current_exception(report);
-  }
-  if (shared_pull_stop_reason(pull) == kStopNone) { // else a stop interrupted us, by a cancel
-    locate(pull, report);
-    shared_pull_fail(pull, &report, reason);
-  }
-  return false;
-}
-
-// Returns true if the snapshot is to be kept for a resume.
-bool close_failed_pull(Coordinator &coordinator, SharedPull *pull) {
-  explain_stop(pull);
-  ErrorReport report;
-  shared_pull_error(pull, &report);
-  coordinator.crew().clear_away();
-  const bool has_failed = shared_pull_stop_reason(pull) == kStopFailed;
-  const bool is_worth_holding = has_failed && coordinator.is_worth_holding();
-  if (!is_worth_holding)
-    coordinator.let_go();
-  coordinator.end(has_failed ? PullEnd::kFailed : PullEnd::kCancelled, &report);
-  call([&]() noexcept { session_log_failure(pull->pull_id, report.message); });
-  return is_worth_holding;
-}
-
-void run_coordinator(SharedPull *pull, dsm_handle handle) {
-  Coordinator coordinator(pull, handle);
-  const bool is_done = run_pull(coordinator, pull);
-  call([]() noexcept {
-    session_abort();
-    session_hold_cancel();
-  });
-  if (is_done)
-    coordinator.end(PullEnd::kDone, nullptr);
-  const bool is_holding = !is_done && close_failed_pull(coordinator, pull);
-  call([&]() noexcept {
-    pg_atomic_write_u32(&pull->holds_snapshot, is_holding ? 1 : 0);
-    shared_pull_enter_phase(pull, kPhaseEnded);
-  });
-  if (is_holding)
-    coordinator.hold_snapshot();
-}
-
-} // namespace
-
 } // namespace parallel_loader
-
-extern "C" PGDLLEXPORT void parallel_loader_coordinator_main(Datum handle);
-
-void parallel_loader_coordinator_main(Datum argument) {
-  using namespace parallel_loader;
-  const dsm_handle handle = DatumGetUInt32(argument);
-  SharedPull *pull = background_attach(handle);
-  background_enter_coordinator(pull);
-  background_connect(pull);
-  entry([&] {
-    call([]() noexcept { session_pin_settings(nullptr); });
-    run_coordinator(pull, handle);
-  });
-  proc_exit(0);
-}

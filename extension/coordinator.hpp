@@ -1,0 +1,80 @@
+// coordinator: the background process that owns a pull: ledger, snapshot, workers.
+#pragma once
+
+#include "core/ledger.hpp"
+
+#include "extension/attempt_notes.hpp"
+#include "extension/crew.hpp"
+#include "extension/latch_waiter.hpp"
+#include "extension/order.hpp"
+#include "extension/pull_lookup.hpp"
+#include "extension/server/shared_pull.hpp"
+#include "extension/source_hold.hpp"
+#include "extension/watchdog.hpp"
+
+#include <string>
+#include <vector>
+
+extern "C" {
+#include "utils/timestamp.h"
+}
+
+namespace parallel_loader {
+
+class Coordinator {
+public:
+  Coordinator(SharedPull *pull, dsm_handle handle)
+      : pull_(pull), order_(parse_order({pull->order, pull->order_size})), crew_(pull, handle),
+        notes_(pull), watchdog_(pull, order_), waiter_(&pull->stop), hold_(waiter_) {
+    order_.request.owner = pull->owner;
+    order_.request.segment = handle;
+  }
+
+  /// Records and plans the pull, or takes up a recorded one, and starts its workers.
+  void begin();
+  /// Returns when every chunk is done.  Throws what ends the pull before, Stopped among it.
+  void supervise();
+  /// Writes the pull's end into the ledger, if the pull is there.
+  void end(PullEnd end, const ErrorReport *report);
+  /// Keeps the snapshot of a pull that has failed, until its time is over or a resume has it.
+  void hold_snapshot();
+
+  [[nodiscard]] Crew &crew() noexcept { return crew_; }
+  [[nodiscard]] int64_t pull_id() const noexcept { return pull_->pull_id; }
+  /// True if a resume could go on under the snapshot of a pull that has failed.
+  [[nodiscard]] bool is_worth_holding();
+  void let_go() { hold_.close(); }
+
+private:
+  template <class Fn> void in_transaction(Fn fn);
+  void create();
+  void resume();
+  FoundPull find_resumable();
+  void count_chunks(Ledger &ledger);
+  void start();
+  void turn();
+  void replace_lost_workers();
+  void follow_orders();
+  void record_limits();
+  void staff();
+  void work_itself();
+  void let_snapshot_go();
+  void release_snapshot();
+  [[nodiscard]] std::vector<int> source_backends() const;
+  [[nodiscard]] bool is_done();
+  void throw_if_abandoned();
+
+  SharedPull *pull_;
+  Order order_;
+  Crew crew_;
+  AttemptNotes notes_;
+  Watchdog watchdog_;
+  LatchWaiter waiter_;
+  SourceHold hold_;
+  std::string state_ = "planned";                 // as the ledger has it
+  int chunks_done_ = 0;                           // at the last look
+  TimestampTz worked_at_ = GetCurrentTimestamp(); // when a worker was last there
+  TimestampTz unread_at_ = GetCurrentTimestamp(); // when a row was last to be read
+};
+
+} // namespace parallel_loader
