@@ -68,6 +68,7 @@ constexpr Setting kSettings[] = {
     {"lc_monetary", "C"},
     {"row_security", "off"},
     {"synchronize_seqscans", "off"},
+    {"enable_tidscan", "on"}, // without it every range of blocks reads the whole table
     {"max_parallel_workers_per_gather", "0"},
     {"jit", "off"}, // compiling a catalogue query costs more than running it
     {"search_path", ""},
