@@ -210,15 +210,19 @@ $pair->close_gate;
 my $some = {source_table => 'part', key => 'id', workers => 1, chunk_size => '1GB'};
 my %stuck;
 sub start_through_proxy {
-  my ($name, $action) = @_;
-  $PROXY{$name}->arm(rows => 1000, action => $action);
+  my ($name) = @_;
+  $PROXY{$name}->arm(rows => 1000, action => 'hold');
   $stuck{$name} = start_pull($name, {%$some, dsn => $PROXY{$name}->dsn}, 'max_rate => 0');
-  ok($PROXY{$name}->wait_acted, "the proxy acts: $action");
+  ok($PROXY{$name}->wait_acted, "$name: the proxy holds its rows");
   $PROXY{$name}->black_hole;
   return;
 }
-start_through_proxy('held', 'hold');
-start_through_proxy('lost', 'cut');
+start_through_proxy('held');
+# Loses its session once no new one can be had.
+start_through_proxy('lost');
+$pair->source_sql("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+    . " WHERE application_name = 'parallel_loader worker of pull $stuck{lost}'");
+$PROXY{lost}->release;
 $stuck{locked} = start_pull('locked', {%$some}, 'max_rate => 0');
 $stuck{gated} = start_pull('gated', {%$some, source_table => 'gated'}, 'max_rate => 0');
 $stuck{sleeping} = start_pull('sleeping', {%$some}, 'max_rate => 0');
