@@ -136,6 +136,8 @@ sub close {
 
 sub DESTROY {
   my ($self) = @_;
+  # At the very end what IPC::Run needs to wait may be gone before; psql ends with its input.
+  return if ${^GLOBAL_PHASE} eq 'DESTRUCT';
   local ($@, $?);
   $self->close;
   return;
