@@ -147,7 +147,7 @@ void CopyCommand::follow(PullControl &control, SessionPool &pool, ProgressDispla
     if (interrupt_.is_raised() && !patience_ends_at) {
       patience_ends_at = Clock::now() + kCancelPatience;
       display.note(
-          fmt::format("cancelling pull {}; a second interrupt leaves at once", run_.pull_id));
+          fmt::format("cancelling pull {}; a second interrupt leaves within a second", run_.pull_id));
       control.cancel();
     }
     if (patience_ends_at && Clock::now() > *patience_ends_at)

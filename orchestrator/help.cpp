@@ -150,7 +150,7 @@ constexpr std::string_view kBehaviour = R"(
    A chunk is one transaction.
 
 The first Ctrl-C (or SIGTERM) cancels the pull and shows what is done; chunks that are done stay in
-the table. The second one leaves at once.
+the table. The second one leaves within a second and shows nothing.
 
 Passwords: put them into the [password file](https://www.postgresql.org/docs/current/libpq-pgpass.html)
 or a service file. In `--source` and `--target` other users of the machine can see them in the list of

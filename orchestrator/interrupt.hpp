@@ -8,7 +8,9 @@
 namespace parallel_loader {
 
 /// While one lives, the first SIGINT or SIGTERM raises it and the second ends the process with
-/// status 130.  There is one at a time: handlers are the process's.
+/// status 130 a second later: time for the word that cancels the pull to leave, since a pull whose
+/// sessions just vanish waits for others to join it.  There is one at a time: handlers are the
+/// process's.
 class Interrupt {
 public:
   Interrupt();

@@ -3,6 +3,7 @@
 
 repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 work= # the run's folder under /tmp, removed at the end; set by make_work_folder
+mounted=() # file systems below it
 
 # A caller's PGHOST, PGSERVICE, … must not send our sessions to a server of his.
 keep_pg_config=${PG_CONFIG:-}
@@ -60,13 +61,14 @@ end_group() {
 # Stops what runs and removes what was made. Clusters are found by their folders, so that one of a
 # test that was killed is stopped too.
 clean_up() {
-  local status=$? pid_file
+  local status=$? pid_file folder
   trap '' HUP INT TERM
   set +e
   end_group "${stage_pid:-}" 2>/dev/null
   while read -r pid_file; do
     as_server "$pg_bin/pg_ctl" stop -s -m immediate -D "$(dirname "$pid_file")"
   done < <(find "$work" -name postmaster.pid) >/dev/null 2>&1
+  for folder in "${mounted[@]}"; do as_root umount -l "$folder"; done
   rm -rf "$work"
   if [ "$status" != 0 ]; then eval "${on_failure:-}"; fi
   exit "$status"

@@ -7,10 +7,9 @@ use warnings;
 use FindBin;
 use lib "$FindBin::RealBin/lib";
 
+use ParallelLoader::Memory;
 use ParallelLoader::Test;
-use PostgreSQL::Test::Utils;
 use Test::More;
-use Time::HiRes qw(sleep);
 
 my $LIMIT_MB = 64;
 
@@ -40,45 +39,25 @@ for my $table (qw(wide huge normal)) {
     if $table ne 'normal';
 }
 
-# Anonymous memory: what smaps calls private also counts pages of shared buffers that no other
-# process has touched yet.
-sub own_megabytes {
-  my ($pid) = @_;
-  my $status = eval { slurp_file("/proc/$pid/status") } // return;
-  return $status =~ /^RssAnon:\s+(\d+) kB/m ? $1 / 1024 : undef;
-}
-
 # Pulls a table with one worker and returns the most memory of its own that the worker ever had.
-sub peak_of_pull {
+sub peak_of {
   my ($table, $format) = @_;
   $pair->destination_sql("TRUNCATE $table");
-  my $caller = $pair->session('destination');
-  # The worker waits at the first row until its memory is being watched.
-  $pair->close_gate;
-  $caller->start($pair->pull_sql($table, undef, undef,
+  my ($result, $peak) = peak_of_pull($pair, $pair->pull_sql($table, undef, undef,
       {format => $format, workers => 1, filter => 'public.gate(id, 1)'}));
-  $pair->wait_at_gate;
-  my ($worker) = $pair->worker_pids;
-  my $peak = own_megabytes($worker);
-  $pair->open_gate;
-  until ($caller->is_finished) {
-    my $now = own_megabytes($worker);
-    $peak = $now if defined $now && $now > $peak;
-    sleep 0.002;
-  }
-  is($caller->finish->summary, 'success: ' . $pair->source_sql("SELECT count(*) FROM $table"),
+  is($result->summary, 'success: ' . $pair->source_sql("SELECT count(*) FROM $table"),
     "$table in $format arrives");
   note sprintf '%s in %s: %.1f MB', $table, $format, $peak;
   return $peak;
 }
 
 for my $format (qw(binary text)) {
-  cmp_ok(peak_of_pull('wide', $format), '<', $LIMIT_MB,
+  cmp_ok(peak_of('wide', $format), '<', $LIMIT_MB,
     "a thousand rows of 100 kB in $format: under $LIMIT_MB MB");
-  cmp_ok(peak_of_pull('normal', $format), '<', $LIMIT_MB,
+  cmp_ok(peak_of('normal', $format), '<', $LIMIT_MB,
     "$NORMAL_ROWS ordinary rows in $format: under $LIMIT_MB MB");
   # A row of 32 MB, a few times: as received, as a field, as a tuple.
-  cmp_ok(peak_of_pull('huge', $format), '<', $LIMIT_MB + 5 * 32,
+  cmp_ok(peak_of('huge', $format), '<', $LIMIT_MB + 5 * 32,
     "rows of 32 MB in $format: a small multiple of one");
 }
 
@@ -89,17 +68,14 @@ $pair->destination_sql('CREATE TABLE few (id integer)');
 my $session = $pair->session('destination');
 my $good = $pair->pull_sql('few');
 my $bad = $pair->pull_sql('few', undef, undef, {filter => '1 / (id - 5) > 0'});
-sub count_files {
-  my @files = glob '/proc/' . $session->backend_pid . '/fd/*';
-  return scalar @files;
-}
+my $pid = $session->backend_pid;
 
 # The first pulls fill caches; what comes after them must not add up.
 $session->query($_) for ($good, $bad) x 3;
-my ($files, $megabytes) = (count_files(), own_megabytes($session->backend_pid));
+my ($files, $megabytes) = (open_files($pid), own_megabytes($pid));
 $session->query($_) for ($good, $bad) x 20;
-is(count_files(), $files, 'forty pulls leave no file open');
-cmp_ok(own_megabytes($session->backend_pid) - $megabytes, '<', 2, '… and no memory in use');
+is(open_files($pid), $files, 'forty pulls leave no file open');
+cmp_ok(own_megabytes($pid) - $megabytes, '<', 2, '… and no memory in use');
 $session->close;
 
 $pair->same_rows('SELECT * FROM normal', 'ordinary rows arrive unchanged');

@@ -274,14 +274,15 @@ eval { $job->{run}->finish };
 like($job->{err}, qr/1 of 2 chunks/, 'an interrupted copy says what is done');
 $pair->nothing_left('… and leaves nothing');
 
-# The second signal does not wait for the servers.
+# The second signal does not wait for the servers; the pull is cancelled all the same.
 $job = start_stuck(@GATED);
 my $twice = stopwatch();
 $job->{run}->signal('INT');
 $job->{run}->signal('INT');
 eval { $job->{run}->finish };
 is($job->{run}->full_result(0) >> 8, 130, 'two SIGINTs: exits with 130');
-cmp_ok($twice->(), '<', 2, '… at once');
+cmp_ok($twice->(), '<', 3, '… within a second or so');
+$pair->state_becomes($pair->newest_pull_id, 'cancelled', '… the pull is cancelled');
 $pair->nothing_left('… and leaves nothing');
 
 $job = start_stuck(@GATED);

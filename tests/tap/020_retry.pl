@@ -7,18 +7,17 @@ use warnings;
 use FindBin;
 use lib "$FindBin::RealBin/lib";
 
-use ParallelLoader::FullDisk;
 use ParallelLoader::Proxy;
 use ParallelLoader::Session qw(run_sql);
+use ParallelLoader::SmallDisk;
 use ParallelLoader::Test;
 use Test::More;
 use Time::HiRes qw(sleep);
 
-my $disk = ParallelLoader::FullDisk->new;
 my $pair = ParallelLoader::Test->new(
   source => {conf => "max_connections = 14\nsuperuser_reserved_connections = 0\n",
     hba => 'local all reader trust'},
-  destination => {env => $disk ? $disk->env : {}, conf => <<'CONF'});
+  destination => {conf => <<'CONF'});
 parallel_loader.retry_budget = 5min
 parallel_loader.snapshot_hold = 10min
 CONF
@@ -236,16 +235,19 @@ for my $case (['40001', 3, 0], ['40P01', 3, 0], ['40001', 2, 1], ['53100', 1, 0]
 }
 
 SKIP: {
-  skip 'no compiler for a library that fills the disk', 9 unless $disk;
+  my $disk = ParallelLoader::SmallDisk->new;
+  skip 'no small disk is mounted', 9 unless $disk;
+  $disk->take_table($pair, 't');
   ($pull_id) = start_stopped(0);
   $disk->fill;
   $pair->open_gate;
   retries_become($pull_id, 2);
   my $errors = join ' ', map { $_->{error} // '' } $pair->chunks($pull_id);
   like($errors, qr/could not extend file.*No space left/, 'the disk is full, and the chunk says so');
-  $disk->empty;
+  $disk->make_room;
   is(finish_pull($pull_id), 'done', '… until there is room again');
   is_retried('then', $pull_id);
+  $pair->destination_sql('ALTER TABLE t SET TABLESPACE pg_default');
 }
 
 # ---- the source is full ----

@@ -12,9 +12,9 @@ use FindBin;
 use lib "$FindBin::RealBin/lib";
 
 use List::Util qw(shuffle);
-use ParallelLoader::FullDisk;
 use ParallelLoader::Proxy;
 use ParallelLoader::Session;
+use ParallelLoader::SmallDisk;
 use ParallelLoader::Test;
 use Test::More;
 use Time::HiRes qw(sleep);
@@ -24,9 +24,6 @@ srand $SEED;
 note("seed $SEED");
 
 my $CRASHES = "restart_after_crash = on\nshared_buffers = 32MB\n";
-my $disk = ParallelLoader::FullDisk->new;
-# For every start of the destination; the source does not write while the disk is full.
-%ENV = (%ENV, %{$disk->env}) if $disk;
 my $pair = ParallelLoader::Test->new(
   source => {conf => $CRASHES},
   destination => {conf => <<"CONF"});
@@ -44,6 +41,8 @@ INSERT INTO t SELECT i, md5(i::text) FROM generate_series(1, $ROWS) AS i;
 VACUUM ANALYZE t;
 SQL
 $pair->destination_sql('CREATE TABLE t (id integer, note text)');
+my $disk = ParallelLoader::SmallDisk->new;
+$disk->take_table($pair, 't') if $disk;
 my $EXPECTED = $pair->source_sql($HASH);
 
 # ---- blows ----
@@ -110,7 +109,7 @@ my %BLOW = (
   'all connections cut' => sub { $proxy->cut_all },
   'network dead, then cut' => sub { $proxy->freeze; sleep 1; $proxy->cut_all },
   'network dead, then back' => sub { $proxy->freeze; sleep 1; $proxy->thaw },
-  'disk full for a while' => sub { $disk->fill; sleep 1; $disk->empty },
+  'disk full for a while' => sub { $disk->fill; sleep 1; $disk->make_room },
 );
 delete $BLOW{'disk full for a while'} unless $disk;
 # A pull that nobody waits for has no caller to lose.

@@ -7,27 +7,13 @@ use warnings;
 use FindBin;
 use lib "$FindBin::RealBin/lib";
 
+use ParallelLoader::Memory;
 use ParallelLoader::Test;
-use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(sleep);
 
 my $pair = ParallelLoader::Test->new(retries => 1);
 $pair->create_gate;
-
-# Anonymous memory: what smaps calls private also counts pages of shared buffers that no other
-# process has touched yet.
-sub own_megabytes {
-  my ($pid) = @_;
-  my $status = eval { slurp_file("/proc/$pid/status") } // return;
-  return $status =~ /^RssAnon:\s+(\d+) kB/m ? $1 / 1024 : undef;
-}
-
-sub open_files {
-  my ($pid) = @_;
-  my @files = glob "/proc/$pid/fd/*";
-  return scalar @files;
-}
 
 # ---- pulls that fail ----
 
@@ -144,22 +130,9 @@ sub crosses {
   $pair->source_sql("INSERT INTO huge SELECT 1, half || half"
       . " FROM (SELECT decode(repeat('5a', $megabytes * 512 * 1024), 'hex') AS half OFFSET 0) AS halves"
       . "; INSERT INTO huge VALUES (2, 'small')");
-  my $caller = $pair->session('destination');
-  $pair->close_gate;
-  $caller->start($pair->pull_sql('huge', undef, undef,
+  my ($result, $peak) = peak_of_pull($pair, $pair->pull_sql('huge', undef, undef,
       {format => 'binary', workers => 1, source_table => 'gated'}));
-  # The worker waits at the first row until its memory is being watched.
-  $pair->wait_at_gate;
-  my ($worker) = $pair->worker_pids;
-  my $peak = own_megabytes($worker);
-  $pair->open_gate;
-  until ($caller->is_finished) {
-    my $now = own_megabytes($worker);
-    $peak = $now if defined $now && $now > $peak;
-    sleep 0.005;
-  }
-  is($caller->finish->summary, 'success: 2', "a value of $megabytes MB crosses");
-  $caller->close;
+  is($result->summary, 'success: 2', "a value of $megabytes MB crosses");
   is($pair->destination_sql('SELECT id, length(body), md5(body) FROM huge ORDER BY id'),
     $pair->source_sql('SELECT id, length(body), md5(body) FROM huge ORDER BY id'), '… unchanged');
   note sprintf '%d MB: %.0f MB in the worker', $megabytes, $peak;
