@@ -146,8 +146,8 @@ void CopyCommand::follow(PullControl &control, SessionPool &pool, ProgressDispla
     wait_for_any({patience_ends_at ? -1 : interrupt_.fd(), pool.finished_fd()}, kPollPeriod);
     if (interrupt_.is_raised() && !patience_ends_at) {
       patience_ends_at = Clock::now() + kCancelPatience;
-      display.note(
-          fmt::format("cancelling pull {}; a second interrupt leaves within a second", run_.pull_id));
+      display.note(fmt::format("cancelling pull {}; a second interrupt leaves within a second",
+                               run_.pull_id));
       control.cancel();
     }
     if (patience_ends_at && Clock::now() > *patience_ends_at)
