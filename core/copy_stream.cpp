@@ -1,50 +1,13 @@
 // copy_stream: see copy_stream.hpp.
 #include "core/copy_stream.hpp"
 
-#include "core/error.hpp"
+#include "core/network_order.hpp"
 
 #include <algorithm>
 #include <cstring>
 
 namespace parallel_loader {
 namespace {
-
-constexpr std::string_view kTrailer{"\377\377", 2};
-constexpr size_t kSignatureSize = 11;
-constexpr uint32_t kOidsFlag = 1U << 16;
-constexpr uint32_t kCriticalFlags = 0xFFFF0000; // an unknown flag among these changes the format
-
-uint32_t read_uint32(std::string_view bytes) {
-  uint32_t value = 0;
-  for (size_t i = 0; i < 4; ++i)
-    value = value << 8 | static_cast<unsigned char>(bytes[i]);
-  return value;
-}
-
-[[noreturn]] void throw_malformed(std::string message, std::string detail) {
-  throw Error(sqlstate::kBadCopyFileFormat, std::move(message), std::move(detail));
-}
-
-// Takes the header off the stream's first message.
-std::string_view strip_header(std::string_view message) {
-  constexpr std::string_view kWhat = "source sent a malformed COPY header";
-  if (!message.starts_with(kBinaryCopyHeader.substr(0, kSignatureSize)))
-    throw_malformed(std::string(kWhat), "Its signature is not that of binary COPY.");
-  message.remove_prefix(kSignatureSize);
-  if (message.size() < 8)
-    throw_malformed(std::string(kWhat), "It is cut short.");
-  const uint32_t flags = read_uint32(message);
-  const uint32_t extension_size = read_uint32(message.substr(4));
-  if ((flags & kOidsFlag) != 0)
-    throw_malformed(std::string(kWhat), "Its rows hold OIDs.");
-  if ((flags & kCriticalFlags) != 0)
-    throw_malformed(std::string(kWhat), "It has a flag that is not known.");
-  message.remove_prefix(8);
-  if (extension_size > message.size())
-    throw_malformed(std::string(kWhat), "Its extension area is cut short.");
-  message.remove_prefix(extension_size);
-  return message;
-}
 
 std::string check_text_row(std::string_view row) {
   const size_t line_end = row.find('\n');
@@ -62,15 +25,14 @@ std::string check_text_row(std::string_view row) {
 std::string check_binary_row(std::string_view row, size_t column_count) {
   if (row.size() < 2)
     return "its field count is cut short";
-  const size_t field_count = static_cast<size_t>(static_cast<unsigned char>(row[0])) << 8 |
-                             static_cast<size_t>(static_cast<unsigned char>(row[1]));
+  const size_t field_count = read_network<uint16_t>(row.data());
   if (field_count != column_count)
     return "it has " + std::to_string(field_count) + " fields, not " + std::to_string(column_count);
   row.remove_prefix(2);
   for (size_t field = 0; field < column_count; ++field) {
     if (row.size() < 4)
       return "the length of field " + std::to_string(field + 1) + " is cut short";
-    const uint32_t size = read_uint32(row);
+    const uint32_t size = read_network<uint32_t>(row.data());
     row.remove_prefix(4);
     if (size == 0xFFFFFFFF) // -1: NULL
       continue;
@@ -82,49 +44,22 @@ std::string check_binary_row(std::string_view row, size_t column_count) {
 }
 
 void CopyStream::start(std::string_view sql) {
-  source_.copy_out(sql);
-  next_row();
+  rows_.start(sql);
+  take_row();
 }
 
-// Moves on to the next row.  The command's end is awaited at once, so that a stream that was broken
-// off raises the source's error before its last segment ends.
-void CopyStream::next_row() {
-  for (;;) {
-    std::string_view message = source_.copy_row();
-    if (message.empty())
-      return end_stream();
-    if (is_first_ && format_ == Format::kBinary)
-      message = strip_header(message);
-    is_first_ = false;
-    if (message.empty())
-      continue; // the header came alone
-    if (has_trailer_)
-      throw_malformed("source sent data after the end of its rows", {});
-    if (format_ == Format::kBinary && message == kTrailer) {
-      has_trailer_ = true;
-      continue;
-    }
-    const std::string flaw = format_ == Format::kBinary ? check_binary_row(message, column_count_)
-                                                        : check_text_row(message);
-    if (!flaw.empty())
-      throw_malformed("source sent a malformed row",
-                      "Of row " + std::to_string(row_count_ + 1) + " of the stream: " + flaw + ".");
-    row_ = message;
-    ++row_count_;
-    byte_count_ += static_cast<int64_t>(message.size());
+void CopyStream::take_row() {
+  if (!rows_.has_row())
     return;
-  }
-}
-
-void CopyStream::end_stream() {
-  source_row_count_ = source_.copy_end();
-  if (format_ == Format::kBinary && !has_trailer_)
-    throw_malformed("source sent no end of its rows", {});
-  is_finished_ = true;
+  row_ = rows_.row();
+  const std::string flaw =
+      format_ == Format::kBinary ? check_binary_row(row_, column_count_) : check_text_row(row_);
+  if (!flaw.empty())
+    throw_malformed_row(rows_.row_count(), flaw);
 }
 
 void CopyStream::begin_segment() {
-  is_segment_ended_ = is_finished_;
+  is_segment_ended_ = !rows_.has_row();
   is_segment_drained_ = false;
   segment_used_ = 0;
   header_ = format_ == Format::kBinary ? kBinaryCopyHeader : std::string_view();
@@ -144,20 +79,12 @@ size_t CopyStream::read(std::span<char> out) {
     segment_used_ += static_cast<int64_t>(size);
     if (!row_.empty())
       continue;
-    next_row();
-    is_segment_ended_ = is_finished_ || segment_used_ >= segment_bytes_;
+    rows_.next();
+    take_row();
+    is_segment_ended_ = !rows_.has_row() || segment_used_ >= segment_bytes_;
   }
   is_segment_drained_ = filled == 0 && !out.empty();
   return filled;
-}
-
-void CopyStream::finish() {
-  if (!is_finished_)
-    throw Error(sqlstate::kInternalError, "COPY stream was not read to its end");
-  if (source_row_count_ != static_cast<uint64_t>(row_count_))
-    throw Error(sqlstate::kProtocolViolation,
-                "source counted " + std::to_string(source_row_count_) + " rows, but " +
-                    std::to_string(row_count_) + " arrived");
 }
 
 } // namespace parallel_loader

@@ -1,8 +1,8 @@
-// copy_stream: the rows of one COPY … TO STDOUT, checked and cut at row borders.
+// copy_stream: the rows of one COPY … TO STDOUT, checked and dealt out as streams that end at row
+// borders.
 #pragma once
 
-#include "core/column_map.hpp"
-#include "core/connection.hpp"
+#include "core/copy_rows.hpp"
 
 #include <cstdint>
 #include <span>
@@ -10,10 +10,6 @@
 #include <string_view>
 
 namespace parallel_loader {
-
-/// The 19 bytes that begin a binary COPY stream: signature, flags, extension length.
-/// Format: PostgreSQL manual, COPY, "Binary Format".
-inline constexpr std::string_view kBinaryCopyHeader{"PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\0", 19};
 
 /// Returns an empty string when `row` is exactly one row of a binary COPY stream with
 /// `column_count` fields, else what is wrong with it.
@@ -29,14 +25,14 @@ inline constexpr std::string_view kBinaryCopyHeader{"PGCOPY\n\377\r\n\0\0\0\0\0\
 class CopyStream {
 public:
   CopyStream(Connection &source, Format format, size_t column_count, int64_t segment_bytes)
-      : source_(source), format_(format), column_count_(column_count),
+      : rows_(source, format), format_(format), column_count_(column_count),
         segment_bytes_(segment_bytes) {}
 
   /// Sends the COPY statement and waits for its first row or its end.
   void start(std::string_view sql);
 
   /// True while rows are left to deal out.
-  [[nodiscard]] bool has_more() const noexcept { return !is_finished_; }
+  [[nodiscard]] bool has_more() const noexcept { return rows_.has_row(); }
   void begin_segment();
   /// Fills `out` with the segment's next bytes; returns how many, 0 at the segment's end.
   /// Throws Error 08006 when the session is lost, 22P04 when the stream is malformed.
@@ -45,29 +41,22 @@ public:
   [[nodiscard]] bool is_segment_drained() const noexcept { return is_segment_drained_; }
 
   /// Call when has_more() is false.  Throws Error 08P01 when the source's row count is not ours.
-  void finish();
+  void finish() const { rows_.finish(); }
 
-  [[nodiscard]] int64_t row_count() const noexcept { return row_count_; }
+  [[nodiscard]] int64_t row_count() const noexcept { return rows_.row_count(); }
   /// Bytes of row data received.
-  [[nodiscard]] int64_t byte_count() const noexcept { return byte_count_; }
+  [[nodiscard]] int64_t byte_count() const noexcept { return rows_.byte_count(); }
 
 private:
-  void next_row();
-  void end_stream();
+  void take_row();
 
-  Connection &source_;
+  CopyRows rows_;
   Format format_;
   size_t column_count_;
   int64_t segment_bytes_;
   std::string_view row_;     // the unread rest of the current row
   std::string_view header_;  // the unread rest of the segment's header
   int64_t segment_used_ = 0; // bytes of the current segment dealt out
-  int64_t row_count_ = 0;
-  int64_t byte_count_ = 0;
-  uint64_t source_row_count_ = 0; // of the command's tag
-  bool is_first_ = true;
-  bool has_trailer_ = false;
-  bool is_finished_ = false;
   bool is_segment_ended_ = false;
   bool is_segment_drained_ = false;
 };

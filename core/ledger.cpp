@@ -114,6 +114,7 @@ ORDER BY c.chunk LIMIT 1 FOR UPDATE SKIP LOCKED)sql";
 constexpr std::string_view kCompleteChunk = R"sql(
 UPDATE @ledger@.chunk
 SET state = 'done', rows = $3::bigint, bytes = $4::bigint, route = $5::pg_catalog.text,
+  route_reason = $6::pg_catalog.text,
   attempts = attempts + 1, sqlstate = NULL, error = NULL, finished = pg_catalog.clock_timestamp()
 WHERE pull_id = $1::bigint AND chunk = $2::integer AND state <> 'done')sql";
 
@@ -341,8 +342,9 @@ std::optional<ClaimedChunk> Ledger::claim_chunk(int64_t pull_id) {
 
 void Ledger::complete_chunk(int64_t pull_id, int chunk, const ChunkResult &result) {
   const Rows updated =
-      exec(kCompleteChunk, {number(pull_id), number(chunk), number(result.row_count),
-                            number(result.byte_count), std::string(result.route)});
+      exec(kCompleteChunk,
+           {number(pull_id), number(chunk), number(result.row_count), number(result.byte_count),
+            std::string(result.route), null_if_empty(result.route_reason)});
   if (updated.affected() != 1)
     throw Error(sqlstate::kInternalError, "chunk " + std::to_string(chunk) + " of pull " +
                                               std::to_string(pull_id) +

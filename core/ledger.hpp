@@ -76,6 +76,7 @@ struct ChunkResult {
   int64_t row_count = 0;
   int64_t byte_count = 0;
   std::string_view route;
+  std::string route_reason; // why not the faster one, or empty
 };
 
 /// Terminal states of a pull.

@@ -8,7 +8,7 @@
 #include <algorithm>
 
 #include "extension/boundary.hpp"
-#include "extension/copy_job.hpp"
+#include "extension/row_job.hpp"
 #include "extension/server/session.hpp"
 #include "extension/server/spi.hpp"
 #include "extension/server/target_table.hpp"
@@ -76,7 +76,7 @@ private:
   int slot_;
   Oid table_;
   std::string local_name_; // qualified and quoted
-  ChunkResult result_ = {0, 0, "copy"};
+  ChunkResult result_ = {0, 0, "copy", {}};
 };
 
 std::string combine(const std::string &condition, const std::string &window) {
@@ -170,14 +170,17 @@ std::optional<std::string> Append::read_highest_key(const std::string &settled) 
 }
 
 void Append::copy(Oid target, const std::string &condition) {
-  const CopyJob copy = {
+  const RowJob copy = {
       target,
       copy_statement(job_.table.from_item(), job_.columns, condition, job_.order.request.filter),
-      &job_.columns, job_.description};
-  const ChunkResult copied = run_copy_job(copy, source_, pull_, slot_);
+      &job_.columns, job_.description, job_.order.route};
+  const ChunkResult copied = run_row_job(copy, source_, pull_, slot_);
   result_.byte_count += copied.byte_count;
-  if (target == table_)
-    result_.row_count += copied.row_count;
+  if (target != table_)
+    return;
+  result_.row_count += copied.row_count;
+  result_.route = copied.route;
+  result_.route_reason = copied.route_reason;
 }
 
 // What the caller calls the key may be one that many rows share, such as a time: only a unique key

@@ -31,7 +31,7 @@ struct AppendJob {
 /// Throws Error 55000 when there is no mark and the local table is not empty, a younger pull of the
 /// table is not finished, or rows would have to be compared without a unique key; 0A000 for a
 /// source's relation that cannot be appended from, or a window on a key of another type; and what
-/// run_copy_job throws.
+/// run_row_job throws.
 [[nodiscard]] ChunkResult run_append_job(const AppendJob &job, Connection &source, SharedPull *pull,
                                          int slot);
 

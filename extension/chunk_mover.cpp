@@ -7,7 +7,7 @@
 
 #include "extension/append_job.hpp"
 #include "extension/boundary.hpp"
-#include "extension/copy_job.hpp"
+#include "extension/row_job.hpp"
 #include "extension/server/session.hpp"
 #include "extension/server/target_table.hpp"
 #include "extension/server/worker_slots.hpp"
@@ -83,15 +83,15 @@ ChunkResult ChunkMover::move(Connection &source, const ClaimedChunk &chunk) {
   const std::string description = describe(chunk);
   call([&]() noexcept { session_report_activity(description.c_str()); });
   const std::string from = chunk.relation.empty() ? table_.from_item() : chunk.relation;
-  const CopyJob job = {
+  const RowJob job = {
       task_.order.request.table,
       copy_statement(from, columns_, key_.condition(chunk.range), task_.order.request.filter),
-      &columns_, description};
+      &columns_, description, task_.order.route};
   try {
     if (task_.order.request.kind == PullKind::kAppend)
       return run_append_job({task_.order, table_, columns_, key_, description}, source, task_.pull,
                             task_.slot);
-    return run_copy_job(job, source, task_.pull, task_.slot);
+    return run_row_job(job, source, task_.pull, task_.slot);
   } catch (const Error &error) { // the source does not know our names for things
     throw Error(error.sqlstate(), error.message(),
                 error.detail() + (error.detail().empty() ? "" : "\n") + "This happened while " +

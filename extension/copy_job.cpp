@@ -5,12 +5,9 @@
 
 #include <exception>
 #include <span>
-#include <vector>
 
-#include "extension/latch_waiter.hpp"
-#include "extension/server/copy_from.hpp"
+#include "extension/boundary.hpp"
 #include "extension/server/session.hpp"
-#include "extension/server/throttle.hpp"
 
 namespace parallel_loader {
 
@@ -23,8 +20,7 @@ constexpr int64_t kSegmentBytes = int64_t{4} * 1024 * 1024;
 // What the callback of COPY FROM works on, since it gets no argument.
 struct ActiveCopy {
   CopyStream &stream;
-  SharedPull *pull;
-  WorkerSlot &progress;
+  RowMeter &meter;
   bool may_skip_rows;                        // that it is given
   int64_t inserted = 0;                      // by the segments that have ended
   std::exception_ptr source_error = nullptr; // that broke the stream off
@@ -48,24 +44,13 @@ size_t read_some(ActiveCopy &copy, std::span<char> buffer) {
   }
 }
 
-void pass_throttle(const ActiveCopy &copy, size_t size) {
-  const bool may_go_on = call([&]() noexcept {
-    return throttle_pass(copy.pull, &copy.progress, static_cast<int64>(size));
-  });
-  if (!may_go_on)
-    throw Stopped();
-}
-
 extern "C" int read_active_copy(void *buffer, int /*minimum*/, int maximum) {
   return entry([&] {
     ActiveCopy &copy = *active_copy;
     const size_t size =
         read_some(copy, {static_cast<char *>(buffer), static_cast<size_t>(maximum)});
     const int64_t rows = copy.may_skip_rows ? copy.inserted : copy.stream.row_count();
-    pg_atomic_write_u64(&copy.progress.rows, static_cast<uint64>(rows));
-    pg_atomic_write_u64(&copy.progress.bytes, static_cast<uint64>(copy.stream.byte_count()));
-    pg_atomic_fetch_add_u64(&copy.pull->bytes_moved, static_cast<int64>(size));
-    pass_throttle(copy, size);
+    copy.meter.pass(rows, copy.stream.byte_count(), static_cast<int64_t>(size));
     return static_cast<int>(size);
   });
 }
@@ -99,29 +84,26 @@ void require_nothing_skipped(const ActiveCopy &copy) {
 
 } // namespace
 
-ChunkResult run_copy_job(const CopyJob &job, Connection &source, SharedPull *pull, int slot) {
-  std::vector<const char *> names;
-  for (const std::string &column : job.columns->columns)
-    names.push_back(column.c_str());
-  const CopyTarget target = {job.table, job.columns->format == Format::kBinary,
-                             static_cast<int>(names.size()), names.data(), job.description.c_str()};
-  call([&]() noexcept { copy_from_check(&target); });
-
-  CopyStream stream(source, job.columns->format, names.size(), kSegmentBytes);
+ChunkResult run_copy_job(const CopyTarget &target, const std::string &statement, Connection &source,
+                         RowMeter &meter) {
+  CopyStream stream(source, target.is_binary ? Format::kBinary : Format::kText,
+                    static_cast<size_t>(target.column_count), kSegmentBytes);
   ActiveCopy copy = {.stream = stream,
-                     .pull = pull,
-                     .progress = pull->slots[slot],
+                     .meter = meter,
                      .may_skip_rows =
-                         call([&]() noexcept { return copy_from_may_skip_rows(job.table); })};
+                         call([&]() noexcept { return copy_from_may_skip_rows(target.table); })};
   const ActiveCopyScope scope(copy);
-  stream.start(job.statement);
+  stream.start(statement);
   while (stream.has_more()) {
     copy.inserted += copy_segment(target, copy);
     call([]() noexcept { session_next_command(); });
   }
   stream.finish();
   require_nothing_skipped(copy);
-  return {copy.inserted, stream.byte_count(), "copy"};
+  return {.row_count = copy.inserted,
+          .byte_count = stream.byte_count(),
+          .route = {},
+          .route_reason = {}};
 }
 
 } // namespace parallel_loader

@@ -133,6 +133,7 @@ template <class Archive, class AnyOrder> void visit_order(Archive &archive, AnyO
   archive.field(order.replication_role);
   archive.field(order.snapshot_hold_ms);
   archive.field(order.retry_budget_ms);
+  archive.field(order.route);
   archive.field(order.resume_id);
   archive.field(order.new_snapshot);
   archive.field(order.window);

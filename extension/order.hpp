@@ -20,6 +20,9 @@ enum class OrderKind {
   kLook,   // nobody: the caller's session looks at both sides and changes nothing
 };
 
+/// parallel_loader.route: which way rows go into the table.
+enum class RouteSetting { kAuto, kCopy, kHeap };
+
 /// How to reach the source.
 struct SourceAddress {
   ConnInfo conninfo; // with the password
@@ -36,6 +39,7 @@ struct Order {
   std::string replication_role;
   int64_t snapshot_hold_ms = 0;
   int64_t retry_budget_ms = 0;
+  RouteSetting route = RouteSetting::kAuto;
   int64_t resume_id = 0;     // kResume: the pull
   std::string window;        // of an append: see append_job.hpp; empty: none
   bool new_snapshot = false; // kResume: go on under a snapshot of now

@@ -3,6 +3,7 @@
 #include "extension/caller_source.hpp"
 #include "extension/pull_arguments.hpp"
 #include "extension/pull_planner.hpp"
+#include "extension/route.hpp"
 #include "extension/server/result_set.hpp"
 #include "extension/server/row_values.hpp"
 
@@ -18,10 +19,14 @@ const char *text_or_null(const std::optional<std::string> &text) {
   return text ? text->c_str() : nullptr;
 }
 
-void put_chunk(FunctionCallInfo fcinfo, int number, const PlannedChunk &chunk) {
+void put_chunk(FunctionCallInfo fcinfo, int number, const PlannedChunk &chunk,
+               const RouteChoice &choice) {
   const char *start = text_or_null(chunk.range.start);
   const char *end = text_or_null(chunk.range.end);
   const char *relation = chunk.relation.empty() ? nullptr : chunk.relation.c_str();
+  const std::string route(choice.name());
+  const char *route_name = route.c_str();
+  const char *reason = choice.reason.empty() ? nullptr : choice.reason.c_str();
   call([&]() noexcept {
     RowValues row = {};
     row_values_add_integer(&row, number);
@@ -31,6 +36,8 @@ void put_chunk(FunctionCallInfo fcinfo, int number, const PlannedChunk &chunk) {
     row_values_add_bigint(&row, chunk.row_estimate);
     row_values_add_bigint(&row, chunk.byte_estimate);
     row_values_add_text(&row, relation);
+    row_values_add_text(&row, route_name);
+    row_values_add_text(&row, reason);
     result_set_put_nullable(fcinfo, row.values, row.nulls);
   });
 }
@@ -48,9 +55,12 @@ Datum parallel_pull_plan(PG_FUNCTION_ARGS) {
     CallerSource source(order, "plan");
     const std::unique_ptr<SourceReader> reader = source.open();
     const PullPlan plan = plan_pull(order, *reader);
+    const ColumnMap columns = {plan.columns, plan.format, {}};
+    const RouteChoice choice =
+        choose_route(TargetColumns(columns).target(order.request.table, ""), order.route);
     int number = 0;
     for (const PlannedChunk &chunk : plan.chunks)
-      put_chunk(fcinfo, ++number, chunk);
+      put_chunk(fcinfo, ++number, chunk, choice);
     return Datum(0);
   });
 }

@@ -124,6 +124,7 @@ void read_session(Order &order) {
   order.replication_role = setting("session_replication_role");
   order.snapshot_hold_ms = int64_t{setting_snapshot_hold_s} * 1000;
   order.retry_budget_ms = int64_t{setting_retry_budget_s} * 1000;
+  order.route = static_cast<RouteSetting>(setting_route);
 }
 
 std::string read_source_argument(FunctionCallInfo fcinfo) {

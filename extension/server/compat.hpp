@@ -79,6 +79,27 @@ inline void compat_check_insert_permission(ParseState *pstate, ParseNamespaceIte
 #endif
 }
 
+/// Gives the executor the range table of a parse state with one relation in it.
+inline void compat_init_range_table(EState *estate, const ParseState *pstate) {
+#if PG_VERSION_NUM >= 180000
+  ExecInitRangeTable(estate, pstate->p_rtable, pstate->p_rteperminfos, bms_make_singleton(1));
+#elif PG_VERSION_NUM >= 160000
+  ExecInitRangeTable(estate, pstate->p_rtable, pstate->p_rteperminfos);
+#else
+  ExecInitRangeTable(estate, pstate->p_rtable);
+#endif
+}
+
+/// Adds index entries for the row in `slot`, which is in the table; no index of it is deferred.
+inline void compat_insert_index_tuples(ResultRelInfo *target, TupleTableSlot *slot,
+                                       EState *estate) {
+#if PG_VERSION_NUM >= 160000
+  ExecInsertIndexTuples(target, slot, estate, false, false, nullptr, NIL, false);
+#else
+  ExecInsertIndexTuples(target, slot, estate, false, false, nullptr, NIL);
+#endif
+}
+
 inline WaitEventSet *compat_create_wait_event_set(int events) {
 #if PG_VERSION_NUM >= 170000
   return CreateWaitEventSet(nullptr, events);

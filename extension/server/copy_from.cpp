@@ -18,6 +18,13 @@ extern "C" {
 
 namespace parallel_loader {
 
+bool copy_target_has_column(const CopyTarget *target, const char *name) {
+  for (int index = 0; index < target->column_count; index++)
+    if (strcmp(target->columns[index], name) == 0)
+      return true;
+  return false;
+}
+
 static List *column_list(const CopyTarget *target) {
   List *names = NIL;
   for (int index = 0; index < target->column_count; index++)
@@ -34,12 +41,11 @@ static List *copy_options(const CopyTarget *target) {
                                       reinterpret_cast<Node *>(makeString(pstrdup(format))), -1));
 }
 
-// The parse state that BeginCopyFrom wants: exactly one relation in it, with the rights checked.
-static ParseState *parse_state(Relation rel, List *columns) {
+ParseState *copy_from_parse_state(Relation rel, const CopyTarget *target) {
   ParseState *pstate = make_parsestate(nullptr);
   ParseNamespaceItem *item =
       addRangeTableEntryForRelation(pstate, rel, RowExclusiveLock, nullptr, false, false);
-  List *attnums = CopyGetAttnums(RelationGetDescr(rel), rel, columns);
+  List *attnums = CopyGetAttnums(RelationGetDescr(rel), rel, column_list(target));
   compat_check_insert_permission(pstate, item, attnums);
   return pstate;
 }
@@ -47,7 +53,7 @@ static ParseState *parse_state(Relation rel, List *columns) {
 void copy_from_check(const CopyTarget *target) {
   target_table_check(target->table);
   const Relation rel = table_open(target->table, RowExclusiveLock);
-  free_parsestate(parse_state(rel, column_list(target)));
+  free_parsestate(copy_from_parse_state(rel, target));
   table_close(rel, NoLock);
 }
 
@@ -57,10 +63,9 @@ static void add_context(void *description) {
 
 static uint64 run(const CopyTarget *target, CopySource source) {
   const Relation rel = table_open(target->table, NoLock); // copy_from_check holds the lock
-  List *columns = column_list(target);
-  ParseState *pstate = parse_state(rel, columns);
-  const CopyFromState state =
-      BeginCopyFrom(pstate, rel, nullptr, nullptr, false, source, columns, copy_options(target));
+  ParseState *pstate = copy_from_parse_state(rel, target);
+  const CopyFromState state = BeginCopyFrom(pstate, rel, nullptr, nullptr, false, source,
+                                            column_list(target), copy_options(target));
   const uint64 row_count = CopyFrom(state);
   EndCopyFrom(state);
   free_parsestate(pstate);

@@ -99,6 +99,10 @@ void session_log_failure(int64 pull_id, const char *message) {
   ereport(LOG, (errmsg("pull " INT64_FORMAT " failed: %s", pull_id, message)));
 }
 
+void session_log_debug(const char *message) {
+  ereport(DEBUG1, (errmsg_internal("%s", message)));
+}
+
 void session_log_stall(int64 pull_id, const char *waiting_for) {
   ereport(LOG, (errmsg("pull " INT64_FORMAT " does not move: %s", pull_id, waiting_for)));
 }

@@ -41,6 +41,7 @@ void session_report_activity(const char *activity);
 /// Writes a line to the server log; nobody may be waiting for the pull to hear of its failure.
 void session_log_failure(int64 pull_id, const char *message);
 
+void session_log_debug(const char *message);
 void session_log_stall(int64 pull_id, const char *waiting_for);
 
 /// Marks this process as the pull's coordinator, for as long as it lives; false when another one

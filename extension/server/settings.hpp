@@ -16,6 +16,10 @@ extern int setting_snapshot_hold_s;
 /// while attempts fail.
 extern int setting_retry_budget_s;
 
+/// parallel_loader.route, for tests and measurements: which way rows go into the table; the values
+/// are those of RouteSetting.
+extern int setting_route;
+
 void settings_define();
 
 } // namespace parallel_loader

@@ -34,7 +34,8 @@ Oid spi_ledger_owner() {
                     errmsg("extension \"parallel_loader\" is not installed in this database"),
                     errhint("Run CREATE EXTENSION parallel_loader CASCADE, and commit.")));
   }
-  if (get_attnum(table, "kind") == InvalidAttrNumber)
+  // What the newest version has added.
+  if (get_attnum(get_relname_relid("chunk", schema), "route_reason") == InvalidAttrNumber)
     spi_raise_old_version();
   const Oid owner = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relowner;
   ReleaseSysCache(tuple);

@@ -1,5 +1,6 @@
-# From 0.1 to 0.2: until the update every call says what to do; afterwards the ledger of 0.1 is
-# shown, its pulls can be resumed, and each object is as in a fresh 0.2.  A dump keeps the ledger.
+# From older versions to this one: until the update every call says what to do; afterwards the ledger
+# of 0.1 is shown, its pulls can be resumed, and each object is as if it were installed afresh.  A dump
+# keeps the ledger.
 
 use strict;
 use warnings;
@@ -19,8 +20,10 @@ INSERT INTO t SELECT i, 'row ' || i FROM generate_series(1, $ROWS) AS i;
 SQL
 $pair->destination->psql('postgres', 'CREATE DATABASE fresh');
 $pair->destination_sql('CREATE EXTENSION parallel_loader CASCADE', dbname => 'fresh');
+my $VERSION = $pair->destination_sql(
+  q(SELECT extversion FROM pg_extension WHERE extname = 'parallel_loader'), dbname => 'fresh');
 
-# ---- 0.1 with the library of 0.2 ----
+# ---- 0.1 with the library of today ----
 
 $pair->destination_sql(<<'SQL');
 CREATE EXTENSION parallel_loader VERSION '0.1' CASCADE;
@@ -140,7 +143,7 @@ my $views_before = $pair->destination_sql(q(SELECT pg_get_viewdef('my_pulls') ||
 
 is($pair->try_sql('ALTER EXTENSION parallel_loader UPDATE')->summary, 'success: ', 'the update');
 is($pair->destination_sql(q(SELECT extversion FROM pg_extension WHERE extname = 'parallel_loader')),
-  '0.2', '… leads to version 0.2');
+  $VERSION, "… leads to version $VERSION");
 is(ledger_of(), $ledger_before, '… and leaves the ledger as it is');
 is($pair->destination_sql(q(SELECT pg_get_viewdef('my_pulls') ||
   pg_get_viewdef('my_progress') || pg_get_viewdef('my_chunks'))), $views_before,
@@ -168,7 +171,7 @@ SELECT has_function_privilege('puller', 'parallel_pull_start(text, regclass, tex
   text, integer, text, text, text)', 'EXECUTE')
 SQL
 
-# ---- each object as in a fresh 0.2 ----
+# ---- each object as in a fresh installation ----
 
 # The parts that two installations must have alike, each a query of (name, definition).
 my %PARTS = (
@@ -213,12 +216,38 @@ CROSS JOIN LATERAL unnest(x.extconfig, x.extcondition) AS e (id, condition)
 JOIN pg_class AS c ON c.oid = e.id WHERE x.extname = 'parallel_loader'
 SQL
 );
-for my $part (sort keys %PARTS) {
-  my $sql = "SELECT name || ': ' || coalesce(definition, '') FROM ($PARTS{$part}) AS p (name, definition)"
-    . ' ORDER BY name COLLATE "C", definition COLLATE "C"';
-  my $fresh = $pair->destination_sql($sql, dbname => 'fresh');
-  is($pair->destination_sql($sql), $fresh, "after the update as in a fresh 0.2: $part");
-  isnt($fresh, '', '… of which there are some');
+sub is_as_fresh {
+  my ($rule, %options) = @_;
+  for my $part (sort keys %PARTS) {
+    my $sql = "SELECT name || ': ' || coalesce(definition, '') FROM ($PARTS{$part})"
+      . ' AS p (name, definition) ORDER BY name COLLATE "C", definition COLLATE "C"';
+    my $fresh = $pair->destination_sql($sql, dbname => 'fresh');
+    is($pair->destination_sql($sql, %options), $fresh, "$rule as in a fresh installation: $part");
+    isnt($fresh, '', '… of which there are some');
+  }
+  return;
+}
+
+is_as_fresh('after the update');
+
+# ---- the versions between ----
+
+my @between = split /\n/, $pair->destination_sql(<<"SQL");
+SELECT version FROM pg_available_extension_versions
+WHERE name = 'parallel_loader' AND version NOT IN ('0.1', '$VERSION')
+SQL
+ok(@between > 0, 'there are versions between');
+for my $version (@between) {
+  my %there = (dbname => "since $version");
+  $pair->destination->psql('postgres', qq(CREATE DATABASE "$there{dbname}"));
+  $pair->destination_sql("CREATE EXTENSION parallel_loader VERSION '$version' CASCADE;"
+      . ' CREATE TABLE t (id integer, note text)', %there);
+  my $pull = $pair->pull_sql('t');
+  $pair->error_is($pull, '55000', qr/ALTER EXTENSION parallel_loader UPDATE/,
+    "before the update from $version, a pull says what to do", %there);
+  $pair->destination_sql('ALTER EXTENSION parallel_loader UPDATE', %there);
+  is($pair->destination_sql($pull, %there), $ROWS, '… and after it, it works');
+  is_as_fresh("after the update from $version", %there);
 }
 
 # ---- it works ----

@@ -1,0 +1,29 @@
+// row_job: see row_job.hpp.
+#include "extension/row_job.hpp"
+
+#include <vector>
+
+#include "extension/boundary.hpp"
+#include "extension/copy_job.hpp"
+#include "extension/heap_job.hpp"
+#include "extension/route.hpp"
+#include "extension/row_meter.hpp"
+#include "extension/server/session.hpp"
+
+namespace parallel_loader {
+
+ChunkResult run_row_job(const RowJob &job, Connection &source, SharedPull *pull, int slot) {
+  const TargetColumns names(*job.columns);
+  const CopyTarget target = names.target(job.table, job.description.c_str());
+  call([&]() noexcept { copy_from_check(&target); }); // the lock keeps the choice true
+  RouteChoice choice = choose_route(target, job.route);
+  log_route(choice, job.description);
+  RowMeter meter(pull, slot);
+  ChunkResult result = choice.is_heap ? run_heap_job(target, job.statement, source, meter)
+                                      : run_copy_job(target, job.statement, source, meter);
+  result.route = choice.name();
+  result.route_reason = std::move(choice.reason);
+  return result;
+}
+
+} // namespace parallel_loader
