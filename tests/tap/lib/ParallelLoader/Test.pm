@@ -47,6 +47,10 @@ parallel_loader.retry_budget = 0
 parallel_loader.snapshot_hold = 0
 CONF
 
+# PARALLEL_LOADER_ROUTE keeps all pulls of the destination to one route.
+my $ROUTE_CONF =
+  defined $ENV{PARALLEL_LOADER_ROUTE} ? "parallel_loader.route = $ENV{PARALLEL_LOADER_ROUTE}\n" : '';
+
 # Options: source and destination, each {conf => text, hba => text, init => [initdb options],
 # env => {name => value of the postmaster}}; both => a part common to the two;
 # extension => 0 to leave the extension out; and retries => 1 for the extension's own defaults of
@@ -57,6 +61,7 @@ sub new {
   for my $side (qw(source destination)) {
     my %given = (%{$options{both} // {}}, %{$options{$side} // {}});
     $given{conf} = $FIRST_FAILURE_CONF . ($given{conf} // '') unless $options{retries};
+    $given{conf} = $ROUTE_CONF . ($given{conf} // '');
     $self->{$side} = start_node($side, %given);
   }
   $self->create_extension('postgres') unless exists $options{extension} && !$options{extension};
