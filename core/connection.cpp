@@ -97,7 +97,8 @@ Connection::Connection(PgConnPtr conn, Peer peer, Waiter &waiter)
 
 Connection::Connection(Connection &&other) noexcept
     : notice_handler_(std::move(other.notice_handler_)), conn_(std::move(other.conn_)),
-      peer_(other.peer_), waiter_(other.waiter_), row_(std::exchange(other.row_, nullptr)) {}
+      peer_(other.peer_), waiter_(other.waiter_), nap_length_(other.nap_length_),
+      row_(std::exchange(other.row_, nullptr)) {}
 
 Connection::~Connection() {
   PQfreemem(row_);
@@ -172,6 +173,7 @@ Rows Connection::finish() {
 }
 
 void Connection::copy_out(std::string_view sql) {
+  nap_length_ = NapLength();
   send(sql, {});
   const PgResultPtr result = next_result();
   if (PQresultStatus(result.get()) == PGRES_COPY_OUT)
@@ -189,11 +191,15 @@ void Connection::copy_out(std::string_view sql) {
 std::string_view Connection::copy_row() {
   PQfreemem(std::exchange(row_, nullptr));
   // Bytes that have come already are taken without a wait: a source that is faster than the reader
-  // then costs one system call per buffer, not several.
-  for (bool has_received = false;; has_received = true) {
+  // then costs one system call per buffer, not several.  A reader that has caught up naps and
+  // waits by turns: a nap lets bytes gather, and after one that brought too few a wait ends with
+  // the next.
+  for (unsigned look = 0;; ++look) {
     const int size = PQgetCopyData(conn_.get(), &row_, 1);
-    if (size > 0)
+    if (size > 0) {
+      nap_length_.add(static_cast<size_t>(size));
       return {row_, static_cast<size_t>(size)}; // libpq itself skips empty messages
+    }
     if (size == -1)
       return {};
     if (size != 0) {
@@ -202,10 +208,11 @@ std::string_view Connection::copy_row() {
       throw Error(sqlstate::kInternalError,
                   std::string("could not read COPY data: ") + PQerrorMessage(conn_.get()));
     }
-    if (has_received)
-      receive();
-    else if (PQconsumeInput(conn_.get()) == 0)
-      throw_lost();
+    if (look % 2 == 1)
+      gather();
+    else if (look != 0)
+      await();
+    take_in();
   }
 }
 
@@ -266,25 +273,37 @@ void Connection::flush() {
     if (state < 0)
       throw_lost();
     waiter_.wait(socket(), Want::kWrite, Waiter::kNoTimeout);
-    // A peer whose own output is stuck does not read on.
-    if (PQconsumeInput(conn_.get()) == 0)
-      throw_lost();
+    take_in(); // a peer whose own output is stuck does not read on
   }
 }
 
-// Waits for bytes from the peer and takes them in.
-void Connection::receive() {
+void Connection::gather() {
+  // Of an encrypted stream libpq takes in a piece at a time.
+  if (is_ready(socket(), Want::kRead))
+    return;
+  if (const auto length = nap_length_.next(); length > NapLength::Time::zero())
+    waiter_.nap(length);
+  else
+    await();
+}
+
+void Connection::await() {
   if (PQstatus(conn_.get()) == CONNECTION_BAD || socket() < 0)
     throw_lost();
   const bool is_encrypted = PQsslInUse(conn_.get()) != 0 || PQgssEncInUse(conn_.get()) != 0;
   waiter_.wait(socket(), Want::kRead, is_encrypted ? kEncryptedWait : Waiter::kNoTimeout);
+}
+
+void Connection::take_in() {
   if (PQconsumeInput(conn_.get()) == 0)
     throw_lost();
 }
 
 PgResultPtr Connection::next_result() {
-  while (PQisBusy(conn_.get()) != 0)
-    receive();
+  while (PQisBusy(conn_.get()) != 0) {
+    await();
+    take_in();
+  }
   return PgResultPtr(PQgetResult(conn_.get()));
 }
 

@@ -3,6 +3,7 @@
 
 #include "core/conninfo.hpp"
 #include "core/executor.hpp"
+#include "core/nap_length.hpp"
 #include "core/pure.hpp"
 #include "core/waiter.hpp"
 
@@ -93,7 +94,9 @@ private:
   void establish(std::chrono::milliseconds timeout);
   void send(std::string_view sql, std::span<const Param> params);
   void flush();
-  void receive();
+  void gather();
+  void await();
+  void take_in();
   [[nodiscard]] PgResultPtr next_result();
   [[nodiscard]] PgResultPtr finish_command();
   [[noreturn]] void throw_lost();
@@ -102,7 +105,8 @@ private:
   PgConnPtr conn_;
   Peer peer_;
   Waiter &waiter_;
-  char *row_ = nullptr; // the CopyData message handed out last, owned by libpq's allocator
+  NapLength nap_length_; // of the COPY that runs
+  char *row_ = nullptr;  // the CopyData message handed out last, owned by libpq's allocator
 };
 
 } // namespace parallel_loader

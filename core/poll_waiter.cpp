@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <climits>
 #include <cstring>
+#include <thread>
 
 #include <poll.h>
 
@@ -29,6 +30,12 @@ Woke PollWaiter::wait(int fd, Want want, std::chrono::milliseconds timeout) {
   if (fds[1].revents != 0)
     throw Error("57014", "canceled by the user");
   return ready_count == 0 ? Woke::kTimeout : Woke::kReady;
+}
+
+void PollWaiter::nap(std::chrono::microseconds time) {
+  std::this_thread::sleep_for(time);
+  if (interrupt_fd_ >= 0)
+    wait(-1, Want::kRead, std::chrono::milliseconds::zero()); // for the interrupt alone
 }
 
 } // namespace parallel_loader

@@ -9,11 +9,12 @@ class PollWaiter final : public Waiter {
 public:
   PollWaiter() = default;
 
-  /// `interrupt_fd` becomes readable when the wait is to be given up: `wait` then throws Error
-  /// 57014.
+  /// `interrupt_fd` becomes readable when the wait is to be given up: `wait` and `nap` then throw
+  /// Error 57014.
   explicit PollWaiter(int interrupt_fd) : interrupt_fd_(interrupt_fd) {}
 
   Woke wait(int fd, Want want, std::chrono::milliseconds timeout) override;
+  void nap(std::chrono::microseconds time) override;
 
 private:
   int interrupt_fd_ = -1;

@@ -11,7 +11,7 @@ enum class Want { kRead, kWrite };
 enum class Woke { kReady, kTimeout };
 
 /// Waits until a socket is ready.  Inside the server it also serves interrupts; in the binary and
-/// in unit tests it is poll(2).  An interrupt leaves `wait` as an exception.
+/// in unit tests it is poll(2).  An interrupt leaves its calls as an exception.
 class Waiter {
 public:
   Waiter() = default;
@@ -23,6 +23,9 @@ public:
   /// `timeout` has passed first.  A negative timeout waits without limit.  May wake early as
   /// kReady.
   virtual Woke wait(int fd, Want want, std::chrono::milliseconds timeout) = 0;
+
+  /// Sleeps for `time`, a millisecond at most, whatever comes in, and serves interrupts after it.
+  virtual void nap(std::chrono::microseconds time) = 0;
 
   static constexpr std::chrono::milliseconds kNoTimeout{-1};
 };

@@ -26,13 +26,22 @@ Woke LatchWaiter::wait(int fd, Want want, std::chrono::milliseconds timeout) {
     const bool is_ready = call([&]() noexcept {
       return socket_wait(&socket_wait_, fd, want == Want::kWrite, static_cast<long>(slice.count()));
     });
-    if (pg_atomic_read_u32(stop_) != 0)
-      throw Stopped();
+    heed_stop();
     if (is_ready)
       return Woke::kReady;
     if (has_limit && Clock::now() >= deadline)
       return Woke::kTimeout;
   }
+}
+
+void LatchWaiter::nap(std::chrono::microseconds time) {
+  call([&]() noexcept { socket_nap(static_cast<long>(time.count())); });
+  heed_stop();
+}
+
+void LatchWaiter::heed_stop() const {
+  if (pg_atomic_read_u32(stop_) != 0)
+    throw Stopped();
 }
 
 } // namespace parallel_loader

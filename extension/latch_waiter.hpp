@@ -24,10 +24,13 @@ public:
   explicit LatchWaiter(pg_atomic_uint32 *stop) : stop_(stop) {}
   ~LatchWaiter() override;
 
-  /// Throws Stopped, or PgError for a cancel.
+  /// Both throw Stopped, or PgError for a cancel.
   Woke wait(int fd, Want want, std::chrono::milliseconds timeout) override;
+  void nap(std::chrono::microseconds time) override;
 
 private:
+  void heed_stop() const;
+
   pg_atomic_uint32 *stop_;
   SocketWait socket_wait_ = {};
 };

@@ -35,6 +35,8 @@ public:
     return waiter_.wait(fd, want, timeout < milliseconds::zero() ? left : std::min(left, timeout));
   }
 
+  void nap(std::chrono::microseconds time) override { waiter_.nap(time); }
+
 private:
   using Clock = std::chrono::steady_clock;
   LatchWaiter waiter_;

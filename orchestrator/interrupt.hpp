@@ -37,6 +37,10 @@ public:
     return is_holding_on_ ? patient_.wait(fd, want, timeout) : prompt_.wait(fd, want, timeout);
   }
 
+  void nap(std::chrono::microseconds time) override {
+    is_holding_on_ ? patient_.nap(time) : prompt_.nap(time);
+  }
+
 private:
   PollWaiter prompt_;
   PollWaiter patient_;

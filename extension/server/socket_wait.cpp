@@ -5,6 +5,11 @@
 
 #include <sys/stat.h>
 
+extern "C" {
+#include "storage/ipc.h"
+#include "storage/pmsignal.h"
+}
+
 namespace parallel_loader {
 
 // Positions in the event set, by order of adding.
@@ -59,6 +64,16 @@ void socket_wait_free(SocketWait *wait) {
     FreeWaitEventSet(wait->events);
     wait->events = nullptr;
   }
+}
+
+// Waits for a latch count in milliseconds, and a nap may be shorter.
+void socket_nap(long time_us) {
+  pgstat_report_wait_start(PG_WAIT_EXTENSION);
+  pg_usleep(time_us);
+  pgstat_report_wait_end();
+  CHECK_FOR_INTERRUPTS();
+  if (!PostmasterIsAlive())
+    proc_exit(1);
 }
 
 void latch_sleep(long timeout_ms) {

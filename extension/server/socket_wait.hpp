@@ -23,6 +23,10 @@ bool socket_wait(SocketWait *wait, int fd, bool for_write, long timeout_ms);
 
 void socket_wait_free(SocketWait *wait);
 
+/// Sleeps for `time_us` and leaves the latch as it is.  Interrupts are served after it; postmaster
+/// death exits.
+void socket_nap(long time_us);
+
 /// Sleeps until the latch is set or `timeout_ms` has passed, serving interrupts.
 void latch_sleep(long timeout_ms);
 

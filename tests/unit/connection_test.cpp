@@ -5,7 +5,9 @@
 #include "tests/unit/expect_error.hpp"
 #include "tests/unit/fake_server.hpp"
 
+#include <optional>
 #include <thread>
+#include <utility>
 
 #include <unistd.h>
 
@@ -37,6 +39,61 @@ public:
 class EagerWaiter final : public Waiter {
 public:
   Woke wait(int, Want, milliseconds) override { return Woke::kReady; }
+  void nap(std::chrono::microseconds) override {}
+};
+
+/// Notes the waits and naps for the rows of a stream: a letter each, in their order.
+class NotingWaiter final : public Waiter {
+public:
+  Woke wait(int fd, Want want, milliseconds timeout) override {
+    if (want == Want::kRead)
+      note('w');
+    return waiter_.wait(fd, want, timeout);
+  }
+  void nap(std::chrono::microseconds) override {
+    note('n');
+    if (on_nap)
+      on_nap();
+  }
+
+  void begin() { notes_ = std::string(); }
+  [[nodiscard]] std::string take() { return std::exchange(*notes_, {}); }
+
+  std::function<void()> on_nap; // called in each nap
+
+private:
+  void note(char letter) {
+    if (notes_)
+      *notes_ += letter;
+  }
+
+  PollWaiter waiter_;
+  std::optional<std::string> notes_;
+};
+
+/// A pipe through which a test lets the server's script go on.
+class Gate {
+public:
+  Gate() { EXPECT_EQ(pipe(ends_), 0); }
+  Gate(const Gate &) = delete;
+  Gate &operator=(const Gate &) = delete;
+  ~Gate() {
+    close(ends_[0]);
+    close(ends_[1]);
+  }
+
+  /// Lets so many pass.
+  void open(size_t count = 1) {
+    const std::string bytes(count, 'x');
+    EXPECT_EQ(write(ends_[1], bytes.data(), count), static_cast<ssize_t>(count));
+  }
+  void pass() {
+    char byte = 0;
+    EXPECT_EQ(read(ends_[0], &byte, 1), 1);
+  }
+
+private:
+  int ends_[2] = {-1, -1};
 };
 
 TEST(Connection, reads_rows_and_nulls) {
@@ -223,6 +280,110 @@ TEST(Connection, copy_rows_survive_a_move_of_the_connection) {
   EXPECT_EQ(row, "a\n");
   EXPECT_EQ(moved.copy_row(), "");
   EXPECT_EQ(moved.copy_end(), 1U);
+}
+
+// The server sends the rows one by one, each when the test opens `gate`, and opens `sent` after it.
+class GatedCopy {
+public:
+  explicit GatedCopy(const std::vector<std::string> &pieces)
+      : piece_count_(pieces.size()), server_([this, pieces](FakePeer &peer) {
+          peer.admit();
+          peer.answer_copy();
+          for (const std::string &piece : pieces) {
+            gate.pass();
+            peer.send_raw(piece);
+            sent.open();
+          }
+          gate.pass();
+          peer.end_copy("COPY 1");
+        }),
+        connection(Connection::open(server_.conninfo(), "test", Peer::kSource, waiter)) {
+    connection.copy_out("COPY t TO STDOUT");
+    waiter.begin();
+  }
+  GatedCopy(const GatedCopy &) = delete;
+  GatedCopy &operator=(const GatedCopy &) = delete;
+  ~GatedCopy() { gate.open(piece_count_ + 1); }
+
+  void send_next() {
+    gate.open();
+    sent.pass();
+  }
+
+  Gate gate;
+  Gate sent;
+  NotingWaiter waiter;
+
+private:
+  size_t piece_count_;
+  FakeServer server_;
+
+public:
+  Connection connection;
+};
+
+std::string copy_data(std::string_view row) {
+  return 'd' + int32_bytes(static_cast<unsigned>(row.size()) + 4) + std::string(row);
+}
+
+TEST(Connection, copy_row_that_has_come_is_taken_without_a_nap) {
+  GatedCopy copy({copy_data("a\n") + copy_data("b\n")});
+  copy.send_next();
+  EXPECT_EQ(copy.connection.copy_row(), "a\n");
+  EXPECT_EQ(copy.connection.copy_row(), "b\n");
+  EXPECT_EQ(copy.waiter.take(), "");
+}
+
+TEST(Connection, copy_row_that_comes_in_a_nap_is_not_waited_for) {
+  GatedCopy copy({copy_data("a\n")});
+  copy.waiter.on_nap = [&] { copy.send_next(); };
+  EXPECT_EQ(copy.connection.copy_row(), "a\n");
+  EXPECT_EQ(copy.waiter.take(), "n");
+}
+
+TEST(Connection, copy_row_that_does_not_come_in_a_nap_is_waited_for) {
+  GatedCopy copy({copy_data("a\n")});
+  std::thread later([&] {
+    std::this_thread::sleep_for(milliseconds(50));
+    copy.send_next();
+  });
+  EXPECT_EQ(copy.connection.copy_row(), "a\n");
+  later.join();
+  EXPECT_EQ(copy.waiter.take(), "nw");
+}
+
+TEST(Connection, long_copy_row_that_has_come_is_taken_without_a_nap) {
+  GatedCopy copy({copy_data(std::string(100'000, 'x'))});
+  copy.send_next();
+  EXPECT_EQ(copy.connection.copy_row().size(), 100'000U);
+  EXPECT_EQ(copy.waiter.take().find('n'), std::string::npos);
+}
+
+TEST(Connection, rest_of_a_copy_row_gathers_in_a_nap) {
+  const std::string row = copy_data(std::string(100'000, 'x'));
+  GatedCopy copy({row.substr(0, 10'000), row.substr(10'000)});
+  copy.send_next();
+  copy.waiter.on_nap = [&] { copy.send_next(); };
+  EXPECT_EQ(copy.connection.copy_row().size(), 100'000U);
+  EXPECT_EQ(copy.waiter.take(), "n");
+}
+
+TEST(Connection, interrupt_leaves_a_nap) {
+  GatedCopy copy({copy_data("a\n")});
+  copy.waiter.on_nap = [] { throw Error("57014", "canceled by the user"); };
+  EXPECT_SQLSTATE("57014", copy.connection.copy_row());
+}
+
+TEST(Connection, statements_are_waited_for_without_a_nap) {
+  FakeServer server([](FakePeer &peer) {
+    peer.admit();
+    peer.answer_row({"1"});
+  });
+  NotingWaiter waiter;
+  Connection connection = Connection::open(server.conninfo(), "test", Peer::kSource, waiter);
+  waiter.begin();
+  EXPECT_EQ(connection.exec("SELECT 1").integer(0, 0), 1);
+  EXPECT_EQ(waiter.take().find('n'), std::string::npos);
 }
 
 TEST(Connection, refused_connection_is_08001_with_the_reason) {

@@ -51,5 +51,20 @@ TEST_F(PollWaiterTest, interrupt_is_57014) {
   EXPECT_SQLSTATE("57014", waiter.wait(pair[0], Want::kRead, Waiter::kNoTimeout));
 }
 
+TEST_F(PollWaiterTest, nap_lasts_whatever_comes) {
+  using Clock = std::chrono::steady_clock;
+  PollWaiter waiter(interrupt[0]);
+  ASSERT_EQ(write(pair[1], "x", 1), 1);
+  const Clock::time_point begin = Clock::now();
+  waiter.nap(std::chrono::microseconds(1'000));
+  EXPECT_GE(Clock::now() - begin, milliseconds(1));
+}
+
+TEST_F(PollWaiterTest, interrupt_of_a_nap_is_57014) {
+  PollWaiter waiter(interrupt[0]);
+  ASSERT_EQ(write(interrupt[1], "x", 1), 1);
+  EXPECT_SQLSTATE("57014", waiter.nap(std::chrono::microseconds(1)));
+}
+
 } // namespace
 } // namespace parallel_loader
