@@ -253,6 +253,8 @@ bool FieldWriter::is_text(std::string_view field) const noexcept {
   case TextEncoding::kUtf8: {
     if (!is_utf8_text(field))
       return false;
+    if (max_characters_ == SIZE_MAX)
+      return true;
     const size_t characters = utf8_length(field);
     return characters >= min_characters_ && characters <= max_characters_;
   }

@@ -55,15 +55,18 @@ size_t character_bytes(std::string_view text) {
 } // namespace
 
 bool is_utf8_text(std::string_view text) noexcept {
-  while (!text.empty()) {
-    if (text.size() >= 8 && not_ascii(load<uint64_t>(text.data())) == 0) {
-      text.remove_prefix(8);
+  const char *at = text.data();
+  const char *const end = at + text.size();
+  while (at != end) {
+    const bool is_ascii = is_between(*at, 0x01, 0x7F);
+    if (is_ascii && end - at >= 8 && not_ascii(load<uint64_t>(at)) == 0) {
+      at += 8;
       continue;
     }
-    const size_t size = character_bytes(text);
+    const size_t size = is_ascii ? 1 : character_bytes({at, static_cast<size_t>(end - at)});
     if (size == 0)
       return false;
-    text.remove_prefix(size);
+    at += size;
   }
   return true;
 }
