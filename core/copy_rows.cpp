@@ -1,8 +1,8 @@
 // copy_rows: see copy_rows.hpp.
 #include "core/copy_rows.hpp"
 
+#include "core/byte_order.hpp"
 #include "core/error.hpp"
-#include "core/network_order.hpp"
 
 #include <utility>
 
@@ -26,8 +26,8 @@ std::string_view strip_header(std::string_view message) {
   message.remove_prefix(kSignatureSize);
   if (message.size() < 8)
     throw_malformed(std::string(kWhat), "It is cut short.");
-  const uint32_t flags = read_network<uint32_t>(message.data());
-  const uint32_t extension_size = read_network<uint32_t>(message.data() + 4);
+  const uint32_t flags = load_big_endian<uint32_t>(message.data());
+  const uint32_t extension_size = load_big_endian<uint32_t>(message.data() + 4);
   if ((flags & kOidsFlag) != 0)
     throw_malformed(std::string(kWhat), "Its rows hold OIDs.");
   if ((flags & kCriticalFlags) != 0)

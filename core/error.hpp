@@ -27,6 +27,7 @@ inline constexpr std::string_view kDatatypeMismatch = "42804";
 inline constexpr std::string_view kWrongObjectType = "42809";
 inline constexpr std::string_view kInvalidColumnReference = "42P10";
 inline constexpr std::string_view kUndefinedObject = "42704";
+inline constexpr std::string_view kProgramLimitExceeded = "54000";
 inline constexpr std::string_view kInternalError = "XX000";
 } // namespace sqlstate
 

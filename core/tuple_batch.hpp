@@ -1,4 +1,4 @@
-// tuple_batch: heap tuples in one piece of memory, ready to be inserted together.
+// tuple_batch: heap tuples as they lie on a page, one after the other in one piece of memory.
 #pragma once
 
 #include "core/pure.hpp"
@@ -12,50 +12,51 @@
 
 namespace parallel_loader {
 
-/// A tuple in a TupleBatch.
+/// One tuple of a TupleBatch.
 struct Tuple {
-  size_t offset = 0; // a multiple of kTupleAlignment
-  uint32_t length = 0;
-  bool breaks_not_null = false; // a column that is declared NOT NULL is null
+  size_t offset = 0;            // of its header from data(), a multiple of 8
+  uint32_t length = 0;          // bytes, header included (t_len)
+  bool breaks_not_null = false; // a column that is NOT NULL is NULL
 };
 
-/// MAXIMUM_ALIGNOF of every platform that PostgreSQL runs on with 64 bits.
-inline constexpr size_t kTupleAlignment = 8;
-
+/// Grows as tuples are appended.  Every byte up to size_bytes() is written, alignment as zeros.
 class TupleBatch {
 public:
-  /// Room for a tuple of up to `bytes` behind the last one; what was written there stays when more
-  /// is asked for.  Throws std::bad_alloc.
-  [[nodiscard]] char *reserve(size_t bytes) {
-    if (used_ + bytes > capacity_)
-      grow(used_ + bytes);
-    return memory_.get() + used_;
-  }
+  /// Tuples begin at multiples of this (MAXALIGN).
+  static constexpr size_t kAlignment = 8;
+  /// What clear() keeps of the memory.
+  static constexpr size_t kKeptBytes = size_t{4} << 20;
 
-  /// Keeps the first `length` bytes of what was reserved as a tuple.
-  void append(uint32_t length, bool breaks_not_null) {
-    tuples_.push_back({used_, length, breaks_not_null});
-    used_ += (length + kTupleAlignment - 1) / kTupleAlignment * kTupleAlignment;
-  }
-
+  /// The tuples' bytes; invalid once another tuple is appended, or after clear().
+  [[nodiscard]] char *data() noexcept { return data_.get(); }
+  [[nodiscard]] const char *data() const noexcept { return data_.get(); }
+  [[nodiscard]] size_t size_bytes() const noexcept { return size_bytes_; }
+  [[nodiscard]] size_t capacity_bytes() const noexcept { return capacity_bytes_; }
   [[nodiscard]] std::span<const Tuple> tuples() const noexcept { return tuples_; }
-  /// The tuples' memory; valid until the next reserve().
-  [[nodiscard]] char *data() noexcept { return memory_.get(); }
-  [[nodiscard]] size_t size_bytes() const noexcept { return used_; }
 
-  /// Forgets all tuples.  What a large row has taken is given back.
+  /// Forgets the tuples.  Memory that a huge row has taken goes back to the system.
   void clear() noexcept;
+
+  /// Where the next tuple begins, with `bytes` to write there.  What was written there before is
+  /// kept.  Invalidates data().
+  [[nodiscard]] char *reserve(size_t bytes) {
+    if (capacity_bytes_ - size_bytes_ < bytes + kAlignment)
+      grow(bytes + kAlignment);
+    return data_.get() + size_bytes_;
+  }
+  /// Makes the first `length` bytes of what reserve() gave a tuple.
+  void append(uint32_t length, bool breaks_not_null);
 
 private:
   struct Free {
     void operator()(char *memory) const noexcept { std::free(memory); }
   };
 
-  void grow(size_t wanted);
+  void grow(size_t bytes);
 
-  std::unique_ptr<char[], Free> memory_;
-  size_t capacity_ = 0;
-  size_t used_ = 0;
+  std::unique_ptr<char, Free> data_;
+  size_t size_bytes_ = 0;
+  size_t capacity_bytes_ = 0;
   std::vector<Tuple> tuples_;
 };
 

@@ -1,108 +1,72 @@
-// tuple_decoder: rows of binary COPY become heap tuples as they lie on disk.
+// tuple_decoder: makes heap tuples of the rows of a binary COPY.
 #pragma once
 
+#include "core/field_writer.hpp"
 #include "core/tuple_batch.hpp"
-#include "core/types.hpp"
+#include "core/tuple_column.hpp"
+#include "core/tuple_text.hpp"
 
-#include <cstddef>
 #include <cstdint>
 #include <string_view>
 #include <vector>
 
 namespace parallel_loader {
 
-/// How the bytes of a field become those of a stored value.
-enum class FieldKind : uint8_t {
-  kBool,
-  kBytes, // fixed length, as they are
-  kSwap2, // integers and floats, big-endian on the wire
-  kSwap4,
-  kSwap8,
-  kDate,
-  kTime,
-  kTimestamp,
-  kInterval,
-  kText,
-  kVarchar,
-  kBpchar,
-  kBytea,
-  kNumeric,
-  kOther, // by the type's receive function
-};
-
-/// The kind of a built-in type; kOther for all that have none of their own.
-[[nodiscard]] FieldKind field_kind(TypeOid type) noexcept;
-
-/// A column of the table, by attribute number; dropped ones keep their place.
-struct TupleColumn {
-  FieldKind kind = FieldKind::kOther;
-  int16_t length = 0;       // bytes; -1: varlena, -2: C string (pg_type.typlen)
-  uint8_t alignment = 1;    // bytes
-  bool is_packable = false; // a varlena that may have a one-byte header
-  int32_t typmod = -1;
-  bool is_not_null = false;
-  bool checks_null = false; // its receive function is called for NULL as well
-  int field = -1;           // position in the row; -1: it has none and is NULL
-};
-
-/// Of the text that travels: that of the database.
-enum class TextEncoding {
-  kUtf8,
-  kSingleByte, // in which any byte but NUL is a character
-  kOther,
-};
-
-/// The receive functions of the columns' types.
+/// The server's own receive functions, for what the decoder leaves to them.
 class FieldReceiver {
 public:
-  FieldReceiver() = default;
-  FieldReceiver(const FieldReceiver &) = delete;
-  FieldReceiver &operator=(const FieldReceiver &) = delete;
   virtual ~FieldReceiver() = default;
-
-  /// Returns the value as it lies in a tuple, a varlena with a header of four bytes; valid until
-  /// the next call.  Throws what the function raises.
-  virtual std::string_view receive(size_t column, std::string_view field) = 0;
+  /// Returns the value's bytes as they lie in a tuple: all of a fixed length, a varlena with its
+  /// header (never one kept elsewhere), a cstring with its NUL.  Valid until the next call.
+  /// `column` is an index into the decoder's columns.  Throws what the server says of the value.
+  [[nodiscard]] virtual std::string_view receive(size_t column, std::string_view field) = 0;
+  /// Called for the NULLs in the row of a column that checks them.  Throws as above.
   virtual void receive_null(size_t column) = 0;
 };
 
-/// Decodes rows in one pass: each value goes from the row straight to its place in the tuple.
-///
-/// A field is decoded here only when its type's receive function would store it unchanged; whatever
-/// that function would refuse, round, cut or normalize goes to the function itself, so that the
-/// server's own code has the last word on every value.
-///
-/// Format of rows: PostgreSQL manual, COPY, "Binary Format".  Format of tuples:
-/// access/htup_details.h, heap_fill_tuple() in access/common/heaptuple.c, varatt.h.
+/// Makes of each row the tuple that COPY FROM would form.  It writes by itself only what the type's
+/// receive function would store unchanged and would not refuse; any other value goes to the
+/// receiver.
 class TupleDecoder {
 public:
-  /// `field_count`: of each row.
-  TupleDecoder(std::vector<TupleColumn> columns, size_t field_count, TextEncoding encoding,
+  /// `columns`: all of the table's, by attribute number.  Each of the `field_count` fields of a row
+  /// goes to one of them at most.  Throws Error XX000 on columns that cannot be.
+  TupleDecoder(const std::vector<TupleColumn> &columns, size_t field_count, TextEncoding encoding,
                FieldReceiver &receiver);
 
-  /// Appends the next row of the stream, without the header of its message, as a tuple.  Throws
-  /// Error 22P04 when it is malformed, 54000 when its tuple would be too large for the server, and
-  /// what the receiver throws; the batch is then as it was.
+  /// Appends one row (a message of the stream, without the stream's header) as a tuple.
+  /// Throws Error 22P04 when the row is malformed, 54000 when it is too large for the server, and
+  /// what the receiver throws; the batch then holds what it held before.
+  /// Format: PostgreSQL manual, COPY, "Binary Format"; "Database Page Layout".
   void decode(std::string_view row, TupleBatch &batch);
 
 private:
   struct Field {
-    const char *bytes;
-    int32_t size; // -1: NULL
+    const char *data = nullptr;
+    uint32_t size = 0; // kNull: none
   };
-  class Writer;
+  struct Column {
+    FieldWriter writer;
+    uint32_t field;     // field_count_: always NULL
+    uint16_t width_bit; // what a value of it sets in t_infomask
+    bool is_not_null;
+    bool checks_null;
+  };
+  static constexpr uint32_t kNull = 0xFFFFFFFF;
 
-  [[nodiscard]] bool split(std::string_view row) noexcept;
-  void write_column(Writer &writer, size_t index);
+  [[nodiscard]] bool find_fields(std::string_view row);
+  [[nodiscard]] bool is_any_null() const noexcept;
+  [[nodiscard]] bool see_null(size_t column);
+  [[nodiscard]] size_t write_received(size_t column, TupleBatch &batch, size_t used, size_t bound);
 
-  std::vector<TupleColumn> columns_;
-  std::vector<Field> fields_; // of the current row
-  TextEncoding encoding_;
+  std::vector<Column> columns_;
+  std::vector<Field> fields_; // of the current row, and one more that is NULL
+  size_t field_count_;
   FieldReceiver &receiver_;
-  int64_t row_count_ = 0;
-  bool has_absent_ = false;      // a column without a field
-  bool has_null_ = false;        // in the current row
-  bool breaks_not_null_ = false; // likewise
+  size_t bitmap_header_bytes_; // of a tuple with NULLs
+  bool is_one_absent_ = false; // a column that is NULL in every row
+  bool is_one_unused_ = false; // a field that goes to no column
+  int64_t row_count_ = 0;      // given to decode()
 };
 
 } // namespace parallel_loader
