@@ -17,11 +17,7 @@ constexpr bool is_integer_type(TypeOid type) {
   return type == 20 || type == 21 || type == 23;
 }
 
-// date, timestamp, timestamptz: they compare with each other, and an index serves any of them.
-constexpr bool is_moment_type(TypeOid type) {
-  return type == 1082 || type == 1114 || type == 1184;
-}
-
+// They compare with each other, and an index serves any of them.
 constexpr std::string_view kMomentTypes[] = {
     "\"pg_catalog\".\"date\"", "\"pg_catalog\".\"timestamp\"", "\"pg_catalog\".\"timestamptz\""};
 

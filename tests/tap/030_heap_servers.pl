@@ -12,8 +12,7 @@ use Test::More;
 
 my $pair = ParallelLoader::Test->new(destination => {
   conf => "wal_level = logical\nmax_wal_senders = 5\nmax_replication_slots = 5\n"
-    . "max_logical_replication_workers = 4\nhot_standby = on\n",
-  init => ['--auth=trust']});
+    . "max_logical_replication_workers = 4\nhot_standby = on\n"});
 my $destination = $pair->destination;
 $pair->create_gate;
 
@@ -42,8 +41,8 @@ $subscriber->init;
 $subscriber->append_conf('postgresql.conf', 'max_logical_replication_workers = 4');
 $subscriber->start;
 $subscriber->safe_psql('postgres', $TABLE);
-my $publisher = $destination->connstr('postgres');
-$subscriber->safe_psql('postgres', "CREATE SUBSCRIPTION s CONNECTION '$publisher' PUBLICATION p");
+my $publisher = literal($destination->connstr('postgres'));
+$subscriber->safe_psql('postgres', "CREATE SUBSCRIPTION s CONNECTION $publisher PUBLICATION p");
 $subscriber->wait_for_subscription_sync($destination, 's');
 
 sub followers_have {

@@ -218,8 +218,10 @@ TEST(Ledger, chunk_is_done_exactly_once) {
   FakeExecutor executor;
   executor.answers = {affected(1), affected(0)};
   Ledger ledger(executor);
-  EXPECT_NO_THROW(ledger.complete_chunk(1, 1, {10, 100, "copy"}));
-  EXPECT_SQLSTATE("XX000", [&] { ledger.complete_chunk(1, 1, {10, 100, "copy"}); }());
+  EXPECT_NO_THROW(ledger.complete_chunk(1, 1, {10, 100, "copy", "the table is partitioned"}));
+  EXPECT_SQLSTATE("XX000", [&] {
+    ledger.complete_chunk(1, 1, {10, 100, "copy", "the table is partitioned"});
+  }());
 }
 
 TEST(Ledger, end_is_written_under_its_name) {
