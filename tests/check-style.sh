@@ -23,6 +23,12 @@ shell_scripts() {
   done
 }
 
+python_files() {
+  files | while read -r file; do
+    [[ $file != *.py ]] && ! head -n 1 "$file" | tr -d '\0' | grep -q '^#!.*python3' || echo "$file"
+  done
+}
+
 # report RULE: stdin lists what breaks it.
 report() {
   local found
@@ -53,7 +59,7 @@ without_first_line() {
 
 too_long() {
   local file lines
-  for file in $(sources) $(shell_scripts) $(files | grep -E '\.p[lm]$' || true); do
+  for file in $(sources) $(shell_scripts) $(python_files) $(files | grep -E '\.p[lm]$' || true); do
     lines=$(wc -l <"$file")
     [ "$lines" -le 700 ] || echo "$file: $lines lines"
   done
@@ -109,9 +115,18 @@ broken_scripts() {
   done
 }
 
+# Python is needed for bench/ alone.
+broken_python() {
+  local file
+  [ -n "$(command -v python3)" ] || return 0
+  for file in $(python_files); do
+    python3 -c 'import ast, sys; ast.parse(open(sys.argv[1], encoding="utf-8").read(), sys.argv[1])' "$file" 2>&1 || true
+  done
+}
+
 todo_without_issue() {
   local file
-  for file in $(sources) $(files | grep -E '\.(sql|p[lm])$' || true); do
+  for file in $(sources) $(python_files) $(files | grep -E '\.(sql|p[lm])$' || true); do
     grep -nHE '(TODO|FIXME)' "$file" | grep -vE 'TODO\(#[0-9]+\)' || true
   done
 }
@@ -124,5 +139,6 @@ unscheduled | report "each regression file has its expected output"
 wrong_versions | report "versions agree with the control file"
 untidy_text | report "no tabs and no blanks at the end of a line"
 broken_scripts | report "shell scripts are sound"
+broken_python | report "Python files can be read by Python"
 todo_without_issue | report "each TODO names its issue"
 exit "$failed"

@@ -1,0 +1,88 @@
+"""cluster: a throwaway PostgreSQL server in a folder, reached by a socket there and, if wanted, by TCP."""
+
+import os
+import socket
+import subprocess
+
+DATABASE = "bench"
+
+# The same for both servers. Autovacuum is off, so that it does not run into one of the timings;
+# what makes a commit durable is left on.
+SETTINGS = {
+    "shared_buffers": "1GB",
+    "max_wal_size": "16GB",
+    "checkpoint_timeout": "30min",
+    "autovacuum": "off",
+    "fsync": "on",
+    "synchronous_commit": "on",
+    "max_worker_processes": "32",
+    "timezone": "UTC",
+}
+# Both for native logical replication. Without the second a subscription that follows upon another
+# waits up to 5 s before it begins.
+SOURCE_SETTINGS = {"wal_level": "logical"}
+DESTINATION_SETTINGS = {"wal_retrieve_retry_interval": "100ms"}
+
+
+class Failed(Exception):
+    """A program ended badly; the message is the end of what it wrote."""
+
+
+def check(arguments, **options):
+    """Runs a program and returns what it printed."""
+    done = subprocess.run(arguments, capture_output=True, text=True, **options)
+    if done.returncode != 0:
+        raise Failed(f"{arguments[0]}: {(done.stderr or done.stdout)[-2000:].strip()}")
+    return done.stdout.strip()
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Cluster:
+    """initdb gives sockets to this user alone, by the folder's rights; TCP asks for the password
+    that the file named by PGPASSFILE has."""
+
+    def __init__(self, name, folder, settings, password_file):
+        self.name = name
+        self.folder = os.path.join(folder, name)
+        self.data = os.path.join(self.folder, "data")
+        self.port = free_port()
+        os.mkdir(self.folder, 0o700)
+        check(["initdb", "-D", self.data, "-U", "postgres", "--no-locale", "--encoding=UTF8",
+               "--auth-local=trust", "--auth-host=scram-sha-256", f"--pwfile={password_file}"])
+        own = {"listen_addresses": "127.0.0.1", "port": self.port,
+               "unix_socket_directories": self.folder}
+        with open(os.path.join(self.data, "postgresql.conf"), "a", encoding="utf-8") as conf:
+            for key, value in {**own, **settings}.items():
+                conf.write(f"{key} = '{value}'\n")
+        check(["pg_ctl", "start", "-s", "-w", "-D", self.data, "-l", os.path.join(self.folder, "log")],
+              timeout=120)
+        with open(os.path.join(self.data, "postmaster.pid"), encoding="utf-8") as pid_file:
+            self.pid = int(pid_file.readline())
+        check(["createdb", "-h", self.folder, "-p", str(self.port), "-U", "postgres", DATABASE])
+
+    def stop(self):
+        check(["pg_ctl", "stop", "-s", "-m", "fast", "-D", self.data])
+
+    def host(self, tcp=False):
+        return "127.0.0.1" if tcp else self.folder
+
+    def dsn(self, tcp=False):
+        return f"host={self.host(tcp)} port={self.port} user=postgres dbname={DATABASE}"
+
+    def uri(self):
+        return f"postgresql://postgres@/{DATABASE}?host={self.folder}&port={self.port}"
+
+    def psql(self, *statements, tcp=False):
+        """The command line that runs the statements, each in a transaction of its own."""
+        command = ["psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-d", self.dsn(tcp)]
+        for statement in statements:
+            command += ["-c", statement]
+        return command
+
+    def sql(self, *statements):
+        return check(self.psql(*statements))
