@@ -74,7 +74,8 @@ HeapWriter::HeapWriter(const CopyTarget &target)
 void HeapWriter::add(std::string_view row) {
   receiver_.set_row(++row_count_);
   decoder_.decode(row, batch_);
-  if (batch_.tuples().size() == kHeapBatchRows || batch_.size_bytes() >= kBatchBytes)
+  if (batch_.tuples().size() == kHeapBatchRows || batch_.size_bytes() >= kBatchBytes ||
+      batch_.tuples().back().breaks_not_null) // an error that comes before any of the next row
     flush();
 }
 
