@@ -41,11 +41,6 @@ std::string_view strip_header(std::string_view message) {
 
 } // namespace
 
-void throw_malformed_row(int64_t number, const std::string &flaw) {
-  throw_malformed("source sent a malformed row",
-                  "Of row " + std::to_string(number) + " of the stream: " + flaw + ".");
-}
-
 void CopyRows::start(std::string_view sql) {
   source_.copy_out(sql);
   next();

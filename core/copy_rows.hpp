@@ -14,9 +14,6 @@ namespace parallel_loader {
 /// Format: PostgreSQL manual, COPY, "Binary Format".
 inline constexpr std::string_view kBinaryCopyHeader{"PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\0", 19};
 
-/// Throws Error 22P04 for row `number` (from 1) of the stream.
-[[noreturn]] void throw_malformed_row(int64_t number, const std::string &flaw);
-
 /// Reads one COPY from the source: takes header and trailer off, and holds the source to its word
 /// on how many rows there were.  What is inside a row is its reader's to check.  Errors of the
 /// source raise from whichever call meets them: Error 08006 when the session is lost, 22P04 when

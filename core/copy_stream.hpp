@@ -11,10 +11,6 @@
 
 namespace parallel_loader {
 
-/// Returns an empty string when `row` is exactly one row of a binary COPY stream with
-/// `column_count` fields, else what is wrong with it.
-[[nodiscard]] std::string check_binary_row(std::string_view row, size_t column_count);
-
 /// Reads one COPY from the source and deals it out as a sequence of segments: each segment is a
 /// COPY stream of its own (in binary with a header, without a trailer) that ends at a row border
 /// after about `segment_bytes`.  That bounds what a COPY FROM that buffers rows can hold.  Errors

@@ -1,7 +1,7 @@
 // tuple_decoder: see tuple_decoder.hpp.
 #include "core/tuple_decoder.hpp"
 
-#include "core/copy_stream.hpp"
+#include "core/binary_row.hpp"
 #include "core/error.hpp"
 
 #include <algorithm>
