@@ -121,12 +121,12 @@ install_extension() {
   quietly install-extension as_root make -s -C "$repo" install PG_CONFIG="$PG_CONFIG"
 }
 
-# build_program FOLDER [CMAKE_OPTION…]: builds below build/ in the repository.
+# build_program FOLDER [CMAKE_OPTION…]: builds below build/ in the repository; $target alone, if set.
 build_program() {
   local folder=$repo/build/$1
   shift
   quietly "cmake-${folder##*/}" cmake -S "$repo" -B "$folder" -G Ninja "$@"
-  quietly "build-${folder##*/}" cmake --build "$folder"
+  quietly "build-${folder##*/}" cmake --build "$folder" ${target:+--target "$target"}
 }
 
 # start_cluster NAME [SETTING…]: a cluster in $work/NAME that only this user's socket reaches, so
