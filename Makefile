@@ -48,11 +48,14 @@ $(TEST_ARCHIVE): $(TEST_ARCHIVED)
 $(TEST_MODULE): $(TEST_OBJS) $(TEST_ARCHIVE)
 	$(CXX) $(CXXFLAGS) -shared -o $@ $^ $(LDFLAGS) -Wl,--exclude-libs,ALL $(SHLIB_LINK)
 
+.PHONY: test-module
+test-module: $(TEST_MODULE)
+
 # The TAP tests start clusters of their own, so they are no part of `installcheck`, which needs
 # nothing but a running server. They refuse to run as root, as the server does.
 PROVE_TESTS ?= tests/tap/*.pl
 .PHONY: tapcheck
-tapcheck: $(TEST_MODULE)
+tapcheck: test-module
 	$(prove_installcheck)
 
 -include $(OBJS:.o=.d) $(TEST_OBJS:.o=.d)

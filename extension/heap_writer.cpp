@@ -66,9 +66,9 @@ void ServerReceiver::receive_null(size_t column) {
 }
 
 HeapWriter::HeapWriter(const CopyTarget &target)
-    : receiver_(target), decoder_(tuple_columns(target, receiver_.fields()),
-                                  static_cast<size_t>(target.column_count), text_encoding(),
-                                  receiver_),
+    : receiver_(target),
+      decoder_(tuple_columns(target, receiver_.fields()), static_cast<size_t>(target.column_count),
+               text_encoding(), receiver_),
       insert_(call([&]() noexcept { return heap_insert_begin(&target); })) {}
 
 void HeapWriter::add(std::string_view row) {

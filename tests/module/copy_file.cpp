@@ -1,4 +1,6 @@
 // copy_file: SQL functions of the tests that write and read files of binary COPY, row by row.
+#include <unistd.h>
+
 #include "extension/postgres.hpp"
 
 extern "C" {
@@ -13,7 +15,9 @@ PG_FUNCTION_INFO_V1(read_copy_file);
 }
 
 // PostgreSQL manual, COPY, "Binary Format": signature, flags, length of the header's extension.
-static const char kHeader[] = "PGCOPY\n\377\r\n\0" "\0\0\0\0" "\0\0\0\0";
+static const char kHeader[] = "PGCOPY\n\377\r\n\0"
+                              "\0\0\0\0"
+                              "\0\0\0\0";
 static const size_t kHeaderSize = sizeof(kHeader) - 1;
 static const size_t kTrailerSize = 2;
 
@@ -28,7 +32,10 @@ Datum write_copy_file(PG_FUNCTION_ARGS) {
   int count;
   deconstruct_array(PG_GETARG_ARRAYTYPE_P(1), BYTEAOID, -1, false, TYPALIGN_INT, &rows, nullptr,
                     &count);
-  FILE *file = AllocateFile(text_to_cstring(PG_GETARG_TEXT_PP(0)), PG_BINARY_W);
+  const char *path = text_to_cstring(PG_GETARG_TEXT_PP(0));
+  // Some file systems write a file to disk that is emptied and filled anew, but none that is new.
+  unlink(path);
+  FILE *file = AllocateFile(path, PG_BINARY_W);
   if (file == nullptr)
     ereport(ERROR, (errcode_for_file_access(), errmsg("could not open file: %m")));
   write_bytes(file, kHeader, kHeaderSize);
