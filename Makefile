@@ -26,16 +26,36 @@ SHLIB_LINK    = $(libpq) -lstdc++
 # Bitcode serves the JIT inlining of SQL functions only, and its rule lacks our C++ standard.
 override with_llvm = no
 
-EXTRA_CLEAN   = $(OBJS:.o=.d) exports.list tmp_check
+# What the TAP tests load into a server beside the extension: some of its own code, by SQL.
+TEST_MODULE   = tests/module/heap_rows.so
+TEST_SOURCES  = $(sort $(wildcard tests/module/*.cpp))
+TEST_OBJS     = $(TEST_SOURCES:.cpp=.o)
+# The file with the library's entry points would have a second one be the extension.
+TEST_ARCHIVE  = tests/module/extension.a
+TEST_ARCHIVED = $(filter-out extension/functions.o,$(OBJS))
+
+EXTRA_CLEAN   = $(OBJS:.o=.d) exports.list tmp_check $(TEST_MODULE) $(TEST_OBJS) \
+  $(TEST_OBJS:.o=.d) $(TEST_ARCHIVE)
 
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
+
+$(TEST_ARCHIVE): $(TEST_ARCHIVED)
+	rm -f $@
+	$(AR) crs $@ $^
+
+# --exclude-libs: what comes from the archive stays hidden, as it does in the extension.
+$(TEST_MODULE): $(TEST_OBJS) $(TEST_ARCHIVE)
+	$(CXX) $(CXXFLAGS) -shared -o $@ $^ $(LDFLAGS) -Wl,--exclude-libs,ALL $(SHLIB_LINK)
+
+.PHONY: test-module
+test-module: $(TEST_MODULE)
 
 # The TAP tests start clusters of their own, so they are no part of `installcheck`, which needs
 # nothing but a running server. They refuse to run as root, as the server does.
 PROVE_TESTS ?= tests/tap/*.pl
 .PHONY: tapcheck
-tapcheck:
+tapcheck: test-module
 	$(prove_installcheck)
 
--include $(OBJS:.o=.d)
+-include $(OBJS:.o=.d) $(TEST_OBJS:.o=.d)

@@ -117,6 +117,10 @@ build_extension() {
   quietly build-extension make -s -C "$repo" -j "$(nproc)" PG_CONFIG="$PG_CONFIG"
 }
 
+build_test_module() {
+  quietly build-test-module make -s -C "$repo" -j "$(nproc)" test-module PG_CONFIG="$PG_CONFIG"
+}
+
 install_extension() {
   quietly install-extension as_root make -s -C "$repo" install PG_CONFIG="$PG_CONFIG"
 }

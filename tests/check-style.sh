@@ -10,7 +10,7 @@ failed=0
 files() {
   {
     git -c safe.directory='*' ls-files --cached --others --exclude-standard 2>/dev/null ||
-      find . -type f -not -path './.git/*' -not -path './build*' -not -name '*.[od]' \
+      find . -type f -not -path './.git/*' -not -path './build*' -not -name '*.[aod]' \
         -not -name '*.so' -not -name exports.list | sed 's:^\./::'
   } | while read -r file; do [ ! -f "$file" ] || echo "$file"; done | sort
 }
