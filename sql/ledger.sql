@@ -24,7 +24,7 @@ SELECT source = :'source' OR source LIKE '%dbname%' AS names_source, source LIKE
 FROM parallel_pulls WHERE pull_id = :pull;
 -- The chunks follow each other without gap and overlap, and cover the range.
 SELECT bool_and(state = 'done') AS all_done, sum(rows) AS rows, bool_or(nulls) AS nulls,
-       bool_and(route = 'copy') AS by_copy, max(attempts) AS attempts, bool_and(pid IS NULL) AS nobody_works,
+       bool_and(route = 'heap') AS by_heap, max(attempts) AS attempts, bool_and(pid IS NULL) AS nobody_works,
        (array_agg(start ORDER BY chunk))[1] AS first_start,
        (array_agg("end" ORDER BY chunk DESC))[1] AS last_end
 FROM parallel_pull_chunks WHERE pull_id = :pull;

@@ -18,7 +18,7 @@ use ParallelLoader::Test;
 use Test::More;
 
 my $SEED = $ENV{PARALLEL_LOADER_SEED} // time;
-my $SCHEMAS = $ENV{PARALLEL_LOADER_SCHEMAS} // 40;
+my $SCHEMAS = $ENV{PARALLEL_LOADER_SCHEMAS} // 20;
 my $ROWS = 40;
 srand $SEED;
 note("seed $SEED");
