@@ -21,8 +21,9 @@ def bars(left, title, figures, colours):
         y = TOP + row * LINE
         end = left + figure.high * unit
         parts += [f"<rect x='{left}' y='{y}' width='{figure.median * unit:.1f}' height='{BAR}' fill='{colour}'/>",
-                  f"<path d='M{left + figure.low * unit:.1f} {y + BAR / 2}H{end:.1f}' stroke='{SPREAD}' stroke-width='2'/>",
-                  text(end + 6, y + BAR - 3, f"{figure.median:.1f} s")]
+                  f"<path d='M{left + figure.low * unit:.1f} {y + BAR / 2}H{end:.1f}' stroke='{SPREAD}'"
+                  " stroke-width='2'/>",
+                  text(end + 6, y + BAR - 3, f"{figure.median:.{1 if figure.median >= 10 else 2}f} s")]
     return parts
 
 

@@ -65,7 +65,7 @@ def machine(pgcopydb):
     memory = os.sysconf("SC_PHYS_PAGES") * meter.PAGE
     version = check([pgcopydb, "--version"]).splitlines()[0].split()[-1]
     return {"cores": len(os.sched_getaffinity(0)), "cpu": cpu[0] if cpu else platform.machine(),
-            "memory": memory, "kernel": platform.release(), "pgcopydb": version}
+            "memory": memory, "kernel": platform.release().split("-")[0], "pgcopydb": version}
 
 
 class Bench:
@@ -77,7 +77,7 @@ class Bench:
         self.source = Cluster("source", options.folder, {**SETTINGS, **SOURCE_SETTINGS}, password_file)
         self.destination = Cluster("destination", options.folder, {**SETTINGS, **DESTINATION_SETTINGS}, password_file)
         self.results = {"complete": False, "scale": options.scale, "machine": machine(options.pgcopydb),
-                        "settings": {"both": SETTINGS, "the source": SOURCE_SETTINGS,
+                        "settings": {"both servers": SETTINGS, "the source": SOURCE_SETTINGS,
                                      "the destination": DESTINATION_SETTINGS},
                         "tables": {}, "ways": {}, "runs": []}
         self.old = self.older_results()
