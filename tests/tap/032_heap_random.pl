@@ -209,7 +209,10 @@ for my $number (1 .. $SCHEMAS) {
 is($good, $SCHEMAS, "$SCHEMAS random tables are the same by both routes");
 note(join ', ', map { "$_: $seen{$_}" } sort keys %seen);
 cmp_ok($seen{rows} // 0, '>', $SCHEMAS / 5, 'many of them hold rows');
-cmp_ok(scalar(keys %seen), '>', 2, '… and others are refused for several reasons');
+SKIP: {
+  skip 'too few tables for all reasons', 1 if $SCHEMAS < 200;
+  cmp_ok(scalar(keys %seen), '>', 2, '… and others are refused for several reasons');
+}
 
 $pair->nothing_left('no process or session is left');
 $pair->finish;
