@@ -229,7 +229,8 @@ sub _find_features {
   return;
 }
 
-sub types { my ($self) = @_; return @{$self->{types}} }
+# The types of columns, those that matter most each for itself.
+sub single_types { my ($self) = @_; return ParallelLoader::RandomTable::single_types(@{$self->{types}}) }
 
 # The random table of that number, as new; more options as for RandomTable.
 sub random_table {
