@@ -80,7 +80,8 @@ sub _numeric {
   my ($target, $is_wild) = @_;
   my ($precision, $scale) = $target =~ /\((\d+), *(-?\d+)/;
   return literal(_pick(@NUMERICS, @SPECIAL_NUMERICS, _number(_between(0, 45), _between(0, 45))))
-    if $is_wild || !defined $precision;
+    if !defined $precision || $is_wild && _chance(0.5);
+  return literal(_number(max(0, $precision - $scale + _between(-1, 2)), max(0, $scale))) if $is_wild;
   return "'NaN'" if _chance(0.1);
   my $whole = _between(0, max(0, $precision - $scale - 1));
   return literal(_number($whole, _chance(0.7) ? max(0, $scale) : _between(0, max(0, $scale) + 4)));
@@ -242,10 +243,23 @@ CREATE FUNCTION noise(seed integer, size integer) RETURNS text IMMUTABLE LANGUAG
   $$SELECT coalesce(left(string_agg(md5(seed || '/' || i), ''), size), '') FROM generate_series(1, size / 32 + 1) AS i$$;
 SQL
 
+# Types of which the heap route stores values without a call of the server.
+my $DIRECT = qr/^(?:bool|"char"|int[248]|oid|xid8?|cid|float[48]|numeric|money|text|varchar|char|bytea|date
+  |time|timestamp|timestamptz|interval|uuid|macaddr8?|pg_lsn)\b(?!.*\[)|^"char"$/x;
+sub _is_direct { my ($type) = @_; return $type->[1][0] =~ $DIRECT }
+
 # The types that a server has.  `version` is its number, `features` a hash of names.
 sub types {
   my ($version, $features) = @_;
   return grep { $version >= ($_->[4] // 0) && (!defined $_->[5] || $features->{$_->[5]}) } @TYPES;
+}
+
+# The same, but each of the types here alone where values are stored without a call of the server.
+sub single_types {
+  return map {
+    my ($source, $targets, @how) = @$_;
+    _is_direct($_) ? map { [$source, [$_], @how] } @$targets : $_;
+  } @_;
 }
 
 # ---- columns ----
@@ -256,7 +270,7 @@ sub _column {
   my ($type, $is_sound) = @_;
   my ($source, $targets, $edges, $random) = @$type;
   my $target = _pick(@$targets);
-  my $is_wild = !$is_sound && _chance(0.06);
+  my $is_wild = !$is_sound && _chance(0.1);
   my @edges = _quoted(@$edges);
   my $value = sub {
     return $random && (!@edges || _chance(0.6)) ? $random->($target, $is_wild) : _pick(@edges);
@@ -287,11 +301,12 @@ sub new {
   my ($class, $number, %options) = @_;
   srand $number;
   $letters = $LETTERS{$options{encoding}};
+  my @direct = grep { _is_direct($_) } @{$options{types}};
   my @columns;
   my $count = $options{columns} // _pick(_between(1, 4), _between(1, 12), _between(1, 20));
   for my $index (1 .. $count) {
-    my $column = _column(_pick(@{$options{types}}), $options{is_sound});
-    $column = _disguise($column) if !$options{is_sound} && _chance(0.03);
+    my $column = _column(_pick(@direct && _chance(0.5) ? @direct : @{$options{types}}), $options{is_sound});
+    $column = _disguise($column) if !$options{is_sound} && _chance($column->{target} =~ /^numeric|^date|^time/ ? 0.15 : 0.02);
     $column->{name} = _chance(0.05) && @NAMES >= $index ? $NAMES[$index - 1] : "c$index";
     $column->{null_rate} = _pick(0, 0, 0.1, 0.5);
     $column->{null_rate} = 0 if $column->{target} eq 'sure_int' && _chance(0.9);

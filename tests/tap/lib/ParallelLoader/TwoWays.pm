@@ -21,12 +21,18 @@ CREATE FUNCTION heap_rows(target regclass, columns text[], rows bytea[]) RETURNS
 CREATE FUNCTION write_copy_file(path text, rows bytea[]) RETURNS void STRICT LANGUAGE c AS %1$s;
 CREATE FUNCTION read_copy_file(file bytea) RETURNS bytea[] STRICT LANGUAGE c AS %1$s;
 
+-- An error as ASCII.  A message may quote bytes that are no text of the encoding; errors that go
+-- through the extension have question marks in their place.
+CREATE FUNCTION error_text(state text, message text) RETURNS text LANGUAGE sql AS $$
+SELECT state || ': ' || regexp_replace(encode(textsend(message), 'escape'), '(\\[0-7]{3}|[?])+', '?', 'g')
+$$;
+
 -- What becomes of the rows: their count, or the error.
 CREATE FUNCTION by_heap(columns text[], rows bytea[]) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
   RETURN heap_rows('by_heap.t', columns, rows);
 EXCEPTION WHEN OTHERS THEN
-  RETURN sqlstate || ': ' || sqlerrm;
+  RETURN error_text(sqlstate, sqlerrm);
 END $$;
 
 CREATE FUNCTION by_copy(columns text[], rows bytea[]) RETURNS text LANGUAGE plpgsql AS $$
@@ -39,7 +45,7 @@ BEGIN
   GET DIAGNOSTICS row_count = ROW_COUNT;
   RETURN row_count;
 EXCEPTION WHEN OTHERS THEN
-  RETURN sqlstate || ': ' || sqlerrm;
+  RETURN error_text(sqlstate, sqlerrm);
 END $$;
 
 CREATE FUNCTION is_error(outcome text) RETURNS boolean IMMUTABLE LANGUAGE sql AS
@@ -223,7 +229,8 @@ sub _find_features {
   return;
 }
 
-sub types { my ($self) = @_; return @{$self->{types}} }
+# The types of columns, those that matter most each for itself.
+sub single_types { my ($self) = @_; return ParallelLoader::RandomTable::single_types(@{$self->{types}}) }
 
 # The random table of that number, as new; more options as for RandomTable.
 sub random_table {
