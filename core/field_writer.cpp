@@ -19,6 +19,21 @@ constexpr int64_t kDayMicroseconds = 86400000000;
 constexpr int32_t kTypmodHeader = 4; // what typmods of varchar and bpchar count in (VARHDRSZ)
 constexpr int32_t kFullPrecision = 6;
 
+// PostgreSQL, src/include/utils/inet.h: PGSQL_AF_INET and PGSQL_AF_INET6.
+constexpr uint8_t kFamilyInet = 2;
+constexpr uint8_t kFamilyInet6 = 3;
+constexpr size_t kAddressHeaderBytes = 4;
+
+// Whether one of the address's bits behind the first `bits` is set.
+bool has_bits_behind(std::string_view address, size_t bits) {
+  for (size_t i = bits / 8; i < address.size(); ++i) {
+    const unsigned mask = i == bits / 8 ? 0xFFU >> bits % 8 : 0xFFU;
+    if ((static_cast<uint8_t>(address[i]) & mask) != 0)
+      return true;
+  }
+  return false;
+}
+
 template <class Number> bool is_infinite(Number value) {
   return value == std::numeric_limits<Number>::min() || value == std::numeric_limits<Number>::max();
 }
@@ -53,6 +68,10 @@ int16_t kind_length(FieldKind kind) {
   case FieldKind::kBpchar:
   case FieldKind::kBytea:
   case FieldKind::kNumeric:
+  case FieldKind::kInet:
+  case FieldKind::kCidr:
+  case FieldKind::kJsonb:
+  case FieldKind::kArray:
     return -1;
   case FieldKind::kFixed:
   case FieldKind::kOther:
@@ -149,6 +168,12 @@ char *FieldWriter::write_checked(std::string_view field, char *to) const noexcep
     return write_bytea(field, to);
   case FieldKind::kNumeric:
     return write_numeric(field, to);
+  case FieldKind::kInet:
+  case FieldKind::kCidr:
+    return write_address(field, to);
+  case FieldKind::kJsonb: // takes more room than it has in the row
+  case FieldKind::kArray:
+    return nullptr;
   case FieldKind::kSwap2: // by write()
   case FieldKind::kSwap4:
   case FieldKind::kSwap8:
@@ -229,23 +254,14 @@ inline char *FieldWriter::write_bytea(std::string_view field, char *to) const no
   return to + field.size();
 }
 
-// True when text that is not all ASCII is what the column holds.
-bool FieldWriter::is_text(std::string_view field) const noexcept {
-  switch (encoding_) {
-  case TextEncoding::kUtf8: {
-    if (!is_utf8_text(field))
-      return false;
-    if (max_characters_ == SIZE_MAX)
-      return true;
-    const size_t characters = utf8_length(field);
-    return characters >= min_characters_ && characters <= max_characters_;
-  }
-  case TextEncoding::kSingleByte:
-    return field.find('\0') == std::string_view::npos && field.size() <= max_characters_;
-  case TextEncoding::kOther:
+// True when the column holds `field`, text that is not all ASCII and has min_characters_ bytes.
+bool FieldWriter::holds_text(std::string_view field) const noexcept {
+  if (!is_text(field, encoding_))
     return false;
-  }
-  return false;
+  if (max_characters_ == SIZE_MAX)
+    return true;
+  const size_t characters = encoding_ == TextEncoding::kUtf8 ? utf8_length(field) : field.size();
+  return characters >= min_characters_ && characters <= max_characters_;
 }
 
 // There are no more characters than bytes, and as many in ASCII.
@@ -253,7 +269,8 @@ inline char *FieldWriter::write_text(std::string_view field, char *to) const noe
   if (field.size() < min_characters_)
     return nullptr;
   to = open_varlena(field.size(), to);
-  const bool is_direct = copy_ascii(to, field) ? field.size() <= max_characters_ : is_text(field);
+  const bool is_direct =
+      copy_ascii(to, field) ? field.size() <= max_characters_ : holds_text(field);
   return is_direct ? to + field.size() : nullptr;
 }
 
@@ -266,6 +283,25 @@ inline char *FieldWriter::write_numeric(std::string_view field, char *to) const 
   const size_t size = numeric.stored_bytes();
   to = open_varlena(size, to);
   return numeric.store_field(to, field) ? to + size : nullptr;
+}
+
+// Family, bits of the netmask, a flag that nobody reads, length, address; stored without flag and
+// length: PostgreSQL, network.c, network_recv().
+inline char *FieldWriter::write_address(std::string_view field, char *to) const noexcept {
+  if (field.size() < kAddressHeaderBytes)
+    return nullptr;
+  const auto family = static_cast<uint8_t>(field[0]);
+  const auto bits = static_cast<uint8_t>(field[1]);
+  const std::string_view address = field.substr(kAddressHeaderBytes);
+  const size_t size = family == kFamilyInet ? 4 : family == kFamilyInet6 ? 16 : 0;
+  if (size == 0 || address.size() != size || static_cast<uint8_t>(field[3]) != size ||
+      bits > 8 * size || (kind_ == FieldKind::kCidr && has_bits_behind(address, bits)))
+    return nullptr;
+  to = open_varlena(2 + size, to);
+  to[0] = field[0];
+  to[1] = field[1];
+  std::memcpy(to + 2, address.data(), size);
+  return to + 2 + size;
 }
 
 inline char *FieldWriter::write_aligned(std::string_view value, char *to) const noexcept {

@@ -45,9 +45,10 @@ private:
   [[nodiscard]] char *write_text(std::string_view field, char *to) const noexcept;
   [[nodiscard]] char *write_bytea(std::string_view field, char *to) const noexcept;
   [[nodiscard]] char *write_numeric(std::string_view field, char *to) const noexcept;
+  [[nodiscard]] char *write_address(std::string_view field, char *to) const noexcept;
   [[nodiscard]] char *write_aligned(std::string_view value, char *to) const noexcept;
   [[nodiscard]] char *write_received_varlena(std::string_view value, char *to) const;
-  [[nodiscard]] bool is_text(std::string_view field) const noexcept;
+  [[nodiscard]] bool holds_text(std::string_view field) const noexcept;
   void limit_values(const TupleColumn &column);
 
   FieldKind kind_;

@@ -3,7 +3,9 @@
 
 #include "core/byte_order.hpp"
 
+#include <algorithm>
 #include <array>
+#include <utility>
 
 // Names and rules in the comments: PostgreSQL, src/backend/utils/adt/numeric.c.
 namespace parallel_loader {
@@ -27,6 +29,12 @@ uint64_t above_9999(uint64_t groups) {
   constexpr uint64_t kHighBits = 0x8000800080008000;
   constexpr uint64_t kDistance = 0x0001000100010001 * (0x8000 - 10000);
   return (groups | (groups + kDistance)) & kHighBits;
+}
+
+// NumericShort: 10 | sign | scale, 6 bits | weight, 7 bits with a sign.
+uint16_t short_header(bool is_negative, unsigned scale, int32_t weight) {
+  return static_cast<uint16_t>(0x8000 | (is_negative ? 0x2000 : 0) | scale << 7 |
+                               (static_cast<unsigned>(weight) & 0x7F));
 }
 
 int32_t leading_zeros(uint16_t group) {
@@ -84,10 +92,8 @@ size_t NumericField::stored_bytes() const noexcept {
 }
 
 bool NumericField::store_field(char *to, std::string_view field) const noexcept {
-  if (is_short()) { // NumericShort: 10 | sign | scale, 6 bits | weight, 7 bits with a sign
-    const unsigned sign_bit = sign != 0 ? 0x2000 : 0;
-    const unsigned weight_bits = static_cast<unsigned>(weight) & 0x7F;
-    store(to, static_cast<uint16_t>(0x8000 | sign_bit | scale << 7 | weight_bits));
+  if (is_short()) {
+    store(to, short_header(sign != 0, scale, weight));
     to += 2;
   } else { // NumericLong
     store(to, static_cast<uint16_t>(sign | scale));
@@ -108,6 +114,43 @@ bool NumericField::store_field(char *to, std::string_view field) const noexcept 
     store(to, groups);
   }
   return flaw == 0;
+}
+
+// set_var_from_str(), strip_var() and make_result().
+size_t store_decimal(char *to, std::string_view text) noexcept {
+  const bool is_negative = text.starts_with('-');
+  text.remove_prefix(is_negative ? 1 : 0);
+  const std::string_view whole = text.substr(0, text.find('.'));
+  const std::string_view fraction = text.substr(std::min(whole.size() + 1, text.size()));
+  char *at = to + 2;
+  int32_t weight = static_cast<int32_t>(whole.size() + kDigitsPerGroup - 1) / kDigitsPerGroup - 1;
+  const auto put = [&](uint16_t group) {
+    if (at == to + 2 && group == 0) {
+      --weight;
+    } else {
+      store(at, group);
+      at += 2;
+    }
+  };
+  uint16_t group = 0;
+  for (size_t i = 0; i < whole.size(); ++i) {
+    group = static_cast<uint16_t>(10 * group + (whole[i] - '0'));
+    if ((whole.size() - i - 1) % kDigitsPerGroup == 0)
+      put(std::exchange(group, 0));
+  }
+  for (size_t i = 0; i < fraction.size(); ++i) {
+    const size_t place = i % kDigitsPerGroup;
+    group =
+        static_cast<uint16_t>(group + (fraction[i] - '0') * kTenTo[kDigitsPerGroup - 1 - place]);
+    if (place == kDigitsPerGroup - 1 || i + 1 == fraction.size())
+      put(std::exchange(group, 0));
+  }
+  while (at != to + 2 && load<uint16_t>(at - 2) == 0)
+    at -= 2;
+  const bool is_zero = at == to + 2;
+  store(to, short_header(is_negative && !is_zero, static_cast<unsigned>(fraction.size()),
+                         is_zero ? 0 : weight));
+  return static_cast<size_t>(at - to);
 }
 
 } // namespace parallel_loader

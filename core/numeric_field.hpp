@@ -46,4 +46,9 @@ private:
   [[nodiscard]] bool is_short() const noexcept;
 };
 
+/// Writes the stored form, without a varlena's header, that numeric_in() makes of a decimal number:
+/// an optional minus sign, digits, an optional point and digits; 63 at most on either side of the
+/// point.  Returns its size: 2 and 2 more for each group of four digits on either side, at most.
+[[nodiscard]] size_t store_decimal(char *to, std::string_view text) noexcept;
+
 } // namespace parallel_loader

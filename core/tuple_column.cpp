@@ -47,6 +47,12 @@ FieldKind field_kind(TypeOid type) noexcept {
     return FieldKind::kBytea;
   case 1700: // numeric
     return FieldKind::kNumeric;
+  case 869: // inet
+    return FieldKind::kInet;
+  case 650: // cidr
+    return FieldKind::kCidr;
+  case 3802: // jsonb
+    return FieldKind::kJsonb;
   default:
     return FieldKind::kOther;
   }

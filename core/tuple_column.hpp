@@ -24,11 +24,23 @@ enum class FieldKind : uint8_t {
   kBpchar,
   kBytea,
   kNumeric,
+  kInet,
+  kCidr,
+  kJsonb,
+  kArray, // of elements of one of the kinds above
   kOther, // left to the type's receive function
 };
 
 /// The kind of a built-in type; kOther for all others, domains included.
 [[nodiscard]] FieldKind field_kind(TypeOid type) noexcept;
+
+/// What an array's column must know of its elements.
+struct ArrayElement {
+  TypeOid type = 0;
+  FieldKind kind = FieldKind::kOther;
+  int16_t length = 1;
+  uint8_t alignment = 1;
+};
 
 /// A column of the destination table.  A dropped one has `field` = -1 and is NULL.
 struct TupleColumn {
@@ -38,8 +50,9 @@ struct TupleColumn {
   bool is_packable = false; // a varlena whose storage allows 1-byte headers (attstorage <> 'p')
   int32_t typmod = -1;
   bool is_not_null = false;
-  bool checks_null = false; // its receive function looks at NULLs, too: that of a domain
-  int field = -1;           // its position in the row; -1: not in the row, NULL
+  bool checks_null = false;  // its receive function looks at NULLs, too: that of a domain
+  int field = -1;            // its position in the row; -1: not in the row, NULL
+  ArrayElement element = {}; // of kind kArray
 };
 
 } // namespace parallel_loader

@@ -49,7 +49,7 @@ void set_bit(char *bitmap, size_t bit) {
 
 TupleDecoder::TupleDecoder(const std::vector<TupleColumn> &columns, size_t field_count,
                            TextEncoding encoding, FieldReceiver &receiver)
-    : fields_(field_count + 1), field_count_(field_count), receiver_(receiver),
+    : fields_(field_count + 1), field_count_(field_count), receiver_(receiver), jsonb_(encoding),
       bitmap_header_bytes_(align_up(kBitmapAt + (columns.size() + 7) / 8)) {
   if (columns.size() > kMaxColumns)
     throw Error(sqlstate::kInternalError, "tuple decoder was given too many columns");
@@ -67,7 +67,10 @@ TupleDecoder::TupleDecoder(const std::vector<TupleColumn> &columns, size_t field
     columns_.push_back({FieldWriter(is_absent ? TupleColumn{.length = 1} : column, encoding),
                         static_cast<uint32_t>(field),
                         column.length < 0 ? kHasVariableWidth : uint16_t{0}, column.is_not_null,
-                        column.checks_null && !is_absent});
+                        column.checks_null && !is_absent, column.kind,
+                        static_cast<uint32_t>(arrays_.size())});
+    if (column.kind == FieldKind::kArray && !is_absent)
+      arrays_.emplace_back(column, encoding);
   }
   is_one_unused_ = std::find(is_used.begin(), is_used.end(), false) != is_used.end();
 }
@@ -98,7 +101,7 @@ void TupleDecoder::decode(std::string_view row, TupleBatch &batch) {
     if (char *const next = column.writer.write({field.data, field.size}, end); next != nullptr) {
       end = next;
     } else {
-      const size_t used = write_received(i, batch, static_cast<size_t>(end - tuple), bound);
+      const size_t used = write_other(i, batch, static_cast<size_t>(end - tuple), bound);
       tuple = batch.reserve(0);
       end = tuple + used;
     }
@@ -149,14 +152,29 @@ bool TupleDecoder::see_null(size_t column) {
   return columns_[column].is_not_null;
 }
 
-// Appends what the receiver makes of a field to the `used` bytes of the tuple.  Returns how many
-// there are then, with room for `bound` more.
-size_t TupleDecoder::write_received(size_t column, TupleBatch &batch, size_t used, size_t bound) {
-  const Field field = fields_[columns_[column].field];
-  const std::string_view value = receiver_.receive(column, {field.data, field.size});
+// The value that has more room than its field, if it is one that can be told without the server.
+std::string_view TupleDecoder::build(const Column &column, std::string_view field) {
+  switch (column.kind) {
+  case FieldKind::kJsonb:
+    return jsonb_.build(field);
+  case FieldKind::kArray:
+    return arrays_[column.array].build(field);
+  default:
+    return {};
+  }
+}
+
+// Appends what a builder or else the receiver makes of a field to the `used` bytes of the tuple.
+// Returns how many there are then, with room for `bound` more.
+size_t TupleDecoder::write_other(size_t column, TupleBatch &batch, size_t used, size_t bound) {
+  const Column &it = columns_[column];
+  const std::string_view field(fields_[it.field].data, fields_[it.field].size);
+  std::string_view value = build(it, field);
+  if (value.empty())
+    value = receiver_.receive(column, field);
   check_size(used + value.size());
   char *const tuple = batch.reserve(used + FieldWriter::kMaxGrowth + value.size() + bound);
-  return static_cast<size_t>(columns_[column].writer.write_received(value, tuple + used) - tuple);
+  return static_cast<size_t>(it.writer.write_received(value, tuple + used) - tuple);
 }
 
 } // namespace parallel_loader

@@ -1,7 +1,9 @@
 // tuple_decoder: makes heap tuples of the rows of a binary COPY.
 #pragma once
 
+#include "core/array_builder.hpp"
 #include "core/field_writer.hpp"
+#include "core/jsonb_builder.hpp"
 #include "core/tuple_batch.hpp"
 #include "core/tuple_column.hpp"
 #include "core/tuple_text.hpp"
@@ -51,18 +53,23 @@ private:
     uint16_t width_bit; // what a value of it sets in t_infomask
     bool is_not_null;
     bool checks_null;
+    FieldKind kind;
+    uint32_t array; // of kind kArray: its builder
   };
   static constexpr uint32_t kNull = 0xFFFFFFFF;
 
   [[nodiscard]] bool find_fields(std::string_view row);
   [[nodiscard]] bool is_any_null() const noexcept;
   [[nodiscard]] bool see_null(size_t column);
-  [[nodiscard]] size_t write_received(size_t column, TupleBatch &batch, size_t used, size_t bound);
+  [[nodiscard]] std::string_view build(const Column &column, std::string_view field);
+  [[nodiscard]] size_t write_other(size_t column, TupleBatch &batch, size_t used, size_t bound);
 
   std::vector<Column> columns_;
   std::vector<Field> fields_; // of the current row, and one more that is NULL
   size_t field_count_;
   FieldReceiver &receiver_;
+  JsonbBuilder jsonb_;
+  std::vector<ArrayBuilder> arrays_;
   size_t bitmap_header_bytes_; // of a tuple with NULLs
   bool is_one_absent_ = false; // a column that is NULL in every row
   bool is_one_unused_ = false; // a field that goes to no column

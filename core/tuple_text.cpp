@@ -76,6 +76,18 @@ size_t utf8_length(std::string_view text) noexcept {
          static_cast<size_t>(std::count_if(text.begin(), text.end(), is_continuation));
 }
 
+bool is_text(std::string_view text, TextEncoding encoding) noexcept {
+  switch (encoding) {
+  case TextEncoding::kUtf8:
+    return is_utf8_text(text);
+  case TextEncoding::kSingleByte:
+    return text.find('\0') == std::string_view::npos;
+  case TextEncoding::kOther:
+    return std::ranges::all_of(text, [](char byte) { return is_between(byte, 0x01, 0x7F); });
+  }
+  return false;
+}
+
 bool copy_ascii(char *to, std::string_view text) noexcept {
   const char *from = text.data();
   const char *const end = from + text.size();

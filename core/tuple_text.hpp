@@ -22,6 +22,9 @@ enum class TextEncoding : uint8_t {
 /// The number of characters of valid UTF-8.
 [[nodiscard]] size_t utf8_length(std::string_view text) noexcept;
 
+/// True when `text` is known to be text in that encoding, without NUL.
+[[nodiscard]] bool is_text(std::string_view text, TextEncoding encoding) noexcept;
+
 /// Copies `text` to `to`, where up to eight bytes more may be written.  Returns true when all of it
 /// is ASCII without NUL.  Eight bytes before the end of `text` must be readable, however short it
 /// is, unless it has one byte or none.

@@ -26,6 +26,14 @@ TextEncoding text_encoding() {
   return pg_database_encoding_max_length() == 1 ? TextEncoding::kSingleByte : TextEncoding::kOther;
 }
 
+// Of arrays by their elements.
+FieldKind kind_of(const StoredColumn &column) {
+  const FieldKind kind = field_kind(column.type);
+  const bool is_array = kind == FieldKind::kOther && column.element_type != InvalidOid;
+  return is_array && field_kind(column.element_type) != FieldKind::kOther ? FieldKind::kArray
+                                                                          : kind;
+}
+
 // The stream's columns by name, so that each column of the table finds its field.
 std::vector<TupleColumn> tuple_columns(const CopyTarget &target, const FieldReceive *receive) {
   std::vector<TupleColumn> columns;
@@ -37,14 +45,18 @@ std::vector<TupleColumn> tuple_columns(const CopyTarget &target, const FieldRece
     const auto name = std::ranges::find_if(
         names, [&](const char *travelling) { return std::string_view(travelling) == column.name; });
     const bool travels = column.type != InvalidOid && name != names.end();
-    columns.push_back({.kind = field_kind(column.type),
+    columns.push_back({.kind = kind_of(column),
                        .length = column.length,
                        .alignment = column.alignment,
                        .is_packable = column.is_packable,
                        .typmod = column.typmod,
                        .is_not_null = column.is_not_null,
                        .checks_null = column.receives_null,
-                       .field = travels ? static_cast<int>(name - names.begin()) : -1});
+                       .field = travels ? static_cast<int>(name - names.begin()) : -1,
+                       .element = {.type = column.element_type,
+                                   .kind = field_kind(column.element_type),
+                                   .length = column.element_length,
+                                   .alignment = column.element_alignment}});
   }
   return columns;
 }

@@ -8,6 +8,7 @@ extern "C" {
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "lib/stringinfo.h"
+#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -53,6 +54,16 @@ static void describe(StoredColumn *column, const FormData_pg_attribute *attribut
   column->is_not_null = attribute->attnotnull && !attribute->attisdropped;
 }
 
+static void describe_element(StoredColumn *column, Oid receive_function) {
+  if (receive_function != F_ARRAY_RECV)
+    return;
+  bool is_by_value;
+  char alignment;
+  column->element_type = get_element_type(column->type);
+  get_typlenbyvalalign(column->element_type, &column->element_length, &is_by_value, &alignment);
+  column->element_alignment = alignment_bytes(alignment);
+}
+
 static void find_receiver(Receiver *receiver, const FormData_pg_attribute *attribute) {
   Oid function;
   getTypeBinaryInputInfo(attribute->atttypid, &function, &receiver->type_parameter);
@@ -78,6 +89,7 @@ FieldReceive *field_receive_begin(const CopyTarget *target) {
     if (attribute->attisdropped || !copy_target_has_column(target, column->name))
       continue;
     find_receiver(&receive->receivers[index], attribute);
+    describe_element(column, receive->receivers[index].function.fn_oid);
     column->receives_null = !receive->receivers[index].function.fn_strict;
   }
   table_close(rel, NoLock);

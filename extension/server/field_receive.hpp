@@ -15,6 +15,9 @@ struct StoredColumn {
   int32 typmod;
   bool is_not_null;
   bool receives_null; // the receive function is called for NULL as well
+  Oid element_type;   // of an array; InvalidOid: it is none
+  int16 element_length;
+  uint8 element_alignment;
 };
 
 struct FieldReceive; // lives in the memory context in which it was made

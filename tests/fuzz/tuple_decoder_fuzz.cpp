@@ -27,8 +27,18 @@ constexpr std::array kShapes = {
     Shape{FieldKind::kFixed, 6, 4},     Shape{FieldKind::kText, -1, 4},
     Shape{FieldKind::kVarchar, -1, 4},  Shape{FieldKind::kBpchar, -1, 4},
     Shape{FieldKind::kBytea, -1, 4},    Shape{FieldKind::kNumeric, -1, 4},
-    Shape{FieldKind::kOther, -1, 8},    Shape{FieldKind::kOther, 12, 4},
-    Shape{FieldKind::kOther, -2, 1},
+    Shape{FieldKind::kInet, -1, 4},     Shape{FieldKind::kCidr, -1, 4},
+    Shape{FieldKind::kJsonb, -1, 4},    Shape{FieldKind::kArray, -1, 4},
+    Shape{FieldKind::kArray, -1, 8},    Shape{FieldKind::kOther, -1, 8},
+    Shape{FieldKind::kOther, 12, 4},    Shape{FieldKind::kOther, -2, 1},
+};
+
+// bool, int4, float8, text, varchar, numeric, uuid
+constexpr std::array kElements = {
+    ArrayElement{16, FieldKind::kBool, 1, 1},       ArrayElement{23, FieldKind::kSwap4, 4, 4},
+    ArrayElement{701, FieldKind::kSwap8, 8, 8},     ArrayElement{25, FieldKind::kText, -1, 4},
+    ArrayElement{1043, FieldKind::kVarchar, -1, 4}, ArrayElement{1700, FieldKind::kNumeric, -1, 4},
+    ArrayElement{2950, FieldKind::kFixed, 16, 1},
 };
 
 [[noreturn]] void fail(std::string_view what) {
@@ -112,6 +122,8 @@ TupleColumn read_column(Input &input) {
   column.length = shape.length;
   column.alignment = shape.alignment;
   column.is_packable = shape.length == -1 && (flags & 1) == 0;
+  if (shape.kind == FieldKind::kArray)
+    column.element = kElements[input.byte() % kElements.size()];
   column.is_not_null = (flags & 2) != 0;
   column.checks_null = (flags & 4) != 0;
   if ((flags & 8) != 0)

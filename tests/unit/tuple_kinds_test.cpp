@@ -44,9 +44,44 @@ TEST(TupleDecoderKinds, knows_built_in_types) {
   EXPECT_EQ(field_kind(1700), FieldKind::kNumeric);
   EXPECT_EQ(field_kind(19), FieldKind::kOther);   // name: filled with NULs
   EXPECT_EQ(field_kind(1266), FieldKind::kOther); // timetz
-  EXPECT_EQ(field_kind(3802), FieldKind::kOther); // jsonb
+  EXPECT_EQ(field_kind(3802), FieldKind::kJsonb);
+  EXPECT_EQ(field_kind(869), FieldKind::kInet);
+  EXPECT_EQ(field_kind(114), FieldKind::kOther); // json
   EXPECT_EQ(field_kind(0), FieldKind::kOther);
   EXPECT_EQ(field_kind(kFirstUserOid + 16), FieldKind::kOther);
+}
+
+// Family, bits of the netmask, a flag, length, address.
+std::string address(unsigned family, unsigned bits, std::string_view bytes, unsigned flag = 0) {
+  return big_endian(family, 1) + big_endian(bits, 1) + big_endian(flag, 1) +
+         big_endian(bytes.size(), 1) + std::string(bytes);
+}
+
+TEST(TupleDecoderKinds, writes_inet_of_a_known_family_with_bits_of_its_length) {
+  const TupleColumn inet = column_of(FieldKind::kInet, -1);
+  const std::string six = "0123456789abcdef";
+  EXPECT_EQ(stored(inet, address(2, 32, "abcd")), "\2 abcd");
+  EXPECT_EQ(stored(inet, address(2, 8, "abcd", 1)), "\2\10abcd") << "nobody reads the flag";
+  EXPECT_EQ(stored(inet, address(3, 128, six)), "\3\200" + six);
+  EXPECT_EQ(stored(inet, address(2, 33, "abcd")), kHandedOver);
+  EXPECT_EQ(stored(inet, address(3, 129, six)), kHandedOver);
+  EXPECT_EQ(stored(inet, address(2, 32, six)), kHandedOver);
+  EXPECT_EQ(stored(inet, address(3, 32, "abcd")), kHandedOver);
+  EXPECT_EQ(stored(inet, address(1, 8, "abcd")), kHandedOver);
+  EXPECT_EQ(stored(inet, address(2, 8, "")), kHandedOver);
+  EXPECT_EQ(stored(inet, "\2\10"), kHandedOver);
+  EXPECT_EQ(stored(inet, std::string("\2\10\0\5", 4) + "abcd"), kHandedOver);
+}
+
+TEST(TupleDecoderKinds, writes_cidr_without_bits_behind_its_netmask) {
+  const TupleColumn cidr = column_of(FieldKind::kCidr, -1);
+  EXPECT_EQ(stored(cidr, address(2, 32, "abcd", 1)), "\2 abcd");
+  EXPECT_EQ(stored(cidr, address(2, 8, std::string("a\0\0\0", 4))), std::string("\2\10a\0\0\0", 6));
+  EXPECT_EQ(stored(cidr, address(2, 8, std::string("a\0\0\1", 4))), kHandedOver);
+  EXPECT_EQ(stored(cidr, address(2, 3, std::string("\340\0\0\0", 4))),
+            std::string("\2\3\340\0\0\0", 6));
+  EXPECT_EQ(stored(cidr, address(2, 3, std::string("\360\0\0\0", 4))), kHandedOver);
+  EXPECT_EQ(stored(cidr, address(2, 0, std::string("\200\0\0\0", 4))), kHandedOver);
 }
 
 TEST(TupleDecoderKinds, writes_bool_of_one_byte_0_or_1) {

@@ -121,6 +121,65 @@ sub _numeric_image {
     _pick(0, 0, 1, 2, 3, 4, 5, 8, 62, 63, 64, 0x3FFF, 0x4000), @digits);
 }
 
+# ---- documents ----
+
+my @JSON_NUMBERS = (qw(0 -0 1 -1 10 9999 10000 100000000 0.1 0.0 -0.00 1.50 0.0001 0.00001 12345.678 100.0010
+    1e5 -2.5E-3 1e-300 123456789012345678901234567890.123456789),
+  '9' x 48, '9' x 49, '0.' . '0' x 45 . '1', '0.' . '0' x 62 . '1', '1' . '0' x 70);
+my @JSON_FLAWS = ('01', '1.', '.5', '-', '+1', '1e', '0x1', 'tru', 'nullx', 'NaN', "'a'", '{"a"}', '{"a":}',
+  '{1:2}', '[1,]', '[,1]', '{"a":1,}', '[1', '"a', '1 2', '');
+my @JSON_ESCAPES = ('\\n', '\\"', '\\\\', '\\/', '\\b\\f\\r\\t', '\\u00e9', '\\u0000', '\\ud83d\\ude00', '\\ud83d', '\\x', '\\');
+my @JSON_BYTES = ("\xc3\xa9", "\xe6\x97\xa5", "\xff", "\x7f", "\x1f", "\x01");
+
+sub _json_string {
+  my ($is_wild) = @_;
+  my @special = (@JSON_ESCAPES[0 .. 4], $is_wild ? (@JSON_ESCAPES, @JSON_BYTES) : ());
+  my $text = join '', map { _chance(0.04) ? _pick(@special) : _pick('a' .. 'z', ' ', ',', ':', '{', ']') }
+    1 .. _pick(0, 1, 7, 8, 9, _between(0, 40));
+  return qq("$text");
+}
+
+# A document as text, its bytes being characters; one that is wild may be none.
+sub _json {
+  my ($is_wild, $level) = @_;
+  my $gap = sub { return _chance(0.1) ? _pick(' ', "\n", "\t\r ") : '' };
+  return _pick(@JSON_FLAWS) if $is_wild && _chance(0.02);
+  my $kind = rand($level > 4 ? 0.6 : 1);
+  return _pick('null', 'true', 'false') if $kind < 0.15;
+  return _json_string($is_wild) if $kind < 0.4;
+  return _chance(0.5) ? _pick(@JSON_NUMBERS) : _number(_between(0, 12), _between(0, 8)) =~ s/^(-?)0+(?=\d)/$1/r if $kind < 0.6;
+  my $count = _chance(0.1) ? _between(30, 70) : _between(0, 4);
+  my @values = map { $gap->() . _json($is_wild, $level + 1 + ($count > 9) * 3) . $gap->() } 1 .. $count;
+  return '[' . join(',', @values) . ']' if $kind < 0.75;
+  return '{' . join(',', map { $gap->() . (_chance(0.5) ? '"' . _pick('a' .. 'd') . '"' : _json_string($is_wild)) . $gap->() . ":$_" } @values) . '}';
+}
+
+sub _json_image {
+  my $text = _json(1, 0);
+  $text = '[' x 70 . ']' x 70 if _chance(0.01);
+  return _bytea(unpack 'H*', _pick("\1", "\1", "\1", "\1", "\1", "\1", "\1", "\2") . $text);
+}
+
+sub _address_image {
+  my $size = _pick(4, 4, 16, 16, 0, 5);
+  return _bytea(unpack('H*', pack 'C4', _pick(2, 2, 3, 3, 1), _pick(0, 8, 24, 31, 32, 33, 64, 128, 129, 255),
+    _pick(0, 1, 2), _chance(0.9) ? $size : 4) . _pick('00' x $size, _hex($size), 'ff' . '00' x ($size && $size - 1)));
+}
+
+# Of elements of one of the types in _disguise().
+sub _array_image {
+  my ($type, @sizes) = @_;
+  my @elements = map { _chance(0.1) ? 'ffffffff' : do {
+    my $value = _hex(_pick(@sizes));
+    $value =~ s/[89a-f](.)/6$1/g if $type == 25;
+    sprintf '%08x%s', length($value) / 2, $value } } 1 .. _pick(0, _between(1, 3), _between(1, 40));
+  my $image = unpack 'H*', pack 'N N N', _chance(0.9) ? 1 : _pick(0, 2, 7, 0xFFFFFFFF), _pick(0, 1, 0, 1, 2),
+    _chance(0.95) ? $type : _pick(0, 16, 23, 25, 99999);
+  $image .= unpack 'H*', pack 'N N', _chance(0.9) ? scalar @elements : _pick(0, 1, 41, 0x7FFFFFFF, 0xFFFFFFFF),
+    _pick(1, 1, 0, 7, 0xFFFFFFFF, 0x7FFFFFFF, 0x7FFFFFF0, 0x80000000) if @elements || _chance(0.5);
+  return _bytea(join '', $image, @elements);
+}
+
 # Integers around the borders of dates and times, as they travel.
 my @DAY_NUMBERS = (0, -1, 2147483647, -2147483648, -2451545, -2451546, 2145031948, 2145031949,
   2147483646, -2147483647);
@@ -189,8 +248,8 @@ my @TYPES = (
   ['tid', ['tid'], ['(0,0)', '(4294967295,65535)', '(7,1)']],
   ['pg_snapshot', ['pg_snapshot'], ['1:1:', '10:20:11,15']],
   ['json', ['json'], ['null', '{}', '{"a" : [1, 2.50, null], "b":"\\u00e9"}'], sub { sprintf '(to_json(%s::text))', _text() }],
-  ['jsonb', ['jsonb'], ['null', '{}', '[]', '{"a": {"b": [1, 2.50, true, "x"]}}', '-1e300'],
-    sub { sprintf '(jsonb_build_object(%s, %s::text))', literal(_word()), _text() }],
+  ['jsonb', ['jsonb'], ['null', '{}', '[]', '"a"', '0', 'true', '{"a": {"b": [1, 2.50, true, "x"]}}', '-1e300'],
+    sub { return _chance(0.7) ? literal(_json(0, 0)) : sprintf '(jsonb_build_object(%s, %s::text))', literal(_word()), _text() }],
   ['jsonpath', ['jsonpath'], ['$', '$.a[*] ? (@.b > 3)']],
   ['xml', ['xml'], ['', '<a/>', '<a b="c">text</a>'], sub { literal('<' . _word() . '/>') }, 0, 'xml'],
   ['int4[]', ['int4[]', 'some_ints'], ['{}', '{1,NULL,3}', '{{1,2},{3,4}}', '[5:7]={1,2,3}', '[-2:-1][0:0]={{1},{2}}'],
@@ -201,6 +260,12 @@ my @TYPES = (
   ['numeric[]', ['numeric[]', 'numeric(30,2)[]'], ['{}', '{1.00,NULL,1e20}', '{{0},{NaN}}'],
     sub { 'ARRAY[' . join(',', map { _numeric('numeric(12,4)') } 1 .. _between(1, 5)) . ']' }],
   ['bool[]', ['bool[]'], ['{t,f,NULL}']],
+  ['int8[]', ['int8[]'], ['{}', '{NULL,NULL}', '{-9223372036854775808,NULL}'],
+    sub { literal('{' . join(',', map { _integer(53) } 1 .. _between(0, 20)) . '}') }],
+  ['uuid[]', ['uuid[]'], ['{}'], sub { literal('{' . join(',', map { _chance(0.1) ? 'NULL' : _hex(16) } 1 .. _between(1, 9)) . '}') }],
+  ['macaddr[]', ['macaddr[]'], ['{ff:ff:ff:ff:ff:ff,NULL}'], sub { literal('{' . join(',', map { _hex(6) } 1 .. _between(1, 9)) . '}') }],
+  ['inet[]', ['inet[]'], ['{10.1.2.3/8,NULL,::1}', '{}']],
+  ['jsonb[]', ['jsonb[]'], ['{1,NULL}', '{}']],
   ['timestamp[]', ['timestamp[]', 'timestamp(1)[]'], ['{infinity}', '{2000-01-01 00:00:00.55}']],
   ['int2vector', ['int2vector'], ['1', '1 -2 3']],
   ['oidvector', ['oidvector'], ['1', '1 2 4294967295']],
@@ -245,7 +310,11 @@ SQL
 
 # Types of which the heap route stores values without a call of the server.
 my $DIRECT = qr/^(?:bool|"char"|int[248]|oid|xid8?|cid|float[48]|numeric|money|text|varchar|char|bytea|date
-  |time|timestamp|timestamptz|interval|uuid|macaddr8?|pg_lsn)\b(?!.*\[)|^"char"$/x;
+  |time|timestamp|timestamptz|interval|uuid|macaddr8?|pg_lsn|inet|cidr|jsonb)\b|^"char"$/x;
+
+# Types for which _disguise() makes more than noise.
+my $DISGUISED = qr/^(?:numeric|date|time|jsonb|inet|cidr|int[48]\[\]|text\[\])/;
+
 sub _is_direct { my ($type) = @_; return $type->[1][0] =~ $DIRECT }
 
 # The types that a server has.  `version` is its number, `features` a hash of names.
@@ -286,6 +355,11 @@ sub _disguise {
   $value = \&_numeric_image if $target =~ /^numeric\b(?!.*\[)|^price/;
   ($source, $value) = ('int8', sub { literal(_pick(@TIME_NUMBERS, _integer(53))) }) if $target =~ /^time(?!tz)(?!.*\[)|^money/;
   ($source, $value) = ('int4', sub { literal(_pick(@DAY_NUMBERS, _integer(32))) }) if $target =~ /^date$|^float4|^xid$/;
+  $value = \&_json_image if $target eq 'jsonb';
+  $value = \&_address_image if $target =~ /^inet$|^cidr$/;
+  $value = sub { _array_image(23, 4, 4, 4, 4, 4, 4, 4, 4, 4, 5) } if $target eq 'int4[]';
+  $value = sub { _array_image(20, 8, 8, 8, 8, 8, 8, 8, 8, 8, 4) } if $target eq 'int8[]';
+  $value = sub { _array_image(25, 0 .. 12, 125 .. 128) } if $target eq 'text[]';
   $value = sub { _bytea(_pick('00', '01', '02', 'ff', '80')) } if $target =~ /^bool$|^"char"/;
   return {%$column, source => $source, value => $value};
 }
@@ -306,7 +380,7 @@ sub new {
   my $count = $options{columns} // _pick(_between(1, 4), _between(1, 12), _between(1, 20));
   for my $index (1 .. $count) {
     my $column = _column(_pick(@direct && _chance(0.5) ? @direct : @{$options{types}}), $options{is_sound});
-    $column = _disguise($column) if !$options{is_sound} && _chance($column->{target} =~ /^numeric|^date|^time/ ? 0.15 : 0.02);
+    $column = _disguise($column) if !$options{is_sound} && _chance($column->{target} =~ $DISGUISED ? 0.15 : 0.02);
     $column->{name} = _chance(0.05) && @NAMES >= $index ? $NAMES[$index - 1] : "c$index";
     $column->{null_rate} = _pick(0, 0, 0.1, 0.5);
     $column->{null_rate} = 0 if $column->{target} eq 'sure_int' && _chance(0.9);

@@ -58,11 +58,14 @@ BEGIN
 END $$;
 
 -- The tuples of a table without transactions and places; those with values in TOAST have no bytes.
+-- Dead ones do not count: rows that are refused late are in the table by the heap route, which
+-- inserts whenever there are many bytes.
 CREATE FUNCTION tuples(tab regclass) RETURNS TABLE (number bigint, tuple text) LANGUAGE sql AS $$
 SELECT row_number() OVER (ORDER BY block, lp), concat_ws('|', t_infomask & 7, t_infomask2 & 2047, t_hoff, t_bits,
   CASE WHEN t_infomask & 4 = 0 THEN encode(t_data, 'hex') END)
 FROM generate_series(0, pg_relation_size(tab) / current_setting('block_size')::integer - 1) AS block
 CROSS JOIN LATERAL heap_page_items(get_raw_page(tab::text, block::integer))
+WHERE pg_xact_status(t_xmin::text::xid8) <> 'aborted'
 $$;
 
 -- Of what the rows' values are and take, in their order.
