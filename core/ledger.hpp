@@ -82,13 +82,13 @@ struct ChunkResult {
 /// Terminal states of a pull.
 enum class PullEnd { kDone, kFailed, kCancelled };
 
-/// Every call is one statement in the Executor's current transaction.
 struct FailedAttempt {
   std::string sqlstate;
   std::string message;
   bool is_final = false; // it is not to be repeated
 };
 
+/// Every call is one statement in the Executor's current transaction.
 class Ledger {
 public:
   explicit Ledger(Executor &executor, std::string_view schema = "parallel_loader");

@@ -39,9 +39,6 @@ TargetTable target_table_describe(Oid table);
 /// Finds a table by its name as SQL writes it.  Raises 42P01.
 Oid target_table_find(const char *name);
 
-/// Finds a table by its name as SQL writes it.  Raises 42P01.
-Oid target_table_find(const char *name);
-
 /// The table's name as messages show it: schema-qualified, quoted where needed.
 char *target_table_display_name(Oid table);
 
