@@ -370,7 +370,7 @@ my @NAMES = ('two words', 'SELECT', 'CamelCase', 'a"b');
 my $VARLENA = qr/^(?:text|varchar|char|bytea|numeric|json|varbit|citext|hstore|price|short)|\[\]/;
 
 # Options: encoding, has_lz4, and types as `types` gives them; columns => their number; is_sound => 1
-# for a plain table and rows that it takes.
+# for a plain table and rows that it takes; is_typed => 1 for a source that has each column's type.
 sub new {
   my ($class, $number, %options) = @_;
   srand $number;
@@ -380,7 +380,7 @@ sub new {
   my $count = $options{columns} // _pick(_between(1, 4), _between(1, 12), _between(1, 20));
   for my $index (1 .. $count) {
     my $column = _column(_pick(@direct && _chance(0.5) ? @direct : @{$options{types}}), $options{is_sound});
-    $column = _disguise($column) if !$options{is_sound} && _chance($column->{target} =~ $DISGUISED ? 0.15 : 0.02);
+    $column = _disguise($column) if !$options{is_sound} && !$options{is_typed} && _chance($column->{target} =~ $DISGUISED ? 0.15 : 0.02);
     $column->{name} = _chance(0.05) && @NAMES >= $index ? $NAMES[$index - 1] : "c$index";
     $column->{null_rate} = _pick(0, 0, 0.1, 0.5);
     $column->{null_rate} = 0 if $column->{target} eq 'sure_int' && _chance(0.9);
@@ -466,6 +466,13 @@ sub is_in_order { return $_[0]{is_in_order} }
 
 # The names of the columns that travel.
 sub column_names { my ($self) = @_; return map { $_->{name} } @{$self->{columns}} }
+
+# SQL that makes that table on the source, with that many rows.
+sub source_table_sql {
+  my ($self, $name, $row_count) = @_;
+  my $columns = join ', ', map { _name($_) . " $_->{source}" } @{$self->{columns}};
+  return "CREATE TABLE $name ($columns); INSERT INTO $name " . $self->source_sql($row_count);
+}
 
 # A query for that many rows as the source has them; other ones with each call.
 sub source_sql {

@@ -478,8 +478,39 @@ sub _activity {
 
 # ---- the end of a file ----
 
+my $DAMAGE = <<'SQL';
+SET client_min_messages = warning;
+CREATE EXTENSION IF NOT EXISTS amcheck;
+SELECT format('%s: %s', c.oid::regclass, v)
+FROM pg_class AS c JOIN pg_am AS a ON a.oid = c.relam,
+  verify_heapam(c.oid, check_toast => true) AS v
+WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND c.oid >= 16384 AND a.amname = 'heap';
+DO $$
+DECLARE
+  index regclass;
+BEGIN
+  FOR index IN SELECT i.indexrelid
+    FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid JOIN pg_am AS a ON a.oid = c.relam
+    WHERE c.relkind = 'i' AND c.relpersistence <> 't' AND c.oid >= 16384 AND a.amname = 'btree'
+      AND i.indisvalid
+  LOOP
+    PERFORM bt_index_check(index, heapallindexed => true);
+  END LOOP;
+END $$;
+SQL
+
+# What amcheck finds wrong in the destination's tables and B-trees.
+sub _damage {
+  my ($self) = @_;
+  my @databases = split /\n/, $self->destination_sql(
+    q(SELECT datname FROM pg_database WHERE datallowconn AND datname NOT LIKE 'template%'));
+  my @results = map { $self->try_sql($DAMAGE, dbname => $_) } @databases;
+  return join "\n", map { $_->is_ok ? $_->out || () : $_->summary } @results;
+}
+
 # Checks that the destination neither crashed (but by a test's own kill -9) nor complained of leaks
-# nor met an internal error (SQLSTATE class XX), then ends the test file.
+# nor met an internal error (SQLSTATE class XX), and that its tables and indexes are sound, then ends
+# the test file.
 sub finish {
   my ($self) = @_;
   local $Test::Builder::Level = $Test::Builder::Level + 1;
@@ -489,6 +520,7 @@ sub finish {
       || /still (?:active|referenced)/ || /^.{0,50}\[\d+\] XX\w{3} /
   } split /\n/, $log;
   is(join("\n", @lines), '', 'the destination neither crashed nor leaked');
+  is($self->_damage, '', 'its tables and indexes are sound');
   done_testing();
   return;
 }
