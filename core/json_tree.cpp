@@ -169,6 +169,11 @@ void JsonTree::sort_pairs(size_t first) {
   }
 }
 
+void JsonTree::push(JsonValue::Kind kind, std::string_view text) {
+  stack_.push_back(
+      {.kind = kind, .size = static_cast<uint32_t>(text.size()), .first = 0, .text = text.data()});
+}
+
 bool JsonTree::read_string() {
   const char *const begin = ++at_;
   skip_plain();
@@ -176,11 +181,7 @@ bool JsonTree::read_string() {
     return read_escaped_string(begin);
   if (at_ == end_ || *at_ != '"')
     return false;
-  JsonValue value;
-  value.kind = JsonValue::Kind::kString;
-  value.text = begin;
-  value.size = static_cast<uint32_t>(at_ - begin);
-  stack_.push_back(value);
+  push(JsonValue::Kind::kString, {begin, at_});
   ++at_;
   return true;
 }
@@ -205,11 +206,7 @@ bool JsonTree::read_escaped_string(const char *begin) {
   if (at_ == end_ || *at_ != '"')
     return false;
   ++at_;
-  JsonValue value;
-  value.kind = JsonValue::Kind::kString;
-  value.text = unescaped_.data() + offset;
-  value.size = static_cast<uint32_t>(unescaped_.size() - offset);
-  stack_.push_back(value);
+  push(JsonValue::Kind::kString, std::string_view(unescaped_).substr(offset));
   return true;
 }
 
@@ -225,12 +222,8 @@ bool JsonTree::read_number() {
     if (skip_digits() == 0)
       return false;
   }
-  JsonValue value;
-  value.kind = JsonValue::Kind::kNumber;
-  value.text = begin;
-  value.size = static_cast<uint32_t>(at_ - begin);
-  stack_.push_back(value);
-  return value.size <= kMaxNumberBytes;
+  push(JsonValue::Kind::kNumber, {begin, at_});
+  return stack_.back().size <= kMaxNumberBytes;
 }
 
 // What follows a word is the caller's to check: it must be a comma, a bracket or the end.
@@ -238,9 +231,7 @@ bool JsonTree::read_literal(std::string_view word, JsonValue::Kind kind) {
   if (!std::string_view(at_, static_cast<size_t>(end_ - at_)).starts_with(word))
     return false;
   at_ += word.size();
-  JsonValue value;
-  value.kind = kind;
-  stack_.push_back(value);
+  push(kind, {});
   return true;
 }
 

@@ -55,6 +55,7 @@ private:
   void skip_plain() noexcept;
   void skip_space() noexcept;
   [[nodiscard]] bool take(char wanted) noexcept;
+  void push(JsonValue::Kind kind, std::string_view text);
   void close(JsonValue::Kind kind, size_t first);
   void sort_pairs(size_t first);
 
