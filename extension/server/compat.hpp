@@ -8,8 +8,10 @@ extern "C" {
 #include "catalog/pg_foreign_server.h"
 #include "catalog/pg_proc.h"
 #include "executor/executor.h"
+#include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "parser/parse_relation.h"
+#include "postmaster/bgworker.h"
 #include "storage/latch.h"
 #include "storage/lock.h"
 #include "utils/acl.h"
@@ -18,6 +20,7 @@ extern "C" {
 #if PG_VERSION_NUM >= 160000
 #include "parser/parse_node.h"
 #include "utils/guc_hooks.h"
+#include "varatt.h"
 #endif
 #if PG_VERSION_NUM >= 180000
 #include "storage/waiteventset.h"
@@ -35,6 +38,15 @@ inline bool compat_lock_held_by_me(const LOCKTAG *tag, LOCKMODE mode) {
   return LockHeldByMe(tag, mode, false);
 #else
   return LockHeldByMe(tag, mode);
+#endif
+}
+
+/// True in the extension's own background processes.
+inline bool compat_is_background_worker() {
+#if PG_VERSION_NUM >= 170000
+  return AmBackgroundWorkerProcess();
+#else
+  return IsBackgroundWorker;
 #endif
 }
 

@@ -3,6 +3,7 @@
 
 extern "C" {
 #include "access/htup_details.h"
+#include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
@@ -35,7 +36,7 @@ Oid spi_ledger_owner() {
                     errhint("Run CREATE EXTENSION parallel_loader CASCADE, and commit.")));
   }
   // What the newest version has added.
-  if (get_attnum(get_relname_relid("chunk", schema), "route_reason") == InvalidAttrNumber)
+  if (get_attnum(get_relname_relid("chunk", schema), "local_relations") == InvalidAttrNumber)
     spi_raise_old_version();
   const Oid owner = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relowner;
   ReleaseSysCache(tuple);

@@ -1,6 +1,7 @@
 // target_table: see target_table.hpp.
 #include "extension/server/target_table.hpp"
 
+#include "extension/server/compat.hpp"
 #include "extension/server/spi.hpp"
 
 extern "C" {
@@ -12,7 +13,6 @@ extern "C" {
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_namespace.h"
-#include "postmaster/bgworker.h"
 #include "tcop/utility.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -79,7 +79,7 @@ static bool is_citus_table(Oid table) {
 
 static void check_storage(Relation rel) {
   const char *name = RelationGetRelationName(rel);
-  const bool is_workers_own = IsBackgroundWorker && rel->rd_islocaltemp;
+  const bool is_workers_own = compat_is_background_worker() && rel->rd_islocaltemp;
   if (rel->rd_rel->relpersistence == RELPERSISTENCE_TEMP && !is_workers_own) {
     ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
                     errmsg("cannot pull into temporary table \"%s\"", name),
