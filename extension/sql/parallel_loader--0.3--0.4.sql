@@ -53,3 +53,99 @@ COMMENT ON COLUMN parallel_loader.mark.local_relations IS
     'table or partitions here that hold the rows, as oid:filenode';
 COMMENT ON TABLE parallel_loader.unlogged_chunk IS
     'done chunks whose rows went into unlogged tables';
+
+-- The views anew.  Operators in them stand between operands of one type each: for those pg_catalog
+-- has an exact match, which comes before any operator of the extension's schema.  Of other pairs,
+-- such as double precision * bigint, whoever may create in that schema could have made a closer one.
+CREATE OR REPLACE VIEW @extschema@.parallel_pulls WITH (security_barrier) AS
+SELECT p.pull_id,
+       p.run_id,
+       p.owner,
+       p."table",
+       p.source,
+       p.source_table,
+       CASE WHEN l.pull_id IS NULL THEN coalesce(n.state, p.state) ELSE p.state END AS state,
+       coalesce(l.rows, n.rows, c.rows) AS rows,
+       coalesce(l.bytes, n.bytes, c.bytes) AS bytes,
+       c.chunks,
+       coalesce(l.chunks_done, n.chunks_done, c.chunks_done) AS chunks_done,
+       coalesce(l.retries, n.retries, c.retries) AS retries,
+       coalesce(l.workers, 0) AS workers,
+       p.key,
+       p.format,
+       p.snapshot,
+       p.started,
+       p.finished,
+       p.sqlstate,
+       p.error,
+       p.kind,
+       p.max_rate
+FROM parallel_loader.pull AS p
+LEFT JOIN parallel_loader.live_progress() AS l USING (pull_id)
+-- A pull that seems unfinished and is not alive has just ended, or was interrupted.
+LEFT JOIN LATERAL parallel_loader.current_pull(
+    CASE WHEN p.state IN ('planned', 'running', 'paused') AND l.pull_id IS NULL
+         THEN p.pull_id END) AS n ON true
+CROSS JOIN LATERAL (
+    SELECT pg_catalog.count(*)::integer AS chunks,
+           (pg_catalog.count(*) FILTER (WHERE state = 'done'))::integer AS chunks_done,
+           coalesce(pg_catalog.sum(rows), 0)::bigint AS rows,
+           coalesce(pg_catalog.sum(bytes), 0)::bigint AS bytes,
+           coalesce(pg_catalog.sum(CASE WHEN state = 'planned' THEN attempts
+                                        ELSE greatest(attempts - 1, 0) END), 0)::integer AS retries
+    FROM parallel_loader.chunk WHERE chunk.pull_id = p.pull_id) AS c
+WHERE pg_catalog.pg_has_role(p.owner, 'USAGE');
+
+CREATE OR REPLACE VIEW @extschema@.parallel_pull_chunks WITH (security_barrier) AS
+SELECT c.pull_id,
+       c.chunk,
+       c.range_start AS start,
+       c.range_end AS "end",
+       c.nulls,
+       CASE WHEN c.state <> 'done' AND l.pull_id IS NOT NULL THEN 'running' ELSE c.state END AS state,
+       CASE WHEN c.state <> 'done' THEN coalesce(l.rows, 0) ELSE c.rows END AS rows,
+       CASE WHEN c.state <> 'done' THEN coalesce(l.bytes, 0) ELSE c.bytes END AS bytes,
+       c.attempts,
+       c.route,
+       l.pid,
+       c.finished,
+       c.sqlstate,
+       c.error,
+       c.relation,
+       c.estimated_rows,
+       c.estimated_bytes,
+       c.route_reason
+FROM parallel_loader.chunk AS c
+JOIN parallel_loader.pull AS p USING (pull_id)
+LEFT JOIN parallel_loader.live_chunks() AS l ON l.pull_id = c.pull_id AND l.chunk = c.chunk
+WHERE pg_catalog.pg_has_role(p.owner, 'USAGE');
+
+CREATE OR REPLACE VIEW @extschema@.parallel_pull_progress WITH (security_barrier) AS
+SELECT p.pull_id,
+       p."table",
+       p.state,
+       l.rows,
+       l.bytes,
+       l.chunks,
+       l.chunks_done,
+       l.workers,
+       t.seconds,
+       l.bytes_per_second * l.rows::double precision / nullif(l.bytes, 0::bigint)::double precision
+           AS rows_per_second,
+       l.bytes_per_second,
+       pg_catalog.floor(l.fraction * 1000::double precision) / 10::double precision AS percent,
+       CASE WHEN l.fraction > 0::double precision AND l.bytes_per_second > 0::double precision
+            THEN pg_catalog.make_interval(secs =>
+                pg_catalog.round((l.bytes::double precision * (1::double precision - l.fraction)
+                    / l.fraction / l.bytes_per_second)::numeric)::double precision)
+       END AS eta,
+       l.retries,
+       pg_catalog.clock_timestamp() - l.snapshot_taken AS snapshot_age,
+       l.max_rate,
+       l.waiting_for
+FROM parallel_loader.live_progress() AS l
+JOIN parallel_loader.pull AS p USING (pull_id)
+CROSS JOIN LATERAL (
+    SELECT EXTRACT(epoch FROM pg_catalog.clock_timestamp() - p.started)::double precision
+        AS seconds) AS t
+WHERE p.state IN ('planned', 'running', 'paused') AND pg_catalog.pg_has_role(p.owner, 'USAGE');

@@ -192,6 +192,9 @@ LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
 COMMENT ON FUNCTION parallel_loader.current_pull(bigint) IS
     'state and totals of a pull as of now, whatever the snapshot of the query that asks';
 
+-- Operators in the views stand between operands of one type each: for those pg_catalog has an exact
+-- match, which comes before any operator of the extension's schema.  Of other pairs, such as
+-- double precision * bigint, whoever may create in that schema could make a closer one.
 CREATE VIEW @extschema@.parallel_pulls WITH (security_barrier) AS
 SELECT p.pull_id,
        p.run_id,
@@ -267,13 +270,14 @@ SELECT p.pull_id,
        l.chunks_done,
        l.workers,
        t.seconds,
-       l.bytes_per_second * l.rows / nullif(l.bytes, 0) AS rows_per_second,
+       l.bytes_per_second * l.rows::double precision / nullif(l.bytes, 0::bigint)::double precision
+           AS rows_per_second,
        l.bytes_per_second,
-       pg_catalog.floor(l.fraction * 1000) / 10 AS percent,
-       CASE WHEN l.fraction > 0 AND l.bytes_per_second > 0
+       pg_catalog.floor(l.fraction * 1000::double precision) / 10::double precision AS percent,
+       CASE WHEN l.fraction > 0::double precision AND l.bytes_per_second > 0::double precision
             THEN pg_catalog.make_interval(secs =>
-                pg_catalog.round((l.bytes * (1 - l.fraction) / l.fraction / l.bytes_per_second)::numeric)
-                ::double precision)
+                pg_catalog.round((l.bytes::double precision * (1::double precision - l.fraction)
+                    / l.fraction / l.bytes_per_second)::numeric)::double precision)
        END AS eta,
        l.retries,
        pg_catalog.clock_timestamp() - l.snapshot_taken AS snapshot_age,
