@@ -19,7 +19,7 @@ ChunkMover::ChunkMover(const WorkerTask &task)
     : task_(task), slot_(task.pull->slots[task.slot]), waiter_(&slot_.is_told_to_stop) {}
 
 void ChunkMover::load_plan() {
-  call([&]() noexcept { session_begin(task_.pull->owner); });
+  call([]() noexcept { session_begin(); });
   SpiExecutor executor(SpiMode::kWrite);
   plan_ = Ledger(executor).load_plan(task_.pull->pull_id);
   table_name_ =
@@ -30,7 +30,7 @@ void ChunkMover::load_plan() {
 bool ChunkMover::move_next() {
   if (!plan_)
     load_plan();
-  call([&]() noexcept { session_begin(task_.pull->owner); });
+  call([]() noexcept { session_begin(); });
   SpiExecutor executor(SpiMode::kWrite);
   Ledger ledger(executor);
   const std::optional<ClaimedChunk> chunk = ledger.claim_chunk(task_.pull->pull_id);

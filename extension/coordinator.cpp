@@ -32,7 +32,7 @@ int64_t milliseconds_since(TimestampTz then) {
 } // namespace
 
 template <class Fn> void Coordinator::in_transaction(Fn fn) {
-  call([&]() noexcept { session_begin(pull_->owner); });
+  call([]() noexcept { session_begin(); });
   SpiExecutor executor(SpiMode::kWrite);
   Ledger ledger(executor);
   fn(ledger);
@@ -70,7 +70,7 @@ FoundPull Coordinator::find_resumable() {
     throw Error("55006", "pull " + std::to_string(pull_id) + " is being resumed already", "",
                 "parallel_pull_wait waits for its end, parallel_pull_work joins it.");
   }
-  call([&]() noexcept { session_begin(pull_->owner); });
+  call([]() noexcept { session_begin(); });
   FoundPull found = find_pull(pull_id);
   call([]() noexcept { session_commit(); });
   require_resumable(found);

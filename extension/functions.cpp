@@ -46,8 +46,9 @@ constexpr ArgumentLayout kCreateLayout = [] {
 
 Leader start(const Order &order) {
   const std::string bytes = serialize_order(order);
+  const Oid owner = order.request.owner;
   const Oid table = order.request.table;
-  return call([&]() noexcept { return leader_start(table, bytes.data(), bytes.size()); });
+  return call([&]() noexcept { return leader_start(owner, table, bytes.data(), bytes.size()); });
 }
 
 // Starts a pull that goes on by itself, and returns its id once it has reached `phase`.

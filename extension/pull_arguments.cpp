@@ -139,6 +139,7 @@ Order read_local_order(FunctionCallInfo fcinfo, const ArgumentLayout &layout, Or
   Order order;
   order.kind = kind;
   PullRequest &request = order.request;
+  request.owner = call([]() noexcept { return GetUserId(); });
   request.table = DatumGetObjectId(fcinfo->args[kTableArgument].value);
   check_destination(request.table, kind);
 

@@ -2,12 +2,16 @@
 #include "extension/server/background.hpp"
 
 #include "extension/server/compat.hpp"
+#include "extension/server/pull_owner.hpp"
 #include "extension/server/worker_slots.hpp"
 
 extern "C" {
 #include "postmaster/interrupt.h"
 #include "storage/ipc.h"
+#include "storage/proc.h"
 #include "tcop/tcopprot.h"
+#include "utils/backend_status.h"
+#include "utils/guc.h"
 }
 
 namespace parallel_loader {
@@ -101,9 +105,30 @@ void background_enter_coordinator(SharedPull *pull) {
   on_dsm_detach(pull_segment, leave_workers_behind, Datum(0));
 }
 
+// Without a role of its own the process begins as the bootstrap superuser, and may become anybody.
+// What it becomes here is also what a RESET goes back to.  session_begin keeps others from a SET.
+static void connect_without_login(const SharedPull *pull) {
+  BackgroundWorkerInitializeConnectionByOid(pull->database, InvalidOid, 0);
+  StartTransactionCommand(); // for catalogue look-ups; an error in it ends the process
+  pull_owner_require_connect(pull->owner); // of superusers the server does not ask it
+  SetConfigOption("session_authorization", GetUserNameFromId(pull->owner, false), PGC_SUSET,
+                  PGC_S_OVERRIDE);
+  CommitTransactionCommand();
+  MyProc->roleId = pull->owner; // who may signal it
+  PGSTAT_BEGIN_WRITE_ACTIVITY(MyBEEntry);
+  MyBEEntry->st_userid = pull->owner; // whose pg_stat_activity shows it
+  PGSTAT_END_WRITE_ACTIVITY(MyBEEntry);
+}
+
 void background_connect(const SharedPull *pull) {
-  BackgroundWorkerInitializeConnectionByOid(pull->database, pull->session_user,
-                                            kCompatWorkerConnectionFlags);
+  if (kCompatNeedsLogin && !pull->owner_may_log_in) {
+    connect_without_login(pull);
+  } else {
+    BackgroundWorkerInitializeConnectionByOid(pull->database, pull->owner,
+                                              kCompatWorkerConnectionFlags);
+  }
+  // ALTER ROLE … SET role may have made it another one.
+  SetConfigOption("role", "none", PGC_SUSET, PGC_S_OVERRIDE);
 }
 
 WorkerArgs background_worker_args() {

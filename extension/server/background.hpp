@@ -39,7 +39,7 @@ void background_enter_slot(SharedPull *pull, int slot);
 /// stopped.
 void background_enter_coordinator(SharedPull *pull);
 
-/// Connects to the pull's database as its session user.
+/// Connects to the pull's database with the pull's owner as session user.
 void background_connect(const SharedPull *pull);
 
 [[nodiscard]] WorkerArgs background_worker_args();

@@ -5,6 +5,7 @@
 
 extern "C" {
 #include "access/xact.h"
+#include "catalog/pg_database.h"
 #include "catalog/pg_foreign_server.h"
 #include "catalog/pg_proc.h"
 #include "executor/executor.h"
@@ -69,6 +70,14 @@ inline AclResult compat_foreign_server_aclcheck(Oid server, Oid role, AclMode mo
 #endif
 }
 
+inline AclResult compat_database_aclcheck(Oid database, Oid role, AclMode mode) {
+#if PG_VERSION_NUM >= 160000
+  return object_aclcheck(DatabaseRelationId, database, role, mode);
+#else
+  return pg_database_aclcheck(database, role, mode);
+#endif
+}
+
 /// Raises 42501 unless the current user may INSERT into `attnums` (attribute numbers) of the
 /// relation behind `item`, as COPY checks it.
 inline void compat_check_insert_permission(ParseState *pstate, ParseNamespaceItem *item,
@@ -120,11 +129,13 @@ inline WaitEventSet *compat_create_wait_event_set(int events) {
 #endif
 }
 
-/// Roles that may not log in are refused to background workers before version 17.
+/// Before version 17 a role that may not log in is refused to background workers.
 #if PG_VERSION_NUM >= 170000
 inline constexpr uint32 kCompatWorkerConnectionFlags = BGWORKER_BYPASS_ROLELOGINCHECK;
+inline constexpr bool kCompatNeedsLogin = false;
 #else
 inline constexpr uint32 kCompatWorkerConnectionFlags = 0;
+inline constexpr bool kCompatNeedsLogin = true;
 #endif
 
 } // namespace parallel_loader

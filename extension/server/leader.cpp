@@ -2,6 +2,7 @@
 #include "extension/server/leader.hpp"
 
 #include "extension/server/lock_trap.hpp"
+#include "extension/server/pull_owner.hpp"
 #include "extension/server/socket_wait.hpp"
 #include "extension/server/worker_slots.hpp"
 
@@ -23,9 +24,12 @@ static void leave_pull_behind(dsm_segment *segment, Datum /*unused*/) {
     worker_slots_stop(pull, 0);
 }
 
-Leader leader_start(Oid table, const char *order, Size order_size) {
+Leader leader_start(Oid owner, Oid table, const char *order, Size order_size) {
+  const bool owner_may_log_in = pull_owner_may_log_in(owner);
+  pull_owner_require_connect(owner);
   Leader leader = {};
-  leader.segment = shared_pull_create(table, order, order_size, &leader.pull);
+  leader.segment = shared_pull_create(owner, table, order, order_size, &leader.pull);
+  leader.pull->owner_may_log_in = owner_may_log_in;
   leader.pull->leader_pid = MyProcPid;
   leader.coordinator = background_start_coordinator(dsm_segment_handle(leader.segment));
   if (leader.coordinator == nullptr) {

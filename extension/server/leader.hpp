@@ -15,9 +15,10 @@ struct Leader {
   BackgroundWorkerHandle *coordinator;
 };
 
-/// Starts the coordinator.  Until leader_release, the pull ends when this session's statement does.
-/// Raises 53400 when no background worker slot is free.
-Leader leader_start(Oid table, const char *order, Size order_size);
+/// Starts the coordinator of a pull of `owner`'s.  Until leader_release, the pull ends when this
+/// session's statement does.
+/// Raises 53400 when no background worker slot is free, what pull_owner raises about the owner.
+Leader leader_start(Oid owner, Oid table, const char *order, Size order_size);
 
 /// Waits until the coordinator has reached `phase`; raises the pull's error if it fails before,
 /// 55006 when the pull waits for a lock of this session, 57P01 when the coordinator is gone.

@@ -51,22 +51,30 @@ void session_commit_asynchronously() {
   pin("synchronous_commit", "off");
 }
 
-void session_begin(Oid user) {
+// While this is set, nobody's code can SET or RESET role or session_authorization (the server flags
+// both GUC_NOT_WHILE_SEC_REST).  A transaction has to start without it, and goes back to its user
+// and no restriction if it is aborted.
+static void forbid_other_roles() {
+  SetUserIdAndSecContext(GetSessionUserId(), SECURITY_LOCAL_USERID_CHANGE);
+}
+
+static void end_restriction() {
+  SetUserIdAndSecContext(GetSessionUserId(), 0);
+}
+
+void session_begin() {
   SetCurrentStatementStartTimestamp();
   StartTransactionCommand();
-  int security_context;
-  Oid current;
-  GetUserIdAndSecContext(&current, &security_context);
-  SetUserIdAndSecContext(user, security_context | SECURITY_LOCAL_USERID_CHANGE);
+  forbid_other_roles();
   PushActiveSnapshot(GetTransactionSnapshot());
 }
 
+// A commit runs code of users: triggers deferred anew, queries of holdable cursors.
 void session_commit() {
   if (ActiveSnapshotSet())
     PopActiveSnapshot();
-  // A transaction begins without a security restriction, so it has to end without one.
-  SetUserIdAndSecContext(GetOuterUserId(), 0);
   CommitTransactionCommand();
+  end_restriction();
   pgstat_report_stat(true);
 }
 
@@ -123,7 +131,7 @@ void session_lock_append(Oid table) {
   const LOCKTAG tag = lock_tag(table, kAppendLockClass);
   StartTransactionCommand(); // waiting for a lock needs one
   LockAcquire(&tag, ExclusiveLock, true, false);
-  CommitTransactionCommand();
+  CommitTransactionCommand(); // of a transaction that ran no statement
 }
 
 bool session_try_lock_resume(int64 pull_id) {

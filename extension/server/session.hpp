@@ -21,9 +21,10 @@ void session_pin_settings(const SessionSettings *settings);
 /// Commits of this process may be lost in a crash, whole: the pull's last commit flushes them all.
 void session_commit_asynchronously();
 
-/// Starts a transaction that acts as `user`, with an active snapshot.
-void session_begin(Oid user);
-/// Commits.  Deferred triggers have to be fired before, while the user is the right one.
+/// Starts a transaction of the session user's, with an active snapshot.  Until it has been committed
+/// or aborted, no statement can become another role, not even the session user.
+void session_begin();
+/// Commits.
 void session_commit();
 /// Aborts whatever transaction is open.
 void session_abort();

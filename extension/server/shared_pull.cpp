@@ -11,7 +11,7 @@ extern "C" {
 
 namespace parallel_loader {
 
-static constexpr uint32 kMagic = 0x504c3032; // "PL02": changes with the layout
+static constexpr uint32 kMagic = 0x504c3430; // "PL40": changes with the layout
 
 static void init_slot(WorkerSlot *slot) {
   pg_atomic_init_u32(&slot->state, kSlotFree);
@@ -24,7 +24,8 @@ static void init_slot(WorkerSlot *slot) {
   pg_atomic_init_u32(&slot->source_pid, 0);
 }
 
-dsm_segment *shared_pull_create(Oid table, const char *order, Size order_size, SharedPull **pull) {
+dsm_segment *shared_pull_create(Oid owner, Oid table, const char *order, Size order_size,
+                                SharedPull **pull) {
   const Size size = offsetof(SharedPull, order) + order_size;
   dsm_segment *segment = dsm_create(size, 0);
   auto *shared = static_cast<SharedPull *>(dsm_segment_address(segment));
@@ -43,8 +44,7 @@ dsm_segment *shared_pull_create(Oid table, const char *order, Size order_size, S
   for (WorkerSlot &slot : shared->slots)
     init_slot(&slot);
   shared->database = MyDatabaseId;
-  shared->session_user = GetSessionUserId();
-  shared->owner = GetUserId();
+  shared->owner = owner;
   shared->table = table;
   shared->order_size = order_size;
   memcpy(shared->order, order, order_size);

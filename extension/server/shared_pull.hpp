@@ -77,11 +77,11 @@ inline constexpr Size kWaitTextSize = 512;
 struct SharedPull {
   uint32 magic;
   Oid database;
-  Oid session_user; // who logged in
-  Oid owner;        // whose rights count
-  Oid table;        // that is loaded
-  int64 pull_id;    // set before kPhaseRecorded
-  int leader_pid;   // who is told of every change; 0: nobody
+  Oid owner;             // who its background processes are, for all they do
+  bool owner_may_log_in; // has LOGIN
+  Oid table;             // that is loaded
+  int64 pull_id;         // set before kPhaseRecorded
+  int leader_pid;        // who is told of every change; 0: nobody
   int coordinator_pid;
   pg_atomic_uint32 phase;
   pg_atomic_uint32 stop;
@@ -115,8 +115,10 @@ struct SharedPull {
   char order[FLEXIBLE_ARRAY_MEMBER];
 };
 
-/// Creates the segment with a copy of `order`; the creating transaction's owner detaches it.
-dsm_segment *shared_pull_create(Oid table, const char *order, Size order_size, SharedPull **pull);
+/// Creates the segment of a pull of `owner`'s with a copy of `order`; the creating transaction's
+/// owner detaches it.
+dsm_segment *shared_pull_create(Oid owner, Oid table, const char *order, Size order_size,
+                                SharedPull **pull);
 
 /// Attaches the segment, or finds it attached; nullptr when there is none or it is not a pull's.
 /// `is_new_mapping` says whether the caller has to detach it.

@@ -1,0 +1,14 @@
+// pull_owner: whether the role that a pull belongs to can have background processes here.
+#pragma once
+
+#include "extension/postgres.hpp"
+
+namespace parallel_loader {
+
+/// True if the role has LOGIN.  Raises 42704 when there is no such role any more.
+bool pull_owner_may_log_in(Oid owner);
+
+/// Raises 42501, with the command that helps, unless the role may connect to this database.
+void pull_owner_require_connect(Oid owner);
+
+} // namespace parallel_loader

@@ -1,0 +1,224 @@
+# A role with EXECUTE on our functions and a schema of its own tries to run code as somebody else,
+# to read and stop what is not its own, and to learn passwords.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/lib";
+
+use ParallelLoader::Test;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $SECRET = 'Xyzzy-4711-plugh';
+my $pair = ParallelLoader::Test->new(
+  destination => {conf => <<'CONF'},
+log_error_verbosity = verbose
+log_min_error_statement = log
+log_parameter_max_length_on_error = -1
+log_statement = none
+CONF
+  source => {hba => 'local all reader scram-sha-256'});
+my $base = 'host=' . $pair->source->host . ' port=' . $pair->source->port . ' dbname=postgres';
+my $dsn = "$base user=reader password=$SECRET";
+
+$pair->source_sql(<<"SQL");
+CREATE ROLE reader LOGIN PASSWORD '$SECRET';
+CREATE SCHEMA evil;
+CREATE TABLE evil.t (id integer PRIMARY KEY);
+INSERT INTO evil.t SELECT generate_series(1, 3);
+CREATE TABLE evil.plain (id integer PRIMARY KEY);
+INSERT INTO evil.plain SELECT generate_series(1, 3);
+GRANT USAGE ON SCHEMA evil TO reader;
+GRANT SELECT ON ALL TABLES IN SCHEMA evil TO reader;
+SQL
+$pair->destination_sql(<<'SQL');
+CREATE ROLE mallory LOGIN;
+CREATE ROLE crew NOLOGIN;
+GRANT crew TO mallory;
+CREATE ROLE alice LOGIN;
+CREATE SCHEMA evil AUTHORIZATION mallory;
+GRANT ALL ON SCHEMA evil TO crew;
+CREATE TABLE proof (at timestamptz DEFAULT clock_timestamp(), way text, who text, session text,
+  super text);
+GRANT INSERT, SELECT ON proof TO PUBLIC;
+DO $$
+DECLARE
+  f regprocedure;
+BEGIN
+  FOR f IN SELECT oid FROM pg_proc WHERE proname LIKE 'parallel\_pull%' LOOP
+    EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO mallory, crew, alice', f);
+  END LOOP;
+END $$;
+SQL
+
+# ---- ways to run code in a worker ----
+
+# Each way tries to become somebody else, and notes who it is after each attempt.
+$pair->destination_sql(<<'SQL', user => 'mallory');
+CREATE FUNCTION evil.note(way text) RETURNS boolean LANGUAGE sql AS $$
+  INSERT INTO public.proof (way, who, session, super)
+  VALUES (way, current_user, session_user, current_setting('is_superuser')) RETURNING true
+$$;
+CREATE FUNCTION evil.climb(way text) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+  attempt text;
+BEGIN
+  PERFORM evil.note(way);
+  FOREACH attempt IN ARRAY ARRAY['RESET ROLE', 'RESET SESSION AUTHORIZATION', 'SET ROLE NONE',
+    'SET ROLE postgres', 'SET LOCAL ROLE postgres', 'SET SESSION AUTHORIZATION DEFAULT',
+    'SET SESSION AUTHORIZATION postgres', 'SET LOCAL SESSION AUTHORIZATION postgres',
+    'SELECT set_config(''role'', ''postgres'', true)',
+    'SELECT set_config(''session_authorization'', ''postgres'', false)', 'RESET ALL',
+    'DISCARD ALL', 'SELECT evil.as_postgres()', 'COMMIT', 'CREATE ROLE climbed SUPERUSER']
+  LOOP
+    BEGIN
+      EXECUTE attempt;
+    EXCEPTION WHEN OTHERS THEN
+      NULL;
+    END;
+    PERFORM evil.note(way);
+  END LOOP;
+  RETURN true;
+END $$;
+CREATE FUNCTION evil.as_postgres() RETURNS boolean LANGUAGE plpgsql AS
+$$ BEGIN RETURN evil.note('function-level SET'); END $$;
+
+-- What an index and a generated column call says of itself that it is immutable.
+CREATE FUNCTION evil.of_row(way text, id integer) RETURNS integer LANGUAGE plpgsql IMMUTABLE AS
+$$ BEGIN PERFORM evil.climb(way); RETURN id; END $$;
+
+CREATE FUNCTION evil.trigger() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM evil.climb(TG_ARGV[0]);
+  -- A cursor with the name of a way, that way's query; some are there already.
+  IF TG_ARGV[1] IS NOT NULL AND NOT EXISTS (SELECT FROM pg_cursors WHERE name = TG_ARGV[1]) THEN
+    EXECUTE format('DECLARE %1$I CURSOR WITH HOLD FOR SELECT evil.climb(%1$L)', TG_ARGV[1]);
+  END IF;
+  IF TG_ARGV[2] IS NOT NULL THEN -- events for the commit
+    SET CONSTRAINTS ALL DEFERRED;
+    EXECUTE format('INSERT INTO evil.%I VALUES (1)', TG_ARGV[2]);
+  END IF;
+  RETURN new;
+END $$;
+CREATE TABLE evil.second (id integer);
+CREATE CONSTRAINT TRIGGER again AFTER INSERT ON evil.second DEFERRABLE INITIALLY DEFERRED
+  FOR EACH ROW EXECUTE FUNCTION evil.trigger('event deferred anew', 'cursor at commit', 'third');
+CREATE TABLE evil.third (id integer);
+CREATE CONSTRAINT TRIGGER again AFTER INSERT ON evil.third DEFERRABLE INITIALLY DEFERRED
+  FOR EACH ROW EXECUTE FUNCTION evil.trigger('event of an event', 'second cursor at commit');
+
+CREATE DOMAIN evil.domain AS integer CHECK (evil.of_row('domain', VALUE) > 0);
+CREATE TABLE evil.t (
+  id evil.domain PRIMARY KEY CHECK (evil.climb('check')),
+  given boolean DEFAULT evil.climb('default'),
+  computed integer GENERATED ALWAYS AS (evil.of_row('generated column', id)) STORED);
+CREATE INDEX ON evil.t (evil.of_row('index expression', id));
+CREATE INDEX ON evil.t (id) WHERE evil.of_row('index predicate', id) > 0;
+CREATE TRIGGER row_before BEFORE INSERT ON evil.t
+  FOR EACH ROW EXECUTE FUNCTION evil.trigger('row trigger', 'cursor of a row trigger');
+CREATE TRIGGER statement_after AFTER INSERT ON evil.t
+  FOR EACH STATEMENT EXECUTE FUNCTION evil.trigger('statement trigger', 'cursor');
+CREATE CONSTRAINT TRIGGER deferred AFTER INSERT ON evil.t DEFERRABLE INITIALLY DEFERRED
+  FOR EACH ROW EXECUTE FUNCTION evil.trigger('deferred trigger', 'cursor of a deferred trigger',
+    'second');
+-- For the heap route, which leaves triggers and defaults to the other.
+CREATE TABLE evil.plain (id integer PRIMARY KEY);
+CREATE INDEX ON evil.plain (evil.of_row('index of the heap route', id));
+ALTER TABLE evil.t OWNER TO crew;
+ALTER TABLE evil.plain OWNER TO crew;
+GRANT ALL ON ALL TABLES IN SCHEMA evil TO mallory, crew;
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA evil TO mallory, crew;
+SQL
+# Its owner cannot say so: it has not the right to become that.
+$pair->destination_sql('ALTER FUNCTION evil.as_postgres() SET role = postgres');
+
+my @WAYS = sort 'row trigger', 'cursor of a row trigger', 'statement trigger', 'cursor',
+  'deferred trigger', 'cursor of a deferred trigger', 'event deferred anew', 'cursor at commit',
+  'event of an event', 'second cursor at commit', 'check', 'default', 'domain',
+  'generated column', 'index expression', 'index predicate';
+
+# Pulls and checks that what ran was this role, all of it, whatever it tried.
+sub runs_as {
+  my ($owner, $rule, $call, %options) = @_;
+  my $plain = delete $options{plain};
+  my $ways = $plain ? ['index of the heap route'] : \@WAYS;
+  $pair->destination_sql('TRUNCATE proof, evil.t, evil.plain, evil.second, evil.third');
+  my $result = $pair->try_sql($call, %options);
+  is($result->is_ok ? $result->out : $result->summary, 3, "$rule: the rows come");
+  is($pair->destination_sql(q(SELECT string_agg(DISTINCT way, ', ' ORDER BY way)
+    FROM proof)), join(', ', @$ways), '… every way runs code');
+  is($pair->destination_sql(q(SELECT string_agg(DISTINCT concat_ws('/', who, session, super), ', ')
+    FROM proof)), "$owner/$owner/off", '… as the owner, to the end');
+  return;
+}
+
+my $CALL = $pair->pull_sql('evil.t', undef, undef, {dsn => $dsn});
+my $PLAIN = $pair->pull_sql('evil.plain', undef, undef, {dsn => $dsn});
+runs_as('mallory', 'a role that logged in', $CALL, user => 'mallory');
+runs_as('mallory', 'what a superuser has become', "SET ROLE mallory; $CALL");
+runs_as('mallory', 'whom a superuser is for the session', "SET SESSION AUTHORIZATION mallory; $CALL");
+runs_as('crew', 'a role without LOGIN', "SET ROLE crew; $CALL", user => 'mallory');
+runs_as('crew', '… that a superuser has become', "SET ROLE crew; $CALL");
+runs_as('crew', '… for the session', "SET SESSION AUTHORIZATION crew; $CALL");
+runs_as('crew', '… by the heap route', "SET ROLE crew; $PLAIN", plain => 1);
+runs_as('mallory', 'the heap route', $PLAIN, plain => 1, user => 'mallory');
+
+$pair->destination_sql(<<"SQL");
+CREATE FUNCTION evil.lend() RETURNS bigint LANGUAGE sql SECURITY DEFINER
+  SET search_path = public, pg_temp AS \$\$ @{[$CALL]} \$\$;
+ALTER FUNCTION evil.lend() OWNER TO mallory;
+SQL
+runs_as('mallory', 'SECURITY DEFINER', 'SELECT evil.lend()');
+$pair->destination_sql('ALTER FUNCTION evil.lend() OWNER TO crew');
+runs_as('crew', 'SECURITY DEFINER of a role without LOGIN', 'SELECT evil.lend()');
+
+# A role's own settings cannot make a worker another role.
+$pair->destination_sql('ALTER ROLE mallory SET role = crew');
+runs_as('mallory', 'a role that sessions begin as another', "SET ROLE mallory; $CALL");
+runs_as('crew', '… which is the caller then', $CALL, user => 'mallory');
+$pair->destination_sql('ALTER ROLE mallory RESET role');
+
+# Work sessions and resumes of others go on as the owner.
+my $created = $pair->destination_sql($pair->table_sql('parallel_pull_create', 'evil.t', {dsn => $dsn}),
+  user => 'mallory');
+runs_as('mallory', 'a superuser who joins', "SELECT rows FROM parallel_pull_work($created)");
+$pair->destination_sql('TRUNCATE evil.t; ALTER TABLE evil.t ADD CONSTRAINT refuse CHECK (id < 0)');
+my $failed = $pair->try_sql($pair->table_sql('parallel_pull_table', 'evil.t', {dsn => $dsn}),
+  user => 'mallory');
+like($failed->summary, qr/refuse/, 'a pull that fails');
+$failed = $pair->newest_pull_id;
+$pair->destination_sql('ALTER TABLE evil.t DROP CONSTRAINT refuse');
+runs_as('mallory', 'a superuser who resumes',
+  "SELECT rows FROM parallel_pull_resume($failed, " . literal($dsn) . ')');
+is($pair->destination_sql(q(SELECT count(*) FROM pg_roles WHERE rolname = 'climbed')), 0,
+  'nothing made itself a superuser');
+
+# Who it is shows to itself and to others.
+$pair->create_gate;
+$pair->source_sql('CREATE VIEW evil.gated AS SELECT id FROM evil.t WHERE gate(id, 2);'
+    . 'GRANT SELECT ON evil.gated TO reader');
+$pair->close_gate;
+my $crew = $pair->session('destination', user => 'mallory');
+$crew->query_safe('SET ROLE crew');
+$crew->start($pair->pull_sql('evil.plain', undef, undef, {dsn => $dsn, source_table => 'evil.gated'}));
+$pair->wait_at_gate;
+is($pair->destination_sql(q(SELECT string_agg(DISTINCT usename, ', ') FROM pg_stat_activity
+  WHERE backend_type LIKE 'parallel_loader%')), 'crew', 'processes are shown as the owner\'s');
+my ($worker) = $pair->worker_pids;
+$pair->error_is("SELECT pg_terminate_backend($worker)", '42501', qr/./,
+  'another role cannot signal them', user => 'alice');
+my $running = $pair->newest_pull_id;
+my @CONTROL = ("work($running)", "wait($running)", "alter($running, workers => 2)",
+  "cancel($running)", "resume($running)");
+$pair->error_is("SELECT parallel_pull_$_", '42704', qr/does not exist/,
+  "… nor call parallel_pull_$_" =~ s/\d+/N/r, user => 'alice') for @CONTROL;
+is($pair->destination_sql("SET ROLE crew; SELECT pg_terminate_backend($worker)", user => 'mallory'),
+  't', 'the owner can');
+like($crew->finish(20)->summary, qr/57P01/, '… which ends the pull');
+$crew->close;
+$pair->open_gate;
+
+$pair->nothing_left('no process or session is left');
+$pair->finish;
