@@ -180,7 +180,7 @@ my $reader = $pair->dsn('postgres', 'user=reader password=secret');
 $pair->destination_sql('GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO caller');
 for my $case (
   ['a caller who logs in', 'caller', '', 'caller|caller'],
-  ['a caller by SET ROLE', 'postgres', 'SET ROLE caller; ', 'caller|postgres'])
+  ['a caller by SET ROLE', 'postgres', 'SET ROLE caller; ', 'caller|caller'])
 {
   my ($rule, $user, $set, $expected) = @$case;
   make_table("$PLAIN, made_by name DEFAULT current_user", <<"SQL");
