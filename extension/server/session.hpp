@@ -21,8 +21,8 @@ void session_pin_settings(const SessionSettings *settings);
 /// Commits of this process may be lost in a crash, whole: the pull's last commit flushes them all.
 void session_commit_asynchronously();
 
-/// Starts a transaction of the session user's, with an active snapshot.  Until it has been committed
-/// or aborted, no statement can become another role, not even the session user.
+/// Starts a transaction of the session user's, with an active snapshot.  Until it has been
+/// committed or aborted, no statement can become another role, not even the session user.
 void session_begin();
 /// Commits.
 void session_commit();
