@@ -17,7 +17,7 @@ my ($libraries) = run_command(['pg_config', '--pkglibdir']);
 plan skip_all => 'pg_cron is not installed' unless -e "$libraries/pg_cron.so";
 
 # GUIDE_ROWS is for whoever wants figures to print.
-my $ROWS = $ENV{GUIDE_ROWS} // 20_000;
+my $ROWS = $ENV{GUIDE_ROWS} || 20_000;
 # A schedule of a minute, and some seconds for its run.
 my $PATIENCE_S = 75;
 

@@ -103,10 +103,13 @@ sub _steps {
   return @steps;
 }
 
-# The names of the columns that a table or a record in psql's output has.
+# The names of the columns that a table or the first record in psql's output has.
 sub _columns {
   my ($lines) = @_;
-  return join ' ', map { /^(\S+) +\|/ ? $1 : () } @$lines if ($lines->[0] // '') =~ /^-\[ RECORD/;
+  if (($lines->[0] // '') =~ /^-\[ RECORD/) {
+    my %seen;
+    return join ' ', grep { !$seen{$_}++ } map { /^(\S+) +\|/ ? $1 : () } @$lines;
+  }
   return '' unless ($lines->[1] // '') =~ /^-[-+]*$/;
   return join ' ', split /[ |]+/, $lines->[0] =~ s/^ +//r;
 }
