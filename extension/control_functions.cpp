@@ -2,9 +2,11 @@
 #include "extension/boundary.hpp"
 #include "extension/pull_arguments.hpp"
 #include "extension/pull_lookup.hpp"
+#include "extension/scratch_memory.hpp"
 #include "extension/server/leader.hpp"
 #include "extension/server/lock_trap.hpp"
 #include "extension/server/result_set.hpp"
+#include "extension/server/socket_wait.hpp"
 #include "extension/server/throttle.hpp"
 #include "extension/server/work_session.hpp"
 #include "extension/source_address.hpp"
@@ -76,21 +78,33 @@ WorkResult work(FunctionCallInfo fcinfo) {
   return result;
 }
 
+int64 milliseconds_until(TimestampTz deadline) {
+  return (deadline - GetCurrentTimestamp()) / 1000;
+}
+
 // A session that did not start the pull is not woken by it, so it looks again and again.
+void wait_for_end(SharedPull *pull, TimestampTz deadline) {
+  while (shared_pull_phase(pull) != kPhaseEnded && pull->coordinator_pid != 0) {
+    const int64 left_ms = milliseconds_until(deadline);
+    if (left_ms <= 0)
+      return;
+    call([&]() noexcept { leader_wait_turn(pull, static_cast<long>(Min(left_ms, kLookAgainMs))); });
+  }
+}
+
+// The shared memory says when it is time to ask the ledger, which costs more.
 std::string wait_for(int64 pull_id, int64 timeout_ms) {
   const TimestampTz deadline =
       timeout_ms < 0 ? DT_NOEND : GetCurrentTimestamp() + timeout_ms * 1000;
-  for (;;) {
+  ScratchMemory memory;
+  for (;; memory.reset()) {
     const FoundPull found = find_pull(pull_id);
-    const int64 left_ms = (deadline - GetCurrentTimestamp()) / 1000;
-    if (!found.is_live || left_ms <= 0)
+    if (!found.is_live || milliseconds_until(deadline) <= 0)
       return found.state;
     const AttachedPull attached(found);
-    if (attached.get() != nullptr) {
-      call([&]() noexcept {
-        leader_wait_turn(attached.get(), static_cast<long>(Min(left_ms, kLookAgainMs)));
-      });
-    }
+    if (attached.get() != nullptr)
+      wait_for_end(attached.get(), deadline);
+    call([]() noexcept { latch_sleep(kLookAgainMs / 5); }); // its coordinator is about to go
   }
 }
 
@@ -137,17 +151,13 @@ void alter(int64 pull_id, std::optional<int> workers, std::optional<int> max_rat
   Ledger(executor).set_limits(pull_id, workers == 0 ? std::nullopt : workers, max_rate_kb);
 }
 
-bool cancel_held(SharedPull *pull) {
-  pg_atomic_write_u32(&pull->is_let_go, 1);
-  call([&]() noexcept { shared_pull_wake(pull->coordinator_pid); });
-  return true;
-}
-
 bool cancel(int64 pull_id) {
   const FoundPull found = find_pull(pull_id);
   const AttachedPull attached(found);
-  if (found.is_held && attached.get() != nullptr)
-    return cancel_held(attached.get());
+  if (found.is_held && attached.get() != nullptr) {
+    call([&]() noexcept { shared_pull_end_hold(attached.get(), kHoldCancelled); });
+    return true;
+  }
   if (attached.get() != nullptr) {
     return call([&]() noexcept {
       shared_pull_request_stop(attached.get(), kStopCancelled);
