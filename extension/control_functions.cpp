@@ -1,5 +1,6 @@
 // control_functions: the SQL functions that join, watch, change and end pulls.
 #include "extension/boundary.hpp"
+#include "extension/guarded_call.hpp"
 #include "extension/pull_arguments.hpp"
 #include "extension/pull_lookup.hpp"
 #include "extension/scratch_memory.hpp"
@@ -54,7 +55,6 @@ WorkRequest read_work_request(FunctionCallInfo fcinfo) {
 
 WorkResult work(FunctionCallInfo fcinfo) {
   const std::string src_dsn = text_argument(fcinfo, 1);
-  hide_password(src_dsn);
   const WorkRequest request = read_work_request(fcinfo);
   const FoundPull found = find_pull(pull_id_argument(fcinfo));
   if (found.state == "done")
@@ -180,6 +180,7 @@ using namespace parallel_loader;
 
 Datum parallel_pull_work(PG_FUNCTION_ARGS) {
   return entry([&] {
+    guard_call(fcinfo, 1);
     const WorkResult result = work(fcinfo);
     Datum const values[] = {Int32GetDatum(result.chunks), Int64GetDatum(result.rows),
                             Int64GetDatum(result.bytes), Int32GetDatum(result.remaining)};
@@ -189,6 +190,7 @@ Datum parallel_pull_work(PG_FUNCTION_ARGS) {
 
 Datum parallel_pull_wait(PG_FUNCTION_ARGS) {
   return entry([&] {
+    guard_call(fcinfo);
     int64 const timeout_ms = call([&]() noexcept { return argument_milliseconds(fcinfo, 1); });
     const std::string state = wait_for(pull_id_argument(fcinfo), timeout_ms);
     return call([&]() noexcept { return CStringGetTextDatum(state.c_str()); });
@@ -197,11 +199,15 @@ Datum parallel_pull_wait(PG_FUNCTION_ARGS) {
 
 Datum parallel_pull_alter(PG_FUNCTION_ARGS) {
   return entry([&] {
+    guard_call(fcinfo);
     alter(pull_id_argument(fcinfo), int_argument(fcinfo, 1), int_argument(fcinfo, 2));
     return Datum(0);
   });
 }
 
 Datum parallel_pull_cancel(PG_FUNCTION_ARGS) {
-  return entry([&] { return BoolGetDatum(cancel(argument_bigint(fcinfo, 0, 0))); });
+  return entry([&] {
+    guard_call(fcinfo);
+    return BoolGetDatum(cancel(argument_bigint(fcinfo, 0, 0)));
+  });
 }

@@ -1,5 +1,6 @@
 // functions: the SQL functions that begin pulls, or begin them again.
 #include "extension/boundary.hpp"
+#include "extension/guarded_call.hpp"
 #include "extension/pull_arguments.hpp"
 #include "extension/pull_lookup.hpp"
 #include "extension/scratch_memory.hpp"
@@ -113,7 +114,6 @@ Datum table_result(FunctionCallInfo fcinfo, int64 pull_id, TimestampTz begin) {
 Datum resume(FunctionCallInfo fcinfo) {
   const TimestampTz begin = GetCurrentTimestamp();
   const std::string src_dsn = text_argument(fcinfo, 1);
-  hide_password(src_dsn);
   const FoundPull found = find_pull(pull_id_argument(fcinfo));
   require_resumable(found);
   if (found.state != "done") {
@@ -135,6 +135,7 @@ void _PG_init(void) {
 
 Datum parallel_pull(PG_FUNCTION_ARGS) {
   return entry([&] {
+    guard_call(fcinfo, kSourceArgument);
     const Order order = read_order(fcinfo, kPullLayout, OrderKind::kRun);
     return Int64GetDatum(totals_of(pull_and_wait(order)).row_count);
   });
@@ -142,6 +143,7 @@ Datum parallel_pull(PG_FUNCTION_ARGS) {
 
 Datum parallel_pull_table(PG_FUNCTION_ARGS) {
   return entry([&] {
+    guard_call(fcinfo, kSourceArgument);
     const TimestampTz begin = GetCurrentTimestamp();
     const Order order = read_order(fcinfo, kTableLayout, OrderKind::kRun);
     return table_result(fcinfo, pull_and_wait(order), begin);
@@ -150,6 +152,7 @@ Datum parallel_pull_table(PG_FUNCTION_ARGS) {
 
 Datum parallel_pull_start(PG_FUNCTION_ARGS) {
   return entry([&] {
+    guard_call(fcinfo, kSourceArgument);
     const Order order = read_order(fcinfo, kTableLayout, OrderKind::kRun);
     // A snapshot that was given need not live longer than this call.
     return Int64GetDatum(
@@ -159,17 +162,22 @@ Datum parallel_pull_start(PG_FUNCTION_ARGS) {
 
 Datum parallel_pull_create(PG_FUNCTION_ARGS) {
   return entry([&] {
+    guard_call(fcinfo, kSourceArgument);
     return Int64GetDatum(
         start_and_leave(read_order(fcinfo, kCreateLayout, OrderKind::kCreate), kPhasePlanned));
   });
 }
 
 Datum parallel_pull_resume(PG_FUNCTION_ARGS) {
-  return entry([&] { return resume(fcinfo); });
+  return entry([&] {
+    guard_call(fcinfo, 1);
+    return resume(fcinfo);
+  });
 }
 
 Datum parallel_pull_append(PG_FUNCTION_ARGS) {
   return entry([&] {
+    guard_call(fcinfo, kSourceArgument);
     Order order = read_order(fcinfo, kAppendLayout, OrderKind::kRun);
     order.request.kind = PullKind::kAppend;
     order.request.workers = 1; // rows and mark are one transaction

@@ -13,7 +13,6 @@ extern "C" {
 #include "libpq/libpq.h"
 #include "storage/lock.h"
 #include "tcop/tcopprot.h"
-#include "utils/backend_status.h"
 }
 
 namespace parallel_loader {
@@ -165,12 +164,6 @@ void leader_release(Leader *leader) {
   leader->pull->leader_pid = 0;
   dsm_detach(leader->segment);
   leader->segment = nullptr;
-}
-
-void leader_hide_statement() {
-  static const char kHidden[] = "parallel pull (statement not shown: it may hold a password)";
-  debug_query_string = kHidden;
-  pgstat_report_activity(STATE_RUNNING, kHidden);
 }
 
 } // namespace parallel_loader

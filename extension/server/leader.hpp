@@ -45,7 +45,4 @@ void leader_release(Leader *leader);
 /// lost client and the lock trap.
 void leader_wait_turn(SharedPull *pull, long sleep_ms = kLeaderTurnMs);
 
-/// Keeps the text of the running statement out of pg_stat_activity and the server log.
-void leader_hide_statement();
-
 } // namespace parallel_loader
