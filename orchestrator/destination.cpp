@@ -17,16 +17,15 @@ struct Setting {
 
 /// A load takes as long as it takes, whatever limits the role or the database has.  Conditions and
 /// bounds are read as the source reads them for us: UTF-8, UTC, month first.
-constexpr Setting kSettings[] = {
-    {"statement_timeout", "0"},
-    {"lock_timeout", "0"},
-    {"idle_in_transaction_session_timeout", "0"},
-    {"transaction_timeout", "0", 170000},
-    {"client_encoding", "UTF8"},
-    {"TimeZone", "UTC"},
-    {"DateStyle", "ISO, MDY"},
-    {"client_min_messages", "notice"},
-    {"log_parameter_max_length_on_error", "0"}};
+constexpr Setting kSettings[] = {{"statement_timeout", "0"},
+                                 {"lock_timeout", "0"},
+                                 {"idle_in_transaction_session_timeout", "0"},
+                                 {"transaction_timeout", "0", 170000},
+                                 {"client_encoding", "UTF8"},
+                                 {"TimeZone", "UTC"},
+                                 {"DateStyle", "ISO, MDY"},
+                                 {"client_min_messages", "notice"},
+                                 {"log_parameter_max_length_on_error", "0"}};
 
 /// Until the transaction's end: behind a pooler the session is somebody else's next.  The names are
 /// qualified, as the user's search path is in force.
@@ -104,8 +103,8 @@ void Destination::find_extension() {
 
 TargetTable Destination::find_table(const QualifiedName &name) {
   // Found along the user's search path, described under ours.
-  const Rows found = call("SELECT pg_catalog.to_regclass($1::pg_catalog.text)::pg_catalog.oid",
-                          {name.quoted()});
+  const Rows found =
+      call("SELECT pg_catalog.to_regclass($1::pg_catalog.text)::pg_catalog.oid", {name.quoted()});
   const Rows rows = query("SELECT c.oid, n.nspname, c.relname FROM pg_catalog.pg_class AS c "
                           "JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace "
                           "WHERE c.oid = $1::pg_catalog.oid",
@@ -129,9 +128,9 @@ int64_t Destination::create_pull(const PullCall &call) {
   const Param columns = call.columns ? Param(array_literal(*call.columns)) : std::nullopt;
   // By bind parameter: statements are logged and shown in pg_stat_activity, and the source's
   // password is in the first.
-  const Rows rows =
-      this->call(sql, {call.source, std::to_string(call.table), call.source_table, call.key, columns,
-                       call.filter, std::to_string(call.workers), call.format, call.chunk_size});
+  const Rows rows = this->call(sql, {call.source, std::to_string(call.table), call.source_table,
+                                     call.key, columns, call.filter, std::to_string(call.workers),
+                                     call.format, call.chunk_size});
   return rows.integer(0, 0);
 }
 

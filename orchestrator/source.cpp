@@ -25,8 +25,8 @@ constexpr std::pair<std::string_view, const char *> kOwnVariables[] = {
     {"gsslib", "PGGSSLIB"},
 };
 
-/// Our name in pg_stat_activity, the encoding of our terminal, and what our environment wants of our
-/// own session, are no part of the source's address.
+/// Our name in pg_stat_activity, the encoding of our terminal, and what our environment wants of
+/// our own session, are no part of the source's address.
 bool is_our_own(const ConnOption &option, const ConnInfo &given) {
   if (option.keyword == "application_name" || option.keyword == "client_encoding")
     return true;
