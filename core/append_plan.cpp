@@ -109,6 +109,19 @@ void add_known(AppendPlan &plan, const AppendMark &mark, const SnapshotBounds &b
     add_alternative(plan.direct, where + xid_window(middle, high));
 }
 
+// It becomes part of a condition, and is compared with what later appends find.
+const std::string &require_relation(const std::string &text) {
+  const size_t colon = text.find(':');
+  const auto is_number = [](std::string_view part) {
+    return !part.empty() && part.size() <= 10 &&
+           std::ranges::all_of(part, [](char c) { return c >= '0' && c <= '9'; });
+  };
+  if (colon == std::string::npos || !is_number(std::string_view(text).substr(0, colon)) ||
+      !is_number(std::string_view(text).substr(colon + 1)))
+    throw Error(sqlstate::kProtocolViolation, "source names a relation by what is no number");
+  return text;
+}
+
 } // namespace
 
 AppendPlan plan_append(const std::optional<AppendMark> &mark, const SnapshotBounds &bounds,
@@ -157,7 +170,7 @@ std::vector<std::string> read_relations(Executor &source, const SourceTable &tab
   const Rows rows = source.exec(kRelations, {Param(std::to_string(table.oid))});
   std::vector<std::string> relations;
   for (size_t row = 0; row < rows.size(); ++row)
-    relations.push_back(rows.text(row, 0));
+    relations.push_back(require_relation(rows.required_text(row, 0)));
   return relations;
 }
 

@@ -1,6 +1,7 @@
 // bucket_key: see bucket_key.hpp.
 #include "core/bucket_key.hpp"
 
+#include "core/error.hpp"
 #include "core/quote.hpp"
 
 #include <algorithm>
@@ -29,15 +30,18 @@ bool is_text(const TypeInfo &type) {
          type.quoted_name.ends_with(".\"citext\"");
 }
 
-/// The type that values of both are compared as; empty when there is none.
-std::string common_type(const TypeInfo &a, const TypeInfo &b) {
+/// The type that values of both are compared as; empty when there is none.  It is one of the
+/// server's own, and called as this side calls it: what a source says is no SQL here.
+std::string common_type(const TypeInfo &source, const TypeInfo &local) {
+  const TypeInfo &a = source;
+  const TypeInfo &b = local;
   if (is_integer(a.oid) && is_integer(b.oid))
     return "\"pg_catalog\".\"int8\"";
   const auto is_number = [](TypeOid type) { return is_integer(type) || type == kNumeric; };
   if (is_number(a.oid) && is_number(b.oid))
     return "\"pg_catalog\".\"numeric\"";
   if (a.oid == b.oid && is_one_of(kValueTypes, a.oid))
-    return a.quoted_name;
+    return b.quoted_name;
   if ((is_text(a) && is_text(b)) || (a.oid == kBpchar && b.oid == kBpchar))
     return std::string(kText);
   return {};
@@ -61,7 +65,7 @@ std::optional<BucketKey> BucketKey::match(const TablePair &tables, std::string_v
   if (there == nullptr || here == tables.destination.columns.end())
     return std::nullopt;
   BucketKey key;
-  key.column_ = there->name;
+  key.column_ = here->name;
   key.type_ =
       common_type(tables.source_types.base(there->type), tables.destination_types.base(here->type));
   if (key.type_.empty())
@@ -120,6 +124,8 @@ std::vector<Border> BucketKey::sort_borders(Executor &source,
   std::vector<Border> borders;
   for (size_t row = 0; row < rows.size(); ++row)
     borders.push_back({rows.text(row, 0), rows.text(row, 1)});
+  if (borders.size() > given.size())
+    throw Error(sqlstate::kProtocolViolation, "source returns more bounds than it was given");
   return borders;
 }
 
@@ -136,9 +142,10 @@ std::string BucketKey::condition(std::span<const Border> borders, size_t first, 
     return {};
   std::string text;
   if (first > 0)
-    text = compared() + " >= " + literal(borders[first - 1]);
+    text = compared() + " OPERATOR(pg_catalog.>=) " + literal(borders[first - 1]);
   if (last < borders.size())
-    text += (text.empty() ? "" : " AND ") + compared() + " < " + literal(borders[last]);
+    text += (text.empty() ? "" : " AND ") + compared() + " OPERATOR(pg_catalog.<) " +
+            literal(borders[last]);
   else if (is_nullable_)
     text = "(" + text + " OR " + quote_identifier(column_) + " IS NULL)";
   return text;

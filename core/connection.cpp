@@ -1,6 +1,7 @@
 // connection: see connection.hpp.
 #include "core/connection.hpp"
 
+#include "core/answer.hpp"
 #include "core/error.hpp"
 #include "core/peer_error.hpp"
 
@@ -9,6 +10,7 @@
 
 #include <libpq-fe.h>
 #include <poll.h>
+#include <sys/socket.h>
 
 namespace parallel_loader {
 namespace {
@@ -68,19 +70,16 @@ uint64_t affected_rows(PGresult *result) {
   return count;
 }
 
-Rows to_rows(PGresult *result) {
-  const int row_count = PQntuples(result);
-  const int column_count = PQnfields(result);
-  std::vector<std::optional<std::string>> values;
-  values.reserve(static_cast<size_t>(row_count) * static_cast<size_t>(column_count));
-  for (int row = 0; row < row_count; ++row)
-    for (int column = 0; column < column_count; ++column)
-      if (PQgetisnull(result, row, column))
-        values.emplace_back();
-      else
-        values.emplace_back(std::in_place, PQgetvalue(result, row, column),
-                            static_cast<size_t>(PQgetlength(result, row, column)));
-  return Rows(static_cast<size_t>(column_count), std::move(values), affected_rows(result));
+// nullopt: the tag is not that of a COPY.
+std::optional<uint64_t> copied_rows(PGresult *result) {
+  constexpr std::string_view kTag = "COPY ";
+  const std::string_view tag = PQcmdStatus(result);
+  if (!tag.starts_with(kTag))
+    return std::nullopt;
+  uint64_t count = 0;
+  const char *const end = tag.data() + tag.size();
+  const auto [stop, failure] = std::from_chars(tag.data() + kTag.size(), end, count);
+  return failure == std::errc() && stop == end ? std::optional(count) : std::nullopt;
 }
 
 } // namespace
@@ -98,7 +97,8 @@ Connection::Connection(PgConnPtr conn, Peer peer, Waiter &waiter)
 Connection::Connection(Connection &&other) noexcept
     : notice_handler_(std::move(other.notice_handler_)), conn_(std::move(other.conn_)),
       peer_(other.peer_), waiter_(other.waiter_), nap_length_(other.nap_length_),
-      row_(std::exchange(other.row_, nullptr)) {}
+      intake_(other.intake_), is_text_(other.is_text_), is_copying_(other.is_copying_),
+      is_over_(other.is_over_), row_(std::exchange(other.row_, nullptr)) {}
 
 Connection::~Connection() {
   PQfreemem(row_);
@@ -142,8 +142,14 @@ void Connection::establish(milliseconds timeout) {
     }
     // libpq may change to another socket at any step.
     waiter_.wait(socket(), want, left);
-    if (is_ready(socket(), want))
-      status = PQconnectPoll(conn_.get());
+    if (!is_ready(socket(), want))
+      continue;
+    const int fd = socket();
+    intake_.before(fd);
+    status = PQconnectPoll(conn_.get());
+    if (socket() == fd)
+      intake_.after(fd);
+    hold_to(&Intake::require_message_size);
   }
   if (PQsetnonblocking(conn_.get(), 1) != 0)
     throw connect_error(peer_, PQerrorMessage(conn_.get()));
@@ -164,28 +170,31 @@ void Connection::start(std::string_view sql) {
 }
 
 Rows Connection::finish() {
-  const PgResultPtr result = finish_command();
-  if (!result)
-    return {};
-  if (is_failure(result.get()))
+  Answer answer(peer_, is_text_);
+  const PgResultPtr result = finish_command(&answer);
+  if (result && is_failure(result.get()))
     throw statement_error(peer_, result.get());
-  return to_rows(result.get());
+  return answer.take(result ? affected_rows(result.get()) : 0);
 }
 
 void Connection::copy_out(std::string_view sql) {
   nap_length_ = NapLength();
   send(sql, {});
   const PgResultPtr result = next_result();
-  if (PQresultStatus(result.get()) == PGRES_COPY_OUT)
+  if (PQresultStatus(result.get()) == PGRES_COPY_OUT) {
+    is_copying_ = true;
     return;
+  }
   if (result && is_session_end(result.get()))
     throw lost_error(peer_, result.get(), {});
+  if (result && is_copy(result.get()))
+    throw_violation("answered COPY TO STDOUT by another kind of COPY");
   const PgResultPtr later = finish_command();
   if (result && is_failure(result.get()))
     throw statement_error(peer_, result.get());
   if (later && is_failure(later.get()))
     throw statement_error(peer_, later.get());
-  throw Error(sqlstate::kInternalError, "statement is not a COPY TO STDOUT");
+  throw_violation("did not answer COPY TO STDOUT by a COPY");
 }
 
 std::string_view Connection::copy_row() {
@@ -198,15 +207,20 @@ std::string_view Connection::copy_row() {
     const int size = PQgetCopyData(conn_.get(), &row_, 1);
     if (size > 0) {
       nap_length_.add(static_cast<size_t>(size));
+      intake_.add_copy_row(static_cast<size_t>(size), is_encrypted());
+      if (look != 0)
+        hold_to(&Intake::require_few_others);
       return {row_, static_cast<size_t>(size)}; // libpq itself skips empty messages
     }
-    if (size == -1)
+    if (size == -1) {
+      is_copying_ = false;
       return {};
+    }
     if (size != 0) {
       if (PQstatus(conn_.get()) == CONNECTION_BAD)
         throw_lost();
-      throw Error(sqlstate::kInternalError,
-                  std::string("could not read COPY data: ") + PQerrorMessage(conn_.get()));
+      throw_violation("sent COPY data that cannot be read: " +
+                      first_line(PQerrorMessage(conn_.get())));
     }
     if (look % 2 == 1)
       gather();
@@ -222,12 +236,17 @@ uint64_t Connection::copy_end() {
     throw statement_error(peer_, result.get());
   if (PQresultStatus(result.get()) != PGRES_COMMAND_OK)
     throw Error(sqlstate::kProtocolViolation, "COPY ended without word of its completion");
-  return affected_rows(result.get());
+  const std::optional<uint64_t> count = copied_rows(result.get());
+  if (!count)
+    throw_violation("ended COPY without word of how many rows there were");
+  return *count;
 }
 
 void Connection::require_open() {
-  if (PQconsumeInput(conn_.get()) == 0 || PQstatus(conn_.get()) == CONNECTION_BAD)
+  take_in();
+  if (PQstatus(conn_.get()) == CONNECTION_BAD)
     throw_lost();
+  hold_to(&Intake::require_few_others);
 }
 
 int Connection::server_version() const noexcept {
@@ -251,6 +270,8 @@ ConnInfo Connection::resolved() const {
 }
 
 void Connection::send(std::string_view sql, std::span<const Param> params) {
+  if (is_over_)
+    throw_lost();
   const std::string terminated(sql);
   std::vector<const char *> values;
   for (const Param &param : params)
@@ -262,6 +283,10 @@ void Connection::send(std::string_view sql, std::span<const Param> params) {
     throw Error(sqlstate::kInternalError,
                 std::string("could not send statement: ") + PQerrorMessage(conn_.get()));
   }
+  // Rows are taken as they come, so that there is a place to count them.
+  PQsetSingleRowMode(conn_.get());
+  intake_.begin_statement();
+  is_copying_ = false;
   flush();
 }
 
@@ -287,16 +312,41 @@ void Connection::gather() {
     await();
 }
 
+bool Connection::is_encrypted() const noexcept {
+  return PQsslInUse(conn_.get()) != 0 || PQgssEncInUse(conn_.get()) != 0;
+}
+
 void Connection::await() {
   if (PQstatus(conn_.get()) == CONNECTION_BAD || socket() < 0)
     throw_lost();
-  const bool is_encrypted = PQsslInUse(conn_.get()) != 0 || PQgssEncInUse(conn_.get()) != 0;
-  waiter_.wait(socket(), Want::kRead, is_encrypted ? kEncryptedWait : Waiter::kNoTimeout);
+  waiter_.wait(socket(), Want::kRead, is_encrypted() ? kEncryptedWait : Waiter::kNoTimeout);
 }
 
 void Connection::take_in() {
+  intake_.before(socket());
   if (PQconsumeInput(conn_.get()) == 0)
     throw_lost();
+  intake_.after(socket());
+  drop_notifications();
+  hold_to(is_copying_ ? &Intake::require_copy_row_size : &Intake::require_message_size);
+}
+
+// Nobody listens, but libpq would keep them.
+void Connection::drop_notifications() {
+  while (PGnotify *notification = PQnotifies(conn_.get()))
+    PQfreemem(notification);
+}
+
+// The destination is the user's own; its notices may be many.
+template <class Check> void Connection::hold_to(Check check) {
+  if (peer_ == Peer::kDestination)
+    return;
+  try {
+    (intake_.*check)();
+  } catch (const Error &) {
+    end_session();
+    throw;
+  }
 }
 
 PgResultPtr Connection::next_result() {
@@ -308,25 +358,52 @@ PgResultPtr Connection::next_result() {
 }
 
 // Reads to the command's end, so that the session can take another one.  Returns the first error if
-// there was one, else the first result, if any.
-PgResultPtr Connection::finish_command() {
-  PgResultPtr first;
+// there was one, else the last result, if any; rows go to `answer`.
+PgResultPtr Connection::finish_command(Answer *answer) {
+  PgResultPtr chosen;
   while (PgResultPtr result = next_result()) {
     if (is_failure(result.get()) && is_session_end(result.get()))
       throw lost_error(peer_, result.get(), {});
     if (is_copy(result.get()))
-      throw Error(sqlstate::kInternalError, "COPY was used out of order");
-    if (!first || (is_failure(result.get()) && !is_failure(first.get())))
-      first = std::move(result);
+      throw_violation("began a COPY that was not asked for");
+    if (answer != nullptr && !is_failure(result.get()))
+      add_to(*answer, result.get());
+    if (!chosen || !is_failure(chosen.get()))
+      chosen = std::move(result);
     if (PQstatus(conn_.get()) == CONNECTION_BAD)
-      throw lost_error(peer_, first.get(), PQerrorMessage(conn_.get()));
+      throw lost_error(peer_, chosen.get(), PQerrorMessage(conn_.get()));
   }
   if (PQstatus(conn_.get()) == CONNECTION_BAD)
     throw_lost();
-  return first;
+  hold_to(&Intake::require_few_others);
+  return chosen;
+}
+
+void Connection::add_to(Answer &answer, pg_result *result) {
+  try {
+    answer.add(result);
+  } catch (const Error &) {
+    end_session();
+    throw;
+  }
+  intake_.add(answer.last_bytes(), static_cast<size_t>(PQnfields(result)));
+}
+
+// Nothing that such a session says later can be taken for an answer.
+void Connection::end_session() noexcept {
+  is_over_ = true;
+  shutdown(socket(), SHUT_RDWR);
+}
+
+void Connection::throw_violation(const std::string &message) {
+  end_session();
+  throw Error(sqlstate::kProtocolViolation,
+              std::string(peer_ == Peer::kSource ? "source " : "destination ") + message);
 }
 
 void Connection::throw_lost() {
+  if (is_over_)
+    throw lost_error(peer_, nullptr, "it was closed, as what the peer sent breaks the protocol");
   const std::string text = PQerrorMessage(conn_.get());
   // What the peer sent before it hung up may still lie unread: a FATAL error says why it did.
   PQconsumeInput(conn_.get());

@@ -3,6 +3,7 @@
 
 #include "core/conninfo.hpp"
 #include "core/executor.hpp"
+#include "core/intake.hpp"
 #include "core/nap_length.hpp"
 #include "core/pure.hpp"
 #include "core/waiter.hpp"
@@ -18,6 +19,8 @@ struct pg_result;
 
 namespace parallel_loader {
 
+class Answer;
+
 struct PgConnDeleter {
   void operator()(pg_conn *conn) const noexcept;
 };
@@ -30,7 +33,12 @@ using PgResultPtr = std::unique_ptr<pg_result, PgResultDeleter>;
 /// Takes the primary message and the hint of a notice or warning; does not throw.
 using NoticeHandler = std::function<void(std::string_view message, std::string_view hint)>;
 
-/// What a connection is to, for the words of its errors.
+/// True when `text` is text in the encoding that the session asked for.
+using TextCheck = bool (*)(std::string_view text) noexcept;
+
+/// What a connection is to: for the words of its errors, and for how far it is trusted.  Whatever a
+/// source sends, in whatever order and size, this process neither crashes nor keeps more than some
+/// tens of megabytes of it, a row of COPY apart.
 enum class Peer { kSource, kDestination };
 
 /// A session.  All waiting goes through the Waiter, so an interrupt leaves any call as an
@@ -52,11 +60,14 @@ public:
 
   /// Hands the peer's notices to `handler` from now on; without one they are dropped.
   void on_notice(NoticeHandler handler);
+  /// Has values of answers looked at, from now on; Error 22021 for those that are no text.
+  void check_text(TextCheck is_text) noexcept { is_text_ = is_text; }
 
   /// Runs one statement by the extended protocol (so a second one cannot hide in it), results in
   /// text.  Throws Error with the peer's SQLSTATE; a source's message is led by `could not read
   /// from source: `, its detail and context go to detail.  08006 when the session is lost, with the
-  /// SQLSTATE the peer sent last, if any, in the detail.
+  /// SQLSTATE the peer sent last, if any, in the detail.  08P01 for an answer that is none, 54000
+  /// for one of more bytes than any table explains; the session is over then.
   Rows exec(std::string_view sql, std::span<const Param> params) override;
   using Executor::exec;
 
@@ -75,7 +86,8 @@ public:
   /// Waits for the command's completion and returns the row count of its tag.  Throws as exec does.
   uint64_t copy_end();
 
-  /// Throws Error 08006 when the peer has closed an idle session; looks without waiting.
+  /// Throws Error 08006 when the peer has closed an idle session; looks without waiting.  To be
+  /// called now and then while the session idles: what the peer sends meanwhile is dropped.
   void require_open();
 
   /// Major and minor as one number, for example 150020.
@@ -97,15 +109,25 @@ private:
   void gather();
   void await();
   void take_in();
+  void drop_notifications();
   [[nodiscard]] PgResultPtr next_result();
-  [[nodiscard]] PgResultPtr finish_command();
+  [[nodiscard]] PgResultPtr finish_command(Answer *answer = nullptr);
+  void add_to(Answer &answer, pg_result *result);
+  [[nodiscard]] bool is_encrypted() const noexcept;
   [[noreturn]] void throw_lost();
+  void end_session() noexcept;
+  [[noreturn]] void throw_violation(const std::string &message);
+  template <class Check> void hold_to(Check check);
 
   std::unique_ptr<NoticeHandler> notice_handler_; // libpq has its address
   PgConnPtr conn_;
   Peer peer_;
   Waiter &waiter_;
   NapLength nap_length_; // of the COPY that runs
+  Intake intake_;
+  TextCheck is_text_ = nullptr;
+  bool is_copying_ = false;
+  bool is_over_ = false; // the peer broke the rules
   char *row_ = nullptr;  // the CopyData message handed out last, owned by libpq's allocator
 };
 

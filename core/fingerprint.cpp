@@ -5,6 +5,8 @@
 
 namespace parallel_loader {
 
+static constexpr int64_t kMostBuckets = INT32_MAX; // as width_bucket returns them
+
 std::string fingerprint_statement(const FingerprintPlan &plan, std::string_view from_item,
                                   size_t first, size_t last) {
   std::string where = plan.key ? plan.key->condition(plan.borders, first, last) : std::string();
@@ -19,8 +21,9 @@ std::string fingerprint_statement(const FingerprintPlan &plan, std::string_view 
 
 void add_fingerprints(Fingerprints &fingerprints, const Rows &rows) {
   for (size_t row = 0; row < rows.size(); ++row) {
-    const int64_t bucket = rows.is_null(row, 0) ? kNullBucket : rows.integer(row, 0);
-    fingerprints[bucket] = {rows.integer(row, 1), rows.text(row, 2)};
+    const int64_t bucket =
+        rows.is_null(row, 0) ? kNullBucket : rows.required_integer(row, 0, 0, kMostBuckets);
+    fingerprints[bucket] = {rows.required_integer(row, 1, 0), rows.text(row, 2)};
   }
 }
 

@@ -43,7 +43,10 @@ std::vector<Range> cut_between_bounds(const Range &range, int64_t pieces) {
   if (!range.start || !range.end)
     return {range};
   const Rows bounds(2, {range.start, range.end});
-  return within(range, cut_evenly(bounds.integer(0, 0), bounds.integer(0, 1) - 1, pieces));
+  const int64_t end = bounds.integer(0, 1);
+  if (end == INT64_MIN) // nothing lies below
+    return {range};
+  return within(range, cut_evenly(bounds.integer(0, 0), end - 1, pieces));
 }
 
 std::vector<Range> cut_between_keys(Executor &source, const SourceTable &table, const Key &key,

@@ -222,6 +222,35 @@ bool is_about_sample(const Error &error) {
          code == "42P01" || code == "42703";
 }
 
+// What the source estimates may be anything, as far as sums of it stay numbers; how it cuts decides
+// which rows come.
+int64_t estimate(const Rows &rows, size_t row, size_t column) {
+  constexpr int64_t kMost = 1LL << 48;
+  return std::clamp<int64_t>(rows.integer(row, column), 0, kMost);
+}
+
+KeySample read_sample(const Rows &rows, const PieceSize &size) {
+  const int64_t most = std::max<int64_t>(size.most_pieces, 1);
+  KeySample sample;
+  sample.null_bytes = estimate(rows, 0, 3);
+  sample.null_rows = estimate(rows, 0, 4);
+  sample.wanted_pieces = std::clamp<int64_t>(rows.integer(0, 5), 1, most);
+  sample.blocks = estimate(rows, 0, 6);
+  // A value as large as a piece makes two of one, and what lies before the first bound is one.
+  if (rows.size() > static_cast<size_t>(most) * 3 + 2)
+    throw Error(sqlstate::kProtocolViolation,
+                "source cuts the key into " + std::to_string(rows.size()) +
+                    " pieces, but was asked for " + std::to_string(most) + " at most");
+  for (size_t row = 0; row < rows.size(); ++row) {
+    if (row > 0 && rows.is_null(row, 0))
+      throw Error(sqlstate::kProtocolViolation, "source cuts the key at a null value");
+    sample.pieces.push_back({.start = rows.at(row, 0),
+                             .rows = estimate(rows, row, 2),
+                             .bytes = estimate(rows, row, 1)});
+  }
+  return sample;
+}
+
 } // namespace
 
 // An error must not end the transaction: it holds the snapshot.
@@ -252,15 +281,7 @@ std::optional<KeySample> sample_key(Executor &source, const SampleRequest &reque
   std::optional<Rows> rows = try_exec(source, CutQuery(request, size).text());
   if (!rows || rows->empty())
     return std::nullopt;
-  KeySample sample;
-  sample.null_bytes = rows->integer(0, 3);
-  sample.null_rows = rows->integer(0, 4);
-  sample.wanted_pieces = rows->integer(0, 5);
-  sample.blocks = rows->integer(0, 6);
-  for (size_t row = 0; row < rows->size(); ++row)
-    sample.pieces.push_back(
-        {.start = rows->at(row, 0), .rows = rows->integer(row, 2), .bytes = rows->integer(row, 1)});
-  return sample;
+  return read_sample(*rows, size);
 }
 
 std::optional<double> sample_correlation(Executor &source, const SampleSource &from,
@@ -276,7 +297,7 @@ std::optional<double> sample_correlation(Executor &source, const SampleSource &f
                   join(names) + ") AS r FROM (" + sample_rows(from, list, {}) + ") AS s) AS t");
   if (!rows || rows->empty() || rows->is_null(0, 0))
     return std::nullopt;
-  return static_cast<double>(rows->integer(0, 0)) / 1000;
+  return static_cast<double>(rows->required_integer(0, 0, 0, 1000)) / 1000;
 }
 
 std::string row_size_expression(Executor &source, uint32_t table_oid,
@@ -291,11 +312,11 @@ std::string row_size_expression(Executor &source, uint32_t table_oid,
   int64_t fixed = kRowOverhead;
   std::string variable;
   for (size_t row = 0; row < rows.size(); ++row) {
-    if (rows.integer(row, 1) > 0)
-      fixed += rows.integer(row, 1);
+    if (const int64_t length = rows.required_integer(row, 1, -2, INT16_MAX); length > 0)
+      fixed += length;
     else
-      variable +=
-          " + coalesce(pg_catalog.pg_column_size(" + quote_identifier(rows.text(row, 0)) + "), 0)";
+      variable += " + coalesce(pg_catalog.pg_column_size(" +
+                  quote_identifier(rows.required_text(row, 0)) + "), 0)";
   }
   return "(" + sql_number(fixed) + variable + ")";
 }

@@ -12,9 +12,30 @@ std::string peer_name(Peer peer) {
   return peer == Peer::kSource ? "source" : "destination";
 }
 
+// Longer texts tell a reader nothing more, and are copied several times on their way.
+constexpr size_t kMostTextBytes = 8000;
+
+std::string_view cut(std::string_view text) {
+  return text.substr(0, kMostTextBytes);
+}
+
 std::string field(const PGresult *result, int code) {
   const char *value = PQresultErrorField(result, code);
-  return value == nullptr ? std::string() : std::string(value);
+  return value == nullptr ? std::string() : std::string(cut(value));
+}
+
+// Five digits or capital letters that are the code of an error: not of success, a warning or "no
+// data".
+bool is_error_code(std::string_view code) {
+  const auto is_part = [](char c) { return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z'); };
+  return code.size() == 5 && std::ranges::all_of(code, is_part) && !code.starts_with("00") &&
+         !code.starts_with("01") && !code.starts_with("02");
+}
+
+std::string error_code(const PGresult *result) {
+  std::string code = field(result, PG_DIAG_SQLSTATE);
+  // Without a code: libpq's own errors, all but being out of memory about what the peer sent.
+  return is_error_code(code) ? code : std::string(sqlstate::kProtocolViolation);
 }
 
 std::string trim(std::string_view text) {
@@ -22,11 +43,6 @@ std::string trim(std::string_view text) {
   if (first == std::string_view::npos)
     return {};
   return std::string(text.substr(first, text.find_last_not_of(" \t\r\n") - first + 1));
-}
-
-std::string first_line(std::string_view text) {
-  const std::string trimmed = trim(text);
-  return trimmed.substr(0, trimmed.find('\n'));
 }
 
 // Details are full sentences, libpq's reasons are not.
@@ -55,6 +71,11 @@ void append_line(std::string &text, std::string_view line) {
 
 } // namespace
 
+std::string first_line(std::string_view text) {
+  const std::string trimmed = trim(cut(text));
+  return trimmed.substr(0, trimmed.find('\n'));
+}
+
 bool is_session_end(const pg_result *result) {
   const std::string severity = field(result, PG_DIAG_SEVERITY_NONLOCALIZED);
   const std::string code = field(result, PG_DIAG_SQLSTATE);
@@ -65,9 +86,7 @@ bool is_session_end(const pg_result *result) {
 }
 
 Error statement_error(Peer peer, const pg_result *result) {
-  std::string code = field(result, PG_DIAG_SQLSTATE);
-  if (code.empty())
-    code = sqlstate::kInternalError; // libpq's own errors, such as being out of memory
+  const std::string code = error_code(result);
   std::string detail = field(result, PG_DIAG_MESSAGE_DETAIL);
   std::string hint = field(result, PG_DIAG_MESSAGE_HINT);
   if (peer == Peer::kDestination)
@@ -78,7 +97,9 @@ Error statement_error(Peer peer, const pg_result *result) {
 }
 
 Error lost_error(Peer peer, const pg_result *result, std::string_view text) {
-  const std::string code = result == nullptr ? std::string() : field(result, PG_DIAG_SQLSTATE);
+  const bool has_code =
+      result != nullptr && PQresultErrorField(result, PG_DIAG_SQLSTATE) != nullptr;
+  const std::string code = has_code ? error_code(result) : std::string();
   std::string detail =
       code.empty() ? sentence(first_line(text))
                    : sentence("The " + peer_name(peer) + " sent " + code + ": " + primary(result));
@@ -91,7 +112,7 @@ Error lost_error(Peer peer, const pg_result *result, std::string_view text) {
 Error connect_error(Peer peer, std::string_view text) {
   // libpq lists all addresses it tried, each on a line of its own with further lines below it. The
   // last attempt is the one that decided.
-  const std::string all = trim(text);
+  const std::string all = trim(cut(text));
   size_t start = all.rfind("\nconnection to ");
   start = start == std::string::npos ? 0 : start + 1;
   const std::string line = all.substr(start, all.find('\n', start) - start);

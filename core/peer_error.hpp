@@ -20,6 +20,9 @@ namespace parallel_loader {
 /// own words, is all there is.
 [[nodiscard]] Error lost_error(Peer peer, const pg_result *result, std::string_view text);
 
+/// The first line of what libpq said, no longer than a reader can use.
+[[nodiscard]] std::string first_line(std::string_view text);
+
 /// Error 08001; `text` is libpq's reason, perhaps of several attempts.
 [[nodiscard]] Error connect_error(Peer peer, std::string_view text);
 

@@ -12,6 +12,7 @@ namespace parallel_loader {
 namespace {
 
 constexpr int64_t kMaxPieces = 10000;
+constexpr size_t kMostChunks = 200000;      // with a chunk or two for each of very many partitions
 constexpr int64_t kMinPieceBytes = 1 << 20; // a smaller piece costs more to start than to move
 constexpr int64_t kPiecesPerWorker = 4;     // so that workers that finish early find more to do
 constexpr int64_t kSmallPages = 1000;       // a table of no more blocks may be read whole
@@ -29,8 +30,9 @@ bool is_whole(const Range &range) {
 int64_t share_of(int64_t amount, int64_t part, int64_t whole) {
   if (whole <= 0)
     return amount;
-  return static_cast<int64_t>(static_cast<double>(amount) * static_cast<double>(part) /
-                              static_cast<double>(whole));
+  const double share =
+      static_cast<double>(amount) * static_cast<double>(part) / static_cast<double>(whole);
+  return static_cast<int64_t>(std::clamp(share, 0.0, 1e15)); // estimates of the source may lie
 }
 
 int64_t divide_up(int64_t amount, int64_t by) {
@@ -60,8 +62,13 @@ public:
   }
 
   std::vector<PlannedChunk> run() {
-    for (const Unit &unit : units())
+    for (const Unit &unit : units()) {
       cut(unit);
+      if (chunks_.size() > kMostChunks)
+        throw Error(sqlstate::kProgramLimitExceeded,
+                    "table \"" + request_.table.name.display() + "\" of the source is cut into " +
+                        "more than " + std::to_string(kMostChunks) + " chunks");
+    }
     return std::move(chunks_);
   }
 

@@ -109,15 +109,16 @@ ResolvedRange resolve_both(Executor &source, const Key &key, const Bound &start,
       source, "SELECT " + first.text() + ", " + last.text() + ", " + first.value() +
                   key.comparison(">") + last.value() + ", " + first.value() + key.comparison("=") +
                   last.value() + " FROM " + first.from() + ", " + last.from());
-  if (row.boolean(0, 2))
+  if (row.required_boolean(0, 2))
     throw Error(sqlstate::kInvalidParameterValue, "start of the range lies after its end",
                 "The start is \"" + row.text(0, 0) + "\", the end is \"" + row.text(0, 1) + "\".");
-  return {.range = {.start = row.at(0, 0), .end = row.at(0, 1)}, .is_empty = row.boolean(0, 3)};
+  return {.range = {.start = row.value(0, 0), .end = row.value(0, 1)},
+          .is_empty = row.required_boolean(0, 3)};
 }
 
 std::string resolve_one(Executor &source, const Key &key, const Bound &bound) {
   const BoundQuery query(key, bound, "s");
-  return read_bounds(source, "SELECT " + query.text() + " FROM " + query.from()).text(0, 0);
+  return read_bounds(source, "SELECT " + query.text() + " FROM " + query.from()).value(0, 0);
 }
 
 } // namespace

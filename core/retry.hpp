@@ -4,7 +4,6 @@
 #include "core/pure.hpp"
 
 #include <chrono>
-#include <cstdint>
 #include <random>
 #include <string_view>
 
@@ -24,10 +23,8 @@ public:
   void reset() noexcept { failures_ = 0; }
 
 private:
-  [[nodiscard]] static uint32_t seed() noexcept;
-
   int failures_ = 0;
-  std::minstd_rand random_{seed()};
+  std::minstd_rand random_{std::random_device{}()};
 };
 
 } // namespace parallel_loader

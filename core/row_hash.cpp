@@ -26,8 +26,8 @@ std::string server_hash(const std::string &text) {
 }
 
 std::string sha256_hash(const std::string &bytes) {
-  return "('x' || pg_catalog.encode(pg_catalog.substr(pg_catalog.sha256(" + bytes +
-         "), 1, 8), 'hex'))::pg_catalog.\"bit\"(64)::pg_catalog.int8";
+  return "('x' OPERATOR(pg_catalog.||) pg_catalog.encode(pg_catalog.substr(pg_catalog.sha256(" +
+         bytes + "), 1, 8), 'hex'))::pg_catalog.\"bit\"(64)::pg_catalog.int8";
 }
 
 } // namespace

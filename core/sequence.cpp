@@ -21,17 +21,19 @@ LEFT JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attnum = d.re
 )sql";
 
 constexpr std::string_view kFindLocal = R"sql(
-SELECT s.oid, sn.nspname, s.relname, cn.nspname, c.relname, a.attname
+SELECT s.oid, sn.nspname, s.relname, cn.nspname, c.relname, a.attname,
+  CASE WHEN s.relkind = 'S' THEN pg_catalog.has_sequence_privilege(s.oid, 'UPDATE') END,
+  q.seqmin, q.seqmax, q.seqincrement < 0::pg_catalog.int8
 FROM pg_catalog.pg_class AS s
-JOIN pg_catalog.pg_namespace AS sn ON sn.oid = s.relnamespace)sql";
+JOIN pg_catalog.pg_namespace AS sn ON sn.oid = s.relnamespace
+JOIN pg_catalog.pg_sequence AS q ON q.seqrelid = s.oid)sql";
 
 constexpr std::string_view kFindLocalWhere = R"sql(
 WHERE CASE
-  WHEN s.relkind <> 'S' THEN false -- first: has_sequence_privilege refuses other relations
+  WHEN s.relkind <> 'S' THEN false
   WHEN $1::pg_catalog.oid IS NOT NULL THEN d.refobjid = $1::pg_catalog.oid
   ELSE s.relpersistence <> 't'
     AND sn.nspname NOT IN ('pg_catalog', 'information_schema')
-    AND pg_catalog.has_sequence_privilege(s.oid, 'UPDATE')
     AND NOT EXISTS (
       SELECT FROM pg_catalog.pg_depend AS e
       WHERE e.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND e.deptype = 'e'
@@ -40,7 +42,10 @@ WHERE CASE
 ORDER BY sn.nspname COLLATE pg_catalog."C", s.relname COLLATE pg_catalog."C")sql";
 
 constexpr std::string_view kFindSource = R"sql(
-SELECT w.position, sn.nspname, s.relname
+SELECT w.position, sn.nspname, s.relname,
+  pg_catalog.has_schema_privilege(sn.oid, 'USAGE')
+    AND CASE WHEN s.relkind = 'S' THEN pg_catalog.has_sequence_privilege(s.oid, 'SELECT') END,
+  q.seqincrement < 0::pg_catalog.int8
 FROM ROWS FROM (pg_catalog.unnest($1::pg_catalog.text[]), pg_catalog.unnest($2::pg_catalog.text[]),
     pg_catalog.unnest($3::pg_catalog.text[]))
   WITH ORDINALITY AS w(schema_name, table_name, column_name, position)
@@ -55,6 +60,7 @@ JOIN pg_catalog.pg_depend AS d
   AND d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objsubid = 0
 JOIN pg_catalog.pg_class AS s ON s.oid = d.objid AND s.relkind = 'S'
 JOIN pg_catalog.pg_namespace AS sn ON sn.oid = s.relnamespace
+JOIN pg_catalog.pg_sequence AS q ON q.seqrelid = s.oid
 ORDER BY w.position, d.deptype DESC, s.oid)sql";
 
 std::string states_statement(std::span<const QualifiedName> sequences) {
@@ -75,16 +81,20 @@ std::vector<LocalSequence> find_local_sequences(Executor &server, std::optional<
   std::vector<LocalSequence> sequences;
   for (size_t row = 0; row < rows.size(); ++row) {
     LocalSequence sequence;
-    sequence.oid = static_cast<uint32_t>(rows.integer(row, 0));
+    sequence.oid = rows.oid(row, 0);
     sequence.name = {rows.text(row, 1), rows.text(row, 2)};
     if (!rows.is_null(row, 4))
       sequence.owner = {{rows.text(row, 3), rows.text(row, 4)}, rows.text(row, 5)};
+    sequence.may_set = rows.boolean(row, 6);
+    sequence.least = rows.required_integer(row, 7);
+    sequence.most = rows.required_integer(row, 8);
+    sequence.is_descending = rows.boolean(row, 9);
     sequences.push_back(std::move(sequence));
   }
   return sequences;
 }
 
-std::vector<std::optional<QualifiedName>>
+std::vector<std::optional<SourceSequence>>
 find_source_sequences(Executor &source, std::span<const SequenceOwner> owners) {
   std::vector<std::string> schemas, tables, columns;
   for (const SequenceOwner &owner : owners) {
@@ -95,14 +105,37 @@ find_source_sequences(Executor &source, std::span<const SequenceOwner> owners) {
   const Rows rows =
       source.exec(kFindSource, {Param(array_literal(schemas)), Param(array_literal(tables)),
                                 Param(array_literal(columns))});
-  std::vector<std::optional<QualifiedName>> sequences(owners.size());
+  std::vector<std::optional<SourceSequence>> sequences(owners.size());
+  const auto count = static_cast<int64_t>(owners.size());
   for (size_t row = 0; row < rows.size(); ++row) {
-    std::optional<QualifiedName> &found =
-        sequences.at(static_cast<size_t>(rows.integer(row, 0)) - 1);
+    std::optional<SourceSequence> &found =
+        sequences[static_cast<size_t>(rows.required_integer(row, 0, 1, count)) - 1];
     if (!found)
-      found = {rows.text(row, 1), rows.text(row, 2)};
+      found = {.name = {rows.required_text(row, 1), rows.required_text(row, 2)},
+               .may_read = rows.required_boolean(row, 3),
+               .is_descending = rows.required_boolean(row, 4)};
   }
   return sequences;
+}
+
+std::string why_no_match(const LocalSequence &local, const std::optional<SourceSequence> &source) {
+  if (!local.owner)
+    return "No column owns it.";
+  if (!source)
+    return "Column \"" + local.owner->column + "\" of table \"" + local.owner->table.display() +
+           "\" has no sequence on the source.";
+  if (source->is_descending != local.is_descending)
+    return "Its values " + std::string(local.is_descending ? "descend" : "ascend") +
+           ", those of sequence \"" + source->name.display() + "\" of the source " +
+           (source->is_descending ? "descend." : "ascend.");
+  return {};
+}
+
+std::string why_out_of_bounds(const LocalSequence &local, const SequenceState &state) {
+  if (state.last_value >= local.least && state.last_value <= local.most)
+    return {};
+  return "The source's value " + std::to_string(state.last_value) + " is not between " +
+         std::to_string(local.least) + " and " + std::to_string(local.most) + ".";
 }
 
 std::vector<SequenceState> read_sequence_states(Executor &source,
@@ -112,8 +145,9 @@ std::vector<SequenceState> read_sequence_states(Executor &source,
     const size_t count = std::min(kBatch, sequences.size() - begin);
     // UNION ALL keeps the order of its parts.
     const Rows rows = source.exec(states_statement(sequences.subspan(begin, count)));
-    for (size_t row = 0; row < rows.size(); ++row)
-      states.push_back({rows.integer(row, 0), rows.boolean(row, 1)});
+    rows.require_size(count);
+    for (size_t row = 0; row < count; ++row)
+      states.push_back({rows.required_integer(row, 0), rows.required_boolean(row, 1)});
   }
   return states;
 }

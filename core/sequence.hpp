@@ -21,7 +21,20 @@ struct SequenceOwner {
 struct LocalSequence {
   uint32_t oid = 0;
   QualifiedName name;
-  std::optional<SequenceOwner> owner; // nullopt: no column's
+  std::optional<SequenceOwner> owner = {}; // nullopt: no column's
+  bool may_set = true;                     // the current user
+  int64_t least = INT64_MIN;               // its bounds
+  int64_t most = INT64_MAX;
+  bool is_descending = false;
+};
+
+/// A sequence of the source that the same column owns there.
+struct SourceSequence {
+  QualifiedName name;
+  bool may_read = true;
+  bool is_descending = false;
+
+  friend bool operator==(const SourceSequence &, const SourceSequence &) = default;
 };
 
 struct SequenceState {
@@ -29,17 +42,24 @@ struct SequenceState {
   bool is_called = false; // false: the next value is last_value itself
 };
 
-/// The sequences that columns of `table` own; without a table, all that the current user may set,
-/// and with them those that no column owns.  Sequences of the server and of extensions are left
-/// out.  In the order of their names.
+/// The sequences that columns of `table` own; without a table, all of the database.  Sequences of
+/// the server and of extensions are left out.  In the order of their names.
 [[nodiscard]] std::vector<LocalSequence> find_local_sequences(Executor &server,
                                                               std::optional<uint32_t> table);
 
-/// The names of the source's sequences that these columns own there; nullopt where there is none.
-[[nodiscard]] std::vector<std::optional<QualifiedName>>
+/// The source's sequences that these columns own there; nullopt where there is none.
+[[nodiscard]] std::vector<std::optional<SourceSequence>>
 find_source_sequences(Executor &source, std::span<const SequenceOwner> owners);
 
-/// Where the sequences stand now, in their order.  Throws Error 42501 for one that may not be read.
+/// Why the local sequence cannot go on where that of the source stands, in a sentence; empty when
+/// it can.  Rights and bounds are not looked at: may_set, may_read and why_out_of_bounds tell.
+[[nodiscard]] std::string why_no_match(const LocalSequence &local,
+                                       const std::optional<SourceSequence> &source);
+/// Why it cannot be set to this state, likewise.
+[[nodiscard]] std::string why_out_of_bounds(const LocalSequence &local, const SequenceState &state);
+
+/// Where the sequences stand now, in their order.  Throws Error 42501 for one that may not be read,
+/// 08P01 unless each has one state.
 [[nodiscard]] std::vector<SequenceState>
 read_sequence_states(Executor &source, std::span<const QualifiedName> sequences);
 

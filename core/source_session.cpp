@@ -3,6 +3,7 @@
 
 #include "core/error.hpp"
 #include "core/quote.hpp"
+#include "core/wal_location.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -107,12 +108,8 @@ void import_snapshot(Connection &connection, const std::string &snapshot) {
   }
 }
 
-uint64_t parse_lsn(const std::string &text) {
-  const size_t slash = text.find('/');
-  if (slash == std::string::npos)
-    return 0;
-  return std::stoull(text.substr(0, slash), nullptr, 16) << 32 |
-         std::stoull(text.substr(slash + 1), nullptr, 16);
+bool is_below(const std::optional<uint64_t> &value, const std::optional<uint64_t> &other) {
+  return value && other && *value < *other;
 }
 
 bool is_known(const std::string &recorded, const std::string &found) {
@@ -146,6 +143,7 @@ void SourceSession::begin(const SourceFormats &formats,
   if (snapshot && !is_snapshot_name(*snapshot))
     throw Error(sqlstate::kInvalidParameterValue,
                 "invalid snapshot identifier: \"" + *snapshot + "\"");
+  connection_.check_text(formats.is_text);
   connection_.exec("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY, NOT DEFERRABLE");
   // Before any query: that would take a snapshot of its own.
   if (snapshot)
@@ -166,7 +164,7 @@ void SourceSession::release_lock_timeout() {
 }
 
 std::string SourceSession::export_snapshot() {
-  return connection_.exec("SELECT pg_catalog.pg_export_snapshot()").text(0, 0);
+  return connection_.exec("SELECT pg_catalog.pg_export_snapshot()").required_text(0, 0);
 }
 
 // The control file learns of a promotion only with the checkpoint after it.
@@ -179,6 +177,16 @@ static std::string timeline_expression(bool is_standby, const MayRun &may_run) {
   if (may_run("pg_catalog.pg_control_checkpoint()"))
     return "(SELECT timeline_id FROM pg_catalog.pg_control_checkpoint())";
   return "NULL";
+}
+
+// It is compared with that of other sessions, and kept.
+static void require_identity(const Rows &row) {
+  if (!row.is_null(0, 1))
+    static_cast<void>(row.required_integer(0, 1)); // a bigint, whose sign is no matter
+  if (!row.is_null(0, 2) && !parse_timeline(row.text(0, 2)))
+    throw Error(sqlstate::kProtocolViolation, "source names a timeline that is none");
+  if (!row.is_null(0, 3) && !parse_lsn(row.text(0, 3)))
+    throw Error(sqlstate::kProtocolViolation, "source names a WAL location that is none");
 }
 
 SourceIdentity SourceSession::identity() {
@@ -200,9 +208,10 @@ SourceIdentity SourceSession::identity() {
   sql += ", " + (may_run(lsn_function) ? lsn_function : std::string("NULL"));
 
   const Rows row = connection_.exec(sql);
+  require_identity(row);
   return {.system_identifier = row.text(0, 1),
           .timeline = row.text(0, 2),
-          .database = row.text(0, 0),
+          .database = row.required_text(0, 0),
           .lsn = row.text(0, 3),
           .is_standby = is_standby};
 }
@@ -214,7 +223,8 @@ SnapshotBounds SourceSession::snapshot_bounds() {
   const std::string text = "::pg_catalog.text::bigint";
   const Rows row = connection_.exec("SELECT " + prefix + "snapshot_xmin(" + snapshot + ")" + text +
                                     ", " + prefix + "snapshot_xmax(" + snapshot + ")" + text);
-  return {.xmin = row.integer(0, 0), .xmax = row.integer(0, 1)};
+  const int64_t xmin = row.required_integer(0, 0, 1);
+  return {.xmin = xmin, .xmax = row.required_integer(0, 1, xmin)};
 }
 
 void SourceSession::end() {
@@ -230,10 +240,10 @@ std::string why_other_source(const SourceIdentity &recorded, const SourceIdentit
     return "Its system identifier is " + found.system_identifier + ", that of the pull's source " +
            recorded.system_identifier + ".";
   if (is_known(recorded.timeline, found.timeline) &&
-      std::stoll(found.timeline) < std::stoll(recorded.timeline))
+      is_below(parse_timeline(found.timeline), parse_timeline(recorded.timeline)))
     return "It is on timeline " + found.timeline + ", the pull's source was on " +
            recorded.timeline + " already.";
-  if (is_known(recorded.lsn, found.lsn) && parse_lsn(found.lsn) < parse_lsn(recorded.lsn))
+  if (is_known(recorded.lsn, found.lsn) && is_below(parse_lsn(found.lsn), parse_lsn(recorded.lsn)))
     return "It has come to WAL location " + found.lsn + ", the pull's source was at " +
            recorded.lsn + " already.";
   return {};

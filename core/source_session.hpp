@@ -13,9 +13,10 @@ namespace parallel_loader {
 
 /// How values, bounds and filters are written and read on the source.
 struct SourceFormats {
-  std::string encoding;   // the destination database's encoding, for example UTF8
-  std::string timezone;   // the caller's TimeZone
-  std::string date_order; // the caller's date field order: MDY, DMY or YMD
+  std::string encoding;        // the destination database's encoding, for example UTF8
+  std::string timezone;        // the caller's TimeZone
+  std::string date_order;      // the caller's date field order: MDY, DMY or YMD
+  TextCheck is_text = nullptr; // what is text in that encoding
 };
 
 enum class PasswordRule { kAny, kMustBeUsed };

@@ -115,21 +115,24 @@ SourceTable SourceTable::find(Executor &source, const QualifiedName &name,
                 "Name the source's table with source_table.");
 
   SourceTable table;
-  table.oid = static_cast<uint32_t>(found.integer(0, 0));
-  table.name = {found.text(0, 1), found.text(0, 2)};
-  table.kind = found.text(0, 3).front();
+  table.oid = found.oid(0, 0);
+  table.name = {found.required_text(0, 1), found.required_text(0, 2)};
+  table.kind = found.required_text(0, 3).front();
   if (std::string_view("rpvmf").find(table.kind) == std::string_view::npos)
     throw Error(sqlstate::kWrongObjectType, "cannot copy from " + kind_name(table.kind) + " \"" +
                                                 table.name.display() + "\" of the source");
   table.has_children = found.boolean(0, 4);
-  table.bytes = found.integer(0, 5);
+  table.bytes = std::max<int64_t>(found.integer(0, 5), 0);
   const bool enforces_not_null = found.boolean(0, 6);
 
   const Rows columns = source.exec(kFindColumns, {Param(std::to_string(table.oid))});
   for (size_t row = 0; row < columns.size(); ++row) {
     const QualifiedName collation{columns.text(row, 3), columns.text(row, 4)};
+    if (table.find_column(columns.required_text(row, 0)) != nullptr)
+      throw Error(sqlstate::kProtocolViolation,
+                  "source names column \"" + columns.text(row, 0) + "\" twice");
     table.columns.push_back({.name = columns.text(row, 0),
-                             .type = static_cast<TypeOid>(columns.integer(row, 1)),
+                             .type = columns.oid(row, 1),
                              .is_not_null = enforces_not_null && columns.boolean(row, 2),
                              .collation = collation.name.empty() ? "" : collation.quoted()});
   }

@@ -1,13 +1,21 @@
 // storage: see storage.hpp.
 #include "core/storage.hpp"
 
+#include "core/error.hpp"
+
 #include <algorithm>
+#include <set>
 #include <string_view>
 
 namespace parallel_loader {
 namespace {
 
 constexpr int kTidRangeSince = 140000; // before, a range of ctid is a filter on a whole scan
+
+// A relation has 2^32 blocks of up to 32 kB at most, and its TOAST table as many.
+constexpr int64_t kMostPages = UINT32_MAX;
+constexpr int64_t kMostBytes = 1LL << 48;
+constexpr int64_t kMostTotal = 1LL << 60;
 
 // Stands for the relations that hold the table's rows.
 constexpr std::string_view kItself = "SELECT $1::pg_catalog.oid AS oid, 1 AS position";
@@ -44,22 +52,32 @@ CROSS JOIN LATERAL (SELECT
 ORDER BY l.position)sql";
 
 Leaf read_leaf(const Rows &rows, size_t row) {
-  return {.oid = static_cast<uint32_t>(rows.integer(row, 0)),
-          .name = {rows.text(row, 1), rows.text(row, 2)},
-          .kind = rows.text(row, 3).front(),
-          .is_heap = rows.boolean(row, 4),
-          .is_readable = rows.boolean(row, 5),
-          .can_read_ctid = rows.boolean(row, 6),
-          .pages = rows.integer(row, 8),
-          .bytes = rows.integer(row, 9),
-          .rows = rows.integer(row, 10)};
+  return {.oid = rows.oid(row, 0),
+          .name = {rows.required_text(row, 1), rows.required_text(row, 2)},
+          .kind = rows.required_text(row, 3).front(),
+          .is_heap = rows.required_boolean(row, 4),
+          .is_readable = rows.required_boolean(row, 5),
+          .can_read_ctid = rows.required_boolean(row, 6),
+          .pages = rows.required_integer(row, 8, 0, kMostPages),
+          .bytes = rows.required_integer(row, 9, 0, kMostBytes),
+          .rows = rows.required_integer(row, 10, -1, kMostBytes)};
 }
 
+// Each is below its limit; of more leaves than memory holds the sum would still fit.
 int64_t sum(const std::vector<Leaf> &leaves, int64_t Leaf::*part) noexcept {
   int64_t total = 0;
   for (const Leaf &leaf : leaves)
-    total += leaf.*part;
+    total = std::min(total + leaf.*part, kMostTotal);
   return total;
+}
+
+// A leaf that is named twice would be read twice.
+void require_distinct(const std::vector<Leaf> &leaves) {
+  std::set<uint32_t> oids;
+  for (const Leaf &leaf : leaves)
+    if (!oids.insert(leaf.oid).second)
+      throw Error(sqlstate::kProtocolViolation,
+                  "source names partition \"" + leaf.name.display() + "\" twice");
 }
 
 } // namespace
@@ -100,8 +118,9 @@ bool Storage::has_tid_ranges(const Leaf &leaf) const noexcept {
 Storage Storage::find(Executor &source, const SourceTable &table,
                       const std::optional<std::vector<std::string>> &columns) {
   Storage storage;
-  storage.server_version = static_cast<int>(
-      source.exec("SELECT pg_catalog.current_setting('server_version_num')").integer(0, 0));
+  storage.server_version =
+      static_cast<int>(source.exec("SELECT pg_catalog.current_setting('server_version_num')")
+                           .required_integer(0, 0, 0, INT32_MAX));
   if (std::string_view("rmp").find(table.kind) == std::string_view::npos)
     return storage;
   std::string sql = "WITH leaf AS (";
@@ -110,8 +129,9 @@ Storage Storage::find(Executor &source, const SourceTable &table,
       sql, {Param(std::to_string(table.oid)), columns ? Param(array_literal(*columns)) : Param()});
   for (size_t row = 0; row < rows.size(); ++row) {
     storage.leaves.push_back(read_leaf(rows, row));
-    storage.can_read_ctid = rows.boolean(row, 7);
+    storage.can_read_ctid = rows.required_boolean(row, 7);
   }
+  require_distinct(storage.leaves);
   return storage;
 }
 

@@ -13,6 +13,7 @@ namespace {
 constexpr TypeOid kInterval = 1186;
 constexpr int kInfiniteIntervalSince = 170000;
 constexpr int kMultirangeSince = 140000;
+constexpr int kNoVersion = 10000000;
 
 // Types whose binary form is an OID that means something else, or nothing, on another server.
 constexpr TypeOid kNamesByOid[] = {
@@ -117,21 +118,44 @@ TypeKind kind_of(char typtype, bool is_array) {
   }
 }
 
+// 0 for NULL.
 TypeOid to_oid(const Rows &rows, size_t row, size_t column) {
-  return static_cast<TypeOid>(rows.integer(row, column));
+  return rows.is_null(row, column)
+             ? 0
+             : static_cast<TypeOid>(rows.required_integer(row, column, 0, UINT32_MAX));
 }
 
 TypeInfo read_type(const Rows &rows, size_t row) {
-  const std::string typtype = rows.text(row, 4);
-  return {.oid = to_oid(rows, row, 0),
-          .name = rows.text(row, 1),
-          .quoted_name = QualifiedName{rows.text(row, 2), rows.text(row, 3)}.quoted(),
-          .kind = kind_of(typtype.empty() ? 'b' : typtype.front(), rows.boolean(row, 5)),
-          .has_binary = rows.boolean(row, 6),
+  return {.oid = rows.oid(row, 0),
+          .name = rows.required_text(row, 1),
+          .quoted_name =
+              QualifiedName{rows.required_text(row, 2), rows.required_text(row, 3)}.quoted(),
+          .kind = kind_of(rows.required_text(row, 4).front(), rows.required_boolean(row, 5)),
+          .has_binary = rows.required_boolean(row, 6),
           .operator_schema = rows.text(row, 8),
           .inner = to_oid(rows, row, 7),
           .fields = {}};
 }
+
+/// Counts how deep a walk into types within types has come: what the source says of its types may
+/// be a chain of any length.
+class Nesting {
+public:
+  static constexpr int kDeepest = 100;
+
+  explicit Nesting(int &depth) : depth_(depth) {
+    if (depth_ >= kDeepest)
+      throw Error(sqlstate::kProgramLimitExceeded,
+                  "types lie more than " + std::to_string(kDeepest) + " deep within each other");
+    ++depth_;
+  }
+  Nesting(const Nesting &) = delete;
+  Nesting &operator=(const Nesting &) = delete;
+  ~Nesting() { --depth_; }
+
+private:
+  int &depth_;
+};
 
 /// Compares a source type with a destination type, all the way down.
 class BinaryCheck {
@@ -142,6 +166,7 @@ public:
   std::string reason(TypeOid source_type, TypeOid destination_type) {
     if (!seen_.insert({source_type, destination_type}).second)
       return {};
+    const Nesting nesting(depth_);
     const TypeInfo &source = source_.types.get(source_type);
     const TypeInfo &destination = destination_.types.get(destination_type);
     if (!is_same(source, destination))
@@ -204,6 +229,7 @@ private:
   const TypeSide &source_;
   const TypeSide &destination_;
   std::set<std::pair<TypeOid, TypeOid>> seen_;
+  int depth_ = 0;
 };
 
 /// Looks for composites whose fields are called otherwise on the other side, all the way down.
@@ -215,6 +241,7 @@ public:
   std::string reason(TypeOid source_type, TypeOid destination_type) {
     if (!seen_.insert({source_type, destination_type}).second)
       return {};
+    const Nesting nesting(depth_);
     const TypeInfo &source = source_.base(source_type);
     const TypeInfo &destination = destination_.base(destination_type);
     if (source.kind != destination.kind)
@@ -244,6 +271,7 @@ private:
   const Types &source_;
   const Types &destination_;
   std::set<std::pair<TypeOid, TypeOid>> seen_;
+  int depth_ = 0;
 };
 
 } // namespace
@@ -254,8 +282,8 @@ Types Types::load(Executor &server, std::span<const TypeOid> roots) {
   std::vector<std::string> oids;
   for (const TypeOid root : roots)
     oids.push_back(std::to_string(root));
-  const Rows rows = server.exec(load_statement(static_cast<int>(version.integer(0, 0))),
-                                {Param(array_literal(oids))});
+  const auto number = static_cast<int>(version.required_integer(0, 0, 1, kNoVersion));
+  const Rows rows = server.exec(load_statement(number), {Param(array_literal(oids))});
   Types types;
   for (size_t row = 0; row < rows.size(); ++row) {
     TypeInfo &type =
@@ -273,14 +301,19 @@ void Types::add(TypeInfo type) {
 const TypeInfo &Types::get(TypeOid oid) const {
   const auto found = types_.find(oid);
   if (found == types_.end())
-    throw Error(sqlstate::kInternalError, "type " + std::to_string(oid) + " was not looked up");
+    throw Error(sqlstate::kProtocolViolation,
+                "a server's catalogue does not describe type " + std::to_string(oid));
   return found->second;
 }
 
 const TypeInfo &Types::base(TypeOid oid) const {
   const TypeInfo *type = &get(oid);
-  while (type->kind == TypeKind::kDomain)
+  for (size_t step = 0; type->kind == TypeKind::kDomain; ++step) {
+    if (step == types_.size())
+      throw Error(sqlstate::kProtocolViolation,
+                  "domain " + type->name + " is a domain over itself, a server says");
     type = &get(type->inner);
+  }
   return *type;
 }
 

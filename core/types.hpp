@@ -46,9 +46,9 @@ public:
   [[nodiscard]] static Types load(Executor &server, std::span<const TypeOid> roots);
 
   void add(TypeInfo type);
-  /// Throws Error XX000 when `oid` was not loaded.
+  /// Throws Error 08P01 when the server did not describe `oid`.
   [[nodiscard]] const TypeInfo &get(TypeOid oid) const;
-  /// The type under any domains.
+  /// The type under any domains.  Throws Error 08P01 when there is none, as get does.
   [[nodiscard]] const TypeInfo &base(TypeOid oid) const;
   /// True if `oid` is, or is made of, the built-in type `wanted`.
   [[nodiscard]] bool contains(TypeOid oid, TypeOid wanted) const;

@@ -4,7 +4,6 @@
 #include "extension/boundary.hpp"
 #include "extension/caller_executor.hpp"
 #include "extension/caller_source.hpp"
-#include "extension/guarded_call.hpp"
 #include "extension/pull_arguments.hpp"
 #include "extension/server/notice.hpp"
 #include "extension/server/result_set.hpp"
@@ -20,10 +19,11 @@ namespace parallel_loader {
 
 namespace {
 
-/// A local sequence with its counterpart.
+/// A local sequence with its counterpart, and what becomes of it.
 struct SequencePair {
   LocalSequence local;
-  QualifiedName source;
+  std::optional<SourceSequence> source = {};
+  std::optional<int64_t> value = {}; // that it was set to
 };
 
 void say(const std::string &message, const std::string &detail, const std::string &hint) {
@@ -44,27 +44,56 @@ void put(FunctionCallInfo fcinfo, uint32_t sequence, const std::optional<int64_t
 
 std::vector<SequencePair> find_pairs(Executor &source,
                                      const std::vector<LocalSequence> &sequences) {
-  std::vector<LocalSequence> owned;
+  std::vector<SequencePair> pairs;
   std::vector<SequenceOwner> owners;
   for (const LocalSequence &sequence : sequences) {
     if (sequence.owner) {
-      owned.push_back(sequence);
+      pairs.push_back({.local = sequence});
       owners.push_back(*sequence.owner);
     }
   }
-  const std::vector<std::optional<QualifiedName>> found = find_source_sequences(source, owners);
-  std::vector<SequencePair> pairs;
-  for (size_t index = 0; index < owned.size(); index++) {
-    if (found[index]) {
-      pairs.push_back({owned[index], *found[index]});
-    } else {
-      say("sequence \"" + owned[index].name.display() + "\" was left as it is",
-          "Column \"" + owners[index].column + "\" of table \"" + owners[index].table.display() +
-              "\" has no sequence on the source.",
-          "");
-    }
-  }
+  const std::vector<std::optional<SourceSequence>> found = find_source_sequences(source, owners);
+  for (size_t index = 0; index < pairs.size(); index++)
+    pairs[index].source = found[index];
   return pairs;
+}
+
+void say_left(const SequencePair &pair, const std::string &reason, const std::string &hint) {
+  say("sequence \"" + pair.local.name.display() + "\" was left as it is", reason, hint);
+}
+
+// Who asks for one table's sequences gets an error for a right that is missing; who asks for all
+// hears of each that is left out.
+bool may_go_on(const SequencePair &pair, bool is_one_table) {
+  const std::string reason = why_no_match(pair.local, pair.source);
+  if (!reason.empty()) {
+    say_left(pair, reason, "");
+    return false;
+  }
+  if (!pair.local.may_set && !is_one_table) {
+    say_left(pair, "The right to UPDATE it is missing here.",
+             "Its owner can grant it: GRANT UPDATE ON SEQUENCE " + pair.local.name.quoted() +
+                 " TO …;");
+    return false;
+  }
+  if (!pair.source->may_read && !is_one_table) {
+    say_left(pair,
+             "The right to read sequence \"" + pair.source->name.display() +
+                 "\" of the source is missing.",
+             "Its owner can grant it there: GRANT SELECT ON SEQUENCE " +
+                 pair.source->name.quoted() + " TO …;");
+    return false;
+  }
+  return true;
+}
+
+// As setval tells it, but of all before one is set.
+bool is_within_bounds(const SequencePair &pair, const SequenceState &state, bool is_one_table) {
+  const std::string reason = why_out_of_bounds(pair.local, state);
+  if (reason.empty() || is_one_table)
+    return true;
+  say_left(pair, reason, "Change its bounds with ALTER SEQUENCE.");
+  return false;
 }
 
 // Nothing says which sequence of the source one that no column owns belongs to: a name is no proof.
@@ -101,6 +130,28 @@ std::optional<uint32_t> read_table(FunctionCallInfo fcinfo) {
   return table;
 }
 
+// All are read before one is set: a source that gives no answer changes nothing.
+void set_pairs(const Order &order, Connection &source, std::vector<SequencePair> &pairs,
+               bool is_one_table) {
+  std::vector<SequencePair *> chosen;
+  std::vector<QualifiedName> names;
+  for (SequencePair &pair : pairs) {
+    if (!may_go_on(pair, is_one_table))
+      continue;
+    chosen.push_back(&pair);
+    names.push_back(pair.source->name);
+  }
+  const std::vector<SequenceState> states = read_sequence_states(source, names);
+  CallerExecutor writer(SpiMode::kWrite, order);
+  for (size_t index = 0; index < chosen.size(); index++) {
+    SequencePair &pair = *chosen[index];
+    if (!is_within_bounds(pair, states[index], is_one_table))
+      continue;
+    set_sequence(writer, pair.local.oid, states[index]);
+    pair.value = states[index].last_value;
+  }
+}
+
 void pull_sequences(FunctionCallInfo fcinfo) {
   const Order order = read_sequence_order(fcinfo);
   const std::optional<uint32_t> table = read_table(fcinfo);
@@ -109,18 +160,10 @@ void pull_sequences(FunctionCallInfo fcinfo) {
   CallerSource source(order, "sequences");
   const std::unique_ptr<SourceReader> session = source.open();
   Connection &connection = session->session().connection();
-  const std::vector<SequencePair> pairs = find_pairs(connection, sequences);
-  std::vector<QualifiedName> names;
-  names.reserve(pairs.size());
+  std::vector<SequencePair> pairs = find_pairs(connection, sequences);
+  set_pairs(order, connection, pairs, table.has_value());
   for (const SequencePair &pair : pairs)
-    names.push_back(pair.source);
-  // All are read before one is set: a sequence that may not be read changes nothing.
-  const std::vector<SequenceState> states = read_sequence_states(connection, names);
-  CallerExecutor writer(SpiMode::kWrite, order);
-  for (size_t index = 0; index < pairs.size(); index++) {
-    set_sequence(writer, pairs[index].local.oid, states[index]);
-    put(fcinfo, pairs[index].local.oid, states[index].last_value);
-  }
+    put(fcinfo, pair.local.oid, pair.value);
   report_unowned(fcinfo, sequences);
 }
 
@@ -132,7 +175,6 @@ using namespace parallel_loader;
 
 Datum parallel_pull_sequences(PG_FUNCTION_ARGS) {
   return entry([&] {
-    guard_call(fcinfo, kSourceArgument);
     call([&]() noexcept { result_set_begin(fcinfo); });
     pull_sequences(fcinfo);
     return Datum(0);

@@ -2,6 +2,7 @@
 #include "extension/source_reader.hpp"
 
 #include "extension/boundary.hpp"
+#include "extension/database_text.hpp"
 
 extern "C" {
 #include "mb/pg_wchar.h"
@@ -37,7 +38,8 @@ SourceReader::SourceReader(const Order &order, const SourceAddress &address,
     : encoding_(call([]() noexcept { return GetDatabaseEncodingName(); })),
       session_(SourceSession::open(with_encoding(address.conninfo, encoding_), role,
                                    address.password_rule, waiter)) {
-  session_.begin({encoding_, order.request.timezone, order.request.date_order}, snapshot);
+  session_.begin({encoding_, order.request.timezone, order.request.date_order, is_database_text},
+                 snapshot);
 }
 
 [[noreturn]] static void throw_explained(const Error &error, const QualifiedName &table) {

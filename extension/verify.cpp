@@ -11,7 +11,6 @@
 #include "extension/boundary.hpp"
 #include "extension/caller_executor.hpp"
 #include "extension/caller_source.hpp"
-#include "extension/guarded_call.hpp"
 #include "extension/local_table.hpp"
 #include "extension/pull_arguments.hpp"
 #include "extension/pull_planner.hpp"
@@ -61,8 +60,12 @@ private:
 };
 
 TypeOid common_type(const TablePair &tables, const std::string &name) {
-  const TypeOid there = tables.source_types.base(tables.source.find_column(name)->type).oid;
+  const SourceColumn *const column = tables.source.find_column(name);
   const auto here = std::ranges::find(tables.destination.columns, name, &DestinationColumn::name);
+  if (column == nullptr || here == tables.destination.columns.end()) // altered between two looks
+    throw Error(sqlstate::kUndefinedColumn,
+                "column \"" + name + "\" is no longer there on both sides");
+  const TypeOid there = tables.source_types.base(column->type).oid;
   const bool is_same = tables.destination_types.base(here->type).oid == there;
   return is_same && there < kFirstUserOid ? there : 0;
 }
@@ -242,7 +245,6 @@ using namespace parallel_loader;
 
 Datum parallel_pull_verify(PG_FUNCTION_ARGS) {
   return entry([&] {
-    guard_call(fcinfo, kSourceArgument);
     Verification verification(read_order(fcinfo, kTableLayout, OrderKind::kLook));
     call([&]() noexcept { result_set_begin(fcinfo); });
     verification.run();

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "extension/boundary.hpp"
+#include "extension/database_text.hpp"
 #include "extension/latch_waiter.hpp"
 #include "extension/server/session.hpp"
 #include "extension/server/throttle.hpp"
@@ -21,6 +22,7 @@ constexpr seconds kStuckAfter{10};
 constexpr seconds kDescribeEvery{10};
 constexpr seconds kAskFor{5}; // how long the source may take to say what it waits for
 constexpr double kRateMemoryS = 5;
+constexpr size_t kMostTextBytes = 2000; // of what the source says its sessions wait for
 
 // Bounds all that a session does together, so that a dead network does not hold the coordinator.
 class DeadlineWaiter final : public Waiter {
@@ -85,7 +87,7 @@ void Watchdog::look() {
   if (now - moved_at_ < kStuckAfter || now - described_at_ < kDescribeEvery ||
       !worker_slots_any_used(pull_))
     return;
-  const std::string text = describe_wait();
+  const std::string text = to_database_text(describe_wait(), kMostTextBytes);
   shared_pull_set_waiting(pull_, text.c_str());
   if (!is_stuck_)
     call([&]() noexcept { session_log_stall(pull_->pull_id, text.c_str()); });

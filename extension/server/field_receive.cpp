@@ -1,6 +1,5 @@
 // field_receive: see field_receive.hpp.
 #include "extension/server/field_receive.hpp"
-#include "extension/server/compat.hpp"
 
 extern "C" {
 #include "access/detoast.h"

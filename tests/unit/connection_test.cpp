@@ -249,12 +249,12 @@ TEST(Connection, copy_by_exec_is_an_internal_error) {
     peer.answer_copy();
     peer.await_close();
   });
-  EXPECT_SQLSTATE("XX000", session.connection.exec("COPY t TO STDOUT"));
+  EXPECT_SQLSTATE("08P01", session.connection.exec("COPY t TO STDOUT"));
 }
 
 TEST(Connection, copy_out_of_anything_else_is_an_internal_error) {
   Session session([](FakePeer &peer) { peer.answer_command("SELECT 0"); });
-  EXPECT_SQLSTATE("XX000", session.connection.copy_out("SELECT"));
+  EXPECT_SQLSTATE("08P01", session.connection.copy_out("SELECT"));
 }
 
 TEST(Connection, copy_out_that_fails_is_the_peers_error) {

@@ -47,9 +47,12 @@ TEST(BucketKey, needs_types_that_sort_alike) {
 TEST(BucketKey, keeps_an_index_usable) {
   const std::optional<BucketKey> key = Pair(kInteger, kInteger).match();
   EXPECT_EQ(key->condition(kBorders, 1, 1),
-            "\"k\" >= '10'::\"pg_catalog\".\"int8\" AND \"k\" < '20'::\"pg_catalog\".\"int8\"");
-  EXPECT_EQ(key->condition(kBorders, 0, 0), "\"k\" < '10'::\"pg_catalog\".\"int8\"");
-  EXPECT_EQ(key->condition(kBorders, 2, 2), "\"k\" >= '20'::\"pg_catalog\".\"int8\"");
+            "\"k\" OPERATOR(pg_catalog.>=) '10'::\"pg_catalog\".\"int8\" AND \"k\" "
+            "OPERATOR(pg_catalog.<) '20'::\"pg_catalog\".\"int8\"");
+  EXPECT_EQ(key->condition(kBorders, 0, 0),
+            "\"k\" OPERATOR(pg_catalog.<) '10'::\"pg_catalog\".\"int8\"");
+  EXPECT_EQ(key->condition(kBorders, 2, 2),
+            "\"k\" OPERATOR(pg_catalog.>=) '20'::\"pg_catalog\".\"int8\"");
   EXPECT_EQ(key->condition(kBorders, 0, 2), "");
   EXPECT_EQ(key->bucket(kBorders), "pg_catalog.width_bucket((\"k\")::\"pg_catalog\".\"int8\", "
                                    "'{\"10\",\"20\"}'::\"pg_catalog\".\"int8\"[])");
@@ -59,8 +62,9 @@ TEST(BucketKey, puts_rows_without_a_key_with_the_last_range) {
   const std::optional<BucketKey> key = Pair(kInteger, kInteger, false).match();
   EXPECT_TRUE(key->is_nullable());
   EXPECT_EQ(key->condition(kBorders, 1, 2),
-            "(\"k\" >= '10'::\"pg_catalog\".\"int8\" OR \"k\" IS NULL)");
-  EXPECT_EQ(key->condition(kBorders, 0, 1), "\"k\" < '20'::\"pg_catalog\".\"int8\"");
+            "(\"k\" OPERATOR(pg_catalog.>=) '10'::\"pg_catalog\".\"int8\" OR \"k\" IS NULL)");
+  EXPECT_EQ(key->condition(kBorders, 0, 1),
+            "\"k\" OPERATOR(pg_catalog.<) '20'::\"pg_catalog\".\"int8\"");
 }
 
 TEST(BucketKey, compares_text_by_its_bytes) {
@@ -112,7 +116,8 @@ TEST(Fingerprint, adds_up_what_sessions_return) {
 TEST(Fingerprint, joins_range_and_filter) {
   const FingerprintPlan plan{Pair(kInteger, kInteger).match(), kBorders, "h", "a OR b -- all"};
   const std::string sql = fingerprint_statement(plan, "\"s\".\"t\"", 2, 2);
-  EXPECT_NE(sql.find("FROM \"s\".\"t\" WHERE \"k\" >= '20'::\"pg_catalog\".\"int8\" AND (a OR b "
+  EXPECT_NE(sql.find("FROM \"s\".\"t\" WHERE \"k\" OPERATOR(pg_catalog.>=) "
+                     "'20'::\"pg_catalog\".\"int8\" AND (a OR b "
                      "-- all\n)) AS hashed GROUP BY bucket"),
             std::string::npos);
 }

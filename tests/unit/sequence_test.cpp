@@ -1,9 +1,8 @@
 // sequence_test: sequences find their counterparts, many in one statement.
 #include "core/sequence.hpp"
 
+#include "tests/unit/expect_error.hpp"
 #include "tests/unit/fake_executor.hpp"
-
-#include <gtest/gtest.h>
 
 namespace parallel_loader {
 namespace {
@@ -12,24 +11,28 @@ using namespace testing;
 
 TEST(Sequence, knows_who_owns_it) {
   FakeExecutor server;
-  server.answers = {Rows(6, {"7", "s", "a_seq", "s", "a", "id", "8", "s", "loose", {}, {}, {}})};
+  server.answers = {Rows(10, {"7", "s", "a_seq", "s", "a", "id", "t", "1",   "99", "f", //
+                              "8", "s", "loose", {},  {},  {},   "f", "-99", "-1", "t"})};
   const std::vector<LocalSequence> sequences = find_local_sequences(server, std::nullopt);
   ASSERT_EQ(sequences.size(), 2U);
   EXPECT_EQ(sequences[0].oid, 7U);
   ASSERT_TRUE(sequences[0].owner);
   EXPECT_EQ(sequences[0].owner->column, "id");
   EXPECT_FALSE(sequences[1].owner);
+  EXPECT_TRUE(sequences[0].may_set);
+  EXPECT_FALSE(sequences[1].may_set);
+  EXPECT_TRUE(sequences[1].is_descending);
   EXPECT_EQ(server.calls[0].params[0], std::nullopt);
 }
 
 TEST(Sequence, is_missing_where_the_source_has_none) {
   FakeExecutor source;
-  source.answers = {Rows(3, {"2", "s", "b_seq", "2", "s", "another_one"})};
+  source.answers = {Rows(5, {"2", "s", "b_seq", "t", "f", "2", "s", "another_one", "t", "f"})};
   const std::vector<SequenceOwner> owners{{{"s", "a"}, "id"}, {{"s", "b"}, "id"}};
   const auto found = find_source_sequences(source, owners);
   ASSERT_EQ(found.size(), 2U);
   EXPECT_FALSE(found[0]);
-  EXPECT_EQ(found[1], (QualifiedName{"s", "b_seq"}));
+  EXPECT_EQ(found[1], (SourceSequence{{"s", "b_seq"}}));
   EXPECT_EQ(source.calls[0].params[1], "{\"a\",\"b\"}");
 }
 
@@ -49,6 +52,45 @@ TEST(Sequence, is_read_with_others_in_one_statement) {
   EXPECT_EQ(source.calls.size(), 2U);
   EXPECT_TRUE(
       source.calls[1].sql.starts_with("SELECT last_value, is_called FROM \"s\".\"x\"\"y\""));
+}
+
+TEST(Sequence, answer_with_more_or_fewer_states_is_refused) {
+  const std::vector<QualifiedName> names(2, {"s", "x"});
+  for (const std::vector<std::optional<std::string>> &values :
+       {std::vector<std::optional<std::string>>{},
+        {"1", "t"},
+        {"1", "t", "2", "t", "3", "t"},
+        {"1", "t", {}, "t"},
+        {"1", "t", "x", "t"},
+        {"1", "t", "2", {}}}) {
+    FakeExecutor source;
+    source.answers = {Rows(2, values)};
+    EXPECT_SQLSTATE("08P01", read_sequence_states(source, names)) << values.size();
+  }
+}
+
+TEST(Sequence, counterpart_of_a_column_that_was_not_asked_for_is_refused) {
+  const std::vector<SequenceOwner> owners{{{"s", "a"}, "id"}};
+  for (const std::string position : {"0", "2", "-1", "9223372036854775807", "x", ""}) {
+    FakeExecutor source;
+    source.answers = {Rows(5, {position, "s", "b_seq", "t", "f"})};
+    EXPECT_SQLSTATE("08P01", find_source_sequences(source, owners)) << position;
+  }
+}
+
+TEST(Sequence, is_left_alone_for_a_reason) {
+  const LocalSequence local{.oid = 7,
+                            .name = {"s", "a_seq"},
+                            .owner = SequenceOwner{{"s", "a"}, "id"},
+                            .least = 1,
+                            .most = 9};
+  EXPECT_EQ(why_no_match(local, SourceSequence{{"s", "a_seq"}}), "");
+  EXPECT_NE(why_no_match(local, std::nullopt), "");
+  EXPECT_NE(why_no_match(local, SourceSequence{.name = {"s", "a_seq"}, .is_descending = true}), "");
+  EXPECT_NE(why_no_match({.oid = 7, .name = {"s", "a_seq"}}, std::nullopt), "");
+  EXPECT_EQ(why_out_of_bounds(local, {9, true}), "");
+  EXPECT_NE(why_out_of_bounds(local, {10, true}), "");
+  EXPECT_NE(why_out_of_bounds(local, {0, false}), "");
 }
 
 TEST(Sequence, is_not_asked_for_when_there_is_none) {

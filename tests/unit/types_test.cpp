@@ -132,8 +132,55 @@ TEST(Types, contains_looks_into_everything) {
   EXPECT_FALSE(types.contains(kUserBase, kChar));
 }
 
-TEST(Types, type_that_was_not_looked_up_is_an_internal_error) {
-  EXPECT_SQLSTATE("XX000", Types().get(kInteger));
+TEST(Types, type_that_the_server_left_out_breaks_the_protocol) {
+  EXPECT_SQLSTATE("08P01", Types().get(kInteger));
+}
+
+TEST(Types, domain_over_itself_has_no_base) {
+  Types types;
+  types.add(user_type(kUserBase, "d", TypeKind::kDomain, kUserBase));
+  types.add(user_type(kUserBase + 1, "e", TypeKind::kDomain, kUserBase + 2));
+  types.add(user_type(kUserBase + 2, "f", TypeKind::kDomain, kUserBase + 1));
+  for (const TypeOid type : {kUserBase, kUserBase + 1, kUserBase + 2})
+    EXPECT_SQLSTATE("08P01", types.base(type)) << type;
+}
+
+TEST(Types, cycle_of_types_ends_every_walk) {
+  Types types = builtin_types();
+  types.add(user_type(kUserBase, "a", TypeKind::kArray, kUserBase + 1));
+  types.add(user_type(kUserBase + 1, "b", TypeKind::kRange, kUserBase));
+  TypeInfo composite = user_type(kUserBase + 2, "c", TypeKind::kComposite);
+  composite.fields = {{"self", kUserBase + 2}, {"a", kUserBase}};
+  types.add(composite);
+  for (const TypeOid type : {kUserBase, kUserBase + 2}) {
+    EXPECT_EQ(why_not_binary({types, 150000}, type, {types, 150000}, type), "");
+    EXPECT_EQ(why_not_text(types, type, types, type), "");
+    EXPECT_FALSE(types.contains(type, kChar));
+  }
+}
+
+TEST(Types, chain_of_types_may_be_long_but_is_not_followed_for_ever) {
+  Types types = builtin_types();
+  constexpr TypeOid kLength = 1000000;
+  for (TypeOid link = 0; link < kLength; ++link)
+    types.add(user_type(kUserBase + link, "a", TypeKind::kArray,
+                        link + 1 < kLength ? kUserBase + link + 1 : kInteger));
+  EXPECT_SQLSTATE("54000", why_not_binary({types, 150000}, kUserBase, {types, 150000}, kUserBase));
+  EXPECT_SQLSTATE("54000", why_not_text(types, kUserBase, types, kUserBase));
+  EXPECT_FALSE(types.contains(kUserBase, kChar));
+  const TypeOid near_end = kUserBase + kLength - 50;
+  EXPECT_EQ(why_not_binary({types, 150000}, near_end, {types, 150000}, near_end), "");
+}
+
+TEST(Types, load_refuses_a_type_without_its_kind) {
+  for (const size_t missing : {0, 1, 2, 3, 4, 5, 6}) {
+    std::vector<std::optional<std::string>> values{"20000", "s.c",        "s", "c", "b", "f",
+                                                   "t",     std::nullopt, {},  {},  {}};
+    values[missing] = missing % 2 == 0 ? std::nullopt : std::optional<std::string>("");
+    FakeExecutor server;
+    server.answers = {one_row({"150020"}), Rows(11, values)};
+    EXPECT_SQLSTATE("08P01", Types::load(server, std::vector<TypeOid>{20000})) << missing;
+  }
 }
 
 TEST(Types, load_gathers_the_fields_of_a_composite) {
