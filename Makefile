@@ -16,6 +16,9 @@ REGRESS_OPTS  = --load-extension=dblink --load-extension=parallel_loader
 PG_CONFIG    ?= pg_config
 # -isystem: the server's headers warn (g++) or fail (clang, "register") as C++20 with plain -I.
 PG_CPPFLAGS   = -I. -isystem $(shell $(PG_CONFIG) --includedir-server) -I$(libpq_srcdir)
+# What the library expects to be installed in the database.
+SQL_VERSION  := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" parallel_loader.control)
+PG_CPPFLAGS  += -DPARALLEL_LOADER_VERSION='"$(SQL_VERSION)"'
 # -MMD -MP: PGXS tracks no dependencies by itself; a changed header must rebuild its users.
 PG_CXXFLAGS   = -std=c++20 -Wall -Wextra -Wno-register -MMD -MP
 ifeq ($(WERROR),1)
@@ -57,5 +60,7 @@ PROVE_TESTS ?= tests/tap/*.pl
 .PHONY: tapcheck
 tapcheck: test-module
 	$(prove_installcheck)
+
+extension/server/installed_version.o: parallel_loader.control
 
 -include $(OBJS:.o=.d) $(TEST_OBJS:.o=.d)

@@ -1,6 +1,7 @@
 """cluster: a throwaway PostgreSQL server in a folder, reached by a socket there and, if wanted, by TCP."""
 
 import os
+import secrets
 import socket
 import subprocess
 
@@ -42,31 +43,46 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def make_passwords(folder):
+    """Writes the password of all servers; servers read the file that is returned, clients find it by
+    PGPASSFILE."""
+    password_file = os.path.join(folder, "password")
+    password = secrets.token_hex(16)
+    passwords = {password_file: password, password_file + "s": f"*:*:*:postgres:{password}"}
+    for path, line in passwords.items():
+        with open(path, "w", encoding="utf-8", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+            file.write(line + "\n")
+    os.environ["PGPASSFILE"] = password_file + "s"
+    return password_file
+
+
 class Cluster:
     """initdb gives sockets to this user alone, by the folder's rights; TCP asks for the password
-    that the file named by PGPASSFILE has."""
+    that the file named by PGPASSFILE has. The server's programs are those of PATH, or in `bin_folder`:
+    a server takes its libraries and extensions from the tree that its programs lie in."""
 
-    def __init__(self, name, folder, settings, password_file):
+    def __init__(self, name, folder, settings, password_file, bin_folder=""):
         self.name = name
         self.folder = os.path.join(folder, name)
         self.data = os.path.join(self.folder, "data")
+        self.pg_ctl = os.path.join(bin_folder, "pg_ctl")
         self.port = free_port()
         os.mkdir(self.folder, 0o700)
-        check(["initdb", "-D", self.data, "-U", "postgres", "--no-locale", "--encoding=UTF8",
+        check([os.path.join(bin_folder, "initdb"), "-D", self.data, "-U", "postgres", "--no-locale", "--encoding=UTF8",
                "--auth-local=trust", "--auth-host=scram-sha-256", f"--pwfile={password_file}"])
         own = {"listen_addresses": "127.0.0.1", "port": self.port,
                "unix_socket_directories": self.folder}
         with open(os.path.join(self.data, "postgresql.conf"), "a", encoding="utf-8") as conf:
             for key, value in {**own, **settings}.items():
                 conf.write(f"{key} = '{value}'\n")
-        check(["pg_ctl", "start", "-s", "-w", "-D", self.data, "-l", os.path.join(self.folder, "log")],
+        check([self.pg_ctl, "start", "-s", "-w", "-D", self.data, "-l", os.path.join(self.folder, "log")],
               timeout=120)
         with open(os.path.join(self.data, "postmaster.pid"), encoding="utf-8") as pid_file:
             self.pid = int(pid_file.readline())
         check(["createdb", "-h", self.folder, "-p", str(self.port), "-U", "postgres", DATABASE])
 
     def stop(self):
-        check(["pg_ctl", "stop", "-s", "-m", "fast", "-D", self.data])
+        check([self.pg_ctl, "stop", "-s", "-m", "fast", "-D", self.data])
 
     def host(self, tcp=False):
         return "127.0.0.1" if tcp else self.folder

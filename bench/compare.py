@@ -3,50 +3,60 @@
 import argparse
 import os
 import platform
-import secrets
-import shutil
 import sys
 
+import against
 import meter
 import results as result_file
 import tables
-import waits
 import ways
-from cluster import DESTINATION_SETTINGS, SETTINGS, SOURCE_SETTINGS, Cluster, Failed, check
+from against import Against
+from cluster import DESTINATION_SETTINGS, SETTINGS, SOURCE_SETTINGS, Failed, check, make_passwords
+from pair import Pair, destination_cluster, fill_source, say, source_cluster, tell
 
 # Runs for scaling: how more workers and an index do, on one table.
 SCALING_TABLE = "signals"
-WARM_UP_RUNS = 3  # of each table, before those that count
-
-
-def say(text):
-    print(text, file=sys.stderr, flush=True)
 
 
 def parse():
     parser = argparse.ArgumentParser(
         prog="bench/compare", formatter_class=argparse.RawDescriptionHelpFormatter,
-        description="Compares ways of moving a table from one PostgreSQL server into another, on throwaway servers.",
+        description="Compares ways of moving a table from one PostgreSQL server into another, on throwaway servers;\n"
+        "with --against, two builds of the extension.",
         epilog="Environment: BENCH_SCALE, PGCOPYDB (another program than Debian's), PG_CONFIG.")
     add = parser.add_argument
-    add("--table", default=",".join(tables.TABLES), metavar="NAME,...", help="default: %(default)s")
-    add("--way", default="*", metavar="PATTERN,...", help="shell patterns, for example 'heap*,pipe*'; default: all")
-    add("--repeat", type=int, default=3, metavar="N", help="runs of each way, in turn; default: %(default)s")
+    add("--table", metavar="NAME,...",
+        help=f"default: {','.join(tables.TABLES)}; with --against: {against.TABLES}")
+    add("--way", metavar="PATTERN,...",
+        help=f"shell patterns, for example 'heap*,pipe*'; default: all; with --against: {against.WAYS}")
+    add("--repeat", type=int, metavar="N",
+        help=f"runs of each way, in turn; default: 3; with --against: {against.REPEAT}")
     add("--scale", type=float, default=os.environ.get("BENCH_SCALE", "1"), metavar="X",
         help="of the tables' rows; default: $BENCH_SCALE or 1")
     add("--json", default="bench/results.json", metavar="FILE", help="of results; default: %(default)s")
     add("--keep", action="store_true", help="keep what FILE has of other tables and ways")
     add("--list", action="store_true", help="show tables and ways, and end")
+    add("--against", metavar="COMMIT",
+        help="builds COMMIT's extension and this tree's, each into a copy of the server's own tree, measures"
+        " them in turns, and prints the medians, their ratio, and whether it is at most "
+        + " and ".join(f"{bar.most:.2f} ({bar.what})" for bar in against.BARS)
+        + "; status 1 if one is not. Writes no FILE")
     for internal in ("--folder", "--program", "--pgcopydb"):
         add(internal, help=argparse.SUPPRESS)
+    add("--builds", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    options.table = options.table.split(",")
+    is_against = options.against is not None
+    options.table = (options.table or (against.TABLES if is_against else ",".join(tables.TABLES))).split(",")
     for table in options.table:
         if table not in tables.TABLES:
             parser.error(f"no table {table}; there are: {', '.join(tables.TABLES)}")
-    options.ways = ways.chosen(ways.all_ways(), options.way.split(","))
+    patterns = options.way or (against.WAYS if is_against else "*")
+    options.ways = [way for way in ways.chosen(ways.all_ways(), patterns.split(","))
+                    if not is_against or against.usable(way)]
     if not options.ways:
-        parser.error(f"no way is called {options.way}; see --list")
+        parser.error(f"no way is called {patterns}; see --list")
+    if options.repeat is None:
+        options.repeat = against.REPEAT if is_against else 3
     if options.repeat < 1 or options.scale <= 0:
         parser.error("--repeat and --scale must be greater than 0")
     return options
@@ -73,10 +83,10 @@ class Bench:
     def __init__(self, options):
         self.options = options
         self.expected = {}
-        password_file = os.path.join(options.folder, "password")
-        self.write_passwords(password_file)
-        self.source = Cluster("source", options.folder, {**SETTINGS, **SOURCE_SETTINGS}, password_file)
-        self.destination = Cluster("destination", options.folder, {**SETTINGS, **DESTINATION_SETTINGS}, password_file)
+        password_file = make_passwords(options.folder)
+        self.source = source_cluster(options.folder, password_file)
+        self.destination = destination_cluster("destination", options.folder, password_file)
+        self.pair = Pair(self.source, self.destination, self.expected, options)
         self.results = {"complete": False, "scale": options.scale, "machine": machine(options.pgcopydb),
                         "settings": {"both servers": SETTINGS, "the source": SOURCE_SETTINGS,
                                      "the destination": DESTINATION_SETTINGS},
@@ -93,30 +103,15 @@ class Bench:
             raise Failed(f"the results to keep are of scale {old['scale']}")
         return old
 
-    def write_passwords(self, password_file):
-        """Servers and clients find the password by PGPASSFILE."""
-        password = secrets.token_hex(16)
-        passwords = {password_file: password, password_file + "s": f"*:*:*:postgres:{password}"}
-        for path, line in passwords.items():
-            with open(path, "w", encoding="utf-8", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
-                file.write(line + "\n")
-        os.environ["PGPASSFILE"] = password_file + "s"
-
     def prepare(self):
-        for name in self.options.table:
-            table = tables.TABLES[name]
-            rows = table.scaled(self.options.scale)
-            say(f"filling {name}: {rows} rows, {table.what}")
-            self.expected[name] = tables.fill_source(self.source, table, rows)
-            self.destination.sql(table.create())
-        ways.prepare_servers(self.source, self.destination, self.options.table)
+        fill_source(self.source, self.expected, self.options)
+        self.pair.prepare()
         self.results["tables"] = self.expected
         version = self.destination.sql("SELECT split_part(current_setting('server_version'), ' ', 1)",
                                        "SELECT extversion FROM pg_extension WHERE extname = 'parallel_loader'")
         self.results["machine"]["postgresql"], self.results["machine"]["parallel_loader"] = version.splitlines()
-        self.routes = ways.offered_routes(self.destination)
         binary = ways.knows_binary(self.options.pgcopydb)
-        possible = [way for way in self.options.ways if ways.possible(way, self.routes, binary)]
+        possible = [way for way in self.options.ways if ways.possible(way, self.pair.routes, binary)]
         skipped = [way.name for way in self.options.ways if way not in possible]
         if skipped:
             say(f"not offered by what is installed: {' '.join(skipped)}")
@@ -124,87 +119,11 @@ class Bench:
         self.results["ways"] = {way.name: {"group": way.group, "what": way.what, "workers": way.workers,
                                            "tcp": way.tcp, "index": way.index} for way in possible}
 
-    def empty_table(self, way, table):
-        self.destination.sql(f"TRUNCATE {table}",
-                             f"ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {table}_pkey",
-                             f"ALTER TABLE {table} ALTER id SET NOT NULL")
-        if way.index == "present":
-            self.destination.sql(ways.primary_key(table))
-        if self.routes:
-            self.destination.sql("LOAD 'parallel_loader'",
-                                 f"ALTER DATABASE bench SET parallel_loader.route = '{way.route or 'auto'}'")
-        for server in (self.source, self.destination):
-            server.sql("CHECKPOINT")
-
-    def route_taken(self, table):
-        """As the ledger has it, of versions that have routes."""
-        if not self.routes:
-            return None
-        return self.destination.sql(
-            "SELECT string_agg(DISTINCT route, '+') FROM parallel_pull_chunks"
-            " WHERE pull_id = (SELECT max(pull_id) FROM parallel_pulls)") or None
-
-    def measure(self, way, job):
-        """Of a run for scaling also what sessions wait for; watching costs a little."""
-        if not way.index:
-            return meter.measure(self.source, self.destination, lambda: way.run(job))
-        samplers = {server.name: waits.WaitSampler(server) for server in (self.source, self.destination)}
-        try:
-            costs = meter.measure(self.source, self.destination, lambda: way.run(job),
-                                  [sampler.pid for sampler in samplers.values()])
-        finally:
-            seen = {name: sampler.stop() for name, sampler in samplers.items()}
-        return {**costs, "waits": seen}
-
-    def job(self, table):
-        expected = self.expected[table]
-        return ways.Job(self.source, self.destination, table, expected["rows"], expected["bytes"],
-                        ways.empty_folder(self.options.folder), self.options.program, self.options.pgcopydb)
-
-    def warm_up(self, way, table):
-        """The first runs of new servers pay for WAL files and memory that later ones find there."""
-        for _ in range(WARM_UP_RUNS):
-            job = self.job(table)
-            try:
-                self.empty_table(way, table)
-                way.run(job)
-            except Failed:
-                pass  # as its runs that count will tell
-            finally:
-                way.clean(job)
-
     def run(self, way, table, repeat):
-        expected = self.expected[table]
-        record = {"table": table, "way": way.name, "repeat": repeat}
-        job = self.job(table)
-        try:
-            self.empty_table(way, table)
-            record.update(self.measure(way, job))
-            if way.group == "ours":
-                record["route"] = self.route_taken(table)
-            wrong = tables.wrong_content(self.destination, table, expected, repeat == 1)
-            if wrong:
-                record["error"] = "wrong: " + wrong
-        except Failed as failure:
-            record["error"] = str(failure).replace(self.options.folder, "")
-        finally:
-            way.clean(job)
-            shutil.rmtree(job.folder, ignore_errors=True)
+        record = {"table": table, "way": way.name, "repeat": repeat, **self.pair.run(way, table, repeat == 1)}
         self.results["runs"].append(record)
         self.save()
-        self.tell(record, expected["rows"])
-
-    def tell(self, record, rows):
-        head = f"{record['table']:8} {record['way']:24} {record['repeat']}/{self.options.repeat}"
-        if "seconds" in record:
-            cpu = record["cpu"]
-            head += (f" {record['seconds']:7.2f} s  CPU {cpu['all']:6.2f} = source {cpu['source']:.2f}"
-                     f" + destination {cpu['destination']:.2f} + clients {cpu['clients']:.2f}"
-                     f"  WAL {record['wal'] / 1e6:.0f} MB  memory {record['memory']['all'] / 1e6:.0f} MB"
-                     f"  {rows / record['seconds'] / 1e6:.2f} M rows/s")
-        if "error" in record:
-            head += "  " + " ".join(record["error"].split())[:300]
-        say(head)
+        tell(f"{table:8} {way.name:24} {repeat}/{self.options.repeat}", record, self.expected[table]["rows"])
 
     def save(self):
         results = result_file.with_others(self.results, self.old) if self.old else self.results
@@ -214,7 +133,7 @@ class Bench:
         """Each repeat goes through all ways, so that what else the machine does hits all alike."""
         for table in self.options.table:
             chosen = [way for way in self.options.ways if not way.index or table == SCALING_TABLE]
-            self.warm_up(chosen[0], table)
+            self.pair.warm_up(chosen[0], table)
             for repeat in range(1, self.options.repeat + 1):
                 for way in chosen:
                     self.run(way, table, repeat)
@@ -238,6 +157,8 @@ def main():
         show_list()
     if not options.folder:
         return
+    if options.against:
+        sys.exit(0 if Against(options).run() else 1)
     bench = Bench(options)
     bench.prepare()
     bench.run_all()

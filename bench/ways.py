@@ -244,8 +244,13 @@ def chosen(ways, patterns):
     return [way for way in ways if any(fnmatch.fnmatch(way.name, pattern) for pattern in patterns)]
 
 
-def prepare_servers(source, destination, tables):
+def prepare_source(source, tables):
     """What ways need besides the tables, and nobody's time."""
+    for table in tables:
+        source.sql(f"CREATE PUBLICATION {PUBLICATION}_{table} FOR TABLE {table}")
+
+
+def prepare_destination(source, destination):
     destination.sql(
         "SET client_min_messages = warning; CREATE EXTENSION parallel_loader CASCADE",
         "CREATE EXTENSION postgres_fdw", "CREATE SCHEMA remote",
@@ -253,8 +258,6 @@ def prepare_servers(source, destination, tables):
         f" port '{source.port}', dbname 'bench', fetch_size '{FETCH_SIZE}')",
         "CREATE USER MAPPING FOR postgres SERVER source OPTIONS (user 'postgres')",
         "IMPORT FOREIGN SCHEMA public FROM SERVER source INTO remote")
-    for table in tables:
-        source.sql(f"CREATE PUBLICATION {PUBLICATION}_{table} FOR TABLE {table}")
 
 
 def offered_routes(destination):

@@ -83,12 +83,17 @@ SET state = 'running', segment = $2::bigint, snapshot = $3::pg_catalog.text,
   snapshot_xmax = greatest(snapshot_xmax, $5::bigint),
   source_lsn = coalesce($6::pg_catalog.pg_lsn, source_lsn),
   source_timeline = coalesce($7::pg_catalog.text, source_timeline),
-  source_version = $8::integer, sqlstate = NULL, error = NULL, finished = NULL
+  source_version = $8::integer, sqlstate = NULL, error = NULL, finished = NULL,
+  hold_ended = NULL
 WHERE pull_id = $1::bigint AND state <> 'done')sql";
 
 constexpr std::string_view kForgetBounds = R"sql(
 UPDATE @ledger@.pull SET snapshot_xmin = NULL, snapshot_xmax = NULL
 WHERE pull_id = $1::bigint)sql";
+
+constexpr std::string_view kNoteHoldEnded = R"sql(
+UPDATE @ledger@.pull SET hold_ended = $2::pg_catalog.text
+WHERE pull_id = $1::bigint AND state IN ('failed', 'cancelled'))sql";
 
 constexpr std::string_view kSetState = R"sql(
 UPDATE @ledger@.pull SET state = $2::pg_catalog.text
@@ -314,6 +319,10 @@ void Ledger::resume_pull(int64_t pull_id, int64_t segment, const PullPlan &plan)
 
 void Ledger::forget_bounds(int64_t pull_id) {
   exec(kForgetBounds, {number(pull_id)});
+}
+
+void Ledger::note_hold_ended(int64_t pull_id, std::string_view reason) {
+  exec(kNoteHoldEnded, {number(pull_id), std::string(reason)});
 }
 
 void Ledger::set_state(int64_t pull_id, std::string_view state) {

@@ -107,6 +107,8 @@ public:
   void resume_pull(int64_t pull_id, int64_t segment, const PullPlan &plan);
   /// No append can begin at the pull's snapshot.
   void forget_bounds(int64_t pull_id);
+  /// Why the snapshot of a pull that has failed is held no longer.
+  void note_hold_ended(int64_t pull_id, std::string_view reason);
   /// Moves between `planned`, `running` and `paused`; does nothing to a pull that has ended.
   void set_state(int64_t pull_id, std::string_view state);
   /// Remembers limits for a resume; nullopt leaves one as it is.

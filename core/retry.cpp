@@ -1,6 +1,8 @@
 // retry: see retry.hpp.
 #include "core/retry.hpp"
 
+#include <unistd.h>
+
 #include <algorithm>
 
 namespace parallel_loader {
@@ -14,6 +16,12 @@ bool is_worth_retrying(std::string_view sqlstate) noexcept {
   if (sqlstate.starts_with("08"))
     return sqlstate != "08P01";
   return std::ranges::find(kPassing, sqlstate) != std::end(kPassing);
+}
+
+// Not from std::random_device, which may throw: that processes differ is enough.
+uint32_t Backoff::seed() noexcept {
+  const auto now = std::chrono::steady_clock::now().time_since_epoch().count();
+  return static_cast<uint32_t>(now) ^ (static_cast<uint32_t>(getpid()) << 16U);
 }
 
 milliseconds Backoff::next() {

@@ -4,6 +4,7 @@
 #include "core/pure.hpp"
 
 #include <chrono>
+#include <cstdint>
 #include <random>
 #include <string_view>
 
@@ -23,8 +24,10 @@ public:
   void reset() noexcept { failures_ = 0; }
 
 private:
+  [[nodiscard]] static uint32_t seed() noexcept;
+
   int failures_ = 0;
-  std::minstd_rand random_{std::random_device{}()};
+  std::minstd_rand random_{seed()};
 };
 
 } // namespace parallel_loader

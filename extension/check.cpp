@@ -9,6 +9,7 @@
 #include "extension/attempt.hpp"
 #include "extension/caller_executor.hpp"
 #include "extension/caller_source.hpp"
+#include "extension/guarded_call.hpp"
 #include "extension/local_table.hpp"
 #include "extension/pull_arguments.hpp"
 #include "extension/pull_planner.hpp"
@@ -278,6 +279,7 @@ using namespace parallel_loader;
 
 Datum parallel_pull_check(PG_FUNCTION_ARGS) {
   return entry([&] {
+    guard_call(fcinfo, kSourceArgument);
     const std::string src_dsn = read_source_argument(fcinfo);
     Check check(read_local_order(fcinfo, kTableLayout, OrderKind::kLook));
     call([&]() noexcept { result_set_begin(fcinfo); });

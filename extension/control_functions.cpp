@@ -1,10 +1,13 @@
 // control_functions: the SQL functions that join, watch, change and end pulls.
 #include "extension/boundary.hpp"
+#include "extension/guarded_call.hpp"
 #include "extension/pull_arguments.hpp"
 #include "extension/pull_lookup.hpp"
+#include "extension/scratch_memory.hpp"
 #include "extension/server/leader.hpp"
 #include "extension/server/lock_trap.hpp"
 #include "extension/server/result_set.hpp"
+#include "extension/server/socket_wait.hpp"
 #include "extension/server/throttle.hpp"
 #include "extension/server/work_session.hpp"
 #include "extension/source_address.hpp"
@@ -52,7 +55,6 @@ WorkRequest read_work_request(FunctionCallInfo fcinfo) {
 
 WorkResult work(FunctionCallInfo fcinfo) {
   const std::string src_dsn = text_argument(fcinfo, 1);
-  hide_password(src_dsn);
   const WorkRequest request = read_work_request(fcinfo);
   const FoundPull found = find_pull(pull_id_argument(fcinfo));
   if (found.state == "done")
@@ -76,21 +78,33 @@ WorkResult work(FunctionCallInfo fcinfo) {
   return result;
 }
 
+int64 milliseconds_until(TimestampTz deadline) {
+  return (deadline - GetCurrentTimestamp()) / 1000;
+}
+
 // A session that did not start the pull is not woken by it, so it looks again and again.
+void wait_for_end(SharedPull *pull, TimestampTz deadline) {
+  while (shared_pull_phase(pull) != kPhaseEnded && pull->coordinator_pid != 0) {
+    const int64 left_ms = milliseconds_until(deadline);
+    if (left_ms <= 0)
+      return;
+    call([&]() noexcept { leader_wait_turn(pull, static_cast<long>(Min(left_ms, kLookAgainMs))); });
+  }
+}
+
+// The shared memory says when it is time to ask the ledger, which costs more.
 std::string wait_for(int64 pull_id, int64 timeout_ms) {
   const TimestampTz deadline =
       timeout_ms < 0 ? DT_NOEND : GetCurrentTimestamp() + timeout_ms * 1000;
-  for (;;) {
+  ScratchMemory memory;
+  for (;; memory.reset()) {
     const FoundPull found = find_pull(pull_id);
-    const int64 left_ms = (deadline - GetCurrentTimestamp()) / 1000;
-    if (!found.is_live || left_ms <= 0)
+    if (!found.is_live || milliseconds_until(deadline) <= 0)
       return found.state;
     const AttachedPull attached(found);
-    if (attached.get() != nullptr) {
-      call([&]() noexcept {
-        leader_wait_turn(attached.get(), static_cast<long>(Min(left_ms, kLookAgainMs)));
-      });
-    }
+    if (attached.get() != nullptr)
+      wait_for_end(attached.get(), deadline);
+    call([]() noexcept { latch_sleep(kLookAgainMs / 5); }); // its coordinator is about to go
   }
 }
 
@@ -137,17 +151,13 @@ void alter(int64 pull_id, std::optional<int> workers, std::optional<int> max_rat
   Ledger(executor).set_limits(pull_id, workers == 0 ? std::nullopt : workers, max_rate_kb);
 }
 
-bool cancel_held(SharedPull *pull) {
-  pg_atomic_write_u32(&pull->is_let_go, 1);
-  call([&]() noexcept { shared_pull_wake(pull->coordinator_pid); });
-  return true;
-}
-
 bool cancel(int64 pull_id) {
   const FoundPull found = find_pull(pull_id);
   const AttachedPull attached(found);
-  if (found.is_held && attached.get() != nullptr)
-    return cancel_held(attached.get());
+  if (found.is_held && attached.get() != nullptr) {
+    call([&]() noexcept { shared_pull_end_hold(attached.get(), kHoldCancelled); });
+    return true;
+  }
   if (attached.get() != nullptr) {
     return call([&]() noexcept {
       shared_pull_request_stop(attached.get(), kStopCancelled);
@@ -170,6 +180,7 @@ using namespace parallel_loader;
 
 Datum parallel_pull_work(PG_FUNCTION_ARGS) {
   return entry([&] {
+    guard_call(fcinfo, 1);
     const WorkResult result = work(fcinfo);
     Datum const values[] = {Int32GetDatum(result.chunks), Int64GetDatum(result.rows),
                             Int64GetDatum(result.bytes), Int32GetDatum(result.remaining)};
@@ -179,6 +190,7 @@ Datum parallel_pull_work(PG_FUNCTION_ARGS) {
 
 Datum parallel_pull_wait(PG_FUNCTION_ARGS) {
   return entry([&] {
+    guard_call(fcinfo);
     int64 const timeout_ms = call([&]() noexcept { return argument_milliseconds(fcinfo, 1); });
     const std::string state = wait_for(pull_id_argument(fcinfo), timeout_ms);
     return call([&]() noexcept { return CStringGetTextDatum(state.c_str()); });
@@ -187,11 +199,15 @@ Datum parallel_pull_wait(PG_FUNCTION_ARGS) {
 
 Datum parallel_pull_alter(PG_FUNCTION_ARGS) {
   return entry([&] {
+    guard_call(fcinfo);
     alter(pull_id_argument(fcinfo), int_argument(fcinfo, 1), int_argument(fcinfo, 2));
     return Datum(0);
   });
 }
 
 Datum parallel_pull_cancel(PG_FUNCTION_ARGS) {
-  return entry([&] { return BoolGetDatum(cancel(argument_bigint(fcinfo, 0, 0))); });
+  return entry([&] {
+    guard_call(fcinfo);
+    return BoolGetDatum(cancel(argument_bigint(fcinfo, 0, 0)));
+  });
 }

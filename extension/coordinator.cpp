@@ -10,7 +10,6 @@
 #include "extension/server/throttle.hpp"
 #include "extension/server/worker_slots.hpp"
 #include "extension/spi_executor.hpp"
-#include "extension/worker.hpp"
 
 extern "C" {
 #include "miscadmin.h"
@@ -22,6 +21,7 @@ namespace parallel_loader {
 namespace {
 
 constexpr long kTurnMs = 500;
+constexpr long kHurriedTurnMs = 100; // somebody waits for a worker slot
 constexpr long kPartAfterMs = 1000;
 
 // A turn may be cut short by a wake-up, so times are not counted in turns.
@@ -127,6 +127,7 @@ void Coordinator::start() {
     const int started = crew_.grow_to(wanted);
     pg_atomic_write_u32(&pull_->workers_wanted, static_cast<uint32>(wanted));
     pg_atomic_write_u32(&pull_->workers_started, static_cast<uint32>(started));
+    pg_atomic_write_u32(&pull_->needs_slot, wanted > 0 && started == 0 ? 1 : 0);
   }
   call([&]() noexcept { shared_pull_enter_phase(pull_, kPhasePlanned); });
 }
@@ -136,12 +137,13 @@ void Coordinator::supervise() {
     if (shared_pull_stop_reason(pull_) != kStopNone)
       throw Stopped();
     turn();
-    call([]() noexcept { latch_sleep(kTurnMs); });
+    call([&]() noexcept { latch_sleep(slot_wait_ ? kHurriedTurnMs : kTurnMs); });
   }
   release_snapshot();
 }
 
 void Coordinator::turn() {
+  call([]() noexcept { session_reset_memory(); });
   let_snapshot_go();
   if (hold_.is_open())
     hold_.require_alive();
@@ -232,30 +234,28 @@ void Coordinator::staff() {
   crew_.shrink_to(target);
   const int wanted = std::min(target, counts.chunks - counts.chunks_done);
   const int live = crew_.grow_to(wanted);
-  const bool is_asked_to_work = pg_atomic_read_u32(&pull_->works_itself) != 0;
-  if (is_asked_to_work ||
-      (wanted > 0 && live == 0 && !crew_.is_resting() && !worker_slots_any_used(pull_)))
-    work_itself();
+  const bool lacks_workers = wanted > 0 && live == 0 && !crew_.is_resting();
+  const bool is_awaited = pg_atomic_read_u32(&pull_->slot_waiters) != 0;
+  if ((lacks_workers || is_awaited) && !worker_slots_any_used(pull_))
+    await_slot(lacks_workers);
+  else
+    forget_slot_wait();
 }
 
-// No background worker slot is free: better slow than not at all.
-void Coordinator::work_itself() {
-  const int slot = call([&]() noexcept { return worker_slot_reserve(pull_, MyProcPid); });
-  pin_worker_session(order_);
-  call([&]() noexcept { worker_slot_enter(pull_, slot); });
-  follow_orders(); // not again before the chunk is done
-  static_cast<void>(run_worker({.pull = pull_,
-                                .slot = slot,
-                                .work = nullptr,
-                                .order = order_,
-                                .source = order_.source,
-                                .max_chunks = 1}));
-  call([&]() noexcept {
-    worker_slot_leave(pull_, slot, kSlotFree);
-    if (!worker_slots_any_unclaimed(pull_))
-      pg_atomic_write_u32(&pull_->works_itself, 0);
-    SetLatch(MyLatch); // on to the next chunk without a rest
-  });
+// `lacks_workers`: the coordinator is to start some.  Sessions that bring workers of their own wait
+// for themselves.
+void Coordinator::await_slot(bool lacks_workers) {
+  if (!slot_wait_)
+    slot_wait_.emplace(order_.retry_budget_ms, pull_id());
+  pg_atomic_write_u32(&pull_->needs_slot, 1);
+  in_transaction([&](Ledger &) { slot_wait_->ask_for_room(); });
+  if (lacks_workers)
+    slot_wait_->require_patience();
+}
+
+void Coordinator::forget_slot_wait() {
+  pg_atomic_write_u32(&pull_->needs_slot, 0);
+  slot_wait_.reset();
 }
 
 // A worker that goes between its commit and its count leaves the counters behind the ledger.
@@ -275,9 +275,13 @@ bool Coordinator::is_done() {
 void Coordinator::throw_if_abandoned() {
   constexpr int64_t kLeastMs = 60'000; // with no hold at all nobody would have time to join
   const int64_t hold_ms = order_.snapshot_hold_ms > 0 ? order_.snapshot_hold_ms : kLeastMs;
-  if (worker_slots_any_used(pull_))
+  const bool is_worked_on =
+      worker_slots_any_used(pull_) || pg_atomic_read_u32(&pull_->slot_waiters) != 0;
+  if (is_worked_on)
     worked_at_ = GetCurrentTimestamp();
-  if (milliseconds_since(worked_at_) > hold_ms) {
+  const TimestampTz end = worked_at_ + hold_ms * 1000;
+  pg_atomic_write_u64(&pull_->given_up_at, is_worked_on ? 0 : static_cast<uint64>(end));
+  if (GetCurrentTimestamp() > end) {
     hold_.close();
     throw Error("55000", "nobody has worked on the pull for parallel_loader.snapshot_hold",
                 "Its snapshot of the source was let go.");
@@ -298,21 +302,46 @@ void Coordinator::end(PullEnd end, const ErrorReport *report) {
 }
 
 bool Coordinator::is_worth_holding() {
-  const PullCounts counts = worker_slots_counts(pull_);
-  return hold_.is_open() && order_.snapshot_hold_ms > 0 &&
-         (counts.chunks > 1 || counts.chunks_done > 0) && worker_slots_any_unread(pull_);
+  if (!hold_.is_open() || order_.snapshot_hold_ms <= 0 || !worker_slots_any_unread(pull_))
+    return false;
+  bool shares_snapshot = false;
+  in_transaction(
+      [&](Ledger &ledger) { shares_snapshot = ledger.load_pull(pull_id()).shares_snapshot; });
+  return shares_snapshot || worker_slots_counts(pull_).chunks_done > 0;
 }
 
 void Coordinator::hold_snapshot() {
+  const std::string reason = why_hold_ends();
+  hold_.close();
+  if (!reason.empty())
+    in_transaction([&](Ledger &ledger) { ledger.note_hold_ended(pull_id(), reason); });
+}
+
+// Returns an empty text when the pull goes on under the snapshot.
+std::string Coordinator::why_hold_ends() {
   const TimestampTz end = GetCurrentTimestamp() + order_.snapshot_hold_ms * 1000;
   try {
-    while (pg_atomic_read_u32(&pull_->is_let_go) == 0 && GetCurrentTimestamp() < end) {
+    while (GetCurrentTimestamp() < end) {
+      switch (static_cast<HoldEnd>(pg_atomic_read_u32(&pull_->hold_end))) {
+      case kHoldKept:
+        break;
+      case kHoldResumed:
+        return {};
+      case kHoldCancelled:
+        return "the pull was cancelled";
+      case kHoldGaveWay:
+        return "another pull needed the background worker slot";
+      }
       hold_.require_alive();
-      call([]() noexcept { latch_sleep(kTurnMs); });
+      call([]() noexcept {
+        session_reset_memory();
+        latch_sleep(kTurnMs);
+      });
     }
-  } catch (const Error &) { // the source has ended the session: nothing to hold any more
+    return "parallel_loader.snapshot_hold was over";
+  } catch (const Error &error) {
+    return "the source ended the session: " + error.message();
   }
-  hold_.close();
 }
 
 } // namespace parallel_loader

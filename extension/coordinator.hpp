@@ -9,9 +9,11 @@
 #include "extension/order.hpp"
 #include "extension/pull_lookup.hpp"
 #include "extension/server/shared_pull.hpp"
+#include "extension/slot_wait.hpp"
 #include "extension/source_hold.hpp"
 #include "extension/watchdog.hpp"
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -57,12 +59,14 @@ private:
   void follow_orders();
   void record_limits();
   void staff();
-  void work_itself();
+  void await_slot(bool lacks_workers);
+  void forget_slot_wait();
   void let_snapshot_go();
   void release_snapshot();
   [[nodiscard]] std::vector<int> source_backends() const;
   [[nodiscard]] bool is_done();
   void throw_if_abandoned();
+  [[nodiscard]] std::string why_hold_ends();
 
   SharedPull *pull_;
   Order order_;
@@ -71,6 +75,7 @@ private:
   Watchdog watchdog_;
   LatchWaiter waiter_;
   SourceHold hold_;
+  std::optional<SlotWait> slot_wait_;
   std::string state_ = "planned";                 // as the ledger has it
   int chunks_done_ = 0;                           // at the last look
   TimestampTz worked_at_ = GetCurrentTimestamp(); // when a worker was last there

@@ -7,6 +7,10 @@
 #include "extension/server/socket_wait.hpp"
 #include "extension/server/worker_slots.hpp"
 
+extern "C" {
+#include "utils/memutils.h"
+}
+
 namespace parallel_loader {
 
 namespace {
@@ -18,9 +22,13 @@ bool has_ended(BackgroundWorkerHandle *handle) {
 } // namespace
 
 bool Crew::start_worker() {
-  WorkerArgs args = {handle_, 0, -1};
-  BackgroundWorkerHandle *const worker =
-      call([&]() noexcept { return background_start_in_slot(pull_, &args); });
+  WorkerArgs args = {handle_, 0, -1, 0};
+  BackgroundWorkerHandle *const worker = call([&]() noexcept {
+    const MemoryContext caller = MemoryContextSwitchTo(TopMemoryContext); // it outlives the turn
+    BackgroundWorkerHandle *handle = background_start_in_slot(pull_, &args);
+    MemoryContextSwitchTo(caller);
+    return handle;
+  });
   if (worker != nullptr)
     registered_.push_back({worker, args.slot});
   return worker != nullptr;
@@ -28,7 +36,13 @@ bool Crew::start_worker() {
 
 void Crew::forget_ended() {
   std::erase_if(
-      registered_, [](const Registered &worker) { return has_ended(worker.handle); });
+      registered_,
+      [](const Registered &worker) {
+        const bool is_gone = has_ended(worker.handle);
+        if (is_gone)
+          pfree(worker.handle);
+        return is_gone;
+      });
 }
 
 int Crew::live_count() {
@@ -60,6 +74,7 @@ void Crew::release_unstarted() {
 
 std::vector<LostWorker> Crew::take_lost() {
   release_unstarted();
+  call([&]() noexcept { worker_slots_free_forgotten(pull_); });
   std::vector<LostWorker> lost;
   for (int slot = 0; slot < kMaxWorkers; slot++) {
     if (worker_slot_state(pull_, slot) != kSlotLost)
@@ -85,6 +100,7 @@ void Crew::clear_away() {
   constexpr long kPatienceMs = 3000;
   for (long waited_ms = 0;; waited_ms += kStepMs) {
     release_unstarted();
+    call([&]() noexcept { worker_slots_free_forgotten(pull_); });
     if (!worker_slots_any_used(pull_))
       return;
     call([&]() noexcept {

@@ -1,10 +1,13 @@
 // functions: the SQL functions that begin pulls, or begin them again.
 #include "extension/boundary.hpp"
+#include "extension/guarded_call.hpp"
 #include "extension/pull_arguments.hpp"
 #include "extension/pull_lookup.hpp"
+#include "extension/scratch_memory.hpp"
 #include "extension/server/leader.hpp"
 #include "extension/server/result_set.hpp"
 #include "extension/server/settings.hpp"
+#include "extension/slot_wait.hpp"
 #include "extension/spi_executor.hpp"
 
 extern "C" {
@@ -44,16 +47,29 @@ constexpr ArgumentLayout kCreateLayout = [] {
   return layout;
 }();
 
-Leader start(const Order &order) {
+// Starts the coordinator as soon as there is room for it.  Nothing is recorded before.
+// `takes_over` as in leader_launch.
+Leader start(const Order &order, bool takes_over) {
   const std::string bytes = serialize_order(order);
   const Oid owner = order.request.owner;
   const Oid table = order.request.table;
-  return call([&]() noexcept { return leader_start(owner, table, bytes.data(), bytes.size()); });
+  Leader leader =
+      call([&]() noexcept { return leader_prepare(owner, table, bytes.data(), bytes.size()); });
+  SlotWait wait(order.retry_budget_ms, order.resume_id);
+  bool is_first = true;
+  while (!call([&]() noexcept { return leader_launch(&leader, takes_over); })) {
+    const ScratchMemory memory;
+    call([&]() noexcept { leader_wait_for_room(is_first); });
+    wait.ask_for_room();
+    wait.require_patience();
+    is_first = false;
+  }
+  return leader;
 }
 
 // Starts a pull that goes on by itself, and returns its id once it has reached `phase`.
 int64 start_and_leave(const Order &order, PullPhase phase) {
-  Leader leader = start(order);
+  Leader leader = start(order, false);
   return call([&]() noexcept {
     leader_wait(&leader, phase);
     int64 const pull_id = leader.pull->pull_id;
@@ -63,8 +79,8 @@ int64 start_and_leave(const Order &order, PullPhase phase) {
 }
 
 // Returns the id of the pull, which is done.
-int64 pull_and_wait(const Order &order) {
-  Leader leader = start(order);
+int64 pull_and_wait(const Order &order, bool takes_over = false) {
+  Leader leader = start(order, takes_over);
   return call([&]() noexcept {
     leader_wait(&leader, kPhasePlanned);
     leader_report_workers(static_cast<int>(pg_atomic_read_u32(&leader.pull->workers_started)),
@@ -98,12 +114,11 @@ Datum table_result(FunctionCallInfo fcinfo, int64 pull_id, TimestampTz begin) {
 Datum resume(FunctionCallInfo fcinfo) {
   const TimestampTz begin = GetCurrentTimestamp();
   const std::string src_dsn = text_argument(fcinfo, 1);
-  hide_password(src_dsn);
   const FoundPull found = find_pull(pull_id_argument(fcinfo));
   require_resumable(found);
   if (found.state != "done") {
     const bool new_snapshot = !fcinfo->args[2].isnull && DatumGetBool(fcinfo->args[2].value);
-    static_cast<void>(pull_and_wait(resume_order(found, src_dsn, new_snapshot)));
+    static_cast<void>(pull_and_wait(resume_order(found, src_dsn, new_snapshot), found.is_held));
   }
   return table_result(fcinfo, found.pull_id, begin);
 }
@@ -120,6 +135,7 @@ void _PG_init(void) {
 
 Datum parallel_pull(PG_FUNCTION_ARGS) {
   return entry([&] {
+    guard_call(fcinfo, kSourceArgument);
     const Order order = read_order(fcinfo, kPullLayout, OrderKind::kRun);
     return Int64GetDatum(totals_of(pull_and_wait(order)).row_count);
   });
@@ -127,6 +143,7 @@ Datum parallel_pull(PG_FUNCTION_ARGS) {
 
 Datum parallel_pull_table(PG_FUNCTION_ARGS) {
   return entry([&] {
+    guard_call(fcinfo, kSourceArgument);
     const TimestampTz begin = GetCurrentTimestamp();
     const Order order = read_order(fcinfo, kTableLayout, OrderKind::kRun);
     return table_result(fcinfo, pull_and_wait(order), begin);
@@ -135,6 +152,7 @@ Datum parallel_pull_table(PG_FUNCTION_ARGS) {
 
 Datum parallel_pull_start(PG_FUNCTION_ARGS) {
   return entry([&] {
+    guard_call(fcinfo, kSourceArgument);
     const Order order = read_order(fcinfo, kTableLayout, OrderKind::kRun);
     // A snapshot that was given need not live longer than this call.
     return Int64GetDatum(
@@ -144,17 +162,22 @@ Datum parallel_pull_start(PG_FUNCTION_ARGS) {
 
 Datum parallel_pull_create(PG_FUNCTION_ARGS) {
   return entry([&] {
+    guard_call(fcinfo, kSourceArgument);
     return Int64GetDatum(
         start_and_leave(read_order(fcinfo, kCreateLayout, OrderKind::kCreate), kPhasePlanned));
   });
 }
 
 Datum parallel_pull_resume(PG_FUNCTION_ARGS) {
-  return entry([&] { return resume(fcinfo); });
+  return entry([&] {
+    guard_call(fcinfo, 1);
+    return resume(fcinfo);
+  });
 }
 
 Datum parallel_pull_append(PG_FUNCTION_ARGS) {
   return entry([&] {
+    guard_call(fcinfo, kSourceArgument);
     Order order = read_order(fcinfo, kAppendLayout, OrderKind::kRun);
     order.request.kind = PullKind::kAppend;
     order.request.workers = 1; // rows and mark are one transaction

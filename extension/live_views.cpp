@@ -6,6 +6,7 @@
 #include "extension/server/result_set.hpp"
 #include "extension/server/worker_slots.hpp"
 #include "extension/spi_executor.hpp"
+#include "extension/waiting_text.hpp"
 
 extern "C" {
 #include "utils/builtins.h"
@@ -20,17 +21,6 @@ namespace parallel_loader {
 
 namespace {
 
-// What a pull waits for by somebody's wish, or else by the watchdog's look.
-std::string waiting_text(SharedPull *pull) {
-  if (pg_atomic_read_u32(&pull->is_paused) != 0)
-    return "parallel_pull_alter with more than 0 workers";
-  char text[kWaitTextSize];
-  SpinLockAcquire(&pull->mutex);
-  memcpy(text, pull->waiting_for, sizeof(text));
-  SpinLockRelease(&pull->mutex);
-  return text;
-}
-
 Datum text_datum(const std::string &text) {
   return call([&]() noexcept { return CStringGetTextDatum(text.c_str()); });
 }
@@ -42,21 +32,23 @@ void put_progress(FunctionCallInfo fcinfo, const FoundPull &found) {
     return;
   const PullProgress now = worker_slots_progress(pull);
   const PullCounts counts = worker_slots_counts(pull);
-  const std::string waiting_for = waiting_text(pull);
+  const std::string waiting_for = waiting_text(found, pull);
+  // Without a rate there is no time to the end.
+  const double rate =
+      stands_still(pull) ? 0 : static_cast<double>(pg_atomic_read_u64(&pull->bytes_per_second));
   const uint64 max_rate = pg_atomic_read_u64(&pull->max_rate);
-  const Datum values[] = {
-      Int64GetDatum(found.pull_id),
-      Int64GetDatum(now.rows),
-      Int64GetDatum(now.bytes),
-      Int32GetDatum(counts.chunks),
-      Int32GetDatum(counts.chunks_done),
-      Int32GetDatum(counts.retries),
-      Int32GetDatum(now.workers),
-      Float8GetDatum(now.fraction),
-      Float8GetDatum(static_cast<double>(pg_atomic_read_u64(&pull->bytes_per_second))),
-      TimestampTzGetDatum(pull->snapshot_taken),
-      Int32GetDatum(static_cast<int32>(max_rate / 1024)),
-      text_datum(waiting_for)};
+  const Datum values[] = {Int64GetDatum(found.pull_id),
+                          Int64GetDatum(now.rows),
+                          Int64GetDatum(now.bytes),
+                          Int32GetDatum(counts.chunks),
+                          Int32GetDatum(counts.chunks_done),
+                          Int32GetDatum(counts.retries),
+                          Int32GetDatum(now.workers),
+                          Float8GetDatum(now.fraction),
+                          Float8GetDatum(rate),
+                          TimestampTzGetDatum(pull->snapshot_taken),
+                          Int32GetDatum(static_cast<int32>(max_rate / 1024)),
+                          text_datum(waiting_for)};
   bool nulls[lengthof(values)] = {};
   nulls[9] = pull->snapshot_taken == 0;
   nulls[10] = max_rate == 0;

@@ -1,6 +1,7 @@
 // plan_function: parallel_pull_plan, the chunks that a pull would have.
 #include "extension/boundary.hpp"
 #include "extension/caller_source.hpp"
+#include "extension/guarded_call.hpp"
 #include "extension/pull_arguments.hpp"
 #include "extension/pull_planner.hpp"
 #include "extension/route.hpp"
@@ -50,6 +51,7 @@ using namespace parallel_loader;
 
 Datum parallel_pull_plan(PG_FUNCTION_ARGS) {
   return entry([&] {
+    guard_call(fcinfo, kSourceArgument);
     const Order order = read_order(fcinfo, kTableLayout, OrderKind::kLook);
     call([&]() noexcept { result_set_begin(fcinfo); });
     CallerSource source(order, "plan");

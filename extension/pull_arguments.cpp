@@ -17,7 +17,6 @@ namespace parallel_loader {
 
 namespace {
 
-constexpr int kSourceArgument = 0;
 constexpr int kTableArgument = 1;
 
 std::string setting(const char *name) {
@@ -110,13 +109,6 @@ int64_t pull_id_argument(FunctionCallInfo fcinfo) {
   return argument_bigint(fcinfo, 0, 0);
 }
 
-void hide_password(std::string_view src_dsn) {
-  const bool may_hold_password = src_dsn.find("password") != std::string_view::npos ||
-                                 src_dsn.find("://") != std::string_view::npos;
-  if (may_hold_password)
-    call([]() noexcept { leader_hide_statement(); });
-}
-
 void read_session(Order &order) {
   order.request.timezone = setting("TimeZone");
   order.request.date_order = session_date_order();
@@ -129,9 +121,7 @@ void read_session(Order &order) {
 
 std::string read_source_argument(FunctionCallInfo fcinfo) {
   require_not_null(fcinfo, kSourceArgument, "src_dsn");
-  std::string src_dsn = text_argument(fcinfo, kSourceArgument);
-  hide_password(src_dsn);
-  return src_dsn;
+  return text_argument(fcinfo, kSourceArgument);
 }
 
 Order read_local_order(FunctionCallInfo fcinfo, const ArgumentLayout &layout, OrderKind kind) {

@@ -5,7 +5,7 @@
 #include "extension/pull_lookup.hpp"
 #include "extension/server/arguments.hpp"
 
-#include <string_view>
+#include <string>
 
 namespace parallel_loader {
 
@@ -41,7 +41,10 @@ inline constexpr ArgumentLayout kTableLayout = {.key = 2,
 /// The first argument, a pull's id.  Throws Error 22004 for NULL.
 [[nodiscard]] int64_t pull_id_argument(FunctionCallInfo fcinfo);
 
-/// Reads src_dsn, which must not be NULL (22004), and hides it from view if it may hold a password.
+/// Where src_dsn stands in the functions that need it.
+inline constexpr int kSourceArgument = 0;
+
+/// Reads src_dsn, which must not be NULL (22004).
 [[nodiscard]] std::string read_source_argument(FunctionCallInfo fcinfo);
 
 /// How the caller's session reads and writes values, into `order`.
@@ -63,9 +66,5 @@ void read_session(Order &order);
 /// Throws as read_order does.
 [[nodiscard]] Order resume_order(const FoundPull &found, const std::string &src_dsn,
                                  bool new_snapshot);
-
-/// Keeps the running statement's text out of the server log and pg_stat_activity when the source in
-/// it may hold a password; before anything can fail, since an error logs the statement.
-void hide_password(std::string_view src_dsn);
 
 } // namespace parallel_loader

@@ -17,7 +17,8 @@ std::string lookup_sql(std::string_view condition) {
   return "SELECT p.pull_id, p.owner::oid, p.\"table\"::oid, p.state, p.snapshot, "
          "(SELECT count(*) FROM parallel_loader.chunk AS c"
          " WHERE c.pull_id = p.pull_id AND c.state <> 'done'), "
-         "p.segment, l.pid IS NOT NULL, p.state IN ('planned', 'running', 'paused'), p.kind "
+         "p.segment, l.pid IS NOT NULL, p.state IN ('planned', 'running', 'paused'), p.kind, "
+         "p.workers "
          "FROM parallel_loader.pull AS p LEFT JOIN pg_locks AS l"
          " ON l.locktype = 'advisory' AND l.granted"
          " AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())"
@@ -36,6 +37,7 @@ FoundPull read_row(const Rows &rows, size_t row) {
   found.chunks_left = static_cast<int>(rows.integer(row, 5));
   found.segment = static_cast<dsm_handle>(rows.integer(row, 6));
   found.kind = rows.text(row, 9);
+  found.workers = static_cast<int>(rows.integer(row, 10));
   const bool is_unfinished = rows.boolean(row, 8);
   found.is_live = rows.boolean(row, 7) && is_unfinished;
   found.is_held = rows.boolean(row, 7) && !is_unfinished;
@@ -92,6 +94,16 @@ std::vector<FoundPull> find_live_pulls() {
     if (may_see(found))
       pulls.push_back(found);
   }
+  return pulls;
+}
+
+std::vector<FoundPull> find_held_pulls() {
+  SpiExecutor executor(SpiMode::kReadLatest);
+  const Rows rows = executor.exec(
+      lookup_sql("p.state IN ('failed', 'cancelled') AND l.pid IS NOT NULL ORDER BY p.finished"));
+  std::vector<FoundPull> pulls;
+  for (size_t row = 0; row < rows.size(); row++)
+    pulls.push_back(read_row(rows, row));
   return pulls;
 }
 

@@ -18,6 +18,7 @@ struct FoundPull {
   std::string snapshot;
   std::string kind; // pull or append
   int chunks_left = 0;
+  int workers = 0;        // as it was asked for, or altered to
   dsm_handle segment = 0; // valid while is_live or is_held
   bool is_live = false;   // it is unfinished and its coordinator is there
   bool is_held = false;   // it has failed, and its coordinator keeps the snapshot for a resume
@@ -32,6 +33,10 @@ void require_resumable(const FoundPull &found);
 
 /// All pulls of the current user (a superuser's: all pulls) whose coordinator is alive.
 [[nodiscard]] std::vector<FoundPull> find_live_pulls();
+
+/// The pulls, of whatever owner, that have failed and whose coordinator keeps their snapshot; those
+/// that failed first come first.
+[[nodiscard]] std::vector<FoundPull> find_held_pulls();
 
 /// A pull's shared memory, attached while this object lives; empty when it is gone.
 class AttachedPull {

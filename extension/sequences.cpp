@@ -4,6 +4,7 @@
 #include "extension/boundary.hpp"
 #include "extension/caller_executor.hpp"
 #include "extension/caller_source.hpp"
+#include "extension/guarded_call.hpp"
 #include "extension/pull_arguments.hpp"
 #include "extension/server/notice.hpp"
 #include "extension/server/result_set.hpp"
@@ -175,6 +176,7 @@ using namespace parallel_loader;
 
 Datum parallel_pull_sequences(PG_FUNCTION_ARGS) {
   return entry([&] {
+    guard_call(fcinfo, kSourceArgument);
     call([&]() noexcept { result_set_begin(fcinfo); });
     pull_sequences(fcinfo);
     return Datum(0);

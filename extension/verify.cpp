@@ -11,6 +11,7 @@
 #include "extension/boundary.hpp"
 #include "extension/caller_executor.hpp"
 #include "extension/caller_source.hpp"
+#include "extension/guarded_call.hpp"
 #include "extension/local_table.hpp"
 #include "extension/pull_arguments.hpp"
 #include "extension/pull_planner.hpp"
@@ -245,6 +246,7 @@ using namespace parallel_loader;
 
 Datum parallel_pull_verify(PG_FUNCTION_ARGS) {
   return entry([&] {
+    guard_call(fcinfo, kSourceArgument);
     Verification verification(read_order(fcinfo, kTableLayout, OrderKind::kLook));
     call([&]() noexcept { result_set_begin(fcinfo); });
     verification.run();

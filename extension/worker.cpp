@@ -51,7 +51,6 @@ private:
   PullStop reason_ = kStopFailed;
   bool may_retry_ = false;
   bool is_snapshot_gone_ = false;
-  int moved_ = 0;
 };
 
 bool Worker::run() {
@@ -61,7 +60,6 @@ bool Worker::run() {
       leave();
       return true;
     case Attempt::kMoved:
-      moved_++;
       backoff_.reset();
       static_cast<void>(notes_.write());
       break;
@@ -112,9 +110,7 @@ bool Worker::may_begin_chunk() {
   if (!call([&]() noexcept { return throttle_pass(task_.pull, &slot, 0); }))
     return false;
   const bool is_surplus = pg_atomic_read_u32(&slot.is_surplus) != 0;
-  const bool has_moved_enough = task_.max_chunks != 0 && moved_ >= task_.max_chunks;
-  return !is_surplus && !has_moved_enough &&
-         (task_.work == nullptr || shared_work_take_chunk(task_.work));
+  return !is_surplus && (task_.work == nullptr || shared_work_take_chunk(task_.work));
 }
 
 bool Worker::is_being_stopped() const {
@@ -184,8 +180,8 @@ void Worker::rest(std::chrono::milliseconds time) {
 } // namespace
 
 bool run_worker(const WorkerTask &task) noexcept {
-  Worker worker(task);
   try {
+    Worker worker(task);
     return worker.run();
   } catch (const PgError &error) { // a cancel between two chunks
     ErrorReport report = error.report();
@@ -217,22 +213,20 @@ void parallel_loader_worker_main(Datum /*argument*/) {
   using namespace parallel_loader;
   const WorkerArgs args = background_worker_args();
   SharedPull *pull = background_attach(args.pull);
-  background_enter_slot(pull, args.slot);
+  background_enter_slot(pull, &args);
   background_connect(pull);
   const bool is_done = entry([&] {
     const Order order = parse_order({pull->order, pull->order_size});
     SharedWork *work =
         args.work == 0 ? nullptr : call([&]() noexcept { return shared_work_attach(args.work); });
+    if (args.work != 0 && work == nullptr)
+      return true; // the session that brought this worker has ended
     const bool has_own_source = work != nullptr && work->address_size > 0;
     const SourceAddress source =
         has_own_source ? parse_address({work->address, work->address_size}) : order.source;
     pin_worker_session(order);
-    const bool result = run_worker({.pull = pull,
-                                    .slot = args.slot,
-                                    .work = work,
-                                    .order = order,
-                                    .source = source,
-                                    .max_chunks = 0});
+    const bool result = run_worker(
+        {.pull = pull, .slot = args.slot, .work = work, .order = order, .source = source});
     if (work != nullptr)
       pg_atomic_fetch_add_u32(&work->workers_through, 1);
     return result;

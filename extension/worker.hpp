@@ -13,7 +13,6 @@ struct WorkerTask {
   SharedWork *work; // of the session that brought the worker; nullptr: the coordinator did
   const Order &order;
   const SourceAddress &source;
-  int max_chunks; // to move; 0: all
 };
 
 /// Runs in a process that is connected to the database and has no transaction open.  What fails for

@@ -9,24 +9,36 @@ namespace parallel_loader {
 
 namespace {
 
+struct Setting {
+  std::string_view name;
+  std::string_view value;
+  int since_version = 0;
+};
+
 /// A load takes as long as it takes, whatever limits the role or the database has.  Conditions and
 /// bounds are read as the source reads them for us: UTF-8, UTC, month first.
-void pin_settings(Connection &connection) {
-  // Those that this server's version does not have are not in pg_settings.
-  connection.exec("SELECT pg_catalog.set_config(name, '0', false) FROM pg_catalog.pg_settings "
-                  "WHERE name IN ('statement_timeout', 'lock_timeout', "
-                  "'idle_in_transaction_session_timeout', 'idle_session_timeout', "
-                  "'transaction_timeout')");
-  connection.exec("SELECT pg_catalog.set_config('client_encoding', 'UTF8', false), "
-                  "pg_catalog.set_config('TimeZone', 'UTC', false), "
-                  "pg_catalog.set_config('DateStyle', 'ISO, MDY', false), "
-                  "pg_catalog.set_config('client_min_messages', 'notice', false), "
-                  "pg_catalog.set_config('log_parameter_max_length_on_error', '0', false)");
-  // The source's password is a parameter: a server that logs statements would log it too.  Only a
-  // superuser may tell it not to.
-  connection.exec("SELECT pg_catalog.set_config('log_parameter_max_length', '0', false) "
-                  "FROM pg_catalog.pg_roles WHERE rolname = current_user AND rolsuper");
+constexpr Setting kSettings[] = {{"statement_timeout", "0"},
+                                 {"lock_timeout", "0"},
+                                 {"idle_in_transaction_session_timeout", "0"},
+                                 {"transaction_timeout", "0", 170000},
+                                 {"client_encoding", "UTF8"},
+                                 {"TimeZone", "UTC"},
+                                 {"DateStyle", "ISO, MDY"},
+                                 {"client_min_messages", "notice"},
+                                 {"log_parameter_max_length_on_error", "0"}};
+
+/// Until the transaction's end: behind a pooler the session is somebody else's next.  The names are
+/// qualified, as the user's search path is in force.
+std::string settings_statement(int server_version) {
+  std::string sql = "SELECT pg_catalog.current_setting('is_superuser')";
+  for (const Setting &setting : kSettings)
+    if (server_version >= setting.since_version)
+      sql += fmt::format(", pg_catalog.set_config('{}', '{}', true)", setting.name, setting.value);
+  return sql;
 }
+
+constexpr std::string_view kOwnPath =
+    "SELECT pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true)";
 
 } // namespace
 
@@ -34,15 +46,51 @@ Destination Destination::open(const ConnInfo &conninfo, Waiter &waiter) {
   Destination destination(failing_with(ExitStatus::kDestinationUnreachable, [&] {
     return Connection::open(conninfo, "parallel-loader", Peer::kDestination, waiter);
   }));
-  pin_settings(destination.connection_);
   destination.find_extension();
   return destination;
 }
 
+/// What `fn` runs is one transaction, with settings of its own.
+template <class Fn> Rows Destination::in_transaction(Fn fn) {
+  connection_.exec("BEGIN ISOLATION LEVEL READ COMMITTED");
+  try {
+    const Rows is_superuser = connection_.exec(settings_statement(connection_.server_version()));
+    // The source's password is a parameter: a server that logs statements would log it too.  Only a
+    // superuser may tell it not to.
+    if (is_superuser.text(0, 0) == "on")
+      connection_.exec("SELECT pg_catalog.set_config('log_parameter_max_length', '0', true)");
+    Rows rows = fn();
+    connection_.exec("COMMIT");
+    return rows;
+  } catch (...) {
+    roll_back();
+    throw;
+  }
+}
+
+void Destination::roll_back() noexcept {
+  try {
+    connection_.exec("ROLLBACK");
+  } catch (const std::exception &) {
+    // The session is lost, and with it the transaction.
+  }
+}
+
+Rows Destination::query(const std::string &sql, std::initializer_list<Param> params) {
+  return in_transaction([&] {
+    connection_.exec(kOwnPath);
+    return connection_.exec(sql, params);
+  });
+}
+
+Rows Destination::call(const std::string &sql, std::initializer_list<Param> params) {
+  return in_transaction([&] { return connection_.exec(sql, params); });
+}
+
 void Destination::find_extension() {
-  const Rows rows = connection_.exec("SELECT n.nspname FROM pg_catalog.pg_extension AS e "
-                                     "JOIN pg_catalog.pg_namespace AS n ON n.oid = e.extnamespace "
-                                     "WHERE e.extname = 'parallel_loader'");
+  const Rows rows = query("SELECT n.nspname FROM pg_catalog.pg_extension AS e "
+                          "JOIN pg_catalog.pg_namespace AS n ON n.oid = e.extnamespace "
+                          "WHERE e.extname = 'parallel_loader'");
   if (rows.empty())
     throw Failure(ExitStatus::kDestinationUnreachable,
                   Error(sqlstate::kUndefinedObject,
@@ -54,11 +102,13 @@ void Destination::find_extension() {
 }
 
 TargetTable Destination::find_table(const QualifiedName &name) {
-  const Rows rows =
-      connection_.exec("SELECT c.oid, n.nspname, c.relname FROM pg_catalog.pg_class AS c "
-                       "JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace "
-                       "WHERE c.oid = pg_catalog.to_regclass($1::text)",
-                       {name.quoted()});
+  // Found along the user's search path, described under ours.
+  const Rows found =
+      call("SELECT pg_catalog.to_regclass($1::pg_catalog.text)::pg_catalog.oid", {name.quoted()});
+  const Rows rows = query("SELECT c.oid, n.nspname, c.relname FROM pg_catalog.pg_class AS c "
+                          "JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace "
+                          "WHERE c.oid = $1::pg_catalog.oid",
+                          {found.at(0, 0)});
   if (rows.empty())
     throw Error(sqlstate::kUndefinedTable,
                 fmt::format("table \"{}\" does not exist on the destination", name.display()), "",
@@ -69,29 +119,30 @@ TargetTable Destination::find_table(const QualifiedName &name) {
 
 int64_t Destination::create_pull(const PullCall &call) {
   const std::string sql = fmt::format(
-      "SELECT {}.parallel_pull_create(src_dsn => $1::text, \"table\" => $2::pg_catalog.regclass, "
-      "source_table => $3::text, key => $4::text, columns => $5::text[], filter => $6::text, "
-      "workers => $7::integer, format => $8::text, chunk_size => $9::text)",
+      "SELECT {}.parallel_pull_create(src_dsn => $1::pg_catalog.text, "
+      "\"table\" => $2::pg_catalog.oid::pg_catalog.regclass, "
+      "source_table => $3::pg_catalog.text, key => $4::pg_catalog.text, "
+      "columns => $5::pg_catalog.text[], filter => $6::pg_catalog.text, workers => $7::integer, "
+      "format => $8::pg_catalog.text, chunk_size => $9::pg_catalog.text)",
       schema_);
   const Param columns = call.columns ? Param(array_literal(*call.columns)) : std::nullopt;
   // By bind parameter: statements are logged and shown in pg_stat_activity, and the source's
   // password is in the first.
-  const Rows rows = connection_.exec(
-      sql, {call.source, std::to_string(call.table), call.source_table, call.key, columns,
-            call.filter, std::to_string(call.workers), call.format, call.chunk_size});
+  const Rows rows = this->call(sql, {call.source, std::to_string(call.table), call.source_table,
+                                     call.key, columns, call.filter, std::to_string(call.workers),
+                                     call.format, call.chunk_size});
   return rows.integer(0, 0);
 }
 
 void Destination::work(int64_t pull_id, NoticeHandler on_notice) {
   connection_.on_notice(std::move(on_notice));
-  connection_.exec(
-      fmt::format("SELECT chunks, rows, bytes, remaining FROM {}.parallel_pull_work($1::bigint)",
-                  schema_),
-      {std::to_string(pull_id)});
+  call(fmt::format("SELECT chunks, rows, bytes, remaining FROM {}.parallel_pull_work($1::bigint)",
+                   schema_),
+       {std::to_string(pull_id)});
 }
 
 PullStatus Destination::read_pull(int64_t pull_id) {
-  const Rows rows = connection_.exec(
+  const Rows rows = query(
       fmt::format("SELECT p.state, p.rows, p.bytes, d.rows, d.bytes, p.chunks, p.chunks_done, "
                   "p.key, p.format, p.sqlstate, p.error "
                   "FROM {0}.parallel_pulls AS p CROSS JOIN ("
@@ -116,8 +167,8 @@ PullStatus Destination::read_pull(int64_t pull_id) {
 }
 
 void Destination::cancel_pull(int64_t pull_id) {
-  connection_.exec(fmt::format("SELECT {}.parallel_pull_cancel($1::bigint)", schema_),
-                   {std::to_string(pull_id)});
+  call(fmt::format("SELECT {}.parallel_pull_cancel($1::bigint)", schema_),
+       {std::to_string(pull_id)});
 }
 
 bool Destination::is_alive() noexcept {

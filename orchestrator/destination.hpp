@@ -8,6 +8,7 @@
 #include "orchestrator/run.hpp"
 
 #include <cstdint>
+#include <initializer_list>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -50,7 +51,8 @@ struct TargetTable {
 
 class Destination {
 public:
-  /// Connects, lifts every time limit of the session, and finds the extension.
+  /// Connects and finds the extension.  Each call is a transaction of its own, without time limits,
+  /// and leaves the session's settings as they were.
   /// Throws Failure kDestinationUnreachable when the server cannot be reached or the extension is
   /// not there; Error 57014 when `waiter` is interrupted.
   [[nodiscard]] static Destination open(const ConnInfo &conninfo, Waiter &waiter);
@@ -79,6 +81,12 @@ private:
   explicit Destination(Connection connection) : connection_(std::move(connection)) {}
 
   void find_extension();
+  template <class Fn> Rows in_transaction(Fn fn);
+  void roll_back() noexcept;
+  /// Under a search path of our own.
+  Rows query(const std::string &sql, std::initializer_list<Param> params = {});
+  /// Under the user's search path, which triggers of the table may rely on.
+  Rows call(const std::string &sql, std::initializer_list<Param> params);
 
   Connection connection_;
   std::string schema_; // the extension's, quoted

@@ -9,17 +9,40 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cstdlib>
+#include <utility>
+
 namespace parallel_loader {
 
 namespace {
 
-/// What another program needs to dial the same server: our name in pg_stat_activity and the
-/// encoding of our terminal are not part of it.
-ConnInfo address_of(const Connection &source) {
+// These come from this program's environment, if they are not written in --source.
+constexpr std::pair<std::string_view, const char *> kOwnVariables[] = {
+    {"options", "PGOPTIONS"},
+    {"connect_timeout", "PGCONNECT_TIMEOUT"},
+    {"requirepeer", "PGREQUIREPEER"},
+    {"gsslib", "PGGSSLIB"},
+};
+
+/// Our name in pg_stat_activity, the encoding of our terminal, and what our environment wants of
+/// our own session, are no part of the source's address.
+bool is_our_own(const ConnOption &option, const ConnInfo &given) {
+  if (option.keyword == "application_name" || option.keyword == "client_encoding")
+    return true;
+  return std::ranges::any_of(kOwnVariables, [&](const auto &variable) {
+    const char *const value = std::getenv(variable.second);
+    return option.keyword == variable.first && value != nullptr && option.value == value &&
+           given.get(option.keyword).empty();
+  });
+}
+
+/// What another program needs to dial the same server.
+ConnInfo address_of(const Connection &source, const ConnInfo &given) {
   const ConnInfo resolved = source.resolved();
   ConnInfo address;
   for (const ConnOption &option : resolved.options())
-    if (option.keyword != "application_name" && option.keyword != "client_encoding")
+    if (!is_our_own(option, given))
       address.set(option.keyword, option.value);
   return address;
 }
@@ -61,10 +84,11 @@ SourceTable find_table(SourceSession &session, const QualifiedName &name) {
   }
 }
 
-SourceView inspect_table(SourceSession &session, const CopyOptions &options) {
+SourceView inspect_table(SourceSession &session, const ConnInfo &given,
+                         const CopyOptions &options) {
   Connection &source = session.connection();
   const SourceTable table = find_table(session, options.table.table);
-  SourceView view{.conninfo = address_of(source),
+  SourceView view{.conninfo = address_of(source, given),
                   .table = table.name,
                   .key = options.key,
                   .filter = options.where,
@@ -109,7 +133,7 @@ SourceView inspect_source(const CopyOptions &options, Waiter &waiter) {
     SourceSession session =
         SourceSession::open(conninfo, "parallel-loader", PasswordRule::kAny, waiter);
     session.begin({.encoding = "UTF8", .timezone = "UTC", .date_order = "MDY"}, std::nullopt);
-    SourceView view = inspect_table(session, options);
+    SourceView view = inspect_table(session, conninfo, options);
     session.end();
     return view;
   } catch (const Error &error) {

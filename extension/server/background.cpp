@@ -30,7 +30,7 @@ static void describe(BackgroundWorker *worker, const char *type, const char *fun
 
 BackgroundWorkerHandle *background_start_coordinator(dsm_handle pull) {
   BackgroundWorker worker;
-  describe(&worker, "parallel_loader coordinator", "parallel_loader_coordinator_main");
+  describe(&worker, kCoordinatorType, "parallel_loader_coordinator_main");
   worker.bgw_main_arg = UInt32GetDatum(pull);
   BackgroundWorkerHandle *handle = nullptr;
   return RegisterDynamicBackgroundWorker(&worker, &handle) ? handle : nullptr;
@@ -40,8 +40,9 @@ BackgroundWorkerHandle *background_start_in_slot(SharedPull *pull, WorkerArgs *a
   args->slot = worker_slot_reserve(pull, MyProcPid);
   if (args->slot < 0)
     return nullptr;
+  args->generation = pull->slots[args->slot].generation;
   BackgroundWorker worker;
-  describe(&worker, "parallel_loader worker", "parallel_loader_worker_main");
+  describe(&worker, kWorkerType, "parallel_loader_worker_main");
   memcpy(worker.bgw_extra, args, sizeof(*args));
   BackgroundWorkerHandle *handle = nullptr;
   if (!RegisterDynamicBackgroundWorker(&worker, &handle)) {
@@ -84,9 +85,10 @@ static void leave_slot_behind(dsm_segment *segment, Datum slot) {
     worker_slot_leave(pull, index, kSlotLost);
 }
 
-void background_enter_slot(SharedPull *pull, int slot) {
-  worker_slot_enter(pull, slot);
-  on_dsm_detach(pull_segment, leave_slot_behind, Int32GetDatum(slot));
+void background_enter_slot(SharedPull *pull, const WorkerArgs *args) {
+  if (!worker_slot_enter(pull, args->slot, args->generation))
+    proc_exit(0);
+  on_dsm_detach(pull_segment, leave_slot_behind, Int32GetDatum(args->slot));
 }
 
 static void leave_workers_behind(dsm_segment *segment, Datum /*unused*/) {

@@ -9,12 +9,17 @@ extern "C" {
 
 namespace parallel_loader {
 
+/// The bgw_type of our processes.
+inline constexpr const char *kCoordinatorType = "parallel_loader coordinator";
+inline constexpr const char *kWorkerType = "parallel_loader worker";
+
 /// What a worker is told, byte by byte, in bgw_extra.  No secret goes here: it stays in shared
 /// memory.
 struct WorkerArgs {
   dsm_handle pull;
   dsm_handle work; // of the session that brought it (shared_work.hpp), or 0: the coordinator did
   int slot;
+  uint32 generation; // of the slot's reservation
 };
 static_assert(sizeof(WorkerArgs) <= sizeof(BackgroundWorker::bgw_extra));
 
@@ -32,8 +37,9 @@ bool background_has_ended(BackgroundWorkerHandle *handle);
 /// Ends the process quietly when the segment is gone (whoever started it has given up).
 SharedPull *background_attach(dsm_handle handle);
 
-/// Takes the slot; if this process goes without leaving it, the slot is marked lost.
-void background_enter_slot(SharedPull *pull, int slot);
+/// Takes the slot that was reserved for this process; if it goes without leaving it, the slot is
+/// marked lost.  Ends the process quietly when the reservation is over.
+void background_enter_slot(SharedPull *pull, const WorkerArgs *args);
 
 /// Takes the coordinator's place; if this process goes before the pull has ended, its workers are
 /// stopped.

@@ -1,5 +1,6 @@
 // field_receive: see field_receive.hpp.
 #include "extension/server/field_receive.hpp"
+#include "extension/server/compat.hpp"
 
 extern "C" {
 #include "access/detoast.h"

@@ -3,17 +3,22 @@
 
 #include "extension/server/lock_trap.hpp"
 #include "extension/server/pull_owner.hpp"
+#include "extension/server/session.hpp"
 #include "extension/server/socket_wait.hpp"
+#include "extension/server/worker_census.hpp"
 #include "extension/server/worker_slots.hpp"
 
 extern "C" {
 #include "libpq/libpq-be.h"
 #include "libpq/libpq.h"
+#include "storage/lock.h"
 #include "tcop/tcopprot.h"
-#include "utils/backend_status.h"
 }
 
 namespace parallel_loader {
+
+// For the coordinator and a worker.
+static constexpr int kLeastSlots = 2;
 
 // Runs when the statement fails, is cancelled, or the session ends.
 static void leave_pull_behind(dsm_segment *segment, Datum /*unused*/) {
@@ -24,22 +29,61 @@ static void leave_pull_behind(dsm_segment *segment, Datum /*unused*/) {
     worker_slots_stop(pull, 0);
 }
 
-Leader leader_start(Oid owner, Oid table, const char *order, Size order_size) {
+Leader leader_prepare(Oid owner, Oid table, const char *order, Size order_size) {
   const bool owner_may_log_in = pull_owner_may_log_in(owner);
   pull_owner_require_connect(owner);
   Leader leader = {};
   leader.segment = shared_pull_create(owner, table, order, order_size, &leader.pull);
   leader.pull->owner_may_log_in = owner_may_log_in;
   leader.pull->leader_pid = MyProcPid;
-  leader.coordinator = background_start_coordinator(dsm_segment_handle(leader.segment));
-  if (leader.coordinator == nullptr) {
-    ereport(ERROR,
-            (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-             errmsg("no background worker slot is free"),
-             errhint("Raise max_worker_processes, or wait until other workers have ended.")));
-  }
   on_dsm_detach(leader.segment, leave_pull_behind, Datum(0));
   return leader;
+}
+
+// Those who start coordinators take turns, so that each sees those of the others.  The lock is the
+// server's, not one database's.
+static LOCKTAG start_lock() {
+  LOCKTAG tag;
+  SET_LOCKTAG_ADVISORY(tag, InvalidOid, 0, 0, kStartLockClass);
+  return tag;
+}
+
+static void raise_no_room(const WorkerCensus *census) {
+  ereport(ERROR, (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+                  errmsg("a pull needs two background worker slots, and this server has %d for it",
+                         Max(census->limit - census->permanent, 0)),
+                  errdetail("Of the slots of max_worker_processes, %s.", census->text),
+                  errhint("Set max_worker_processes to %d or more, and restart the server.",
+                          kLeastSlots + census->permanent)));
+}
+
+static bool has_room(bool takes_over) {
+  const WorkerCensus census = worker_census_take();
+  if (census.limit - census.permanent < kLeastSlots)
+    raise_no_room(&census);
+  const int coordinators = census.coordinators + (takes_over ? 0 : 1);
+  return coordinators + census.foreign < census.limit;
+}
+
+// Until it is there, so that whoever starts the next one counts it.
+static void wait_until_started(const Leader *leader) {
+  constexpr long kStepMs = 5;
+  while (leader->pull->coordinator_pid == 0 && shared_pull_phase(leader->pull) != kPhaseEnded &&
+         !background_has_ended(leader->coordinator))
+    latch_sleep(kStepMs);
+}
+
+bool leader_launch(Leader *leader, bool takes_over) {
+  constexpr long kStepMs = 5;
+  const LOCKTAG tag = start_lock();
+  while (LockAcquire(&tag, ExclusiveLock, false, true) == LOCKACQUIRE_NOT_AVAIL)
+    latch_sleep(kStepMs);
+  if (has_room(takes_over))
+    leader->coordinator = background_start_coordinator(dsm_segment_handle(leader->segment));
+  if (leader->coordinator != nullptr)
+    wait_until_started(leader);
+  LockRelease(&tag, ExclusiveLock, false);
+  return leader->coordinator != nullptr;
 }
 
 static void check_client() {
@@ -47,6 +91,15 @@ static void check_client() {
     ClientConnectionLost = true;
     InterruptPending = true;
   }
+}
+
+void leader_wait_for_room(bool is_first) {
+  constexpr long kStepMs = 50;
+  if (is_first)
+    leader_report_workers(0, 1);
+  latch_sleep(kStepMs);
+  check_client();
+  CHECK_FOR_INTERRUPTS();
 }
 
 void leader_wait_turn(SharedPull *pull, long sleep_ms) {
@@ -90,11 +143,14 @@ void leader_wait(const Leader *leader, PullPhase phase) {
 void leader_report_workers(int started, int wanted) {
   if (started >= wanted)
     return;
-  ereport(NOTICE,
-          (started > 0
-               ? errmsg("pulling with %d of %d workers", started, wanted)
-               : errmsg("no background worker slot is free, the coordinator moves the rows itself"),
-           errhint("Raise max_worker_processes to have more background worker slots.")));
+  if (started > 0) {
+    ereport(NOTICE, (errmsg("pulling with %d of %d workers", started, wanted),
+                     errhint("Raise max_worker_processes to have more background worker slots.")));
+    return;
+  }
+  const WorkerCensus census = worker_census_take();
+  ereport(NOTICE, (errmsg("waiting for a background worker slot"),
+                   errdetail("Of the slots of max_worker_processes, %s.", census.text)));
 }
 
 void leader_raise_error(const Leader *leader) {
@@ -108,12 +164,6 @@ void leader_release(Leader *leader) {
   leader->pull->leader_pid = 0;
   dsm_detach(leader->segment);
   leader->segment = nullptr;
-}
-
-void leader_hide_statement() {
-  static const char kHidden[] = "parallel pull (statement not shown: it may hold a password)";
-  debug_query_string = kHidden;
-  pgstat_report_activity(STATE_RUNNING, kHidden);
 }
 
 } // namespace parallel_loader

@@ -15,16 +15,24 @@ struct Leader {
   BackgroundWorkerHandle *coordinator;
 };
 
-/// Starts the coordinator of a pull of `owner`'s.  Until leader_release, the pull ends when this
-/// session's statement does.
-/// Raises 53400 when no background worker slot is free, what pull_owner raises about the owner.
-Leader leader_start(Oid owner, Oid table, const char *order, Size order_size);
+/// Makes the shared memory of a pull of `owner`'s.  Until leader_release, the pull ends when this
+/// session's statement does.  Raises what pull_owner raises about the owner.
+Leader leader_prepare(Oid owner, Oid table, const char *order, Size order_size);
+
+/// Starts the coordinator; false while there is no room for it.  Coordinators never take the last
+/// slot that is left for workers, so that of pulls that wait for each other's slots one goes on.
+/// `takes_over` says that the coordinator of the same pull, which holds its snapshot, will leave.
+/// Raises 53400 when the server could never run a pull.
+bool leader_launch(Leader *leader, bool takes_over);
+
+/// One turn of waiting for room, which `is_first` tells the user about.
+void leader_wait_for_room(bool is_first);
 
 /// Waits until the coordinator has reached `phase`; raises the pull's error if it fails before,
 /// 55006 when the pull waits for a lock of this session, 57P01 when the coordinator is gone.
 void leader_wait(const Leader *leader, PullPhase phase);
 
-/// Tells the user when fewer workers run than were asked for.
+/// Tells the user when fewer workers run than were asked for, or none, which is waited for.
 void leader_report_workers(int started, int wanted);
 
 /// Raises the pull's error, if it has one.
@@ -36,8 +44,5 @@ void leader_release(Leader *leader);
 /// One turn of waiting for a pull, of `sleep_ms` at the most: sleeps, serves interrupts, notices a
 /// lost client and the lock trap.
 void leader_wait_turn(SharedPull *pull, long sleep_ms = kLeaderTurnMs);
-
-/// Keeps the text of the running statement out of pg_stat_activity and the server log.
-void leader_hide_statement();
 
 } // namespace parallel_loader

@@ -15,7 +15,9 @@ extern "C" {
 #include "storage/lmgr.h"
 #include "storage/procarray.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/relcache.h"
+#include "utils/timestamp.h"
 }
 
 namespace parallel_loader {
@@ -90,14 +92,17 @@ void lock_trap_check_before_start(Oid table) {
                    kConflictsWithWrite);
 }
 
+// What is looked up is thrown away whole after each look.
+static MemoryContext look_context() {
+  static MemoryContext context = nullptr;
+  if (context == nullptr)
+    context =
+        AllocSetContextCreate(TopMemoryContext, "parallel_loader lock trap", ALLOCSET_SMALL_SIZES);
+  return context;
+}
+
 // A third session may stand between: its TRUNCATE waits for the caller's read, our worker for it.
-bool lock_trap_is_caught(const SharedPull *pull) {
-  List *pids = NIL;
-  if (pull->coordinator_pid != 0)
-    pids = add_blockers(pids, pull->coordinator_pid);
-  for (const WorkerSlot &slot : pull->slots)
-    if (slot.pid != 0)
-      pids = add_blockers(pids, slot.pid);
+static bool leads_to_me(List *pids) {
   for (int index = 0; index < list_length(pids); index++) { // grows as it is walked
     const int pid = list_nth_int(pids, index);
     if (pid == MyProcPid)
@@ -106,6 +111,39 @@ bool lock_trap_is_caught(const SharedPull *pull) {
       pids = add_blockers(pids, pid);
   }
   return false;
+}
+
+static List *blockers_of_pull(const SharedPull *pull) {
+  List *pids = NIL;
+  if (pull->coordinator_pid != 0)
+    pids = add_blockers(pids, pull->coordinator_pid);
+  for (const WorkerSlot &slot : pull->slots)
+    if (waits_for_lock(slot.proc_number, slot.pid))
+      pids = add_blockers(pids, slot.pid);
+  return pids;
+}
+
+// Once a second is often enough for an error within two.
+static bool is_time_to_look() {
+  constexpr TimestampTz kEveryUs = USECS_PER_SEC;
+  static TimestampTz looked_at = 0;
+  const TimestampTz now = GetCurrentTimestamp();
+  if (now - looked_at < kEveryUs && now >= looked_at)
+    return false;
+  looked_at = now;
+  return true;
+}
+
+bool lock_trap_is_caught(const SharedPull *pull) {
+  if (!is_time_to_look())
+    return false;
+  const MemoryContext context = look_context();
+  MemoryContextReset(context); // what an error may have left
+  const MemoryContext caller = MemoryContextSwitchTo(context);
+  const bool is_caught = leads_to_me(blockers_of_pull(pull));
+  MemoryContextSwitchTo(caller);
+  MemoryContextReset(context);
+  return is_caught;
 }
 
 void lock_trap_raise(SharedPull *pull) {

@@ -10,7 +10,8 @@ namespace parallel_loader {
 /// deadlock detector does not see that wait: the caller sleeps on a latch, not on a lock.
 void lock_trap_check_before_start(Oid table);
 
-/// True if some process of the pull waits, directly or through others, for this session.
+/// True if some process of the pull waits, directly or through others, for this session.  Looks
+/// once a second, however often it is called, and is false in between.
 bool lock_trap_is_caught(const SharedPull *pull);
 
 /// Raises 55006 for a pull that waits for this session, and ends the pull if this session started

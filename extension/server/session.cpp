@@ -8,6 +8,7 @@ extern "C" {
 #include "storage/lock.h"
 #include "utils/backend_status.h"
 #include "utils/guc.h"
+#include "utils/memutils.h"
 #include "utils/snapmgr.h"
 }
 
@@ -51,6 +52,16 @@ void session_commit_asynchronously() {
   pin("synchronous_commit", "off");
 }
 
+// Outside of transactions the server leaves its processes in memory that lasts as long as they do.
+void session_reset_memory() {
+  static MemoryContext context = nullptr;
+  if (context == nullptr)
+    context = AllocSetContextCreate(TopMemoryContext, "parallel_loader between transactions",
+                                    ALLOCSET_SMALL_SIZES);
+  MemoryContextReset(context);
+  MemoryContextSwitchTo(context);
+}
+
 // While this is set, nobody's code can SET or RESET role or session_authorization (the server flags
 // both GUC_NOT_WHILE_SEC_REST).  A transaction has to start without it, and goes back to its user
 // and no restriction if it is aborted.
@@ -75,12 +86,14 @@ void session_commit() {
     PopActiveSnapshot();
   CommitTransactionCommand();
   end_restriction();
+  session_reset_memory();
   pgstat_report_stat(true);
 }
 
 void session_abort() {
   HOLD_INTERRUPTS();
   AbortCurrentTransaction();
+  session_reset_memory();
   RESUME_INTERRUPTS();
 }
 

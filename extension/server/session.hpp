@@ -28,6 +28,9 @@ void session_begin();
 void session_commit();
 /// Aborts whatever transaction is open.
 void session_abort();
+/// Frees what was allocated since the last transaction, or the last call, and goes on in that
+/// memory: for loops outside of transactions.
+void session_reset_memory();
 /// Lets following statements see the rows written so far.
 void session_next_command();
 
@@ -64,5 +67,7 @@ inline constexpr uint16 kPullLockClass = 0x504c;
 inline constexpr uint16 kAppendLockClass = 0x5041;
 /// Likewise of the lock of a resume that begins.
 inline constexpr uint16 kResumeLockClass = kPullLockClass + 1;
+/// Likewise, of no database and no pull, of the lock of those who start a coordinator.
+inline constexpr uint16 kStartLockClass = kPullLockClass + 2;
 
 } // namespace parallel_loader

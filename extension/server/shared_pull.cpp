@@ -11,7 +11,7 @@ extern "C" {
 
 namespace parallel_loader {
 
-static constexpr uint32 kMagic = 0x504c3430; // "PL40": changes with the layout
+static constexpr uint32 kMagic = 0x504c3034; // "PL04": changes with the layout
 
 static void init_slot(WorkerSlot *slot) {
   pg_atomic_init_u32(&slot->state, kSlotFree);
@@ -33,13 +33,16 @@ dsm_segment *shared_pull_create(Oid owner, Oid table, const char *order, Size or
   pg_atomic_init_u32(&shared->phase, kPhaseStarting);
   pg_atomic_init_u32(&shared->stop, kStopNone);
   for (pg_atomic_uint32 *flag :
-       {&shared->holds_snapshot, &shared->is_let_go, &shared->works_itself, &shared->workers_wanted,
-        &shared->workers_started, &shared->workers_target, &shared->is_paused,
-        &shared->limits_changed, &shared->has_joined})
+       {&shared->holds_snapshot, &shared->hold_end, &shared->needs_slot, &shared->slot_waiters,
+        &shared->workers_wanted, &shared->workers_started, &shared->workers_target,
+        &shared->is_paused, &shared->limits_changed, &shared->has_joined})
     pg_atomic_init_u32(flag, 0);
   pg_atomic_init_u64(&shared->max_rate, 0);
   pg_atomic_init_u64(&shared->bytes_moved, 0);
   pg_atomic_init_u64(&shared->bytes_per_second, 0);
+  pg_atomic_init_u64(&shared->given_up_at, 0);
+  pg_atomic_init_u32(&shared->waiting_version, 0);
+  pg_atomic_init_u32(&shared->error_state, kErrorNone);
   SpinLockInit(&shared->mutex);
   for (WorkerSlot &slot : shared->slots)
     init_slot(&slot);
@@ -116,32 +119,65 @@ void shared_pull_request_stop(SharedPull *pull, PullStop reason) {
     interrupt_coordinator(pull);
 }
 
-void shared_pull_fail(SharedPull *pull, const ErrorReport *report, PullStop reason) {
-  SpinLockAcquire(&pull->mutex);
-  const bool is_first = !pull->has_error;
-  if (is_first) {
-    pull->error = *report;
-    pull->has_error = true;
+void shared_pull_end_hold(SharedPull *pull, HoldEnd reason) {
+  uint32 kept = kHoldKept;
+  pg_atomic_compare_exchange_u32(&pull->hold_end, &kept, reason);
+  shared_pull_wake(pull->coordinator_pid);
+}
+
+// The writer copies 14 kB and is then through; it cannot be ended in between.
+static ErrorState settled_error_state(SharedPull *pull) {
+  constexpr long kStepUs = 100;
+  for (;;) {
+    const auto state = static_cast<ErrorState>(pg_atomic_read_u32(&pull->error_state));
+    if (state != kErrorWriting)
+      return state;
+    pg_usleep(kStepUs);
   }
-  SpinLockRelease(&pull->mutex);
+}
+
+// Who has the first error gives the reason, too: others leave both to him.
+void shared_pull_fail(SharedPull *pull, const ErrorReport *report, PullStop reason) {
+  uint32 state = kErrorNone;
+  if (pg_atomic_compare_exchange_u32(&pull->error_state, &state, kErrorWriting)) {
+    pull->error = *report;
+    pg_write_barrier();
+    pg_atomic_write_u32(&pull->error_state, kErrorWritten);
+  } else {
+    settled_error_state(pull);
+  }
   uint32 expected = kStopNone;
   pg_atomic_compare_exchange_u32(&pull->stop, &expected, reason);
   shared_pull_wake(pull->coordinator_pid);
 }
 
 bool shared_pull_error(SharedPull *pull, ErrorReport *report) {
-  SpinLockAcquire(&pull->mutex);
-  const bool has_error = pull->has_error;
-  if (has_error)
-    *report = pull->error;
-  SpinLockRelease(&pull->mutex);
-  return has_error;
+  if (settled_error_state(pull) != kErrorWritten)
+    return false;
+  pg_read_barrier();
+  *report = pull->error;
+  return true;
 }
 
+// One process writes, others read and look afterwards whether it wrote meanwhile.
 void shared_pull_set_waiting(SharedPull *pull, const char *text) {
-  SpinLockAcquire(&pull->mutex);
+  pg_atomic_fetch_add_u32(&pull->waiting_version, 1);
   strlcpy(pull->waiting_for, text, sizeof(pull->waiting_for));
-  SpinLockRelease(&pull->mutex);
+  pg_write_barrier();
+  pg_atomic_fetch_add_u32(&pull->waiting_version, 1);
+}
+
+void shared_pull_waiting(SharedPull *pull, char *text) {
+  constexpr long kStepUs = 100;
+  for (;;) {
+    const uint32 before = pg_atomic_read_u32(&pull->waiting_version);
+    pg_read_barrier();
+    memcpy(text, pull->waiting_for, kWaitTextSize);
+    pg_read_barrier();
+    if (before % 2 == 0 && pg_atomic_read_u32(&pull->waiting_version) == before)
+      return;
+    pg_usleep(kStepUs);
+  }
 }
 
 } // namespace parallel_loader

@@ -30,18 +30,32 @@ enum PullStop : uint32 {
   kStopLeader,    // the session that waited for it is gone, or its statement has ended
 };
 
+/// Why the coordinator of a failed pull is to let its snapshot go; the first reason stays.
+enum HoldEnd : uint32 {
+  kHoldKept,
+  kHoldResumed,   // a resume has the snapshot now
+  kHoldCancelled, // somebody cancelled the pull
+  kHoldGaveWay,   // another pull needs the worker slot
+};
+
 enum SlotState : uint32 {
   kSlotFree,
+  kSlotTaken,    // somebody prepares it
   kSlotReserved, // a background worker is registered for it
   kSlotRunning,  // a worker is attached
   kSlotLost,     // its worker went without a word
 };
 
+/// Whoever moves it from none to writing is the one who writes the error.
+enum ErrorState : uint32 { kErrorNone, kErrorWriting, kErrorWritten };
+
 struct WorkerSlot {
   pg_atomic_uint32 state;
   pg_atomic_uint32 is_told_to_stop;
   pg_atomic_uint32 is_surplus; // to leave before its next chunk
+  uint32 generation;           // grows with each reservation: a worker comes to its own only
   int pid;
+  int proc_number;             // of that process, among the server's
   int launcher_pid;            // who started the worker and waits for it
   pg_atomic_uint32 chunk;      // being moved; 0 between chunks
   pg_atomic_uint32 is_read;    // that chunk's last row has come
@@ -86,8 +100,9 @@ struct SharedPull {
   pg_atomic_uint32 phase;
   pg_atomic_uint32 stop;
   pg_atomic_uint32 holds_snapshot; // the pull has failed, its coordinator stays for a resume
-  pg_atomic_uint32 is_let_go;      // … until somebody sets this
-  pg_atomic_uint32 works_itself;   // no worker slot was free: the coordinator is to move chunks
+  pg_atomic_uint32 hold_end;       // … until somebody says why not
+  pg_atomic_uint32 needs_slot;     // no worker slot is free, and the pull has no worker
+  pg_atomic_uint32 slot_waiters;   // sessions that wait for a slot for workers of their own
   pg_atomic_uint32 workers_wanted;
   pg_atomic_uint32 workers_started;
   pg_atomic_uint32 workers_target;   // how many the coordinator is to keep
@@ -97,17 +112,20 @@ struct SharedPull {
   pg_atomic_uint64 max_rate;         // bytes a second; 0: no limit
   pg_atomic_uint64 bytes_moved;      // by all attempts together, so it only grows
   pg_atomic_uint64 bytes_per_second; // of late
-  TimestampTz snapshot_taken;        // 0: not yet
+  pg_atomic_uint64 given_up_at; // when the pull ends unless somebody works on it; 0: somebody does
+  TimestampTz snapshot_taken;   // 0: not yet
 
-  slock_t mutex; // guards what follows, and the reservation of slots
+  slock_t mutex; // guards what follows, for a few instructions at a time
   PullCounts counts;
   PullProgress shown;         // the most that was ever shown: what is shown never goes back
   TimestampTz trouble_since;  // of the first failure since a chunk was last done; 0: none
   TimestampTz rate_free_from; // when bytes may flow again under max_rate
   uint32 rate_epoch;          // grows with each change of max_rate
+
+  pg_atomic_uint32 waiting_version; // odd while the coordinator writes what follows
   char waiting_for[kWaitTextSize];
-  bool has_error;
-  ErrorReport error; // the first one; written once
+  pg_atomic_uint32 error_state; // ErrorState of what follows
+  ErrorReport error;            // the first one; written once
 
   WorkerSlot slots[kMaxWorkers];
 
@@ -136,12 +154,17 @@ PullStop shared_pull_stop_reason(const SharedPull *pull);
 /// waits for in the server.
 void shared_pull_request_stop(SharedPull *pull, PullStop reason);
 
+/// Asks the coordinator of a failed pull to let its snapshot go.
+void shared_pull_end_hold(SharedPull *pull, HoldEnd reason);
+
 /// Keeps `report` if it is the pull's first error, and asks for the end for `reason`.
 void shared_pull_fail(SharedPull *pull, const ErrorReport *report, PullStop reason);
 /// Copies the pull's error; false when there is none.
 bool shared_pull_error(SharedPull *pull, ErrorReport *report);
 
-/// Says what the pull waits for; an empty text: it moves.
+/// Says what the pull waits for; an empty text: it moves.  For the coordinator alone.
 void shared_pull_set_waiting(SharedPull *pull, const char *text);
+/// Copies that text into `text`, of kWaitTextSize bytes.
+void shared_pull_waiting(SharedPull *pull, char *text);
 
 } // namespace parallel_loader

@@ -18,10 +18,8 @@ dsm_segment *shared_work_create(uint32 chunks_allowed, const char *address, Size
 
 SharedWork *shared_work_attach(dsm_handle handle) {
   dsm_segment *segment = dsm_attach(handle);
-  if (segment == nullptr) {
-    ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                    errmsg("the session that started this worker has ended")));
-  }
+  if (segment == nullptr)
+    return nullptr;
   dsm_pin_mapping(segment);
   return static_cast<SharedWork *>(dsm_segment_address(segment));
 }

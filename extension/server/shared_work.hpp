@@ -25,7 +25,8 @@ inline constexpr uint32 kNoChunkLimit = PG_UINT32_MAX;
 /// Creates the segment; the creating transaction's owner detaches it.
 dsm_segment *shared_work_create(uint32 chunks_allowed, const char *address, Size address_size);
 
-/// Attaches the segment for as long as the process lives; raises 55000 when it is gone.
+/// Attaches the segment for as long as the process lives; nullptr when it is gone, and the session
+/// with it.
 SharedWork *shared_work_attach(dsm_handle handle);
 
 /// True if another chunk may be begun, which is then counted.

@@ -1,6 +1,8 @@
 // spi: see spi.hpp.
 #include "extension/server/spi.hpp"
 
+#include "extension/server/installed_version.hpp"
+
 extern "C" {
 #include "access/htup_details.h"
 #include "access/xact.h"
@@ -18,26 +20,13 @@ extern "C" {
 
 namespace parallel_loader {
 
-void spi_raise_old_version() {
-  ereport(ERROR,
-          (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-           errmsg("extension \"parallel_loader\" in this database is older than its library"),
-           errhint("Run ALTER EXTENSION parallel_loader UPDATE.")));
-}
-
 Oid spi_ledger_owner() {
-  const Oid schema = get_namespace_oid("parallel_loader", true);
-  const Oid table = OidIsValid(schema) ? get_relname_relid("pull", schema) : InvalidOid;
+  installed_version_require();
+  const Oid schema = get_namespace_oid("parallel_loader", false);
   const HeapTuple tuple =
-      OidIsValid(table) ? SearchSysCache1(RELOID, ObjectIdGetDatum(table)) : nullptr;
-  if (!HeapTupleIsValid(tuple)) {
-    ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                    errmsg("extension \"parallel_loader\" is not installed in this database"),
-                    errhint("Run CREATE EXTENSION parallel_loader CASCADE, and commit.")));
-  }
-  // What the newest version has added.
-  if (get_attnum(get_relname_relid("chunk", schema), "local_relations") == InvalidAttrNumber)
-    spi_raise_old_version();
+      SearchSysCache1(RELOID, ObjectIdGetDatum(get_relname_relid("pull", schema)));
+  if (!HeapTupleIsValid(tuple))
+    elog(ERROR, "table \"parallel_loader.pull\" does not exist");
   const Oid owner = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relowner;
   ReleaseSysCache(tuple);
   return owner;

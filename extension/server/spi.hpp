@@ -16,11 +16,9 @@ struct SpiRows {
 };
 
 /// Runs one statement as the ledger's owner under search_path pg_catalog, all parameters as text.
-/// Needs a transaction.  Raises 55000 when the extension is not installed in this database.
+/// Needs a transaction.  Raises 55000 when the extension is not installed in this database, or has
+/// another version than the library.
 SpiRows spi_execute(SpiMode mode, const char *sql, int param_count, const char *const *params);
-
-/// Raises 55000: the database has the SQL objects of a version before this library's.
-[[noreturn]] void spi_raise_old_version();
 
 /// How a statement of the caller's reads and writes values.
 struct SpiFormats {

@@ -12,10 +12,8 @@ static void ask_holder_to_go(dsm_handle handle, int64 pull_id) {
   dsm_segment *segment = shared_pull_attach(handle, &pull, &is_new_mapping);
   if (segment == nullptr)
     return;
-  if (pull->pull_id == pull_id && pg_atomic_read_u32(&pull->holds_snapshot) != 0) {
-    pg_atomic_write_u32(&pull->is_let_go, 1);
-    shared_pull_wake(pull->coordinator_pid);
-  }
+  if (pull->pull_id == pull_id && pg_atomic_read_u32(&pull->holds_snapshot) != 0)
+    shared_pull_end_hold(pull, kHoldResumed);
   if (is_new_mapping)
     dsm_detach(segment);
 }

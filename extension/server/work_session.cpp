@@ -4,8 +4,14 @@
 #include "extension/server/background.hpp"
 #include "extension/server/leader.hpp"
 #include "extension/server/pull_owner.hpp"
+#include "extension/server/settings.hpp"
 #include "extension/server/shared_work.hpp"
+#include "extension/server/worker_census.hpp"
 #include "extension/server/worker_slots.hpp"
+
+extern "C" {
+#include "utils/timestamp.h"
+}
 
 namespace parallel_loader {
 
@@ -15,16 +21,40 @@ struct OwnWorkers {
   int slots[kMaxWorkers];
 };
 
-// Runs when the statement fails, is cancelled, or the session ends.
-static void leave_workers_behind(dsm_segment *segment, Datum /*unused*/) {
-  worker_slots_stop(static_cast<SharedPull *>(dsm_segment_address(segment)), MyProcPid);
+// What a worker of this session is told.
+struct WorkPlace {
+  SharedPull *pull;
+  SharedWork *work;
+  dsm_handle pull_handle;
+  dsm_handle work_handle;
+};
+
+// The pull that this session waits for a slot for; nullptr: it does not.
+static SharedPull *awaiting_slot = nullptr;
+
+static void begin_waiting(SharedPull *pull) {
+  pg_atomic_fetch_add_u32(&pull->slot_waiters, 1);
+  awaiting_slot = pull;
+  shared_pull_wake(pull->coordinator_pid);
 }
 
-static void start_workers(dsm_segment *segment, SharedPull *pull, dsm_segment *work, int wanted,
-                          OwnWorkers *own) {
+static void end_waiting(SharedPull *pull) {
+  if (awaiting_slot == pull)
+    pg_atomic_fetch_sub_u32(&pull->slot_waiters, 1);
+  awaiting_slot = nullptr;
+}
+
+// Runs when the statement fails, is cancelled, or the session ends.
+static void leave_workers_behind(dsm_segment *segment, Datum /*unused*/) {
+  auto *pull = static_cast<SharedPull *>(dsm_segment_address(segment));
+  end_waiting(pull);
+  worker_slots_stop(pull, MyProcPid);
+}
+
+static void start_workers(const WorkPlace *place, int wanted, OwnWorkers *own) {
   while (own->count < wanted) {
-    WorkerArgs args = {dsm_segment_handle(segment), dsm_segment_handle(work), -1};
-    BackgroundWorkerHandle *handle = background_start_in_slot(pull, &args);
+    WorkerArgs args = {place->pull_handle, place->work_handle, -1, 0};
+    BackgroundWorkerHandle *handle = background_start_in_slot(place->pull, &args);
     if (handle == nullptr)
       break;
     own->handles[own->count] = handle;
@@ -50,29 +80,61 @@ static void wait_for_processes(SharedPull *pull, const OwnWorkers *own) {
   give_up_unstarted(pull, own);
 }
 
-// A worker that was killed is replaced; the coordinator ends the pull when that happens too often.
-static void wait_for_workers(dsm_segment *segment, SharedPull *pull, dsm_segment *work_segment,
-                             OwnWorkers *own) {
-  auto *work = static_cast<SharedWork *>(dsm_segment_address(work_segment));
-  for (;;) {
-    wait_for_processes(pull, own);
-    const int lost = own->count - static_cast<int>(pg_atomic_read_u32(&work->workers_through));
-    if (lost <= 0 || shared_pull_stop_reason(pull) != kStopNone ||
-        !worker_slots_any_unclaimed(pull))
-      return;
-    leader_wait_turn(pull);
-    own->count = 0;
-    pg_atomic_write_u32(&work->workers_through, 0);
-    start_workers(segment, pull, work_segment, lost, own);
-  }
+static bool has_work_left(SharedPull *pull) {
+  return shared_pull_stop_reason(pull) == kStopNone && pull->coordinator_pid != 0 &&
+         worker_slots_any_unclaimed(pull);
 }
 
-// No worker slot is free: the coordinator, which has one, does the work.
-static void wait_for_coordinator_to_work(SharedPull *pull) {
-  pg_atomic_write_u32(&pull->works_itself, 1);
-  shared_pull_wake(pull->coordinator_pid);
-  while (pg_atomic_read_u32(&pull->works_itself) != 0 && pull->coordinator_pid != 0)
+static bool may_wait_longer(TimestampTz since) {
+  constexpr int kLeastS = 2; // processes that end, or are asked to, take a moment
+  return GetCurrentTimestamp() - since < Max(setting_retry_budget_s, kLeastS) * INT64CONST(1000000);
+}
+
+static void raise_no_slot() {
+  const WorkerCensus census = worker_census_take();
+  ereport(ERROR,
+          (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+           errmsg("no background worker slot is free"),
+           errdetail("Of the slots of max_worker_processes, %s.", census.text),
+           errhint("Raise max_worker_processes, which takes a restart, or call parallel_pull_work "
+                   "again when some of these have ended.")));
+}
+
+// The coordinator, which sees who waits, asks failed pulls that are held to give way.
+static void wait_for_slot(const WorkPlace *place, int wanted, OwnWorkers *own) {
+  constexpr long kStepMs = 100;
+  SharedPull *pull = place->pull;
+  begin_waiting(pull);
+  // While others move the pull, or nobody is to, there is time.
+  for (TimestampTz since = GetCurrentTimestamp(); own->count == 0 && has_work_left(pull);) {
+    leader_wait_turn(pull, kStepMs);
+    start_workers(place, wanted, own);
+    const bool is_moving = worker_slots_any_used(pull) || pg_atomic_read_u32(&pull->is_paused) != 0;
+    if (is_moving)
+      since = GetCurrentTimestamp();
+    else if (!may_wait_longer(since))
+      raise_no_slot();
+  }
+  end_waiting(pull);
+}
+
+// A worker that was killed is replaced; the coordinator ends the pull when that happens too often.
+static void bring_workers(const WorkPlace *place, int wanted, OwnWorkers *own) {
+  SharedPull *pull = place->pull;
+  for (bool is_first = true; wanted > 0; is_first = false) {
+    own->count = 0;
+    pg_atomic_write_u32(&place->work->workers_through, 0);
+    start_workers(place, wanted, own);
+    if (is_first && has_work_left(pull))
+      leader_report_workers(own->count, wanted);
+    if (own->count == 0)
+      wait_for_slot(place, wanted, own);
+    wait_for_processes(pull, own);
+    wanted = own->count - static_cast<int>(pg_atomic_read_u32(&place->work->workers_through));
+    if (wanted <= 0 || !has_work_left(pull))
+      return;
     leader_wait_turn(pull);
+  }
 }
 
 static void raise_error(SharedPull *pull) {
@@ -94,27 +156,18 @@ WorkResult work_session_run(dsm_segment *segment, SharedPull *pull, const WorkRe
       request->max_chunks > 0 ? static_cast<uint32>(request->max_chunks) : kNoChunkLimit;
   dsm_segment *work_segment = shared_work_create(chunks_allowed, address, address_size);
   auto *work = static_cast<SharedWork *>(dsm_segment_address(work_segment));
+  const WorkPlace place = {pull, work, dsm_segment_handle(segment),
+                           dsm_segment_handle(work_segment)};
   auto *own = static_cast<OwnWorkers *>(palloc0(sizeof(OwnWorkers)));
   on_dsm_detach(segment, leave_workers_behind, Datum(0));
 
-  const PullCounts before = worker_slots_counts(pull);
   const int wanted =
       request->max_chunks > 0 ? Min(request->workers, request->max_chunks) : request->workers;
-  start_workers(segment, pull, work_segment, wanted, own);
-  leader_report_workers(own->count, wanted);
-  WorkResult result = {};
-  if (own->count > 0) {
-    wait_for_workers(segment, pull, work_segment, own);
-    result.chunks = static_cast<int>(pg_atomic_read_u32(&work->chunks));
-    result.rows = static_cast<int64>(pg_atomic_read_u64(&work->rows));
-    result.bytes = static_cast<int64>(pg_atomic_read_u64(&work->bytes));
-  } else {
-    wait_for_coordinator_to_work(pull);
-    const PullCounts after = worker_slots_counts(pull);
-    result = {after.chunks_done - before.chunks_done, after.rows - before.rows,
-              after.bytes - before.bytes, 0};
-  }
+  bring_workers(&place, wanted, own);
   raise_error(pull);
+  const WorkResult result = {static_cast<int>(pg_atomic_read_u32(&work->chunks)),
+                             static_cast<int64>(pg_atomic_read_u64(&work->rows)),
+                             static_cast<int64>(pg_atomic_read_u64(&work->bytes)), 0};
   cancel_on_dsm_detach(segment, leave_workers_behind, Datum(0));
   dsm_detach(work_segment);
   return result;

@@ -3,6 +3,8 @@
 
 #include <csignal>
 
+#include "extension/server/blockers.hpp"
+
 extern "C" {
 #include "storage/procarray.h"
 #include "utils/timestamp.h"
@@ -10,32 +12,59 @@ extern "C" {
 
 namespace parallel_loader {
 
-int worker_slot_reserve(SharedPull *pull, int launcher_pid) {
-  int found = -1;
-  SpinLockAcquire(&pull->mutex);
-  for (int index = 0; index < kMaxWorkers; index++) {
-    WorkerSlot *slot = &pull->slots[index];
-    if (pg_atomic_read_u32(&slot->state) == kSlotFree) {
-      pg_atomic_write_u32(&slot->is_told_to_stop, 0);
-      pg_atomic_write_u32(&slot->is_surplus, 0);
-      pg_atomic_write_u32(&slot->chunk, 0);
-      pg_atomic_write_u32(&slot->source_pid, 0);
-      pg_atomic_write_u32(&slot->state, kSlotReserved);
-      slot->launcher_pid = launcher_pid;
-      slot->pid = 0;
-      found = index;
-      break;
-    }
-  }
-  SpinLockRelease(&pull->mutex);
-  return found;
+// From here on nobody else writes the slot, until it is reserved.
+static bool take_if_free(WorkerSlot *slot) {
+  uint32 state = kSlotFree;
+  return pg_atomic_read_u32(&slot->state) == kSlotFree &&
+         pg_atomic_compare_exchange_u32(&slot->state, &state, kSlotTaken);
 }
 
-void worker_slot_enter(SharedPull *pull, int slot) {
-  pull->slots[slot].pid = MyProcPid;
-  pg_atomic_write_u32(&pull->slots[slot].state, kSlotRunning);
+int worker_slot_reserve(SharedPull *pull, int launcher_pid) {
+  for (int index = 0; index < kMaxWorkers; index++) {
+    WorkerSlot *slot = &pull->slots[index];
+    if (!take_if_free(slot))
+      continue;
+    pg_atomic_write_u32(&slot->is_told_to_stop, 0);
+    pg_atomic_write_u32(&slot->is_surplus, 0);
+    pg_atomic_write_u32(&slot->chunk, 0);
+    pg_atomic_write_u32(&slot->source_pid, 0);
+    slot->launcher_pid = launcher_pid;
+    slot->pid = 0;
+    slot->generation++;
+    pg_write_barrier();
+    pg_atomic_write_u32(&slot->state, kSlotReserved);
+    return index;
+  }
+  return -1;
+}
+
+bool worker_slot_enter(SharedPull *pull, int index, uint32 generation) {
+  WorkerSlot *slot = &pull->slots[index];
+  uint32 state = kSlotReserved;
+  if (slot->generation != generation ||
+      !pg_atomic_compare_exchange_u32(&slot->state, &state, kSlotTaken))
+    return false;
+  slot->pid = MyProcPid;
+  slot->proc_number = own_process_number();
+  pg_write_barrier();
+  pg_atomic_write_u32(&slot->state, kSlotRunning);
   pg_atomic_write_u32(&pull->has_joined, 1);
   shared_pull_wake(pull->coordinator_pid);
+  return true;
+}
+
+// A launcher that has ended waits for nobody; its worker, should it still come, finds that the slot
+// is another's.
+void worker_slots_free_forgotten(SharedPull *pull) {
+  for (WorkerSlot &slot : pull->slots) {
+    uint32 state = kSlotReserved;
+    if (pg_atomic_read_u32(&slot.state) == kSlotReserved &&
+        BackendPidGetProc(slot.launcher_pid) == nullptr &&
+        pg_atomic_compare_exchange_u32(&slot.state, &state, kSlotTaken)) {
+      slot.generation++;
+      pg_atomic_write_u32(&slot.state, kSlotFree);
+    }
+  }
 }
 
 // Under the mutex: the slot's chunk, if any, is with nobody again, and nothing of it is in flight.
@@ -74,7 +103,7 @@ bool worker_slots_any_used(const SharedPull *pull) {
     const SlotState state = worker_slot_state(pull, slot);
     const bool is_awaited =
         state == kSlotReserved && BackendPidGetProc(pull->slots[slot].launcher_pid) != nullptr;
-    if (is_awaited || state == kSlotRunning)
+    if (is_awaited || state == kSlotRunning || state == kSlotTaken)
       return true;
   }
   return false;
@@ -171,22 +200,25 @@ bool worker_slots_any_unclaimed(SharedPull *pull) {
 
 // How much of the work is done.  The plan's estimates are sizes on the source's disk; what the done
 // chunks had of bytes for theirs tells how many to expect of those in flight.
-static double fraction_done(const SharedPull *pull, double in_flight) {
-  const PullCounts &counts = pull->counts;
-  if (counts.chunks == 0 || counts.chunks_done == counts.chunks)
-    return counts.chunks == 0 ? 0 : 1;
-  return Min(1, (static_cast<double>(counts.estimate_done) + in_flight) /
-                    static_cast<double>(Max(counts.estimate_all, 1)));
+static double fraction_done(const PullCounts *counts, double in_flight) {
+  if (counts->chunks == 0 || counts->chunks_done == counts->chunks)
+    return counts->chunks == 0 ? 0 : 1;
+  return Min(1, (static_cast<double>(counts->estimate_done) + in_flight) /
+                    static_cast<double>(Max(counts->estimate_all, 1)));
 }
 
-PullProgress worker_slots_progress(SharedPull *pull) {
-  SpinLockAcquire(&pull->mutex);
-  const PullCounts &counts = pull->counts;
+static double bytes_per_estimate(const PullCounts *counts) {
+  return counts->estimate_done > 0 ? static_cast<double>(Max(counts->bytes, 1)) /
+                                         static_cast<double>(counts->estimate_done)
+                                   : 1;
+}
+
+// A chunk that is done is taken out of its slot and added to the totals at once, so totals that
+// were read before the slots miss it at the worst, and never have it twice.
+static PullProgress measure(SharedPull *pull) {
+  const PullCounts counts = worker_slots_counts(pull);
   PullProgress now = {counts.rows, counts.bytes, 0, 0};
-  const double bytes_per_estimate =
-      counts.estimate_done > 0
-          ? static_cast<double>(Max(counts.bytes, 1)) / static_cast<double>(counts.estimate_done)
-          : 1;
+  const double ratio = bytes_per_estimate(&counts);
   double in_flight = 0;
   for (WorkerSlot &slot : pull->slots) {
     if (pg_atomic_read_u32(&slot.state) != kSlotRunning)
@@ -196,13 +228,19 @@ PullProgress worker_slots_progress(SharedPull *pull) {
     now.bytes += bytes;
     now.workers++;
     if (pg_atomic_read_u32(&slot.chunk) != 0)
-      in_flight +=
-          Min(static_cast<double>(slot.estimate), static_cast<double>(bytes) / bytes_per_estimate);
+      in_flight += Min(static_cast<double>(slot.estimate), static_cast<double>(bytes) / ratio);
   }
+  now.fraction = fraction_done(&counts, in_flight);
+  return now;
+}
+
+PullProgress worker_slots_progress(SharedPull *pull) {
+  const PullProgress now = measure(pull);
+  SpinLockAcquire(&pull->mutex);
   PullProgress *shown = &pull->shown;
   shown->rows = Max(shown->rows, now.rows);
   shown->bytes = Max(shown->bytes, now.bytes);
-  shown->fraction = Max(shown->fraction, fraction_done(pull, in_flight));
+  shown->fraction = Max(shown->fraction, now.fraction);
   shown->workers = now.workers;
   const PullProgress result = *shown;
   SpinLockRelease(&pull->mutex);

@@ -7,8 +7,11 @@ namespace parallel_loader {
 
 /// Reserves a slot for a worker that `launcher_pid` starts; -1 when all are taken.
 int worker_slot_reserve(SharedPull *pull, int launcher_pid);
-/// Takes a reserved slot as this process's own.
-void worker_slot_enter(SharedPull *pull, int slot);
+/// Takes a reserved slot as this process's own; false when the reservation of this generation is
+/// over.
+bool worker_slot_enter(SharedPull *pull, int slot, uint32 generation);
+/// Frees slots whose launcher has ended before the worker came.
+void worker_slots_free_forgotten(SharedPull *pull);
 /// Gives a slot back, and a chunk that it had with it, and tells coordinator and launcher.
 /// `state` is kSlotFree or kSlotLost; a lost slot goes on naming its chunk.
 void worker_slot_leave(SharedPull *pull, int slot, SlotState state);

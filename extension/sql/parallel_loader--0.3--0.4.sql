@@ -149,3 +149,138 @@ CROSS JOIN LATERAL (
     SELECT EXTRACT(epoch FROM pg_catalog.clock_timestamp() - p.started)::double precision
         AS seconds) AS t
 WHERE p.state IN ('planned', 'running', 'paused') AND pg_catalog.pg_has_role(p.owner, 'USAGE');
+
+-- The C functions bear a version in their names, so that the library of 0.3, which a session may have
+-- loaded before the update, has none of them.  From 0.4 on the library looks itself.
+CREATE OR REPLACE FUNCTION parallel_loader.live_progress(
+    OUT pull_id bigint, OUT rows bigint, OUT bytes bigint, OUT chunks integer,
+    OUT chunks_done integer, OUT retries integer, OUT workers integer, OUT fraction double precision,
+    OUT bytes_per_second double precision, OUT snapshot_taken timestamptz, OUT max_rate integer,
+    OUT waiting_for text)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'parallel_loader_live_progress_0_4'
+LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
+
+CREATE OR REPLACE FUNCTION parallel_loader.live_chunks(
+    OUT pull_id bigint, OUT chunk integer, OUT pid integer, OUT rows bigint, OUT bytes bigint)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'parallel_loader_live_chunks_0_4'
+LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
+
+CREATE OR REPLACE FUNCTION parallel_loader.current_pull(
+    pull_id bigint, OUT state text, OUT rows bigint, OUT bytes bigint, OUT chunks_done integer,
+    OUT retries integer)
+RETURNS record
+AS 'MODULE_PATHNAME', 'parallel_loader_current_pull_0_4'
+LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
+
+CREATE OR REPLACE FUNCTION @extschema@.parallel_pull(
+    src_dsn text, "table" regclass, start anycompatible, "end" anycompatible,
+    key text = NULL, source_table text = NULL, columns text[] = NULL, filter text = NULL,
+    workers integer = NULL, format text = 'auto', snapshot text = NULL)
+RETURNS bigint
+AS 'MODULE_PATHNAME', 'parallel_pull_0_4'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+
+CREATE OR REPLACE FUNCTION @extschema@.parallel_pull_start(
+    src_dsn text, "table" regclass,
+    key text = NULL, source_table text = NULL, columns text[] = NULL, filter text = NULL,
+    workers integer = NULL, format text = 'auto', snapshot text = NULL, chunk_size text = NULL)
+RETURNS bigint
+AS 'MODULE_PATHNAME', 'parallel_pull_start_0_4'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+
+CREATE OR REPLACE FUNCTION @extschema@.parallel_pull_create(
+    src_dsn text, "table" regclass,
+    key text = NULL, source_table text = NULL, columns text[] = NULL, filter text = NULL,
+    workers integer = NULL, format text = 'auto', snapshot text = NULL, chunk_size text = NULL,
+    run_id bigint = NULL)
+RETURNS bigint
+AS 'MODULE_PATHNAME', 'parallel_pull_create_0_4'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+
+CREATE OR REPLACE FUNCTION @extschema@.parallel_pull_work(
+    pull_id bigint, src_dsn text = NULL, workers integer = 1, max_chunks integer = NULL,
+    OUT chunks integer, OUT rows bigint, OUT bytes bigint, OUT remaining integer)
+RETURNS record
+AS 'MODULE_PATHNAME', 'parallel_pull_work_0_4'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+
+CREATE OR REPLACE FUNCTION @extschema@.parallel_pull_wait(pull_id bigint, timeout interval = NULL)
+RETURNS text
+AS 'MODULE_PATHNAME', 'parallel_pull_wait_0_4'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+
+CREATE OR REPLACE FUNCTION @extschema@.parallel_pull_cancel(pull_id bigint)
+RETURNS boolean
+AS 'MODULE_PATHNAME', 'parallel_pull_cancel_0_4'
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+
+CREATE OR REPLACE FUNCTION @extschema@.parallel_pull_table(
+    src_dsn text, "table" regclass,
+    key text = NULL, source_table text = NULL, columns text[] = NULL, filter text = NULL,
+    workers integer = NULL, format text = 'auto', snapshot text = NULL, chunk_size text = NULL,
+    OUT pull_id bigint, OUT rows bigint, OUT bytes bigint, OUT chunks integer,
+    OUT seconds double precision)
+RETURNS record
+AS 'MODULE_PATHNAME', 'parallel_pull_table_0_4'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+
+CREATE OR REPLACE FUNCTION @extschema@.parallel_pull_resume(
+    INOUT pull_id bigint, src_dsn text = NULL, new_snapshot boolean = false,
+    OUT rows bigint, OUT bytes bigint, OUT chunks integer,
+    OUT seconds double precision)
+RETURNS record
+AS 'MODULE_PATHNAME', 'parallel_pull_resume_0_4'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+
+CREATE OR REPLACE FUNCTION @extschema@.parallel_pull_alter(
+    pull_id bigint, workers integer = NULL, max_rate integer = NULL)
+RETURNS void
+AS 'MODULE_PATHNAME', 'parallel_pull_alter_0_4'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+
+CREATE OR REPLACE FUNCTION @extschema@.parallel_pull_append(
+    src_dsn text, "table" regclass,
+    key text = NULL, source_table text = NULL, columns text[] = NULL, filter text = NULL,
+    workers integer = NULL, "window" text = NULL)
+RETURNS bigint
+AS 'MODULE_PATHNAME', 'parallel_pull_append_0_4'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+
+CREATE OR REPLACE FUNCTION @extschema@.parallel_pull_plan(
+    src_dsn text, "table" regclass,
+    key text = NULL, source_table text = NULL, columns text[] = NULL, filter text = NULL,
+    workers integer = NULL, format text = 'auto', snapshot text = NULL, chunk_size text = NULL,
+    OUT chunk integer, OUT start text, OUT "end" text, OUT nulls boolean,
+    OUT estimated_rows bigint, OUT estimated_bytes bigint, OUT relation text,
+    OUT route text, OUT route_reason text)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'parallel_pull_plan_0_4'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+
+CREATE OR REPLACE FUNCTION @extschema@.parallel_pull_verify(
+    src_dsn text, "table" regclass,
+    key text = NULL, source_table text = NULL, columns text[] = NULL, filter text = NULL,
+    workers integer = NULL, format text = 'auto', snapshot text = NULL, chunk_size text = NULL,
+    OUT chunk integer, OUT start text, OUT "end" text, OUT nulls boolean,
+    OUT source_rows bigint, OUT local_rows bigint, OUT matches boolean)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'parallel_pull_verify_0_4'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+
+CREATE OR REPLACE FUNCTION @extschema@.parallel_pull_check(
+    src_dsn text, "table" regclass,
+    key text = NULL, source_table text = NULL, columns text[] = NULL, filter text = NULL,
+    workers integer = NULL, format text = 'auto', snapshot text = NULL, chunk_size text = NULL,
+    OUT level text, OUT item text, OUT message text, OUT hint text)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'parallel_pull_check_0_4'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+
+CREATE OR REPLACE FUNCTION @extschema@.parallel_pull_sequences(
+    src_dsn text, "table" regclass = NULL,
+    OUT sequence regclass, OUT value bigint)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'parallel_pull_sequences_0_4'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;

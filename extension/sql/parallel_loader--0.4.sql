@@ -164,6 +164,9 @@ SELECT pg_catalog.pg_extension_config_dump('parallel_loader.chunk', '');
 SELECT pg_catalog.pg_extension_config_dump('parallel_loader.pull_pull_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('parallel_loader.mark', '');
 
+-- The C functions bear a version in their names, so that the library of 0.3, which a session may have
+-- loaded before an update, has none of them.  From 0.4 on the library looks itself.
+
 -- Reached only through the views: the schema is closed to all but its owner.
 CREATE FUNCTION parallel_loader.live_progress(
     OUT pull_id bigint, OUT rows bigint, OUT bytes bigint, OUT chunks integer,
@@ -171,7 +174,7 @@ CREATE FUNCTION parallel_loader.live_progress(
     OUT bytes_per_second double precision, OUT snapshot_taken timestamptz, OUT max_rate integer,
     OUT waiting_for text)
 RETURNS SETOF record
-AS 'MODULE_PATHNAME', 'parallel_loader_live_progress'
+AS 'MODULE_PATHNAME', 'parallel_loader_live_progress_0_4'
 LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
 COMMENT ON FUNCTION parallel_loader.live_progress() IS
     'how far the pulls are whose coordinator is alive';
@@ -179,7 +182,7 @@ COMMENT ON FUNCTION parallel_loader.live_progress() IS
 CREATE FUNCTION parallel_loader.live_chunks(
     OUT pull_id bigint, OUT chunk integer, OUT pid integer, OUT rows bigint, OUT bytes bigint)
 RETURNS SETOF record
-AS 'MODULE_PATHNAME', 'parallel_loader_live_chunks'
+AS 'MODULE_PATHNAME', 'parallel_loader_live_chunks_0_4'
 LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
 COMMENT ON FUNCTION parallel_loader.live_chunks() IS 'chunks that a worker is moving now';
 
@@ -187,7 +190,7 @@ CREATE FUNCTION parallel_loader.current_pull(
     pull_id bigint, OUT state text, OUT rows bigint, OUT bytes bigint, OUT chunks_done integer,
     OUT retries integer)
 RETURNS record
-AS 'MODULE_PATHNAME', 'parallel_loader_current_pull'
+AS 'MODULE_PATHNAME', 'parallel_loader_current_pull_0_4'
 LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
 COMMENT ON FUNCTION parallel_loader.current_pull(bigint) IS
     'state and totals of a pull as of now, whatever the snapshot of the query that asks';
@@ -299,7 +302,7 @@ CREATE FUNCTION @extschema@.parallel_pull(
     key text = NULL, source_table text = NULL, columns text[] = NULL, filter text = NULL,
     workers integer = NULL, format text = 'auto', snapshot text = NULL)
 RETURNS bigint
-AS 'MODULE_PATHNAME', 'parallel_pull'
+AS 'MODULE_PATHNAME', 'parallel_pull_0_4'
 LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION @extschema@.parallel_pull(text, regclass, anycompatible, anycompatible, text,
     text, text[], text, integer, text, text) IS
@@ -310,7 +313,7 @@ CREATE FUNCTION @extschema@.parallel_pull_start(
     key text = NULL, source_table text = NULL, columns text[] = NULL, filter text = NULL,
     workers integer = NULL, format text = 'auto', snapshot text = NULL, chunk_size text = NULL)
 RETURNS bigint
-AS 'MODULE_PATHNAME', 'parallel_pull_start'
+AS 'MODULE_PATHNAME', 'parallel_pull_start_0_4'
 LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION @extschema@.parallel_pull_start(text, regclass, text, text, text[], text,
     integer, text, text, text) IS
@@ -322,7 +325,7 @@ CREATE FUNCTION @extschema@.parallel_pull_create(
     workers integer = NULL, format text = 'auto', snapshot text = NULL, chunk_size text = NULL,
     run_id bigint = NULL)
 RETURNS bigint
-AS 'MODULE_PATHNAME', 'parallel_pull_create'
+AS 'MODULE_PATHNAME', 'parallel_pull_create_0_4'
 LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION @extschema@.parallel_pull_create(text, regclass, text, text, text[], text,
     integer, text, text, text, bigint) IS
@@ -332,21 +335,21 @@ CREATE FUNCTION @extschema@.parallel_pull_work(
     pull_id bigint, src_dsn text = NULL, workers integer = 1, max_chunks integer = NULL,
     OUT chunks integer, OUT rows bigint, OUT bytes bigint, OUT remaining integer)
 RETURNS record
-AS 'MODULE_PATHNAME', 'parallel_pull_work'
+AS 'MODULE_PATHNAME', 'parallel_pull_work_0_4'
 LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION @extschema@.parallel_pull_work(bigint, text, integer, integer) IS
     'join a pull: move its next chunks until none is left or max_chunks are done';
 
 CREATE FUNCTION @extschema@.parallel_pull_wait(pull_id bigint, timeout interval = NULL)
 RETURNS text
-AS 'MODULE_PATHNAME', 'parallel_pull_wait'
+AS 'MODULE_PATHNAME', 'parallel_pull_wait_0_4'
 LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION @extschema@.parallel_pull_wait(bigint, interval) IS
     'wait until a pull has ended, or timeout has passed; returns the state reached';
 
 CREATE FUNCTION @extschema@.parallel_pull_cancel(pull_id bigint)
 RETURNS boolean
-AS 'MODULE_PATHNAME', 'parallel_pull_cancel'
+AS 'MODULE_PATHNAME', 'parallel_pull_cancel_0_4'
 LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
 COMMENT ON FUNCTION @extschema@.parallel_pull_cancel(bigint) IS
     'end a pull; chunks that are done stay; false when it has ended already';
@@ -370,7 +373,7 @@ CREATE FUNCTION @extschema@.parallel_pull_table(
     OUT pull_id bigint, OUT rows bigint, OUT bytes bigint, OUT chunks integer,
     OUT seconds double precision)
 RETURNS record
-AS 'MODULE_PATHNAME', 'parallel_pull_table'
+AS 'MODULE_PATHNAME', 'parallel_pull_table_0_4'
 LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION @extschema@.parallel_pull_table(text, regclass, text, text, text[], text,
     integer, text, text, text) IS
@@ -381,7 +384,7 @@ CREATE FUNCTION @extschema@.parallel_pull_resume(
     OUT rows bigint, OUT bytes bigint, OUT chunks integer,
     OUT seconds double precision)
 RETURNS record
-AS 'MODULE_PATHNAME', 'parallel_pull_resume'
+AS 'MODULE_PATHNAME', 'parallel_pull_resume_0_4'
 LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION @extschema@.parallel_pull_resume(bigint, text, boolean) IS
     'go on with a pull that has failed, was cancelled or interrupted, and wait for it';
@@ -389,7 +392,7 @@ COMMENT ON FUNCTION @extschema@.parallel_pull_resume(bigint, text, boolean) IS
 CREATE FUNCTION @extschema@.parallel_pull_alter(
     pull_id bigint, workers integer = NULL, max_rate integer = NULL)
 RETURNS void
-AS 'MODULE_PATHNAME', 'parallel_pull_alter'
+AS 'MODULE_PATHNAME', 'parallel_pull_alter_0_4'
 LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION @extschema@.parallel_pull_alter(bigint, integer, integer) IS
     'change a pull while it runs: workers (0 pauses it), rate in kB/s (0 for no limit)';
@@ -399,7 +402,7 @@ CREATE FUNCTION @extschema@.parallel_pull_append(
     key text = NULL, source_table text = NULL, columns text[] = NULL, filter text = NULL,
     workers integer = NULL, "window" text = NULL)
 RETURNS bigint
-AS 'MODULE_PATHNAME', 'parallel_pull_append'
+AS 'MODULE_PATHNAME', 'parallel_pull_append_0_4'
 LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION @extschema@.parallel_pull_append(text, regclass, text, text, text[], text,
     integer, text) IS
@@ -422,7 +425,7 @@ CREATE FUNCTION @extschema@.parallel_pull_plan(
     OUT estimated_rows bigint, OUT estimated_bytes bigint, OUT relation text,
     OUT route text, OUT route_reason text)
 RETURNS SETOF record
-AS 'MODULE_PATHNAME', 'parallel_pull_plan'
+AS 'MODULE_PATHNAME', 'parallel_pull_plan_0_4'
 LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION @extschema@.parallel_pull_plan(text, regclass, text, text, text[], text,
     integer, text, text, text) IS
@@ -435,7 +438,7 @@ CREATE FUNCTION @extschema@.parallel_pull_verify(
     OUT chunk integer, OUT start text, OUT "end" text, OUT nulls boolean,
     OUT source_rows bigint, OUT local_rows bigint, OUT matches boolean)
 RETURNS SETOF record
-AS 'MODULE_PATHNAME', 'parallel_pull_verify'
+AS 'MODULE_PATHNAME', 'parallel_pull_verify_0_4'
 LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION @extschema@.parallel_pull_verify(text, regclass, text, text, text[], text,
     integer, text, text, text) IS
@@ -447,7 +450,7 @@ CREATE FUNCTION @extschema@.parallel_pull_check(
     workers integer = NULL, format text = 'auto', snapshot text = NULL, chunk_size text = NULL,
     OUT level text, OUT item text, OUT message text, OUT hint text)
 RETURNS SETOF record
-AS 'MODULE_PATHNAME', 'parallel_pull_check'
+AS 'MODULE_PATHNAME', 'parallel_pull_check_0_4'
 LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION @extschema@.parallel_pull_check(text, regclass, text, text, text[], text,
     integer, text, text, text) IS
@@ -457,7 +460,7 @@ CREATE FUNCTION @extschema@.parallel_pull_sequences(
     src_dsn text, "table" regclass = NULL,
     OUT sequence regclass, OUT value bigint)
 RETURNS SETOF record
-AS 'MODULE_PATHNAME', 'parallel_pull_sequences'
+AS 'MODULE_PATHNAME', 'parallel_pull_sequences_0_4'
 LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION @extschema@.parallel_pull_sequences(text, regclass) IS
     'set the sequences of a table''s columns, or of all tables, to where they stand on the source';

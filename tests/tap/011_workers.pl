@@ -223,46 +223,20 @@ is($busy->finish(30)->sqlstate, '00000', '… that does not disturb the pull tha
 $busy->close;
 $pair->nothing_left('… and nothing is left');
 
-set_slots(1);
-$result = $pair->try_sql($CALL);
-is($result->summary, "success: $ROWS", 'one slot: the coordinator moves the chunks itself');
-cmp_ok(scalar(grep { /worker/ } $result->notices), '>=', 1, '… and a notice says so')
-  or diag $result->err;
-all_rows_are_there('… every row once');
-
-$pair->destination_sql('INSERT INTO t VALUES (7); CREATE UNIQUE INDEX t_key ON t (id)');
-my $violation = $pair->error_is($CALL, '23505', qr/Key \(id\)=\(7\).*chunk 1\b/s,
-  'a coordinator that works reports an error whole, with the chunk');
-is($pair->pull->{state}, 'failed', '… and the pull has failed');
-$pair->destination_sql('DROP INDEX t_key; TRUNCATE t');
-
-$pull_id = $pair->destination_sql($pair->table_sql('parallel_pull_create', 't'));
-is($pair->destination_sql("SELECT rows, remaining FROM parallel_pull_work($pull_id)"), "$ROWS|0",
-  'a session that joins without a free slot lets the coordinator work');
-all_rows_are_there('… every row once');
-
-# A coordinator that works must still hear the caller.
-my $caller = $pair->session('destination');
-$pair->source_sql('CREATE VIEW gated AS SELECT id, note FROM t WHERE public.gate(id, 100)');
-$pair->close_gate;
-$caller->start($pair->pull_sql('t', undef, undef, {source_table => 'gated'}));
-$pair->wait_at_gate;
-is(counts_of(), '1|0', 'no other process takes part');
-$pair->destination_sql('SELECT pg_cancel_backend(' . $caller->backend_pid . ')');
-$pair->result_is_error($caller->finish(5), '57014', qr/cancel/, '… and it can be cancelled');
-$pair->nothing_left('… in time');
-is($pair->pull->{state}, 'cancelled', '… with the right state');
-is($pair->destination_sql('SELECT count(*) FROM t'), 0, '… and without a row');
-$pair->open_gate;
-$caller->close;
-
-set_slots(0);
-for my $call ($CALL, $pair->table_sql('parallel_pull_start', 't')) {
-  my $refused = $pair->error_is($call, '53400', qr/./, 'no slot at all: an error');
-  like(($refused->error // {hint => ''})->{hint}, qr/max_worker_processes/,
-    '… whose hint names max_worker_processes');
+# The coordinator runs no code of users, so it takes two.
+for my $slots (0, 1) {
+  set_slots($slots);
+  my $before = $pair->destination_sql('SELECT count(*) FROM parallel_pulls');
+  for my $call ($CALL, $pair->table_sql('parallel_pull_start', 't')) {
+    my $refused = $pair->error_is($call, '53400', qr/needs two .* has $slots/,
+      "$slots slots: an error");
+    like(($refused->error // {hint => ''})->{hint}, qr/max_worker_processes to 2/,
+      '… whose hint says how many are needed');
+  }
+  is($pair->destination_sql('SELECT count(*) FROM t'), 0, '… and not one row');
+  is($pair->destination_sql('SELECT count(*) FROM parallel_pulls'), $before,
+    '… and no pull is recorded');
 }
-is($pair->destination_sql('SELECT count(*) FROM t'), 0, '… and not one row');
 
 set_slots(16);
 $pair->pull_returns($ROWS, 't', 1, $ROWS + 1, {workers => 4}, 'after all of this a pull works');

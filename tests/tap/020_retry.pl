@@ -291,8 +291,11 @@ my $poor = $pair->destination_sql(
   $pair->table_sql('parallel_pull_create', 'u', {source_table => 't', workers => 2}));
 my ($greedy) = start_stopped(0);
 $pair->destination_sql("SELECT parallel_pull_alter($poor, workers => 2, max_rate => 1500)");
-ok(wait_until(20, sub { $pair->pull($poor)->{chunks_done} > 0 }),
-  'without a free slot the coordinator works');
+my $wait = sub {
+  $pair->destination_sql("SELECT waiting_for FROM parallel_pull_progress WHERE pull_id = $poor") };
+ok(wait_until(20, sub { $wait->() =~ /^a background worker slot: 4 of 4 .*2 parallel_loader worker/ }),
+  'without a free slot a pull waits for one, and says who has them') or diag $wait->();
+is($pair->pull($poor)->{chunks_done}, 0, '… and nothing moves');
 $pair->destination_sql("SELECT parallel_pull_cancel($greedy)");
 ok(wait_until(20, sub { $pair->pull($poor)->{workers} == 2 }),
   '… and starts workers once there are some');

@@ -184,7 +184,8 @@ my $pull_id = start_pull('a', {source_table => 't', workers => 2}, 'max_rate => 
 moves($pull_id);
 alter($pull_id, 'workers => 0');
 is(is_paused($pull_id, 'workers 0 pauses a pull'), 2, '… which it has: one for each worker');
-like(progress($pull_id)->{waiting_for}, qr/parallel_pull_alter/, '… waiting_for says what for');
+like(progress($pull_id)->{waiting_for}, qr/^parallel_pull_alter\($pull_id, workers => \d+\)$/,
+  '… waiting_for says what for');
 is(ledger('workers', $pull_id), 2, 'a pause does not change the workers that the ledger keeps');
 $seconds = stopwatch();
 my $rows = progress($pull_id)->{rows};
@@ -348,8 +349,6 @@ $seconds = stopwatch();
 $pair->destination->stop('fast');
 cmp_ok($seconds->(), '<', $ParallelLoader::Test::PROMPT_S, 'a paused pull holds up no fast shutdown');
 $pair->nothing_left('… and leaves nothing on the source', skip_destination => 1);
-# The coordinator alone, from here on.
-$pair->destination->append_conf('postgresql.conf', 'max_worker_processes = 1');
 $pair->destination->start;
 $watcher = $pair->session('destination');
 is($pair->pull($pull_id)->{state}, 'interrupted', '… then it is interrupted');
@@ -357,19 +356,6 @@ is($pair->try_sql("SELECT parallel_pull_alter($pull_id, workers => 2, max_rate =
   'success: ', 'an interrupted pull can be altered');
 is(ledger('workers || $$|$$ || max_rate', $pull_id), '2|5000', '… for its resume');
 $pair->destination_sql("TRUNCATE a");
-
-# ---- a coordinator that moves the rows itself ----
-
-$pull_id = start_pull('small', {workers => 2, chunk_size => '1MB'}, 'max_rate => 500');
-moves($pull_id);
-is(scalar($pair->worker_pids), 0, 'no worker takes part');
-is($pair->pull($pull_id)->{state}, 'running', '… and the pull is running');
-alter($pull_id, 'workers => 0');
-ok(wait_until(5, sub { progress($pull_id)->{waiting_for} }),
-  'a coordinator that works itself can be paused');
-stands_still($pull_id);
-alter($pull_id, 'workers => 1, max_rate => 0');
-is_complete($pull_id, 'small', '… and goes on', 'small');
 
 $watcher->close;
 $pair->nothing_left('no process or session is left');

@@ -220,5 +220,171 @@ like($crew->finish(20)->summary, qr/57P01/, '… which ends the pull');
 $crew->close;
 $pair->open_gate;
 
+# ---- operations in which other roles' functions run ----
+
+my $dsn_literal = literal($dsn);
+my %CALLS = (
+  parallel_pull => "parallel_pull($dsn_literal, 'evil.plain', NULL::integer, NULL)",
+  map({ $_ => "$_($dsn_literal, 'evil.plain')" } qw(parallel_pull_table parallel_pull_start
+      parallel_pull_create parallel_pull_append parallel_pull_plan parallel_pull_verify
+      parallel_pull_check parallel_pull_sequences)),
+  map({ $_ => "$_($running)" } qw(parallel_pull_work parallel_pull_wait parallel_pull_cancel
+      parallel_pull_resume)),
+  parallel_pull_alter => "parallel_pull_alter($running, workers => 1)",
+  map({ $_ => "$_('evil.plain')" } qw(parallel_pull_forget parallel_pull_keep)));
+my @functions = split /\n/, $pair->destination_sql(<<'SQL');
+SELECT DISTINCT proname FROM pg_proc WHERE proname LIKE 'parallel\_pull%'
+  AND pronamespace = 'public'::regnamespace ORDER BY 1
+SQL
+is(join(' ', grep { !$CALLS{$_} } @functions), '', 'every function is tried');
+
+$pair->destination_sql(<<'SQL', user => 'mallory');
+CREATE TABLE evil.attempts (call text, answer text);
+CREATE TABLE evil.calls (call text);
+GRANT SELECT ON evil.calls TO PUBLIC;
+GRANT INSERT ON evil.attempts TO PUBLIC;
+CREATE FUNCTION evil.attempt() RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+  c text;
+BEGIN
+  FOR c IN SELECT call FROM evil.calls LOOP
+    BEGIN
+      EXECUTE 'SELECT * FROM public.' || c;
+      INSERT INTO evil.attempts VALUES (c, 'it ran');
+    EXCEPTION WHEN OTHERS THEN
+      INSERT INTO evil.attempts VALUES (c, SQLSTATE || ' ' || SQLERRM);
+    END;
+  END LOOP;
+END $$;
+CREATE FUNCTION evil.trap(id integer) RETURNS integer LANGUAGE plpgsql IMMUTABLE AS
+$$ BEGIN PERFORM evil.attempt(); RETURN id; END $$;
+CREATE TABLE evil.bait (id integer);
+INSERT INTO evil.bait VALUES (1);
+CREATE INDEX bait_index ON evil.bait (evil.trap(id));
+CREATE MATERIALIZED VIEW evil.bait_view AS SELECT evil.trap(id) AS id FROM evil.bait WITH NO DATA;
+SQL
+for my $function (@functions) {
+  my $call = $CALLS{$function} // next;
+  $pair->destination_sql("INSERT INTO evil.calls VALUES (" . literal($call) . ')');
+}
+for my $operation ('ANALYZE evil.bait', 'VACUUM (ANALYZE) evil.bait', 'REINDEX INDEX evil.bait_index',
+  'REINDEX INDEX CONCURRENTLY evil.bait_index', 'CREATE INDEX ON evil.bait ((evil.trap(id) + 1))',
+  'CREATE INDEX CONCURRENTLY ON evil.bait ((evil.trap(id) + 2))',
+  'CLUSTER evil.bait USING bait_index', 'REFRESH MATERIALIZED VIEW evil.bait_view')
+{
+  for my $user ('postgres', 'mallory') {
+    $pair->destination_sql('TRUNCATE evil.attempts');
+    my $result = $pair->try_sql($operation, user => $user);
+    my $seen = $pair->destination_sql(<<'SQL');
+SELECT count(DISTINCT call) || ' calls, ' || string_agg(DISTINCT answer, '; ') FROM evil.attempts
+SQL
+    is($seen, scalar(@functions)
+        . ' calls, 42501 cannot use parallel pulls within security-restricted operation',
+      "$operation by $user") or diag($result->summary);
+  }
+}
+is($pair->destination_sql("SELECT count(*) FROM parallel_pulls WHERE pull_id > $running"), 0,
+  'none of them made a pull');
+
+# ---- who may connect ----
+
+$pair->destination_sql(<<'SQL');
+CREATE ROLE barred LOGIN;
+CREATE ROLE barred_group NOLOGIN;
+REVOKE CONNECT ON DATABASE postgres FROM PUBLIC;
+GRANT CONNECT ON DATABASE postgres TO mallory, crew, alice;
+CREATE TABLE barred_table (id integer);
+GRANT INSERT ON barred_table TO barred, barred_group, mallory;
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO barred, barred_group;
+SQL
+my %named = (dsn => $dsn, source_table => 'evil.t');
+for my $role ('barred', 'barred_group') {
+  my $as = "SET ROLE $role; ";
+  for my $call ($pair->pull_sql('barred_table', undef, undef, \%named),
+    map { $pair->table_sql("parallel_pull_$_", 'barred_table', \%named) } qw(table start create append))
+  {
+    my ($function) = $call =~ /(parallel_pull\w*)/;
+    $pair->error_is("$as$call", '42501',
+      qr/permission denied for database.*GRANT CONNECT ON DATABASE postgres TO $role;/s,
+      "$function as $role, which may not connect");
+  }
+  $pair->nothing_left('… starts nothing');
+  $pair->destination_sql("GRANT CONNECT ON DATABASE postgres TO $role");
+  my $pull = $pair->destination_sql($as
+      . $pair->table_sql('parallel_pull_create', 'barred_table', \%named));
+  like($pull, qr/^\d+$/, '… but once the hint was followed');
+  $pair->destination_sql("REVOKE CONNECT ON DATABASE postgres FROM $role");
+  $pair->error_is("SELECT parallel_pull_work($pull)", '42501', qr/GRANT CONNECT/,
+    '… and nobody brings workers when it may no more');
+  $pair->destination_sql("SELECT parallel_pull_cancel($pull)");
+  $pair->state_becomes($pull, 'cancelled', '… which can be cancelled');
+  $pair->error_is("SELECT parallel_pull_resume($pull, $dsn_literal)", '42501', qr/GRANT CONNECT/,
+    '… and not resumed');
+  $pair->nothing_left('… nothing is left');
+}
+is($pair->destination_sql('SELECT count(*) FROM barred_table'), 0, '… and no row came');
+
+# ---- passwords in the context of messages ----
+
+$pair->destination_sql(<<"SQL");
+CREATE FUNCTION public.said() RETURNS bigint LANGUAGE plpgsql AS \$\$
+BEGIN
+  RETURN (SELECT rows FROM parallel_pull_table($dsn_literal, 'evil.plain', columns => '{nope}'));
+END \$\$;
+CREATE FUNCTION public.assigned() RETURNS bigint LANGUAGE plpgsql AS \$\$
+DECLARE
+  n boolean;
+BEGIN
+  n := parallel_pull($dsn_literal, 'evil.plain', NULL::integer, NULL) / 0;
+  RETURN 1;
+END \$\$;
+CREATE FUNCTION public.nested(text) RETURNS bigint LANGUAGE plpgsql AS \$\$
+BEGIN
+  EXECUTE 'SELECT count(*) FROM parallel_pull_plan(\$1, ''evil.second_index'')' USING \$1;
+  RETURN 1;
+END \$\$;
+CREATE TABLE public.refusing (n bigint CHECK (n < 0));
+SQL
+my $gate_call = $pair->pull_sql('evil.plain', undef, undef,
+  {dsn => $dsn, source_table => 'evil.gated'}) =~ s/^SELECT/PERFORM/r;
+my %failing = (
+  'an error of the call' => 'SELECT said()',
+  'an error after the call' => 'TRUNCATE evil.plain; SELECT assigned()',
+  'a call within a call' => qq(DO \$\$ BEGIN PERFORM nested($dsn_literal); END \$\$),
+  'a constraint on its result' => 'TRUNCATE evil.plain; DO $$ BEGIN INSERT INTO refusing SELECT '
+    . "parallel_pull($dsn_literal, 'evil.plain', NULL::integer, NULL); END \$\$",
+  'a text that cannot be read' =>
+    qq(DO \$\$ BEGIN PERFORM parallel_pull_check('hots=x pasword=$SECRET', 'evil.plain'); END \$\$),
+  map({ my $call = $CALLS{$_}; "$_, which fails" =>
+      "DO \$\$ BEGIN PERFORM * FROM " . ($call =~ s/'evil\.plain'/'evil.second_index'/r) . '; END $$' }
+    grep { $CALLS{$_} =~ /$SECRET/ } @functions),
+  'a time limit' => "SET statement_timeout = '300ms'; DO \$\$ BEGIN $gate_call; END \$\$");
+$pair->destination_sql('CREATE INDEX second_index ON evil.second (id)');
+$pair->close_gate;
+my @shown;
+for my $rule (sort keys %failing) {
+  my $result = $pair->try_sql($failing{$rule});
+  ok($result->error || $rule =~ /_check|_sequences/, "$rule fails") or diag($result->summary);
+  unlike($result->err, qr/$SECRET/, '… and its error shows no password');
+  push @shown, $result->err;
+}
+like(join('', @shown), qr/CONTEXT:\s+SQL statement not shown.*PL\/pgSQL function said/s,
+  'the context says where it was all the same');
+my $waiting = $pair->session('destination');
+$waiting->start("DO \$\$ BEGIN $gate_call; END \$\$");
+$pair->wait_at_gate;
+$pair->destination_sql('SELECT pg_terminate_backend(' . $waiting->backend_pid . ')');
+unlike($waiting->finish(10)->err, qr/$SECRET/, 'nor does that of a session that is terminated');
+$waiting->close;
+$pair->open_gate;
+# psql has no bind parameters before version 16.
+my $script = PostgreSQL::Test::Utils::tempdir() . '/script';
+append_to_file($script, "SELECT parallel_pull(:src_dsn, 'evil.second_index', NULL::integer, NULL);\n");
+$pair->destination->command_checks_all(
+  ['pgbench', '-n', '-t', '1', '-M', 'extended', '-D', "src_dsn=$dsn", '-f', $script], 2, [qr/^/],
+  [qr/second_index.*unnamed portal|SQL statement not shown/s], 'a bind parameter');
+my @log = grep { /$SECRET/ } split /\n/, slurp_file($pair->destination->logfile);
+is(join("\n", @log), '', 'no password is in the log');
+
 $pair->nothing_left('no process or session is left');
 $pair->finish;

@@ -1,0 +1,81 @@
+"""against: two builds of the extension, each on a destination server of its own, measured in turns."""
+
+import statistics
+from dataclasses import dataclass
+
+import ways
+from cluster import make_passwords
+from pair import Pair, destination_cluster, fill_source, source_cluster, tell
+
+TABLES = "signals,ints"
+WAYS = "heap-2,copy-2"
+REPEAT = 5
+NOW = "this tree"
+
+
+@dataclass(frozen=True)
+class Bar:
+    """How many times the other build's cost this one's may be."""
+
+    what: str
+    most: float
+    cost: callable
+
+
+BARS = (Bar("CPU", 1.05, lambda record: record["cpu"]["all"]),
+        Bar("wall", 1.10, lambda record: record["seconds"]))
+
+
+def usable(way):
+    """The extension's own ways; the program of the other build is not built."""
+    return way.group == "ours" and not way.name.startswith("program")
+
+
+class Against:
+    """`options.builds` has the programs of the server trees, that of the other commit first."""
+
+    def __init__(self, options):
+        self.options = options
+        self.expected = {}
+        password_file = make_passwords(options.folder)
+        self.source = source_cluster(options.folder, password_file)
+        self.pairs = {
+            name: Pair(self.source, destination_cluster(f"destination-{number}", options.folder, password_file, folder),
+                       self.expected, options)
+            for number, (name, folder) in enumerate(zip((options.against, NOW), options.builds))}
+
+    def run(self):
+        fill_source(self.source, self.expected, self.options)
+        for pair in self.pairs.values():
+            pair.prepare()
+            self.options.ways = [way for way in self.options.ways if ways.possible(way, pair.routes, False)]
+        met = [self.compare(table, way) for table in self.options.table for way in self.options.ways]
+        for server in (self.source, *(pair.destination for pair in self.pairs.values())):
+            server.stop()
+        return all(met)
+
+    def compare(self, table, way):
+        """Prints one line for each bar; returns whether all are met."""
+        records = {name: [] for name in self.pairs}
+        for pair in self.pairs.values():
+            pair.warm_up(way, table)
+        for repeat in range(1, self.options.repeat + 1):
+            for name, pair in self.pairs.items():
+                record = pair.run(way, table, repeat == 1)
+                records[name].append(record)
+                tell(f"{table:8} {way.name:12} {name:12} {repeat}/{self.options.repeat}", record,
+                     self.expected[table]["rows"])
+        return all([self.judge(table, way, bar, records) for bar in BARS])
+
+    def judge(self, table, way, bar, records):
+        head = f"{table:8} {way.name:12} {bar.what:4}"
+        failed = [name for name in records if any("error" in record for record in records[name])]
+        if failed:
+            print(f"{head} failed: {' and '.join(failed)}", flush=True)
+            return False
+        then, now = (statistics.median(map(bar.cost, records[name])) for name in records)
+        ratio = now / max(then, 0.01)
+        is_met = ratio <= bar.most
+        print(f"{head} {self.options.against} {then:7.2f} s, {NOW} {now:7.2f} s: {ratio:5.3f} x,"
+              f" at most {bar.most:.2f} x: {'met' if is_met else 'missed'}", flush=True)
+        return is_met

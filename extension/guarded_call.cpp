@@ -1,0 +1,38 @@
+// guarded_call: see guarded_call.hpp.
+#include "core/conninfo.hpp"
+
+#include "extension/guarded_call.hpp"
+
+#include "extension/boundary.hpp"
+#include "extension/server/arguments.hpp"
+#include "extension/server/hidden_statement.hpp"
+#include "extension/server/restricted_operation.hpp"
+
+namespace parallel_loader {
+
+// A text that cannot be read may have a password anywhere: `pasword=secret`.
+bool may_hold_password(std::string_view src_dsn) {
+  for (const std::string_view sign : {"password", "secret", "scram", "://"})
+    if (src_dsn.find(sign) != std::string_view::npos)
+      return true;
+  try {
+    if (is_conninfo(src_dsn))
+      static_cast<void>(ConnInfo::parse(src_dsn));
+  } catch (const Error &) {
+    return true;
+  }
+  return false;
+}
+
+void guard_call(FunctionCallInfo fcinfo, int source_argument) {
+  if (source_argument != kNoSource) {
+    const char *src_dsn = call([&]() noexcept { return argument_text(fcinfo, source_argument); });
+    if (src_dsn != nullptr && may_hold_password(src_dsn)) {
+      call([]() noexcept { hidden_statement_hide(); });
+      hidden_statement_mask_context();
+    }
+  }
+  call([]() noexcept { restricted_operation_refuse(); });
+}
+
+} // namespace parallel_loader
