@@ -261,6 +261,13 @@ int Connection::backend_pid() const noexcept {
   return PQbackendPID(conn_.get());
 }
 
+SourcePlace Connection::place() const {
+  const auto text = [](const char *value) { return std::string(value == nullptr ? "" : value); };
+  return {.host = text(PQhost(conn_.get())),
+          .hostaddr = text(PQhostaddr(conn_.get())),
+          .port = text(PQport(conn_.get()))};
+}
+
 int Connection::socket() const noexcept {
   return PQsocket(conn_.get());
 }

@@ -6,6 +6,7 @@
 #include "core/intake.hpp"
 #include "core/nap_length.hpp"
 #include "core/pure.hpp"
+#include "core/source_place.hpp"
 #include "core/waiter.hpp"
 
 #include <chrono>
@@ -95,6 +96,8 @@ public:
   /// True if the peer asked for a password and was given one.
   [[nodiscard]] bool used_password() const noexcept;
   [[nodiscard]] int backend_pid() const noexcept;
+  /// Which of the servers that the conninfo names it is.
+  [[nodiscard]] SourcePlace place() const;
   /// libpq's file descriptor.
   [[nodiscard]] int socket() const noexcept;
   /// The parameters as libpq resolved them (service files, password file, environment).

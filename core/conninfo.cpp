@@ -139,6 +139,11 @@ void ConnInfo::set(std::string_view keyword, std::string_view value) {
   options_.push_back({std::string(keyword), std::string(value)});
 }
 
+void ConnInfo::erase(std::string_view keyword) {
+  std::erase_if(
+      options_, [&](const ConnOption &option) { return option.keyword == keyword; });
+}
+
 std::string ConnInfo::to_conninfo() const {
   std::string text;
   for (const ConnOption &option : options_)

@@ -38,6 +38,7 @@ public:
   [[nodiscard]] const std::vector<ConnOption> &options() const noexcept { return options_; }
   [[nodiscard]] std::string_view get(std::string_view keyword) const noexcept; // empty if absent
   void set(std::string_view keyword, std::string_view value);
+  void erase(std::string_view keyword);
 
   /// The options as one conninfo string, values quoted; with the password, so never for people.
   [[nodiscard]] std::string to_conninfo() const;

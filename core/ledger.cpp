@@ -35,7 +35,9 @@ WITH planned AS (
     source_lsn = $8::pg_catalog.pg_lsn, source_system = $9::pg_catalog.text,
     source_timeline = $10::pg_catalog.text, source_database = $11::pg_catalog.text,
     source_version = $12::integer, snapshot_xmin = $19::bigint, snapshot_xmax = $20::bigint,
-    source_relations = $21::pg_catalog.text
+    source_relations = $21::pg_catalog.text, snapshot_lock = $22::bigint,
+    snapshot_state = $23::pg_catalog.text, source_host = $24::pg_catalog.text,
+    source_hostaddr = $25::pg_catalog.text, source_port = $26::pg_catalog.text
   WHERE p.pull_id = $1::bigint
   RETURNING p.pull_id)
 INSERT INTO @ledger@.chunk (pull_id, chunk, range_start, range_end, nulls, relation,
@@ -53,7 +55,8 @@ CROSS JOIN ROWS FROM (pg_catalog.unnest($13::pg_catalog.text[]),
                        number))sql";
 
 constexpr std::string_view kLoadPlan = R"sql(
-SELECT source_table, key, bound_type, format, snapshot, source_version
+SELECT source_table, key, bound_type, format, snapshot, source_version, snapshot_lock,
+  snapshot_state, source_host, source_hostaddr, source_port
 FROM @ledger@.pull WHERE pull_id = $1::bigint)sql";
 
 constexpr std::string_view kLoadColumns = R"sql(
@@ -83,8 +86,10 @@ SET state = 'running', segment = $2::bigint, snapshot = $3::pg_catalog.text,
   snapshot_xmax = greatest(snapshot_xmax, $5::bigint),
   source_lsn = coalesce($6::pg_catalog.pg_lsn, source_lsn),
   source_timeline = coalesce($7::pg_catalog.text, source_timeline),
-  source_version = $8::integer, sqlstate = NULL, error = NULL, finished = NULL,
-  hold_ended = NULL
+  source_version = $8::integer, snapshot_lock = $9::bigint,
+  snapshot_state = $10::pg_catalog.text, source_host = $11::pg_catalog.text,
+  source_hostaddr = $12::pg_catalog.text, source_port = $13::pg_catalog.text, sqlstate = NULL,
+  error = NULL, finished = NULL, hold_ended = NULL
 WHERE pull_id = $1::bigint AND state <> 'done')sql";
 
 constexpr std::string_view kForgetBounds = R"sql(
@@ -237,7 +242,7 @@ void Ledger::record_plan(int64_t pull_id, const PullPlan &plan) {
                                            null_if_empty(plan.bound_type),
                                            std::string(format_name(plan.format)),
                                            array_literal(plan.columns),
-                                           null_if_empty(plan.snapshot),
+                                           null_if_empty(plan.snapshot.name),
                                            null_if_empty(identity.lsn),
                                            null_if_empty(identity.system_identifier),
                                            null_if_empty(identity.timeline),
@@ -251,7 +256,12 @@ void Ledger::record_plan(int64_t pull_id, const PullPlan &plan) {
                                            chunks.bytes,
                                            number(plan.bounds.xmin),
                                            number(plan.bounds.xmax),
-                                           null_if_empty(plan.relations)});
+                                           null_if_empty(plan.relations),
+                                           number(plan.snapshot.lock),
+                                           null_if_empty(plan.snapshot.state),
+                                           null_if_empty(plan.snapshot.place.host),
+                                           null_if_empty(plan.snapshot.place.hostaddr),
+                                           null_if_empty(plan.snapshot.place.port)});
   if (inserted.affected() != plan.chunks.size())
     throw Error(sqlstate::kInternalError,
                 "pull " + std::to_string(pull_id) + " is not in the ledger");
@@ -268,7 +278,10 @@ PullPlan Ledger::load_plan(int64_t pull_id) {
   plan.key = pull.text(0, 1);
   plan.bound_type = pull.text(0, 2);
   plan.format = pull.text(0, 3) == format_name(Format::kBinary) ? Format::kBinary : Format::kText;
-  plan.snapshot = pull.text(0, 4);
+  plan.snapshot = {.name = pull.text(0, 4),
+                   .lock = pull.integer(0, 6),
+                   .state = pull.text(0, 7),
+                   .place = {pull.text(0, 8), pull.text(0, 9), pull.text(0, 10)}};
   plan.source_version = static_cast<int>(pull.integer(0, 5));
   const Rows columns = exec(kLoadColumns, {number(pull_id)});
   for (size_t row = 0; row < columns.size(); row++)
@@ -312,9 +325,12 @@ RecordedPull Ledger::load_pull(int64_t pull_id) {
 
 void Ledger::resume_pull(int64_t pull_id, int64_t segment, const PullPlan &plan) {
   exec(kResumePull,
-       {number(pull_id), number(segment), null_if_empty(plan.snapshot), number(plan.bounds.xmin),
-        number(plan.bounds.xmax), null_if_empty(plan.identity.lsn),
-        null_if_empty(plan.identity.timeline), number(plan.source_version)});
+       {number(pull_id), number(segment), null_if_empty(plan.snapshot.name),
+        number(plan.bounds.xmin), number(plan.bounds.xmax), null_if_empty(plan.identity.lsn),
+        null_if_empty(plan.identity.timeline), number(plan.source_version),
+        number(plan.snapshot.lock), null_if_empty(plan.snapshot.state),
+        null_if_empty(plan.snapshot.place.host), null_if_empty(plan.snapshot.place.hostaddr),
+        null_if_empty(plan.snapshot.place.port)});
 }
 
 void Ledger::forget_bounds(int64_t pull_id) {

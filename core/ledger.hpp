@@ -47,7 +47,7 @@ struct PullPlan {
   std::string bound_type;
   Format format = Format::kText;
   std::vector<std::string> columns;
-  std::string snapshot;
+  HeldSnapshot snapshot;
   SourceIdentity identity;
   SnapshotBounds bounds;
   std::string relations; // of the source's table, see read_relations; empty where not known
@@ -62,6 +62,7 @@ struct RecordedPull {
   std::string state;
   int64_t max_rate_kb = 0;      // 0: no limit
   bool shares_snapshot = false; // with other pulls of its run
+  bool is_held = false;         // a coordinator has the snapshot; not of the ledger
 };
 
 struct ClaimedChunk {

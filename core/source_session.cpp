@@ -95,17 +95,15 @@ std::string settings_statement(const SourceFormats &formats, int server_version)
     sql += kConnectionCheck;
   sql += set_config("client_encoding", formats.encoding) + ", ";
   sql += set_config("DateStyle", "ISO, " + formats.date_order) + ", ";
-  return sql + set_config("TimeZone", formats.timezone);
+  return sql + set_config("TimeZone", "UTC");
 }
 
-void import_snapshot(Connection &connection, const std::string &snapshot) {
-  try {
-    connection.exec("SET TRANSACTION SNAPSHOT '" + snapshot + "'");
-  } catch (const Error &error) {
-    if (error.sqlstate().starts_with("08"))
-      throw;
-    throw SnapshotGone(error.sqlstate(), error.message(), error.detail(), error.hint());
-  }
+// As pg_locks shows an advisory lock of one 64-bit key.
+std::string lock_condition(int64_t key) {
+  const auto bits = static_cast<uint64_t>(key);
+  return "l.classid = " + std::to_string(bits >> 32) +
+         "::pg_catalog.oid AND l.objid = " + std::to_string(bits & 0xFFFFFFFF) +
+         "::pg_catalog.oid AND l.objsubid = 1";
 }
 
 bool is_below(const std::optional<uint64_t> &value, const std::optional<uint64_t> &other) {
@@ -138,16 +136,40 @@ SourceSession SourceSession::open(const ConnInfo &conninfo, std::string_view app
   return SourceSession(std::move(connection));
 }
 
+SourceSession SourceSession::open_on(const HeldSnapshot &snapshot, const ConnInfo &conninfo,
+                                     std::string_view application_name, PasswordRule rule,
+                                     const SourceFormats &formats, Waiter &waiter) {
+  const std::vector<ConnInfo> conninfos = conninfos_for(conninfo, snapshot.place);
+  std::optional<Error> unreachable;
+  std::optional<SnapshotGone> gone;
+  for (const ConnInfo &one : conninfos) {
+    try {
+      SourceSession session = open(one, application_name, rule, waiter);
+      session.begin(formats, snapshot);
+      return session;
+    } catch (const SnapshotGone &error) {
+      gone = error;
+    } catch (const Error &error) {
+      if (conninfos.size() == 1)
+        throw;
+      unreachable = error;
+    }
+  }
+  if (gone)
+    throw SnapshotGone(*gone);
+  throw Error(*unreachable);
+}
+
 void SourceSession::begin(const SourceFormats &formats,
-                          const std::optional<std::string> &snapshot) {
-  if (snapshot && !is_snapshot_name(*snapshot))
+                          const std::optional<HeldSnapshot> &snapshot) {
+  if (snapshot && !is_snapshot_name(snapshot->name))
     throw Error(sqlstate::kInvalidParameterValue,
-                "invalid snapshot identifier: \"" + *snapshot + "\"");
+                "invalid snapshot identifier: \"" + snapshot->name + "\"");
   connection_.check_text(formats.is_text);
   connection_.exec("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY, NOT DEFERRABLE");
   // Before any query: that would take a snapshot of its own.
   if (snapshot)
-    import_snapshot(connection_, *snapshot);
+    import_snapshot(snapshot->name);
 
   const Rows schemas =
       connection_.exec("SELECT s.name FROM pg_catalog.unnest(pg_catalog.current_schemas(true))"
@@ -157,14 +179,73 @@ void SourceSession::begin(const SourceFormats &formats,
     if (std::string schema = schemas.text(row, 0); !is_temporary_schema(schema))
       search_path_.push_back(std::move(schema));
   connection_.exec(settings_statement(formats, connection_.server_version()));
+  if (snapshot && snapshot->lock != 0)
+    require_holder(*snapshot);
+}
+
+void SourceSession::import_snapshot(const std::string &name) {
+  try {
+    connection_.exec("SET TRANSACTION SNAPSHOT '" + name + "'");
+  } catch (const Error &error) {
+    if (error.sqlstate().starts_with("08"))
+      throw;
+    throw SnapshotGone(error.sqlstate(), error.message(), error.detail(), error.hint());
+  }
+}
+
+// The import itself proves nothing but that some session, of whatever server, has exported under
+// this name.  The holder's lock is looked for after it, so the holder has lived all the time.
+void SourceSession::require_holder(const HeldSnapshot &snapshot) {
+  const Rows row =
+      connection_.exec("SELECT " + snapshot_expression() +
+                       "::pg_catalog.text, EXISTS (SELECT FROM pg_catalog.pg_locks AS l"
+                       " WHERE l.locktype = 'advisory' AND l.granted AND l.mode = 'ShareLock'"
+                       " AND l.database = (SELECT d.oid FROM pg_catalog.pg_database AS d"
+                       " WHERE d.datname = pg_catalog.current_database()) AND " +
+                       lock_condition(snapshot.lock) + ")");
+  if (!row.boolean(0, 1))
+    throw SnapshotGone("55000", "the session that holds snapshot \"" + snapshot.name +
+                                    "\" is not on this server, or has ended");
+  if (!snapshot.state.empty() && row.text(0, 0) != snapshot.state)
+    throw SnapshotGone("55000", "snapshot \"" + snapshot.name + "\" is another one of that name",
+                       "It is " + row.text(0, 0) + ", the pull's is " + snapshot.state + ".");
+}
+
+std::string SourceSession::snapshot_expression() const {
+  return std::string(connection_.server_version() >= 130000 ? "pg_catalog.pg_"
+                                                            : "pg_catalog.txid_") +
+         "current_snapshot()";
+}
+
+// A savepoint, as an error must not end the transaction: it holds the snapshot.
+bool SourceSession::set_timezone(const std::string &zone) {
+  bool is_known = true;
+  connection_.exec("SAVEPOINT parallel_loader_zone");
+  try {
+    connection_.exec("SELECT " + set_config("TimeZone", zone));
+  } catch (const Error &error) {
+    if (error.sqlstate() != sqlstate::kInvalidParameterValue)
+      throw;
+    is_known = false;
+    connection_.exec("ROLLBACK TO SAVEPOINT parallel_loader_zone");
+  }
+  connection_.exec("RELEASE SAVEPOINT parallel_loader_zone");
+  return is_known;
 }
 
 void SourceSession::release_lock_timeout() {
   connection_.exec("SELECT pg_catalog.set_config('lock_timeout', '0', true)");
 }
 
-std::string SourceSession::export_snapshot() {
-  return connection_.exec("SELECT pg_catalog.pg_export_snapshot()").required_text(0, 0);
+HeldSnapshot SourceSession::export_snapshot(int64_t lock) {
+  connection_.exec("SELECT pg_catalog.pg_advisory_xact_lock_shared($1::bigint)",
+                   {Param(std::to_string(lock))});
+  const Rows row = connection_.exec("SELECT pg_catalog.pg_export_snapshot(), " +
+                                    snapshot_expression() + "::pg_catalog.text");
+  return {.name = row.required_text(0, 0),
+          .lock = lock,
+          .state = row.required_text(0, 1),
+          .place = connection_.place()};
 }
 
 // The control file learns of a promotion only with the checkpoint after it.
@@ -217,9 +298,8 @@ SourceIdentity SourceSession::identity() {
 }
 
 SnapshotBounds SourceSession::snapshot_bounds() {
-  const std::string prefix =
-      connection_.server_version() >= 130000 ? "pg_catalog.pg_" : "pg_catalog.txid_";
-  const std::string snapshot = prefix + "current_snapshot()";
+  const std::string snapshot = snapshot_expression();
+  const std::string prefix = snapshot.substr(0, snapshot.find("current_"));
   const std::string text = "::pg_catalog.text::bigint";
   const Rows row = connection_.exec("SELECT " + prefix + "snapshot_xmin(" + snapshot + ")" + text +
                                     ", " + prefix + "snapshot_xmax(" + snapshot + ")" + text);

@@ -14,7 +14,6 @@ namespace parallel_loader {
 /// How values, bounds and filters are written and read on the source.
 struct SourceFormats {
   std::string encoding;        // the destination database's encoding, for example UTF8
-  std::string timezone;        // the caller's TimeZone
   std::string date_order;      // the caller's date field order: MDY, DMY or YMD
   TextCheck is_text = nullptr; // what is text in that encoding
 };
@@ -43,7 +42,18 @@ struct SnapshotBounds {
   int64_t xmax = 0;
 };
 
-/// The source no longer knows a snapshot that was to be imported: whoever exported it has ended.
+/// A snapshot that some session of the source holds.  Names of snapshots repeat after a restart and
+/// on other servers, so each holder has an advisory lock with an unpredictable key from before its
+/// export on: whoever finds it after the import is on the same server, in the same incarnation.
+struct HeldSnapshot {
+  std::string name;
+  int64_t lock = 0;  // the key; 0: not known, as of a snapshot that the caller gave
+  std::string state; // pg_current_snapshot() as the holder saw it; empty: not known
+  SourcePlace place; // where the holder is
+};
+
+/// A snapshot that was to be imported is not there, or is another one of the same name: whoever
+/// exported it has ended.
 class SnapshotGone final : public Error {
 public:
   using Error::Error;
@@ -57,11 +67,23 @@ public:
                                           std::string_view application_name, PasswordRule rule,
                                           Waiter &waiter);
 
+  /// Connects to the server that holds `snapshot`: the place known, if `conninfo` names it, else
+  /// each server that it names until one proves to be it, and begins there.  Throws as open() and
+  /// begin() do.
+  [[nodiscard]] static SourceSession open_on(const HeldSnapshot &snapshot, const ConnInfo &conninfo,
+                                             std::string_view application_name, PasswordRule rule,
+                                             const SourceFormats &formats, Waiter &waiter);
+
   /// Begins the transaction: REPEATABLE READ, READ ONLY, on `snapshot` when one is given, and sets,
   /// for this transaction only (poolers), every setting that changes what is read or cuts it short:
-  /// formats, time-outs, row_security off, search_path empty.  Throws Error with the source's
-  /// SQLSTATE, SnapshotGone with it when the snapshot cannot be imported.
-  void begin(const SourceFormats &formats, const std::optional<std::string> &snapshot);
+  /// formats, time-outs, row_security off, search_path empty, TimeZone UTC.  Throws Error with the
+  /// source's SQLSTATE, SnapshotGone when the snapshot cannot be imported, or its holder not be
+  /// found.
+  void begin(const SourceFormats &formats, const std::optional<HeldSnapshot> &snapshot);
+
+  /// Reads and writes times in that zone from now on; false, with nothing changed, when the source
+  /// does not know it.
+  [[nodiscard]] bool set_timezone(const std::string &zone);
 
   /// The role's own search path as it was before begin() emptied it.
   [[nodiscard]] const std::vector<std::string> &search_path() const noexcept {
@@ -74,8 +96,9 @@ public:
   /// cannot.
   void release_lock_timeout();
 
-  /// Exports the transaction's snapshot (pg_export_snapshot).
-  [[nodiscard]] std::string export_snapshot();
+  /// Takes the lock with that key, which proves this session to those who import, and exports the
+  /// transaction's snapshot (pg_export_snapshot).
+  [[nodiscard]] HeldSnapshot export_snapshot(int64_t lock);
   [[nodiscard]] SourceIdentity identity();
   [[nodiscard]] SnapshotBounds snapshot_bounds();
 
@@ -88,6 +111,10 @@ private:
   explicit SourceSession(Connection connection) : connection_(std::move(connection)) {}
 
   Connection connection_;
+  void import_snapshot(const std::string &name);
+  void require_holder(const HeldSnapshot &snapshot);
+  [[nodiscard]] std::string snapshot_expression() const;
+
   std::vector<std::string> search_path_;
 };
 

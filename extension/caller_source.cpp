@@ -9,24 +9,23 @@ CallerSource::CallerSource(const Order &order, std::string_view role)
 }
 
 std::unique_ptr<SourceReader> CallerSource::open() {
-  std::optional<std::string> snapshot;
-  if (!order_.snapshot.empty())
-    snapshot = order_.snapshot;
+  return open_on(order_.snapshot);
+}
+
+std::unique_ptr<SourceReader> CallerSource::open_on(const HeldSnapshot &snapshot) {
   return std::make_unique<SourceReader>(order_, order_.source, snapshot, role_, waiter_);
 }
 
-std::unique_ptr<SourceReader> CallerSource::open_on(const std::string &snapshot) {
-  return std::make_unique<SourceReader>(order_, order_.source, snapshot, role_, waiter_);
-}
-
-void CallerSource::cancel(std::span<const int> pids) {
+void CallerSource::cancel(std::span<const int> pids, const SourcePlace &place) {
   SourceAddress address = order_.source;
+  if (place.is_known())
+    address.conninfo = conninfo_at(address.conninfo, place);
   address.conninfo.set("connect_timeout", "2");
   // A waiter of its own: the other one may remember a socket that is closed, whose number the new
   // one gets.
   LatchWaiter waiter(&never_stopped_);
   try {
-    SourceReader reader(order_, address, std::nullopt, role_, waiter);
+    SourceReader reader(order_, address, {}, role_, waiter);
     for (const int pid : pids)
       reader.session().connection().exec("SELECT pg_catalog.pg_cancel_backend($1::pg_catalog.int4)",
                                          {Param(std::to_string(pid))});

@@ -22,11 +22,11 @@ public:
   /// A session on the order's snapshot, or on a new one.  Throws as SourceReader does.
   [[nodiscard]] std::unique_ptr<SourceReader> open();
   /// A session on this snapshot.
-  [[nodiscard]] std::unique_ptr<SourceReader> open_on(const std::string &snapshot);
+  [[nodiscard]] std::unique_ptr<SourceReader> open_on(const HeldSnapshot &snapshot);
 
-  /// Ends the queries that these processes of the source run.  Gives up on a source that cannot be
-  /// reached within two seconds: queries whose client has gone end some time.
-  void cancel(std::span<const int> pids);
+  /// Ends the queries that these processes of the source at `place` run.  Gives up on a source that
+  /// cannot be reached within two seconds: queries whose client has gone end some time.
+  void cancel(std::span<const int> pids, const SourcePlace &place);
 
 private:
   const Order &order_;

@@ -168,6 +168,7 @@ void Check::check_reading(const SourceTable &table, std::vector<std::string> col
     ask(
         "filter", "Name columns of the source, and functions with their schema.",
         [&] {
+          reader_->set_timezone(order_, Format::kBinary);
           static_cast<void>(source.exec("SELECT FROM " + table.from_item() + " WHERE (" +
                                         order_.request.filter + "\n) LIMIT 0"));
         });

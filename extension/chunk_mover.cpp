@@ -55,7 +55,7 @@ bool ChunkMover::move_next() {
 // that a queued ALTER TABLE cannot come between two workers.
 Connection &ChunkMover::open_source() {
   if (!reader_) {
-    reader_.emplace(task_.order, task_.source, plan_->snapshot,
+    reader_.emplace(task_.order, source_address(), plan_->snapshot,
                     worker_session_name(task_.pull->pull_id), waiter_);
     pg_atomic_write_u32(&slot_.source_pid,
                         static_cast<uint32>(reader_->session().connection().backend_pid()));
@@ -64,7 +64,19 @@ Connection &ChunkMover::open_source() {
   return reader_->session().connection();
 }
 
+// Of the pull's own source, the server that the coordinator has come to.
+SourceAddress ChunkMover::source_address() const {
+  if (plan_->snapshot.lock == 0)
+    throw SnapshotGone("55000", "nothing proves which session holds the pull's snapshot");
+  SourceAddress address = task_.source;
+  const bool is_its_own = task_.work != nullptr && task_.work->address_size > 0;
+  if (!is_its_own)
+    address.conninfo = conninfo_at(address.conninfo, plan_->snapshot.place);
+  return address;
+}
+
 void ChunkMover::find_table(SourceReader &reader) {
+  reader.set_timezone(task_.order, plan_->format);
   table_ = reader.find_table(plan_->source_table);
   columns_ = {plan_->columns, plan_->format, {}};
   reader.lock_table(table_, columns_);

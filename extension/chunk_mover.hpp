@@ -33,6 +33,7 @@ public:
 private:
   void load_plan();
   Connection &open_source();
+  [[nodiscard]] SourceAddress source_address() const;
   void find_table(SourceReader &reader);
   ChunkResult move(Connection &source, const ClaimedChunk &chunk);
   void note_read();

@@ -58,7 +58,9 @@ void Coordinator::create() {
   });
   call([&]() noexcept { shared_pull_enter_phase(pull_, kPhaseRecorded); });
   in_transaction([&](Ledger &ledger) {
-    ledger.record_plan(pull_id(), hold_.open_and_plan(order_, pull_id()));
+    const PullPlan plan = hold_.open_and_plan(order_, pull_id());
+    stay_at(plan.snapshot.place);
+    ledger.record_plan(pull_id(), plan);
     count_chunks(ledger);
   });
 }
@@ -91,7 +93,9 @@ void Coordinator::resume() {
     recorded = ledger.load_pull(pull_id());
     done_count = ledger.totals(pull_id()).done_count;
   });
+  recorded.is_held = found.is_held;
   const PullPlan plan = hold_.open_for_resume(order_, recorded, done_count);
+  stay_at(plan.snapshot.place);
   call([&]() noexcept { take_over_pull(found.segment, pull_id()); });
   in_transaction([&](Ledger &ledger) {
     ledger.resume_pull(pull_id(), order_.request.segment, plan);
@@ -100,6 +104,11 @@ void Coordinator::resume() {
   state_ = "running";
   call([&]() noexcept { session_unlock_resume(pull_id()); });
   throttle_set_rate(pull_, recorded.max_rate_kb * 1024);
+}
+
+// Whatever else dials the source is to come to the server that has the snapshot.
+void Coordinator::stay_at(const SourcePlace &place) {
+  order_.source.conninfo = conninfo_at(order_.source.conninfo, place);
 }
 
 void Coordinator::count_chunks(Ledger &ledger) {

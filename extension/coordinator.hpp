@@ -52,6 +52,7 @@ private:
   void create();
   void resume();
   FoundPull find_resumable();
+  void stay_at(const SourcePlace &place);
   void count_chunks(Ledger &ledger);
   void start();
   void turn();

@@ -156,7 +156,7 @@ Datum parallel_pull_start(PG_FUNCTION_ARGS) {
     const Order order = read_order(fcinfo, kTableLayout, OrderKind::kRun);
     // A snapshot that was given need not live longer than this call.
     return Int64GetDatum(
-        start_and_leave(order, order.snapshot.empty() ? kPhaseRecorded : kPhasePlanned));
+        start_and_leave(order, order.snapshot.name.empty() ? kPhaseRecorded : kPhasePlanned));
   });
 }
 

@@ -103,6 +103,15 @@ template <class Archive, class Address> void visit_address(Archive &archive, Add
   archive.field(address.password_rule);
 }
 
+template <class Archive, class Snapshot> void visit_snapshot(Archive &archive, Snapshot &snapshot) {
+  archive.field(snapshot.name);
+  archive.field(snapshot.lock);
+  archive.field(snapshot.state);
+  archive.field(snapshot.place.host);
+  archive.field(snapshot.place.hostaddr);
+  archive.field(snapshot.place.port);
+}
+
 template <class Archive, class Request> void visit_request(Archive &archive, Request &request) {
   archive.field(request.run_id);
   archive.field(request.owner);
@@ -128,7 +137,7 @@ template <class Archive, class AnyOrder> void visit_order(Archive &archive, AnyO
   visit_address(archive, order.source);
   visit_request(archive, order.request);
   archive.field(order.bound_type);
-  archive.field(order.snapshot);
+  visit_snapshot(archive, order.snapshot);
   archive.field(order.search_path);
   archive.field(order.replication_role);
   archive.field(order.snapshot_hold_ms);

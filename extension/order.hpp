@@ -34,7 +34,7 @@ struct Order {
   SourceAddress source;
   PullRequest request;
   std::string bound_type; // of start and end, see Bound::type
-  std::string snapshot;   // given by the caller, or empty
+  HeldSnapshot snapshot;  // given by the caller (its name alone), or the run's; no name: a new one
   std::string search_path;
   std::string replication_role;
   int64_t snapshot_hold_ms = 0;

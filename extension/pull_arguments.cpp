@@ -94,7 +94,8 @@ void join_run(FunctionCallInfo fcinfo, const ArgumentLayout &layout, Order &orde
                 "Its first pull is " + first.state + ".", "Begin a new run.");
   }
   order.request.run_id = run_id;
-  order.snapshot = first.snapshot;
+  SpiExecutor executor(SpiMode::kReadLatest);
+  order.snapshot = Ledger(executor).load_plan(run_id).snapshot;
 }
 
 } // namespace
@@ -144,7 +145,7 @@ Order read_local_order(FunctionCallInfo fcinfo, const ArgumentLayout &layout, Or
                              : text_argument(fcinfo, layout.source_table);
   read_columns(fcinfo, layout, request);
   read_bounds(fcinfo, layout, order);
-  order.snapshot = optional_text(fcinfo, layout.snapshot);
+  order.snapshot.name = optional_text(fcinfo, layout.snapshot);
   order.window = optional_text(fcinfo, layout.window);
   join_run(fcinfo, layout, order);
   read_session(order);

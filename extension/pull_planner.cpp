@@ -1,6 +1,7 @@
 // pull_planner: see pull_planner.hpp.
 #include "extension/pull_planner.hpp"
 
+#include "core/bucket_key.hpp"
 #include "core/column_map.hpp"
 #include "core/key_choice.hpp"
 #include "core/plan.hpp"
@@ -11,6 +12,7 @@
 
 #include "extension/boundary.hpp"
 #include "extension/local_table.hpp"
+#include "extension/server/random_number.hpp"
 #include "extension/spi_executor.hpp"
 
 namespace parallel_loader {
@@ -51,6 +53,22 @@ void require_same_money_scale(const Types &types, const SourceTable &table, Exec
   }
 }
 
+// Text of a time with time zone has the offset, but a type that drops it keeps the clock's time.
+void require_same_instants(const TablePair &tables, const ColumnMap &columns,
+                           const std::string &zone) {
+  constexpr TypeOid kTimestamptz = 1184;
+  for (const std::string &name : columns.columns) {
+    const TypeOid there = tables.source.find_column(name)->type;
+    const auto here = std::ranges::find(tables.destination.columns, name, &DestinationColumn::name);
+    if (tables.source_types.contains(there, kTimestamptz) &&
+        tables.source_types.get(there).quoted_name !=
+            tables.destination_types.get(here->type).quoted_name)
+      throw unknown_timezone(zone, "Column \"" + name +
+                                       "\" has another type here, so its times are written in the "
+                                       "time zone of this session.");
+  }
+}
+
 KeyChoice choose_pull_key(const PullRequest &request, const SourceTable &table, const Types &types,
                           const ColumnMap &columns, Executor &source) {
   // The key of an append compares rows, it cuts nothing.
@@ -61,6 +79,11 @@ KeyChoice choose_pull_key(const PullRequest &request, const SourceTable &table, 
                              .key = request.key,
                              .is_whole = !request.start && !request.end,
                              .columns = columns.columns});
+}
+
+// All holders of a run's snapshot have the same lock.
+int64_t lock_key(const HeldSnapshot &snapshot) {
+  return snapshot.lock != 0 ? snapshot.lock : call([]() noexcept { return random_number(); });
 }
 
 std::optional<Bound> bound(const std::optional<std::string> &text, const std::string &type) {
@@ -81,6 +104,7 @@ PullPlan plan_pull(const Order &order, SourceReader &reader) {
   Connection &source = reader.session().connection();
   SpiExecutor destination(SpiMode::kReadLatest);
 
+  reader.set_timezone(order, Format::kBinary);
   const SourceTable table = reader.find_table(parse_qualified_name(request.source_table));
   const Types source_types = load_column_types(source, table);
   const DestinationTable local = describe_local_table(request.table);
@@ -88,6 +112,8 @@ PullPlan plan_pull(const Order &order, SourceReader &reader) {
   ColumnMap columns = map_columns(table, {source_types, source.server_version()}, local,
                                   {local_types, server_version(destination)}, request.columns,
                                   parse_format(request.format));
+  if (columns.format == Format::kText && !reader.try_timezone(order))
+    require_same_instants({table, source_types, local, local_types}, columns, request.timezone);
   require_same_money_scale(source_types, table, source, destination);
   reader.lock_table(table, columns);
   check_filter(source, table, request.filter);
@@ -109,7 +135,7 @@ PullPlan plan_pull(const Order &order, SourceReader &reader) {
   plan.bound_type = key.is_none() ? std::string() : key.columns().front().bound_type;
   plan.format = columns.format;
   plan.columns = std::move(columns.columns);
-  plan.snapshot = reader.session().export_snapshot();
+  plan.snapshot = reader.session().export_snapshot(lock_key(order.snapshot));
   plan.identity = reader.session().identity();
   plan.source_version = source.server_version();
   return plan;

@@ -4,7 +4,9 @@
 #include "core/append_plan.hpp"
 #include "core/quote.hpp"
 
+#include "extension/boundary.hpp"
 #include "extension/pull_planner.hpp"
+#include "extension/server/random_number.hpp"
 
 namespace parallel_loader {
 
@@ -48,9 +50,29 @@ std::string comma_list(const std::vector<int> &numbers) {
 
 } // namespace
 
-void SourceHold::open(const Order &order, const std::optional<std::string> &snapshot) {
+void SourceHold::open(const Order &order, const HeldSnapshot &snapshot) {
   reader_.emplace(order, order.source, snapshot,
                   "parallel_loader coordinator of pull " + std::to_string(pull_id_), waiter_);
+}
+
+// A snapshot that version 0.3 has recorded has no lock: nothing but its living holder here proves
+// it.
+void SourceHold::open_recorded(const Order &order, const RecordedPull &recorded) {
+  if (recorded.plan.snapshot.lock == 0 && !recorded.is_held)
+    throw SnapshotGone("55000",
+                       "nothing proves that the snapshot of an older version is still held");
+  try {
+    open(order, recorded.plan.snapshot);
+  } catch (const SnapshotGone &) {
+    throw;
+  } catch (const Error &error) {
+    if (error.sqlstate() != sqlstate::kCannotConnect)
+      throw;
+    open(order, {}); // raises the same where no other host is named
+    if (reader_->session().connection().place() != recorded.plan.snapshot.place)
+      throw SnapshotGone("55000", "the server that has it cannot be reached: " + error.message());
+    open(order, recorded.plan.snapshot); // it is back
+  }
 }
 
 // A pull of a whole table is where a later append may begin.
@@ -79,7 +101,7 @@ void SourceHold::close() {
 
 PullPlan SourceHold::open_and_plan(const Order &order, int64_t pull_id) {
   pull_id_ = pull_id;
-  open(order, order.snapshot.empty() ? std::nullopt : std::optional(order.snapshot));
+  open(order, order.snapshot);
   PullPlan plan = plan_pull(order, *reader_);
   plan.bounds = reader_->session().snapshot_bounds();
   plan.relations = relations_of(reader_->find_table(plan.source_table));
@@ -99,16 +121,18 @@ PullPlan SourceHold::open_for_resume(const Order &order, const RecordedPull &rec
                                      int done_count) {
   pull_id_ = order.resume_id;
   const bool is_untouched = done_count == 0 && !recorded.shares_snapshot;
+  int64_t lock = order.new_snapshot ? 0 : recorded.plan.snapshot.lock;
   if (order.new_snapshot) {
     if (has_block_ranges(recorded) && !is_untouched)
       throw_snapshot_lost(order, recorded, "A new snapshot was asked for.");
-    open(order, std::nullopt);
+    open(order, {});
   } else {
     try {
-      open(order, recorded.plan.snapshot);
+      open_recorded(order, recorded);
     } catch (const SnapshotGone &gone) { // or never known there
-      open(order, std::nullopt);
+      open(order, {});
       require_same_source(recorded, reader_->session().identity());
+      lock = 0;
       if (!is_untouched)
         throw_snapshot_lost(order, recorded, gone.message());
     }
@@ -119,7 +143,9 @@ PullPlan SourceHold::open_for_resume(const Order &order, const RecordedPull &rec
   require_same_source(recorded, plan.identity);
   is_standby_ = plan.identity.is_standby;
   reader_->lock_table(reader_->find_table(plan.source_table), {plan.columns, plan.format, {}});
-  plan.snapshot = session.export_snapshot();
+  if (lock == 0)
+    lock = call([]() noexcept { return random_number(); });
+  plan.snapshot = session.export_snapshot(lock);
   plan.bounds = session.snapshot_bounds();
   plan.source_version = session.connection().server_version();
   watch_flush(order.request, plan);

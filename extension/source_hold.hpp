@@ -37,7 +37,8 @@ public:
   void close();
 
 private:
-  void open(const Order &order, const std::optional<std::string> &snapshot);
+  void open(const Order &order, const HeldSnapshot &snapshot);
+  void open_recorded(const Order &order, const RecordedPull &recorded);
   void watch_flush(const PullRequest &request, const PullPlan &plan);
   std::string relations_of(const SourceTable &table);
 

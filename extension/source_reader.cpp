@@ -30,16 +30,47 @@ ConnInfo with_encoding(ConnInfo conninfo, const std::string &encoding) {
   return conninfo;
 }
 
+SourceSession begin_session(const Order &order, const SourceAddress &address,
+                            const HeldSnapshot &snapshot, std::string_view role, Waiter &waiter) {
+  const std::string encoding = call([]() noexcept { return GetDatabaseEncodingName(); });
+  const SourceFormats formats = {encoding, order.request.date_order, is_database_text};
+  const ConnInfo conninfo = with_encoding(address.conninfo, encoding);
+  if (snapshot.place.is_known())
+    return SourceSession::open_on(snapshot, conninfo, role, address.password_rule, formats, waiter);
+  SourceSession session = SourceSession::open(conninfo, role, address.password_rule, waiter);
+  session.begin(formats, snapshot.name.empty() ? std::nullopt : std::optional(snapshot));
+  return session;
+}
+
 } // namespace
 
 SourceReader::SourceReader(const Order &order, const SourceAddress &address,
-                           const std::optional<std::string> &snapshot, std::string_view role,
-                           Waiter &waiter)
-    : encoding_(call([]() noexcept { return GetDatabaseEncodingName(); })),
-      session_(SourceSession::open(with_encoding(address.conninfo, encoding_), role,
-                                   address.password_rule, waiter)) {
-  session_.begin({encoding_, order.request.timezone, order.request.date_order, is_database_text},
-                 snapshot);
+                           const HeldSnapshot &snapshot, std::string_view role, Waiter &waiter)
+    : session_(begin_session(order, address, snapshot, role, waiter)) {}
+
+Error unknown_timezone(const std::string &zone, const std::string &why) {
+  return Error(
+      sqlstate::kInvalidParameterValue, "source does not know time zone \"" + zone + "\"", why,
+      "Set TimeZone to a zone that both servers know, such as UTC, or update the time zone "
+      "data of the source.");
+}
+
+bool SourceReader::try_timezone(const Order &order) {
+  const std::string &zone = order.request.timezone;
+  if (!is_in_callers_zone_)
+    is_in_callers_zone_ = zone == "UTC" || session_.set_timezone(zone);
+  return is_in_callers_zone_;
+}
+
+void SourceReader::set_timezone(const Order &order, Format format) {
+  const PullRequest &request = order.request;
+  const bool is_needed =
+      request.start || request.end || !request.filter.empty() || !order.window.empty();
+  if (!is_needed && format != Format::kText)
+    return;
+  if (!try_timezone(order) && is_needed)
+    throw unknown_timezone(request.timezone,
+                           "Bounds, filter and window are read in the time zone of this session.");
 }
 
 [[noreturn]] static void throw_explained(const Error &error, const QualifiedName &table) {

@@ -23,19 +23,29 @@ public:
   ~ReservedDescriptor();
 };
 
+/// The error of an unknown zone; `why` is a sentence that says what it is needed for.
+[[nodiscard]] Error unknown_timezone(const std::string &zone, const std::string &why);
+
 /// The application_name of a worker's session.
 [[nodiscard]] inline std::string worker_session_name(int64_t pull_id) {
   return "parallel_loader worker of pull " + std::to_string(pull_id);
 }
 
-/// Connects and begins the transaction on `snapshot` (none: a new one).  `role` is how the session
-/// names itself to the source.
+/// Connects and begins the transaction on `snapshot`, where it is (without a name: on a new one, on
+/// a server that the address names).  `role` is how the session names itself to the source.
 class SourceReader {
 public:
-  SourceReader(const Order &order, const SourceAddress &address,
-               const std::optional<std::string> &snapshot, std::string_view role, Waiter &waiter);
+  SourceReader(const Order &order, const SourceAddress &address, const HeldSnapshot &snapshot,
+               std::string_view role, Waiter &waiter);
 
   [[nodiscard]] SourceSession &session() noexcept { return session_; }
+
+  /// Reads and writes times in the caller's zone from now on, where that can matter: bounds, filter
+  /// and window need it, rows that travel as text get it if the source knows it.  UTC before, and
+  /// elsewhere.  Throws Error 22023 when the source does not know a zone that is needed.
+  void set_timezone(const Order &order, Format format);
+  /// Takes the caller's zone if the source knows it.
+  [[nodiscard]] bool try_timezone(const Order &order);
 
   /// Looks the table up.  Throws as SourceTable::find does, and 55P03 as lock_table does.
   [[nodiscard]] SourceTable find_table(const QualifiedName &name);
@@ -46,8 +56,8 @@ public:
 
 private:
   ReservedDescriptor descriptor_;
-  std::string encoding_;
   SourceSession session_;
+  bool is_in_callers_zone_ = false;
 };
 
 } // namespace parallel_loader

@@ -41,6 +41,7 @@ public:
 private:
   void compare();
   void end_source_queries();
+  void choose_timezone();
   void prepare();
   std::vector<PlannedChunk> plan_as_one();
   void choose_ranges(const TablePair &tables, TextForm form);
@@ -52,7 +53,7 @@ private:
   CallerSource source_;
   CallerExecutor local_;
   std::vector<std::unique_ptr<SourceReader>> readers_; // the first has the snapshot
-  std::string snapshot_;
+  HeldSnapshot snapshot_;
   SourceTable table_;
   ColumnMap columns_;
   FingerprintPlan plan_;
@@ -124,9 +125,18 @@ void Verification::choose_ranges(const TablePair &tables, TextForm form) {
     plan_.key.reset();
 }
 
+// Both sides have to write times alike.
+void Verification::choose_timezone() {
+  SourceReader &reader = *readers_.front();
+  reader.set_timezone(order_, Format::kBinary);
+  if (!reader.try_timezone(order_))
+    order_.request.timezone = "UTC";
+}
+
 void Verification::prepare() {
   readers_.push_back(source_.open());
   SourceReader &reader = *readers_.front();
+  choose_timezone();
   Connection &source = reader.session().connection();
   SpiExecutor catalog(SpiMode::kReadLatest);
   table_ = reader.find_table(parse_qualified_name(order_.request.source_table));
@@ -157,6 +167,7 @@ void Verification::start_source() {
         {Param(std::to_string(workers - 1))});
   while (readers_.size() < runs.size()) {
     readers_.push_back(source_.open_on(snapshot_));
+    static_cast<void>(readers_.back()->try_timezone(order_));
     readers_.back()->lock_table(table_, columns_);
   }
   for (size_t run = 0; run < runs.size(); run++)
@@ -180,7 +191,7 @@ void Verification::end_source_queries() {
       pids.push_back(reader->session().connection().backend_pid());
   readers_.clear();
   if (!pids.empty())
-    source_.cancel(pids);
+    source_.cancel(pids, snapshot_.place);
 }
 
 void Verification::run() {

@@ -132,7 +132,7 @@ SourceView inspect_source(const CopyOptions &options, Waiter &waiter) {
   try {
     SourceSession session =
         SourceSession::open(conninfo, "parallel-loader", PasswordRule::kAny, waiter);
-    session.begin({.encoding = "UTF8", .timezone = "UTC", .date_order = "MDY"}, std::nullopt);
+    session.begin({.encoding = "UTF8", .date_order = "MDY"}, std::nullopt);
     SourceView view = inspect_table(session, conninfo, options);
     session.end();
     return view;

@@ -72,6 +72,23 @@ TEST(Ledger, plan_stores_the_bounds_of_its_snapshot) {
   EXPECT_EQ(params.at(20), "16384:16385");
 }
 
+TEST(Ledger, plan_stores_what_proves_its_snapshot) {
+  FakeExecutor executor;
+  PullPlan plan;
+  plan.snapshot = {.name = "3-1",
+                   .lock = INT64_MIN,
+                   .state = "700:720:701",
+                   .place = {"db.example.com", "10.0.0.1", "5432"}};
+  Ledger(executor).record_plan(5, plan);
+  const std::vector<Param> &params = executor.calls.at(0).params;
+  EXPECT_EQ(params.at(6), "3-1");
+  EXPECT_EQ(params.at(21), "-9223372036854775808");
+  EXPECT_EQ(params.at(22), "700:720:701");
+  EXPECT_EQ(params.at(23), "db.example.com");
+  EXPECT_EQ(params.at(24), "10.0.0.1");
+  EXPECT_EQ(params.at(25), "5432");
+}
+
 TEST(Ledger, pull_says_whether_it_is_an_append) {
   FakeExecutor executor;
   executor.answers = {one_row({"1"}), one_row({"2"})};
@@ -95,15 +112,19 @@ TEST(Ledger, plan_of_a_pull_that_is_not_there_is_an_error) {
 
 TEST(Ledger, plan_is_read_back_for_a_worker) {
   FakeExecutor executor;
-  executor.answers = {
-      one_row({"public.\"T\"", "id", "\"pg_catalog\".\"int8\"", "binary", "3-1", "150020"}),
-      Rows(1, {"a", "B c"})};
+  executor.answers = {one_row({"public.\"T\"", "id", "\"pg_catalog\".\"int8\"", "binary", "3-1",
+                               "150020", "-7", "700:700:", "a", "10.0.0.1", "5433"}),
+                      Rows(1, {"a", "B c"})};
   const PullPlan plan = Ledger(executor).load_plan(5);
   EXPECT_EQ(plan.source_table, (QualifiedName{"public", "T"}));
   EXPECT_EQ(plan.key, "id");
   EXPECT_EQ(plan.bound_type, "\"pg_catalog\".\"int8\"");
   EXPECT_EQ(plan.format, Format::kBinary);
   EXPECT_EQ(plan.columns, (std::vector<std::string>{"a", "B c"}));
+  EXPECT_EQ(plan.snapshot.name, "3-1");
+  EXPECT_EQ(plan.snapshot.lock, -7);
+  EXPECT_EQ(plan.snapshot.state, "700:700:");
+  EXPECT_EQ(plan.snapshot.place, (SourcePlace{"a", "10.0.0.1", "5433"}));
 }
 
 TEST(Ledger, pull_that_is_not_there_cannot_be_read) {
@@ -114,7 +135,8 @@ TEST(Ledger, pull_that_is_not_there_cannot_be_read) {
 TEST(Ledger, pull_is_read_back_for_a_resume) {
   FakeExecutor executor;
   executor.answers = {
-      one_row({"public.\"T\"", "id", "\"pg_catalog\".\"int8\"", "text", "3-1", "150020"}),
+      one_row({"public.\"T\"", "id", "\"pg_catalog\".\"int8\"", "text", "3-1", "150020", "9", "",
+               "", "", ""}),
       Rows(1, {"id"}),
       one_row({"9",          "10",     "16384",  "old_server", "id",      "1",
                std::nullopt, "id > 0", "auto",   "4",          "1048576", "UTC",
@@ -145,7 +167,7 @@ TEST(Ledger, pull_is_read_back_for_a_resume) {
   EXPECT_EQ(pull.plan.identity.lsn, "0/5");
   EXPECT_EQ(pull.plan.bounds.xmin, 700);
   EXPECT_EQ(pull.plan.bounds.xmax, 720);
-  EXPECT_EQ(pull.plan.snapshot, "3-1");
+  EXPECT_EQ(pull.plan.snapshot.name, "3-1");
   EXPECT_TRUE(pull.shares_snapshot);
   EXPECT_EQ(pull.plan.relations, "16384:16390");
 }
@@ -153,14 +175,14 @@ TEST(Ledger, pull_is_read_back_for_a_resume) {
 TEST(Ledger, resume_widens_the_bounds_and_frees_failed_chunks) {
   FakeExecutor executor;
   PullPlan plan;
-  plan.snapshot = "4-1";
+  plan.snapshot = {.name = "4-1", .lock = 77, .state = "800:810:", .place = {"/tmp", "", "5432"}};
   plan.bounds = {.xmin = 800, .xmax = 810};
   plan.identity = {.system_identifier = "7001", .timeline = "2", .database = "d", .lsn = "0/9"};
   plan.source_version = 150020;
   Ledger(executor).resume_pull(5, 4712, plan);
   const FakeExecutor::Call &call = executor.calls.at(0);
-  EXPECT_EQ(call.params,
-            (std::vector<Param>{"5", "4712", "4-1", "800", "810", "0/9", "2", "150020"}));
+  EXPECT_EQ(call.params, (std::vector<Param>{"5", "4712", "4-1", "800", "810", "0/9", "2", "150020",
+                                             "77", "800:810:", "/tmp", std::nullopt, "5432"}));
   EXPECT_NE(call.sql.find("least(snapshot_xmin"), std::string::npos);
   EXPECT_NE(call.sql.find("greatest(snapshot_xmax"), std::string::npos);
   EXPECT_NE(call.sql.find("SET state = 'planned'"), std::string::npos);

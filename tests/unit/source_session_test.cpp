@@ -10,11 +10,11 @@ namespace {
 
 using namespace testing;
 
-const SourceFormats kFormats{"UTF8", "Asia/Tokyo", "DMY"};
+const SourceFormats kFormats{"UTF8", "DMY"};
 
 // Begins a transaction on a server of that version and returns the statements it was sent.
 std::vector<std::string> begin(std::string_view version,
-                               const std::optional<std::string> &snapshot) {
+                               const std::optional<HeldSnapshot> &snapshot) {
   std::vector<std::string> statements;
   {
     FakeServer server([&](FakePeer &peer) {
@@ -40,7 +40,8 @@ bool holds(const std::string &text, std::string_view part) {
 }
 
 TEST(SourceSession, imports_the_snapshot_before_any_query) {
-  const std::vector<std::string> statements = begin("15.20", "00000003-0000001B-1");
+  const std::vector<std::string> statements =
+      begin("15.20", HeldSnapshot{.name = "00000003-0000001B-1"});
   ASSERT_EQ(statements.size(), 4U);
   EXPECT_EQ(statements[0],
             "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY, NOT DEFERRABLE");
@@ -51,7 +52,7 @@ TEST(SourceSession, pins_formats_for_the_transaction_only) {
   const std::string settings = begin("15.20", std::nullopt).back();
   for (const char *part :
        {"set_config('client_encoding', 'UTF8', true)", "set_config('DateStyle', 'ISO, DMY', true)",
-        "set_config('TimeZone', 'Asia/Tokyo', true)", "set_config('row_security', 'off', true)",
+        "set_config('TimeZone', 'UTC', true)", "set_config('row_security', 'off', true)",
         "set_config('search_path', '', true)", "set_config('lc_monetary', 'C', true)"})
     EXPECT_TRUE(holds(settings, part)) << part;
   EXPECT_FALSE(holds(settings, "false)"));
@@ -90,7 +91,7 @@ TEST(SourceSession, refuses_snapshot_names_that_could_be_sql) {
     PollWaiter waiter;
     SourceSession session =
         SourceSession::open(server.conninfo(), "test", PasswordRule::kAny, waiter);
-    EXPECT_SQLSTATE("22023", session.begin(kFormats, snapshot)) << snapshot;
+    EXPECT_SQLSTATE("22023", session.begin(kFormats, HeldSnapshot{.name = snapshot})) << snapshot;
   }
 }
 
@@ -140,7 +141,7 @@ bool says_gone(std::string_view severity, std::string_view sqlstate) {
   SourceSession session =
       SourceSession::open(server.conninfo(), "test", PasswordRule::kAny, waiter);
   try {
-    session.begin(kFormats, "3-1");
+    session.begin(kFormats, HeldSnapshot{.name = "3-1"});
   } catch (const SnapshotGone &error) {
     EXPECT_EQ(error.sqlstate(), sqlstate);
     return true;
@@ -150,6 +151,72 @@ bool says_gone(std::string_view severity, std::string_view sqlstate) {
   }
   ADD_FAILURE() << "no Error was thrown";
   return false;
+}
+
+const HeldSnapshot kHeld = {
+    .name = "3-1", .lock = -4294967295, .state = "700:720:701", .place = {}};
+
+// Begins on kHeld at a server that answers the look for its holder like this; returns the question,
+// or why the snapshot is gone.
+std::string prove(const std::vector<std::string> &answer) {
+  std::string question;
+  FakeServer server([&](FakePeer &peer) {
+    peer.admit();
+    peer.answer_command("BEGIN");
+    peer.answer_command("SET");
+    peer.answer_row({"pg_catalog"});
+    peer.answer_row({"x"});
+    question = peer.answer_row(answer);
+    peer.await_close();
+  });
+  PollWaiter waiter;
+  SourceSession session =
+      SourceSession::open(server.conninfo(), "test", PasswordRule::kAny, waiter);
+  try {
+    session.begin(kFormats, kHeld);
+    return question;
+  } catch (const SnapshotGone &error) {
+    return "gone: " + error.message();
+  }
+}
+
+TEST(SourceSession, holder_is_looked_for_by_both_halves_of_its_lock) {
+  const std::string question = prove({"700:720:701", "t"});
+  EXPECT_TRUE(holds(question, "l.classid = 4294967294::pg_catalog.oid")) << question;
+  EXPECT_TRUE(holds(question, "l.objid = 1::pg_catalog.oid AND l.objsubid = 1")) << question;
+  EXPECT_TRUE(holds(question, "pg_catalog.pg_current_snapshot()")) << question;
+}
+
+TEST(SourceSession, snapshot_without_its_holder_is_gone) {
+  EXPECT_EQ(prove({"700:720:701", "f"}), "gone: the session that holds snapshot \"3-1\" is not on "
+                                         "this server, or has ended");
+}
+
+TEST(SourceSession, snapshot_of_another_state_is_gone) {
+  EXPECT_EQ(prove({"700:720:", "t"}), "gone: snapshot \"3-1\" is another one of that name");
+}
+
+TEST(SourceSession, lock_is_taken_before_the_export) {
+  std::vector<std::string> statements;
+  {
+    FakeServer server([&](FakePeer &peer) {
+      peer.admit();
+      statements.push_back(peer.answer_row({""}));
+      statements.push_back(peer.answer_row({"3-1", "700:720:701"}));
+      peer.await_close();
+    });
+    PollWaiter waiter;
+    const HeldSnapshot held =
+        SourceSession::open(server.conninfo(), "test", PasswordRule::kAny, waiter)
+            .export_snapshot(77);
+    EXPECT_EQ(held.name, "3-1");
+    EXPECT_EQ(held.lock, 77);
+    EXPECT_EQ(held.state, "700:720:701");
+    EXPECT_EQ(held.place.host, server.conninfo().get("host"));
+    EXPECT_TRUE(held.place.is_known());
+  }
+  EXPECT_TRUE(holds(statements.at(0), "pg_advisory_xact_lock_shared"));
+  EXPECT_TRUE(holds(statements.at(1), "pg_export_snapshot"));
 }
 
 TEST(SourceSession, snapshot_that_the_source_no_longer_knows_is_gone) {
