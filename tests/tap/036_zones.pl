@@ -21,8 +21,9 @@ INSERT INTO t SELECT i, timestamptz '2024-01-01 00:00+00' + i * interval '1 hour
 FROM generate_series(1, 1000) AS i;
 INSERT INTO days SELECT date '2024-01-01' + i FROM generate_series(0, 99) AS i;
 CREATE SEQUENCE numbers OWNED BY t.id;
+CREATE TABLE grown AS SELECT * FROM t;
 SQL
-$pair->destination_sql('CREATE SEQUENCE numbers OWNED BY t.id');
+$pair->destination_sql('CREATE SEQUENCE numbers OWNED BY t.id; CREATE TABLE grown (LIKE t)');
 
 my $dsn = literal($pair->dsn);
 sub in_zone {
@@ -88,7 +89,7 @@ SKIP: {
       "SELECT count(*) FROM parallel_pull_check($dsn, 't') WHERE level = 'error'")), 0, 'check');
   is($pair->destination_sql(in_zone($zone, "SELECT bool_and(matches) FROM parallel_pull_verify($dsn, 't')")), 't', 'verify');
   is($pair->destination_sql(in_zone($zone, "SELECT count(*) FROM parallel_pull_sequences($dsn)")), 1, 'sequences');
-  is($pair->destination_sql(in_zone($zone, "TRUNCATE t; SELECT parallel_pull_append($dsn, 't')")), 1000, 'append');
+  is($pair->destination_sql(in_zone($zone, "SELECT parallel_pull_append($dsn, 'grown')")), 1000, 'append');
   is($pair->destination_sql(in_zone($zone, "SELECT count(*) FROM parallel_pull_create($dsn, 'days')")), 1, 'create');
 
   $pair->error_is(in_zone($zone, "SELECT parallel_pull($dsn, 't', $FROM_NOON)"), '22023', $unknown,
@@ -102,7 +103,7 @@ SKIP: {
   $pair->error_is(in_zone($zone, "SELECT parallel_pull_table($dsn, 'local_times', source_table => 't')"), '22023',
     qr/Column "at" has another type here/, 'a time that loses its zone here needs it');
   is($pair->destination_sql(in_zone('<+0545>-05:45',
-      "TRUNCATE t; SELECT parallel_pull($dsn, 't', $FROM_NOON)")), 971, 'a zone in the style of POSIX is known everywhere');
+      "TRUNCATE t; SELECT parallel_pull($dsn, 't', $FROM_NOON)")), 970, 'a zone in the style of POSIX is known everywhere');
   $pair->destination_sql('SELECT parallel_pull_cancel(pull_id) FROM parallel_pulls');
 }
 rmtree($folder);
