@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "extension/boundary.hpp"
+#include "extension/server/last_commit.hpp"
 #include "extension/server/session.hpp"
 #include "extension/server/socket_wait.hpp"
 #include "extension/server/takeover.hpp"
@@ -303,11 +304,13 @@ void Coordinator::end(PullEnd end, const ErrorReport *report) {
     return; // nothing is recorded, or the resume has not begun
   record_limits();
   static_cast<void>(notes_.write());
+  call([&]() noexcept { last_commit_begin(pull_); });
   in_transaction([&](Ledger &ledger) {
     ledger.end_pull(pull_id(), end, report != nullptr ? error_report_sqlstate(report) : "",
                     report != nullptr ? report->message : "");
     call([]() noexcept { session_force_flush(); });
   });
+  call([&]() noexcept { last_commit_end(pull_); });
 }
 
 bool Coordinator::is_worth_holding() {

@@ -99,7 +99,10 @@ void parallel_loader_coordinator_main(Datum argument) {
   background_enter_coordinator(pull);
   background_connect(pull);
   entry([&] {
-    call([]() noexcept { session_pin_settings(nullptr); });
+    call([]() noexcept {
+      session_pin_settings(nullptr);
+      session_commit_locally();
+    });
     run_coordinator(pull, handle);
   });
   proc_exit(0);

@@ -1,6 +1,7 @@
 // leader: see leader.hpp.
 #include "extension/server/leader.hpp"
 
+#include "extension/server/last_commit.hpp"
 #include "extension/server/lock_trap.hpp"
 #include "extension/server/pull_owner.hpp"
 #include "extension/server/session.hpp"
@@ -23,6 +24,7 @@ static constexpr int kLeastSlots = 2;
 // Runs when the statement fails, is cancelled, or the session ends.
 static void leave_pull_behind(dsm_segment *segment, Datum /*unused*/) {
   auto *pull = static_cast<SharedPull *>(dsm_segment_address(segment));
+  last_commit_give_up(pull);
   shared_pull_request_stop(pull, kStopLeader);
   // At once, before this transaction frees locks that workers may wait for.
   if (shared_pull_phase(pull) != kPhaseEnded)
@@ -36,6 +38,7 @@ Leader leader_prepare(Oid owner, Oid table, const char *order, Size order_size) 
   leader.segment = shared_pull_create(owner, table, order, order_size, &leader.pull);
   leader.pull->owner_may_log_in = owner_may_log_in;
   leader.pull->leader_pid = MyProcPid;
+  last_commit_ask(leader.pull);
   on_dsm_detach(leader.segment, leave_pull_behind, Datum(0));
   return leader;
 }

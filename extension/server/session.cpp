@@ -48,6 +48,10 @@ void session_pin_settings(const SessionSettings *settings) {
   pin("session_replication_role", settings->session_replication_role);
 }
 
+void session_commit_locally() {
+  pin("synchronous_commit", "local");
+}
+
 void session_commit_asynchronously() {
   pin("synchronous_commit", "off");
 }

@@ -18,6 +18,9 @@ struct SessionSettings {
 /// `settings` may be nullptr for a process that writes the ledger only.
 void session_pin_settings(const SessionSettings *settings);
 
+/// Commits of this process are flushed here, and wait for no standby.
+void session_commit_locally();
+
 /// Commits of this process may be lost in a crash, whole: the pull's last commit flushes them all.
 void session_commit_asynchronously();
 

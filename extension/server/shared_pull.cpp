@@ -35,7 +35,8 @@ dsm_segment *shared_pull_create(Oid owner, Oid table, const char *order, Size or
   for (pg_atomic_uint32 *flag :
        {&shared->holds_snapshot, &shared->hold_end, &shared->needs_slot, &shared->slot_waiters,
         &shared->workers_wanted, &shared->workers_started, &shared->workers_target,
-        &shared->is_paused, &shared->limits_changed, &shared->has_joined})
+        &shared->is_paused, &shared->limits_changed, &shared->has_joined, &shared->commit_level,
+        &shared->is_closing, &shared->is_given_up})
     pg_atomic_init_u32(flag, 0);
   pg_atomic_init_u64(&shared->max_rate, 0);
   pg_atomic_init_u64(&shared->bytes_moved, 0);
@@ -114,8 +115,9 @@ static void interrupt_coordinator(const SharedPull *pull) {
 
 void shared_pull_request_stop(SharedPull *pull, PullStop reason) {
   uint32 expected = kStopNone;
-  if (pg_atomic_compare_exchange_u32(&pull->stop, &expected, reason) &&
-      shared_pull_phase(pull) != kPhaseEnded)
+  const bool is_first = pg_atomic_compare_exchange_u32(&pull->stop, &expected, reason);
+  const bool is_closing = pg_atomic_read_u32(&pull->is_closing) != 0;
+  if ((is_first || is_closing) && shared_pull_phase(pull) != kPhaseEnded)
     interrupt_coordinator(pull);
 }
 

@@ -109,6 +109,9 @@ struct SharedPull {
   pg_atomic_uint32 is_paused;        // nothing is to move
   pg_atomic_uint32 limits_changed;   // the coordinator is to write workers and rate down
   pg_atomic_uint32 has_joined;       // a worker has come at least once
+  pg_atomic_uint32 commit_level;     // synchronous_commit of the last commit: see last_commit.hpp
+  pg_atomic_uint32 is_closing;       // the coordinator is at that commit
+  pg_atomic_uint32 is_given_up;      // who began the pull does not wait for it any more
   pg_atomic_uint64 max_rate;         // bytes a second; 0: no limit
   pg_atomic_uint64 bytes_moved;      // by all attempts together, so it only grows
   pg_atomic_uint64 bytes_per_second; // of late
@@ -151,7 +154,7 @@ PullPhase shared_pull_phase(const SharedPull *pull);
 PullStop shared_pull_stop_reason(const SharedPull *pull);
 
 /// Asks for an early end; only the first reason counts.  Wakes the coordinator and cancels what it
-/// waits for in the server.
+/// waits for in the server, at the last commit whatever the reason.
 void shared_pull_request_stop(SharedPull *pull, PullStop reason);
 
 /// Asks the coordinator of a failed pull to let its snapshot go.

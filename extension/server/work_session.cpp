@@ -2,6 +2,7 @@
 #include "extension/server/work_session.hpp"
 
 #include "extension/server/background.hpp"
+#include "extension/server/last_commit.hpp"
 #include "extension/server/leader.hpp"
 #include "extension/server/pull_owner.hpp"
 #include "extension/server/settings.hpp"
@@ -152,6 +153,7 @@ static void raise_error(SharedPull *pull) {
 WorkResult work_session_run(dsm_segment *segment, SharedPull *pull, const WorkRequest *request,
                             const char *address, Size address_size) {
   pull_owner_require_connect(pull->owner);
+  last_commit_ask(pull);
   const uint32 chunks_allowed =
       request->max_chunks > 0 ? static_cast<uint32>(request->max_chunks) : kNoChunkLimit;
   dsm_segment *work_segment = shared_work_create(chunks_allowed, address, address_size);

@@ -1,0 +1,20 @@
+// last_commit: the commit that ends a pull, the only one that may wait for a synchronous standby.
+#pragma once
+
+#include "extension/server/shared_pull.hpp"
+
+namespace parallel_loader {
+
+/// In a session that begins or joins the pull: the last commit is to wait for as much as this
+/// session's synchronous_commit says, and for as much as others ask for.
+void last_commit_ask(SharedPull *pull);
+
+/// In a session that no longer waits for the pull it began: nor is the last commit to.
+void last_commit_give_up(SharedPull *pull);
+
+/// In the coordinator, before the transaction: makes its commit go by what was asked for, and at
+/// least flush locally.  A stop that is requested from now on ends its wait.
+void last_commit_begin(SharedPull *pull);
+void last_commit_end(SharedPull *pull);
+
+} // namespace parallel_loader
