@@ -23,7 +23,7 @@ LEFT JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attnum = d.re
 constexpr std::string_view kFindLocal = R"sql(
 SELECT s.oid, sn.nspname, s.relname, cn.nspname, c.relname, a.attname,
   CASE WHEN s.relkind = 'S' THEN pg_catalog.has_sequence_privilege(s.oid, 'UPDATE') END,
-  q.seqmin, q.seqmax, q.seqincrement < 0::pg_catalog.int8
+  q.seqmin, q.seqmax, q.seqincrement < 0::pg_catalog.int8, current_user
 FROM pg_catalog.pg_class AS s
 JOIN pg_catalog.pg_namespace AS sn ON sn.oid = s.relnamespace
 JOIN pg_catalog.pg_sequence AS q ON q.seqrelid = s.oid)sql";
@@ -43,8 +43,8 @@ ORDER BY sn.nspname COLLATE pg_catalog."C", s.relname COLLATE pg_catalog."C")sql
 
 constexpr std::string_view kFindSource = R"sql(
 SELECT w.position, sn.nspname, s.relname,
-  pg_catalog.has_schema_privilege(sn.oid, 'USAGE')
-    AND CASE WHEN s.relkind = 'S' THEN pg_catalog.has_sequence_privilege(s.oid, 'SELECT') END,
+  CASE WHEN s.relkind = 'S' THEN pg_catalog.has_sequence_privilege(s.oid, 'SELECT') END,
+  pg_catalog.has_schema_privilege(sn.oid, 'USAGE'), current_user,
   q.seqincrement < 0::pg_catalog.int8
 FROM ROWS FROM (pg_catalog.unnest($1::pg_catalog.text[]), pg_catalog.unnest($2::pg_catalog.text[]),
     pg_catalog.unnest($3::pg_catalog.text[]))
@@ -89,6 +89,7 @@ std::vector<LocalSequence> find_local_sequences(Executor &server, std::optional<
     sequence.least = rows.required_integer(row, 7);
     sequence.most = rows.required_integer(row, 8);
     sequence.is_descending = rows.boolean(row, 9);
+    sequence.user = rows.text(row, 10);
     sequences.push_back(std::move(sequence));
   }
   return sequences;
@@ -113,7 +114,9 @@ find_source_sequences(Executor &source, std::span<const SequenceOwner> owners) {
     if (!found)
       found = {.name = {rows.required_text(row, 1), rows.required_text(row, 2)},
                .may_read = rows.required_boolean(row, 3),
-               .is_descending = rows.required_boolean(row, 4)};
+               .may_use_schema = rows.required_boolean(row, 4),
+               .user = rows.required_text(row, 5),
+               .is_descending = rows.required_boolean(row, 6)};
   }
   return sequences;
 }
@@ -136,6 +139,21 @@ std::string why_out_of_bounds(const LocalSequence &local, const SequenceState &s
     return {};
   return "The source's value " + std::to_string(state.last_value) + " is not between " +
          std::to_string(local.least) + " and " + std::to_string(local.most) + ".";
+}
+
+std::string grant_to_set(const LocalSequence &local) {
+  return "GRANT UPDATE ON SEQUENCE " + local.name.quoted() + " TO " + quote_identifier(local.user) +
+         ";";
+}
+
+std::string grant_to_read(const SourceSequence &source) {
+  const std::string user = " TO " + quote_identifier(source.user) + ";";
+  std::string text;
+  if (!source.may_use_schema)
+    text = "GRANT USAGE ON SCHEMA " + quote_identifier(source.name.schema) + user;
+  if (!source.may_read)
+    text += (text.empty() ? "" : " ") + ("GRANT SELECT ON SEQUENCE " + source.name.quoted() + user);
+  return text;
 }
 
 std::vector<SequenceState> read_sequence_states(Executor &source,

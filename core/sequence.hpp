@@ -22,7 +22,8 @@ struct LocalSequence {
   uint32_t oid = 0;
   QualifiedName name;
   std::optional<SequenceOwner> owner = {}; // nullopt: no column's
-  bool may_set = true;                     // the current user
+  bool may_set = true;                     // `user`
+  std::string user = {};                   // the current one
   int64_t least = INT64_MIN;               // its bounds
   int64_t most = INT64_MAX;
   bool is_descending = false;
@@ -31,7 +32,9 @@ struct LocalSequence {
 /// A sequence of the source that the same column owns there.
 struct SourceSequence {
   QualifiedName name;
-  bool may_read = true;
+  bool may_read = true; // `user`, if it may use the schema
+  bool may_use_schema = true;
+  std::string user = {}; // the session's
   bool is_descending = false;
 
   friend bool operator==(const SourceSequence &, const SourceSequence &) = default;
@@ -57,6 +60,11 @@ find_source_sequences(Executor &source, std::span<const SequenceOwner> owners);
                                        const std::optional<SourceSequence> &source);
 /// Why it cannot be set to this state, likewise.
 [[nodiscard]] std::string why_out_of_bounds(const LocalSequence &local, const SequenceState &state);
+
+/// What gives the right to set the local sequence, or to read that of the source: SQL for a role
+/// that may grant it.
+[[nodiscard]] std::string grant_to_set(const LocalSequence &local);
+[[nodiscard]] std::string grant_to_read(const SourceSequence &source);
 
 /// Where the sequences stand now, in their order.  Throws Error 42501 for one that may not be read,
 /// 08P01 unless each has one state.

@@ -73,16 +73,14 @@ bool may_go_on(const SequencePair &pair, bool is_one_table) {
   }
   if (!pair.local.may_set && !is_one_table) {
     say_left(pair, "The right to UPDATE it is missing here.",
-             "Its owner can grant it: GRANT UPDATE ON SEQUENCE " + pair.local.name.quoted() +
-                 " TO …;");
+             "Its owner can grant it: " + grant_to_set(pair.local));
     return false;
   }
-  if (!pair.source->may_read && !is_one_table) {
+  if (!(pair.source->may_read && pair.source->may_use_schema) && !is_one_table) {
     say_left(pair,
              "The right to read sequence \"" + pair.source->name.display() +
                  "\" of the source is missing.",
-             "Its owner can grant it there: GRANT SELECT ON SEQUENCE " +
-                 pair.source->name.quoted() + " TO …;");
+             "Its owner can grant it there: " + grant_to_read(*pair.source));
     return false;
   }
   return true;

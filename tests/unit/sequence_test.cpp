@@ -11,8 +11,8 @@ using namespace testing;
 
 TEST(Sequence, knows_who_owns_it) {
   FakeExecutor server;
-  server.answers = {Rows(10, {"7", "s", "a_seq", "s", "a", "id", "t", "1",   "99", "f", //
-                              "8", "s", "loose", {},  {},  {},   "f", "-99", "-1", "t"})};
+  server.answers = {Rows(11, {"7", "s", "a_seq", "s", "a", "id", "t", "1",   "99", "f", "me", //
+                              "8", "s", "loose", {},  {},  {},   "f", "-99", "-1", "t", "me"})};
   const std::vector<LocalSequence> sequences = find_local_sequences(server, std::nullopt);
   ASSERT_EQ(sequences.size(), 2U);
   EXPECT_EQ(sequences[0].oid, 7U);
@@ -27,12 +27,13 @@ TEST(Sequence, knows_who_owns_it) {
 
 TEST(Sequence, is_missing_where_the_source_has_none) {
   FakeExecutor source;
-  source.answers = {Rows(5, {"2", "s", "b_seq", "t", "f", "2", "s", "another_one", "t", "f"})};
+  source.answers = {Rows(7, {"2", "s", "b_seq", "t", "t", "me", "f", //
+                             "2", "s", "another_one", "t", "t", "me", "f"})};
   const std::vector<SequenceOwner> owners{{{"s", "a"}, "id"}, {{"s", "b"}, "id"}};
   const auto found = find_source_sequences(source, owners);
   ASSERT_EQ(found.size(), 2U);
   EXPECT_FALSE(found[0]);
-  EXPECT_EQ(found[1], (SourceSequence{{"s", "b_seq"}}));
+  EXPECT_EQ(found[1], (SourceSequence{.name = {"s", "b_seq"}, .user = "me"}));
   EXPECT_EQ(source.calls[0].params[1], "{\"a\",\"b\"}");
 }
 
@@ -73,7 +74,7 @@ TEST(Sequence, counterpart_of_a_column_that_was_not_asked_for_is_refused) {
   const std::vector<SequenceOwner> owners{{{"s", "a"}, "id"}};
   for (const std::string position : {"0", "2", "-1", "9223372036854775807", "x", ""}) {
     FakeExecutor source;
-    source.answers = {Rows(5, {position, "s", "b_seq", "t", "f"})};
+    source.answers = {Rows(7, {position, "s", "b_seq", "t", "t", "me", "f"})};
     EXPECT_SQLSTATE("08P01", find_source_sequences(source, owners)) << position;
   }
 }
@@ -91,6 +92,16 @@ TEST(Sequence, is_left_alone_for_a_reason) {
   EXPECT_EQ(why_out_of_bounds(local, {9, true}), "");
   EXPECT_NE(why_out_of_bounds(local, {10, true}), "");
   EXPECT_NE(why_out_of_bounds(local, {0, false}), "");
+}
+
+TEST(Sequence, right_that_is_missing_can_be_granted) {
+  EXPECT_EQ(grant_to_set({.oid = 7, .name = {"s", "a\"b"}, .user = "me"}),
+            "GRANT UPDATE ON SEQUENCE \"s\".\"a\"\"b\" TO \"me\";");
+  EXPECT_EQ(grant_to_read({.name = {"s", "a"}, .may_read = false, .user = "me"}),
+            "GRANT SELECT ON SEQUENCE \"s\".\"a\" TO \"me\";");
+  EXPECT_EQ(
+      grant_to_read({.name = {"s", "a"}, .may_read = true, .may_use_schema = false, .user = "me"}),
+      "GRANT USAGE ON SCHEMA \"s\" TO \"me\";");
 }
 
 TEST(Sequence, is_not_asked_for_when_there_is_none) {

@@ -188,10 +188,57 @@ for my $way (keys %VALUE) {
   };
 }
 
+# The ways to lie before the first statement: `lie('startup', …)`.
+my %STARTUP = (
+  version_zero => sub { return _parameter(\@_, server_version => '0') },
+  version_huge => sub { return _parameter(\@_, server_version => '99999999999.9999999999') },
+  version_negative => sub { return _parameter(\@_, server_version => '-15.3') },
+  version_word => sub { return _parameter(\@_, server_version => 'x' x 10000) },
+  encoding_of_another => sub { return _parameter(\@_, client_encoding => 'EUC_JP') },
+  encoding_word => sub { return _parameter(\@_, client_encoding => 'x') },
+  strings_nonstandard => sub { return _parameter(\@_, standard_conforming_strings => 'off') },
+  auth_again => sub { return $_[0] eq 'R' ? sub { sleep 0.01; return _bytes([R => pack 'N', 3]) } : [@_] },
+  auth_unknown => sub { return $_[0] eq 'R' ? [R => pack 'N', 4711] : [@_] },
+  auth_empty => sub { return $_[0] eq 'R' ? [R => ''] : [@_] },
+  auth_long => sub { return $_[0] eq 'R' ? [R => pack('N', 10) . 'x' x 1_000_000] : [@_] },
+  startup_error => sub { return $_[0] eq 'R' ? (_error('FATAL', '28000', "\xff\xfe" . 'x' x 20_000), undef) : [@_] },
+  startup_error_long => sub { return $_[0] eq 'R' ? (_error('FATAL', '28000', 'x' x 5_000_000), undef) : [@_] },
+  startup_cut => sub { return $_[0] eq 'R' ? undef : [@_] },
+  startup_stall => sub { return $_[0] eq 'R' ? sub { sleep 1; return '' } : [@_] },
+  startup_garbage => sub { return $_[0] eq 'R' ? (\join('', map { chr rand 256 } 1 .. 5000), undef) : [@_] },
+  startup_notices => sub { return $_[0] eq 'Z' ? sub { return _bytes(_notice()) x 500 } : [@_] },
+  startup_parameters => sub {
+    my $number = 0;
+    return $_[0] eq 'S'
+      ? sub { return join '', map { _bytes([S => 'p' . $number++ . "\0" . 'x' x 1000 . "\0"]) } 1 .. 50 }
+      : [@_];
+  },
+  no_key => sub { return $_[0] eq 'K' ? () : [@_] },
+  key_long => sub { return $_[0] eq 'K' ? [K => 'x' x 10_000] : [@_] },
+);
+
+sub _parameter {
+  my ($message, $name, $value) = @_;
+  return $message unless $message->[0] eq 'S' && $message->[1] =~ /^\Q$name\E\0/;
+  return [S => "$name\0$value\0"];
+}
+
+sub startup_ways { return sort keys %STARTUP }
+
+# What is sent whenever the connection has been idle for 10 ms: `lie('idle', …)`.
+my $parameter_number = 0;
+my %IDLE = (
+  notices => sub { return _bytes(_notice()) x 500 },
+  notifications => sub { return _bytes(_notification()) x 200 },
+  parameters => sub { return join '', map { _bytes([S => 'p' . $parameter_number++ . "\0" . 'x' x 1000 . "\0"]) } 1 .. 50 },
+  notices_now_and_then => sub { sleep 0.2; return _bytes(_notice()) },
+);
+sub idle_ways { return sort keys %IDLE }
+
 # Beside those of `ways`: `replace:OLD=NEW,OLD=NEW` replaces the values of fields.
 sub _way {
   my ($name) = @_;
-  return $WAY{$name} unless $name =~ s/^replace://;
+  return $WAY{$name} // $STARTUP{$name} unless $name =~ s/^replace://;
   my %new = map { split /=/, $_, 2 } split /,/, $name;
   return sub {
     my ($type, $body) = @_;
@@ -291,12 +338,16 @@ sub _serve {
   my $server = $host =~ m{^/} ? IO::Socket::UNIX->new(Peer => "$host/.s.PGSQL.$port")
     : IO::Socket::INET->new(PeerAddr => $host, PeerPort => $port);
   my ($from_client, $from_server) = ('', '');
-  my ($is_begun, $is_target) = (0, 0);
+  my ($is_begun, $is_ready) = (0, 0);
+  my $is_target = $target eq 'startup';
+  my $flood = $target eq 'idle' ? $IDLE{$way} : undef;
   my $lie_of = _way($way);
   open my $note, '>>', $record or die "no record: $!";
   my $select = IO::Select->new($client, $server);
   while (1) {
-    for my $ready ($select->can_read) {
+    my @ready = $select->can_read($flood && $is_ready ? 0.01 : undef);
+    _send($client, $flood->()) if !@ready;
+    for my $ready (@ready) {
       if ($ready == $client) {
         sysread($client, $from_client, 65536, length $from_client) or return;
         while (my ($type, $body, $all) = _take(\$from_client, $is_begun)) {
@@ -312,11 +363,12 @@ sub _serve {
         sysread($server, $from_server, 65536, length $from_server) or return;
         my $out = '';
         while (my ($type, $body, $all) = _take(\$from_server, 1)) {
+          $is_ready = 1 if $type eq 'Z';
           if (!$is_target || !$lie_of) {
             $out .= $all;
             next;
           }
-          syswrite $note, "! $way\n" if $type eq '1';
+          syswrite $note, "! $way\n" if $type =~ /[1R]/;
           for my $lie ($lie_of->($type, $body)) {
             if (ref $lie eq 'ARRAY') {
               $out .= _bytes($lie);
