@@ -160,8 +160,9 @@ sub flaws {
   my $left = left_running();
   push @flaws, "left running: $left" if $left ne '';
   return @flaws if !$call->{table} || may_change_rows($way);
-  my $is_done = $result->is_ok
-    || $pair->destination_sql('SELECT state FROM parallel_pulls ORDER BY pull_id DESC LIMIT 1') eq 'done';
+  # An append that fails early leaves no pull; the newest one is then that before it.
+  my $is_done = $result->is_ok || !$call->{more}
+    && $pair->destination_sql('SELECT state FROM parallel_pulls ORDER BY pull_id DESC LIMIT 1') eq 'done';
   return @flaws if !$is_done;
   my $here = $pair->destination_sql("SELECT count(*) FROM $call->{table}");
   my $there = $pair->source_sql("SELECT count(*) FROM $call->{table}");
