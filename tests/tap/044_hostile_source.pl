@@ -144,7 +144,7 @@ sub prepare {
 
 # What is wrong with how the call has ended; empty when nothing is.
 sub flaws {
-  my ($call, $way, $result, $most) = @_;
+  my ($call, $way, $result, $most, $statement) = @_;
   my @flaws;
   push @flaws, 'the call does not end' if $result->is_timed_out;
   push @flaws, 'the session is lost' if $result->is_lost;
@@ -155,7 +155,9 @@ sub flaws {
   my $log = new_log();
   push @flaws, "a crash: $1" if $log =~ /^(.*was terminated by signal.*|.*TRAP:.*|.*PANIC:.*)$/m;
   push @flaws, "in the log: $1" if $way ne 'panic' && $log =~ /^(.* (?:ERROR|FATAL|WARNING|LOG): .*\bXX\d\d\d\b.*)$/m;
-  push @flaws, sprintf('%.0f MB in one process', $most) if $most > $MOST_MEGABYTES;
+  push @flaws, sprintf('%.0f MB in one process', $most) if $most > $MOST_MEGABYTES
+    # A row of the table may be as large as the server allows, and nobody can know that it has no end.
+    && !($way eq 'message_without_end' && $statement =~ /^COPY/);
   return @flaws if $result->is_lost;
   my $left = left_running();
   push @flaws, "left running: $left" if $left ne '';
@@ -216,7 +218,7 @@ for my $choice (@choices) {
     $liar->lie($statement, $way);
     my ($result, $most) = watched_call($call->{sql});
     $peak = max $peak, $most;
-    my @flaws = flaws($call, $way, $result, $most);
+    my @flaws = flaws($call, $way, $result, $most, $statement);
     $told++ if $liar->lies;
     if (@flaws) {
       $failed++;

@@ -54,6 +54,31 @@ TEST_F(KeySampleTest, answer_is_read) {
   EXPECT_EQ(found->blocks, 4);
 }
 
+TEST_F(KeySampleTest, more_pieces_than_asked_for_are_refused) {
+  source.pieces = {{std::nullopt, "10", "1", "0", "0", "5", "4"}};
+  for (int i = 0; i < 40; ++i)
+    source.pieces.push_back({std::to_string(i), "10", "1", "0", "0", "5", "4"});
+  EXPECT_SQLSTATE("08P01", sample("id"));
+}
+
+// Two chunks without a bound between them would both have all rows.
+TEST_F(KeySampleTest, piece_without_a_bound_is_refused) {
+  source.pieces = {{std::nullopt, "10", "1", "0", "0", "5", "4"},
+                   {std::nullopt, "10", "1", "0", "0", "5", "4"}};
+  EXPECT_SQLSTATE("08P01", sample("id"));
+}
+
+TEST_F(KeySampleTest, estimates_are_kept_within_reason) {
+  const std::string huge = "9223372036854775807";
+  source.pieces = {{std::nullopt, huge, "-9223372036854775808", huge, huge, "1099511627776", huge}};
+  const std::optional<KeySample> found = sample("id");
+  ASSERT_TRUE(found);
+  EXPECT_LE(found->pieces[0].bytes, 1LL << 48);
+  EXPECT_EQ(found->pieces[0].rows, 0);
+  EXPECT_LE(found->null_bytes, 1LL << 48);
+  EXPECT_EQ(found->wanted_pieces, 10); // no more than it was asked for
+}
+
 TEST_F(KeySampleTest, keys_are_compared_in_the_type_of_the_bounds) {
   (void)sample("id");
   EXPECT_TRUE(asked("\"id\"::\"pg_catalog\".\"int8\" AS k1"));
@@ -98,6 +123,10 @@ TEST_F(KeySampleTest, correlation_is_unknown_without_rows) {
   EXPECT_EQ(sample_correlation(source, from, key), std::nullopt);
   source.sampled_correlation = "950";
   EXPECT_EQ(sample_correlation(source, from, key), 0.95);
+  for (const char *lie : {"1001", "-1", "x", ""}) {
+    source.sampled_correlation = lie;
+    EXPECT_SQLSTATE("08P01", sample_correlation(source, from, key)) << lie;
+  }
 }
 
 } // namespace

@@ -54,6 +54,36 @@ using Cuts = std::vector<std::vector<std::optional<std::string>>>;
 const Cuts kTwoCuts = {{std::nullopt, "10", "1", "30", "3", "2", "350"},
                        {"5", "20", "2", "30", "3", "2", "350"}};
 
+TEST_F(PlanTest, sample_that_asks_for_very_many_pieces_gets_few) {
+  source.pieces = {{std::nullopt, "10", "1", "0", "0", "1099511627776", "1"}};
+  // The range is too small to show in the sample, so it is cut by value: from 10 to 29.
+  EXPECT_LE(plan("id", {"10", "30"}).size(), 20U);
+}
+
+TEST_F(PlanTest, sizes_that_no_relation_has_do_not_overflow) {
+  table.kind = 'p';
+  source.leaves.clear();
+  for (int i = 0; i < 10; ++i) {
+    source.add_leaf("p" + std::to_string(i), UINT32_MAX);
+    source.leaves.back()[9] = std::to_string(1LL << 48);
+    source.leaves.back()[10] = std::to_string(1LL << 48);
+  }
+  source.pieces = {
+      {std::nullopt, "9223372036854775807", "9223372036854775807", "0", "0", "1", "1"}};
+  EXPECT_EQ(plan("id").size(), 10U);
+}
+
+TEST_F(PlanTest, chunks_that_lies_multiply_have_an_end) {
+  table.kind = 'p';
+  source.leaves.clear();
+  for (int i = 0; i < 300; ++i)
+    source.add_leaf("p" + std::to_string(i), 12800000);
+  source.pieces = {{std::nullopt, "1", "1", "0", "0", "1", "9999"}};
+  for (int i = 0; i < 9000; ++i)
+    source.pieces.push_back({std::to_string(i), "1", "1", "0", "0", "1", "9999"});
+  EXPECT_SQLSTATE("54000", plan("id"));
+}
+
 TEST_F(PlanTest, without_key_all_is_one_piece) {
   EXPECT_EQ(ranges(""), std::vector<Range>{Range{}});
   EXPECT_EQ(source.asked("WITH sample AS"), "");

@@ -3,6 +3,8 @@
 
 #include "tests/unit/expect_error.hpp"
 
+#include <random>
+
 namespace parallel_loader {
 namespace {
 
@@ -41,6 +43,23 @@ TEST(ParseRecord, rejects_another_number_of_fields) {
 TEST(ParseRecord, rejects_what_is_no_record) {
   for (const char *text : {"", "1,2", "(1,2", "(1,\"2)", "(1,2)x", "(1,2\\"})
     EXPECT_SQLSTATE("22023", parse_record(text, 2)) << text;
+}
+
+TEST(ParseRecord, any_text_is_a_record_or_an_error) {
+  constexpr std::string_view kLetters = "(),\"\\ a\xff\n";
+  std::minstd_rand random(1); // the same each time
+  for (int round = 0; round < 20000; ++round) {
+    std::string text = round % 2 == 0 ? "(" : "";
+    for (size_t size = random() % 12; size > 0; --size)
+      text += kLetters[random() % kLetters.size()];
+    if (round % 3 == 0)
+      text += ')';
+    try {
+      EXPECT_EQ(parse_record(text, 2).size(), 2U) << text;
+    } catch (const Error &error) {
+      EXPECT_EQ(error.sqlstate(), "22023") << text;
+    }
+  }
 }
 
 } // namespace

@@ -1,6 +1,7 @@
 // storage_test: what the catalogue says of leaves, and what a cut by ctid needs.
 #include "core/storage.hpp"
 
+#include "tests/unit/expect_error.hpp"
 #include "tests/unit/fake_executor.hpp"
 #include "tests/unit/sample_catalog.hpp"
 
@@ -29,6 +30,55 @@ TEST(Storage, reads_a_leaf) {
   EXPECT_EQ(storage.pages(), 12);
   EXPECT_EQ(storage.bytes(), 98304);
   EXPECT_EQ(leaf.rows, -1);
+}
+
+TEST(Storage, leaf_that_cannot_be_breaks_the_protocol) {
+  const std::vector<std::optional<std::string>> sound{"16385", "s", "l",  "r",     "t", "t",
+                                                      "f",     "t", "12", "98304", "-1"};
+  const std::vector<std::optional<std::string>> lies{std::nullopt, "", "-7", "x",
+                                                     "99999999999999999999"};
+  for (size_t column = 0; column < sound.size(); ++column)
+    for (const std::optional<std::string> &lie : lies) {
+      const bool is_name = column >= 1 && column <= 3;
+      if (is_name && lie && !lie->empty())
+        continue; // any text is a name
+      FakeExecutor source;
+      std::vector<std::optional<std::string>> values = sound;
+      values[column] = lie;
+      source.answers = {one_row({"150020"}), one_row(values)};
+      EXPECT_SQLSTATE("08P01", Storage::find(source, source_table({}), std::nullopt))
+          << column << " " << lie.value_or("NULL");
+    }
+}
+
+TEST(Storage, sizes_beyond_any_relation_are_refused) {
+  for (const auto &[pages, bytes, rows] :
+       {std::tuple("4294967296", "0", "0"), std::tuple("1", "9223372036854775807", "0"),
+        std::tuple("1", "0", "9223372036854775807"), std::tuple("-1", "0", "0")}) {
+    FakeExecutor source;
+    source.answers = {one_row({"150020"}),
+                      one_row({"16385", "s", "l", "r", "t", "t", "f", "t", pages, bytes, rows})};
+    EXPECT_SQLSTATE("08P01", Storage::find(source, source_table({}), std::nullopt));
+  }
+}
+
+TEST(Storage, leaf_that_is_named_twice_is_refused) {
+  FakeExecutor source;
+  std::vector<std::optional<std::string>> values{"16385", "s", "l",  "r",     "t", "t",
+                                                 "f",     "t", "12", "98304", "-1"};
+  const std::vector<std::optional<std::string>> leaf = values;
+  values.insert(values.end(), leaf.begin(), leaf.end());
+  source.answers = {one_row({"150020"}), Rows(11, values)};
+  EXPECT_SQLSTATE("08P01", Storage::find(source, source_table({}), std::nullopt));
+}
+
+TEST(Storage, sums_of_the_largest_sizes_stay_numbers) {
+  Storage storage{.server_version = 150000, .leaves = {}};
+  Leaf leaf = heap_leaf();
+  leaf.bytes = leaf.rows = 1LL << 48;
+  storage.leaves.assign(100000, leaf);
+  EXPECT_GT(storage.bytes(), 0);
+  EXPECT_GT(storage.rows(), 0);
 }
 
 TEST(Storage, view_has_no_leaves) {
