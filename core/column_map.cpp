@@ -207,4 +207,8 @@ std::string lock_statement(const SourceTable &source, const ColumnMap &map) {
   return "SELECT" + select_list(map) + " FROM " + source.from_item() + " LIMIT 0";
 }
 
+std::string rights_statement(const SourceTable &source, const ColumnMap &map) {
+  return "SELECT" + select_list(map) + " FROM " + source.from_item() + " WHERE false";
+}
+
 } // namespace parallel_loader

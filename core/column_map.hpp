@@ -23,6 +23,9 @@ struct DestinationColumn {
   std::string name;
   TypeOid type = 0;
   bool is_generated = false;
+  int number = 0;             // attribute number
+  std::string type_name = {}; // with its modifier, for people
+  std::string content = {}; // the type, all that it is made of, and their modifiers, to be compared
 };
 
 struct DestinationTable {
@@ -50,11 +53,14 @@ struct ColumnMap {
                                     FormatChoice choice);
 
 /// `COPY (SELECT … FROM … WHERE …) TO STDOUT (FORMAT …)`; empty conditions are left out.
-/// `from_item` is SourceTable::from_item() or a partition's quoted name.
+/// `from_item` is SourceTable::from_item() or leaf_item().
 [[nodiscard]] std::string copy_statement(std::string_view from_item, const ColumnMap &map,
                                          std::string_view range_condition, std::string_view filter);
 
-/// `SELECT … FROM … LIMIT 0`: takes the lock and needs the rights that copy_statement needs.
+/// `SELECT … FROM … LIMIT 0`: takes the locks and needs the rights that copy_statement needs.
 [[nodiscard]] std::string lock_statement(const SourceTable &source, const ColumnMap &map);
+
+/// `SELECT … FROM … WHERE false`: needs the same rights, and locks no partition.
+[[nodiscard]] std::string rights_statement(const SourceTable &source, const ColumnMap &map);
 
 } // namespace parallel_loader

@@ -165,6 +165,30 @@ Rows Connection::exec(std::string_view sql, std::span<const Param> params) {
   return finish();
 }
 
+std::vector<DescribedColumn> Connection::describe(std::string_view sql) {
+  if (is_over_)
+    throw_lost();
+  require_sent(PQsendPrepare(conn_.get(), "", std::string(sql).c_str(), 0, nullptr));
+  finish();
+  require_sent(PQsendDescribePrepared(conn_.get(), ""));
+  const PgResultPtr result = finish_command();
+  if (!result)
+    return {};
+  if (is_failure(result.get()))
+    throw statement_error(peer_, result.get());
+  std::vector<DescribedColumn> columns;
+  for (int column = 0; column < PQnfields(result.get()); ++column)
+    if (is_text_ != nullptr && !is_text_(PQfname(result.get(), column)))
+      throw_violation("sent a name that is no text in the session's encoding");
+  for (int column = 0; column < PQnfields(result.get()); ++column)
+    columns.push_back({.name = PQfname(result.get(), column),
+                       .table = PQftable(result.get(), column),
+                       .number = PQftablecol(result.get(), column),
+                       .type = PQftype(result.get(), column),
+                       .typmod = PQfmod(result.get(), column)});
+  return columns;
+}
+
 void Connection::start(std::string_view sql) {
   send(sql, {});
 }
@@ -283,8 +307,12 @@ void Connection::send(std::string_view sql, std::span<const Param> params) {
   std::vector<const char *> values;
   for (const Param &param : params)
     values.push_back(param ? param->c_str() : nullptr);
-  if (PQsendQueryParams(conn_.get(), terminated.c_str(), static_cast<int>(values.size()), nullptr,
-                        values.data(), nullptr, nullptr, 0) == 0) {
+  require_sent(PQsendQueryParams(conn_.get(), terminated.c_str(), static_cast<int>(values.size()),
+                                 nullptr, values.data(), nullptr, nullptr, 0));
+}
+
+void Connection::require_sent(int is_sent) {
+  if (is_sent == 0) {
     if (PQstatus(conn_.get()) == CONNECTION_BAD)
       throw_lost();
     throw Error(sqlstate::kInternalError,

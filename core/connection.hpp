@@ -14,6 +14,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 struct pg_conn;
 struct pg_result;
@@ -21,6 +22,15 @@ struct pg_result;
 namespace parallel_loader {
 
 class Answer;
+
+/// A column of a statement's result, as its description says.
+struct DescribedColumn {
+  std::string name;
+  uint32_t table = 0; // that it comes from, unchanged; 0: it is an expression
+  int number = 0;     // of the column in that table
+  uint32_t type = 0;  // of a domain the type under it
+  int typmod = -1;
+};
 
 struct PgConnDeleter {
   void operator()(pg_conn *conn) const noexcept;
@@ -72,6 +82,10 @@ public:
   Rows exec(std::string_view sql, std::span<const Param> params) override;
   using Executor::exec;
 
+  /// Has the peer parse one statement without parameters, not run it, which locks the relations
+  /// that it names until the transaction ends, and none of their indexes.  Throws as exec does.
+  [[nodiscard]] std::vector<DescribedColumn> describe(std::string_view sql);
+
   /// Sends one statement without parameters and leaves the source to it.  Throws as exec does.
   /// Follow with finish; until then nothing else can be run.
   void start(std::string_view sql);
@@ -108,6 +122,7 @@ private:
 
   void establish(std::chrono::milliseconds timeout);
   void send(std::string_view sql, std::span<const Param> params);
+  void require_sent(int is_sent);
   void flush();
   void gather();
   void await();

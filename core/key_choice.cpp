@@ -43,8 +43,8 @@ std::optional<double> find_correlation(Executor &source, const KeyChoiceRequest 
     return std::nullopt;
   return sample_correlation(
       source,
-      SampleSource::of(is_itself ? request.table.from_item() : leaf.name.quoted(), leaf.pages,
-                       kCorrelationPages, storage.has_tid_ranges(leaf)),
+      SampleSource::of(is_itself ? request.table.from_item() : leaf_item(leaf.name.quoted()),
+                       leaf.pages, kCorrelationPages, storage.has_tid_ranges(leaf)),
       Key::resolve(column, request.table, request.types, ""));
 }
 

@@ -253,7 +253,8 @@ KeySample read_sample(const Rows &rows, const PieceSize &size) {
 
 } // namespace
 
-// An error must not end the transaction: it holds the snapshot.
+// An error must not end the transaction: it holds the snapshot.  Going back to the savepoint gives
+// up the locks that the statement took on indexes.
 std::optional<Rows> try_exec(Executor &source, std::string_view sql) {
   source.exec("SAVEPOINT parallel_loader_sample");
   std::optional<Rows> rows;
@@ -262,8 +263,8 @@ std::optional<Rows> try_exec(Executor &source, std::string_view sql) {
   } catch (const Error &error) {
     if (!is_about_sample(error))
       throw;
-    source.exec("ROLLBACK TO SAVEPOINT parallel_loader_sample");
   }
+  source.exec("ROLLBACK TO SAVEPOINT parallel_loader_sample");
   source.exec("RELEASE SAVEPOINT parallel_loader_sample");
   return rows;
 }

@@ -41,18 +41,67 @@ WITH planned AS (
   WHERE p.pull_id = $1::bigint
   RETURNING p.pull_id)
 INSERT INTO @ledger@.chunk (pull_id, chunk, range_start, range_end, nulls, relation,
-  estimated_rows, estimated_bytes)
+  estimated_rows, estimated_bytes, relation_oid)
 SELECT p.pull_id, c.number::integer, c.range_start, c.range_end, c.nulls,
-  nullif(c.relation, ''), c.estimated_rows, c.estimated_bytes
+  nullif(c.relation, ''), c.estimated_rows, c.estimated_bytes,
+  nullif(c.relation_oid, 0::pg_catalog.oid)
 FROM planned AS p
 CROSS JOIN ROWS FROM (pg_catalog.unnest($13::pg_catalog.text[]),
                       pg_catalog.unnest($14::pg_catalog.text[]),
                       pg_catalog.unnest($15::boolean[]),
                       pg_catalog.unnest($16::pg_catalog.text[]),
                       pg_catalog.unnest($17::bigint[]),
-                      pg_catalog.unnest($18::bigint[]))
+                      pg_catalog.unnest($18::bigint[]),
+                      pg_catalog.unnest($27::pg_catalog.oid[]))
   WITH ORDINALITY AS c(range_start, range_end, nulls, relation, estimated_rows, estimated_bytes,
-                       number))sql";
+                       relation_oid, number))sql";
+
+constexpr std::string_view kAddChunks = R"sql(
+INSERT INTO @ledger@.chunk (pull_id, chunk, range_start, range_end, nulls, relation,
+  estimated_rows, estimated_bytes, relation_oid)
+SELECT $1::bigint, m.last + c.number::integer, c.range_start, c.range_end, c.nulls,
+  nullif(c.relation, ''), c.estimated_rows, c.estimated_bytes,
+  nullif(c.relation_oid, 0::pg_catalog.oid)
+FROM (SELECT coalesce(pg_catalog.max(o.chunk), 0) AS last FROM @ledger@.chunk AS o
+      WHERE o.pull_id = $1::bigint) AS m
+CROSS JOIN ROWS FROM (pg_catalog.unnest($2::pg_catalog.text[]),
+                      pg_catalog.unnest($3::pg_catalog.text[]),
+                      pg_catalog.unnest($4::boolean[]),
+                      pg_catalog.unnest($5::pg_catalog.text[]),
+                      pg_catalog.unnest($6::bigint[]),
+                      pg_catalog.unnest($7::bigint[]),
+                      pg_catalog.unnest($8::pg_catalog.oid[]))
+  WITH ORDINALITY AS c(range_start, range_end, nulls, relation, estimated_rows, estimated_bytes,
+                       relation_oid, number))sql";
+
+constexpr std::string_view kDropChunks = R"sql(
+DELETE FROM @ledger@.chunk WHERE pull_id = $1::bigint)sql";
+
+constexpr std::string_view kRecordRelations = R"sql(
+UPDATE @ledger@.pull SET source_relations = $2::pg_catalog.text WHERE pull_id = $1::bigint)sql";
+
+constexpr std::string_view kRecordShapes = R"sql(
+UPDATE @ledger@.pull
+SET source_shape = $2::pg_catalog.text, local_shape = $3::pg_catalog.text,
+  asked_key = $4::pg_catalog.text, asked_columns = $5::pg_catalog.text[],
+  asked_format = $6::pg_catalog.text, asked_bound_type = $7::pg_catalog.text
+WHERE pull_id = $1::bigint)sql";
+
+constexpr std::string_view kLoadShapes = R"sql(
+SELECT source_shape, local_shape, asked_key, asked_format, asked_bound_type, asked_columns IS NULL
+FROM @ledger@.pull WHERE pull_id = $1::bigint)sql";
+
+constexpr std::string_view kLoadAskedColumns = R"sql(
+SELECT c.name
+FROM @ledger@.pull AS p
+CROSS JOIN pg_catalog.unnest(p.asked_columns) WITH ORDINALITY AS c(name, number)
+WHERE p.pull_id = $1::bigint
+ORDER BY c.number)sql";
+
+constexpr std::string_view kLoadRelations = R"sql(
+SELECT coalesce(relation, ''), relation_oid, pg_catalog.bool_and(state = 'done')
+FROM @ledger@.chunk WHERE pull_id = $1::bigint
+GROUP BY relation, relation_oid ORDER BY pg_catalog.min(chunk))sql";
 
 constexpr std::string_view kLoadPlan = R"sql(
 SELECT source_table, key, bound_type, format, snapshot, source_version, snapshot_lock,
@@ -114,7 +163,7 @@ WHERE pull_id = $1::bigint)sql";
 // An open chunk beside one of NULLs, as version 0.1 planned them, leaves those to it.
 constexpr std::string_view kClaimChunk = R"sql(
 SELECT c.chunk, c.range_start, c.range_end, c.nulls, c.relation, c.attempts, c.estimated_bytes,
-  c.range_start IS NULL AND c.range_end IS NULL AND NOT c.nulls AND EXISTS (
+  c.relation_oid, c.range_start IS NULL AND c.range_end IS NULL AND NOT c.nulls AND EXISTS (
     SELECT FROM @ledger@.chunk AS n
     WHERE n.pull_id = c.pull_id AND n.nulls AND n.relation IS NOT DISTINCT FROM c.relation)
 FROM @ledger@.chunk AS c
@@ -184,7 +233,7 @@ std::string_view state_name(PullEnd end) {
 struct ChunkArrays {
   explicit ChunkArrays(const std::vector<PlannedChunk> &chunks) {
     std::vector<Param> start_values, end_values;
-    std::vector<std::string> nulls_values, relation_values, row_values, byte_values;
+    std::vector<std::string> nulls_values, relation_values, row_values, byte_values, oid_values;
     for (const PlannedChunk &chunk : chunks) {
       start_values.push_back(chunk.range.start);
       end_values.push_back(chunk.range.end);
@@ -192,6 +241,7 @@ struct ChunkArrays {
       relation_values.push_back(chunk.relation);
       row_values.push_back(std::to_string(chunk.row_estimate));
       byte_values.push_back(std::to_string(chunk.byte_estimate));
+      oid_values.push_back(std::to_string(chunk.relation_oid));
     }
     starts = array_literal(start_values);
     ends = array_literal(end_values);
@@ -199,6 +249,7 @@ struct ChunkArrays {
     relations = array_literal(relation_values);
     rows = array_literal(row_values);
     bytes = array_literal(byte_values);
+    oids = array_literal(oid_values);
   }
 
   std::string starts;
@@ -207,6 +258,7 @@ struct ChunkArrays {
   std::string relations;
   std::string rows;
   std::string bytes;
+  std::string oids;
 };
 
 } // namespace
@@ -261,10 +313,62 @@ void Ledger::record_plan(int64_t pull_id, const PullPlan &plan) {
                                            null_if_empty(plan.snapshot.state),
                                            null_if_empty(plan.snapshot.place.host),
                                            null_if_empty(plan.snapshot.place.hostaddr),
-                                           null_if_empty(plan.snapshot.place.port)});
+                                           null_if_empty(plan.snapshot.place.port),
+                                           chunks.oids});
   if (inserted.affected() != plan.chunks.size())
     throw Error(sqlstate::kInternalError,
                 "pull " + std::to_string(pull_id) + " is not in the ledger");
+  record_shapes(pull_id, plan);
+}
+
+void Ledger::record_shapes(int64_t pull_id, const PullPlan &plan) {
+  const PullWish &wish = plan.wish;
+  exec(kRecordShapes,
+       {number(pull_id), null_if_empty(plan.source_shape), null_if_empty(plan.local_shape),
+        null_if_empty(wish.key), wish.columns ? Param(array_literal(*wish.columns)) : Param(),
+        null_if_empty(wish.format), null_if_empty(wish.bound_type)});
+}
+
+void Ledger::load_shapes(int64_t pull_id, PullPlan &plan) {
+  const Rows row = exec(kLoadShapes, {number(pull_id)});
+  if (row.empty())
+    return;
+  plan.source_shape = row.text(0, 0);
+  plan.local_shape = row.text(0, 1);
+  plan.wish = {
+      .key = row.text(0, 2), .columns = {}, .format = row.text(0, 3), .bound_type = row.text(0, 4)};
+  if (row.boolean(0, 5))
+    return;
+  plan.wish.columns.emplace();
+  const Rows columns = exec(kLoadAskedColumns, {number(pull_id)});
+  for (size_t column = 0; column < columns.size(); column++)
+    plan.wish.columns->push_back(columns.text(column, 0));
+}
+
+std::vector<ChunkRelation> Ledger::relations(int64_t pull_id) {
+  const Rows rows = exec(kLoadRelations, {number(pull_id)});
+  std::vector<ChunkRelation> relations;
+  for (size_t row = 0; row < rows.size(); row++)
+    relations.push_back({.relation = rows.text(row, 0),
+                         .oid = static_cast<uint32_t>(rows.integer(row, 1)),
+                         .is_done = rows.boolean(row, 2)});
+  return relations;
+}
+
+void Ledger::change_chunks(int64_t pull_id, const PullPlan &plan) {
+  switch (plan.chunk_change) {
+  case ChunkChange::kNone:
+    return;
+  case ChunkChange::kReplaced:
+    exec(kDropChunks, {number(pull_id)});
+    return record_plan(pull_id, plan);
+  case ChunkChange::kAdded:
+    break;
+  }
+  const ChunkArrays chunks(plan.chunks);
+  exec(kAddChunks, {number(pull_id), chunks.starts, chunks.ends, chunks.nulls, chunks.relations,
+                    chunks.rows, chunks.bytes, chunks.oids});
+  exec(kRecordRelations, {number(pull_id), null_if_empty(plan.relations)});
 }
 
 PullPlan Ledger::load_plan(int64_t pull_id) {
@@ -286,6 +390,7 @@ PullPlan Ledger::load_plan(int64_t pull_id) {
   const Rows columns = exec(kLoadColumns, {number(pull_id)});
   for (size_t row = 0; row < columns.size(); row++)
     plan.columns.push_back(columns.text(row, 0));
+  load_shapes(pull_id, plan);
   return plan;
 }
 
@@ -324,6 +429,7 @@ RecordedPull Ledger::load_pull(int64_t pull_id) {
 }
 
 void Ledger::resume_pull(int64_t pull_id, int64_t segment, const PullPlan &plan) {
+  change_chunks(pull_id, plan);
   exec(kResumePull,
        {number(pull_id), number(segment), null_if_empty(plan.snapshot.name),
         number(plan.bounds.xmin), number(plan.bounds.xmax), null_if_empty(plan.identity.lsn),
@@ -361,8 +467,9 @@ std::optional<ClaimedChunk> Ledger::claim_chunk(int64_t pull_id) {
                       .range = {.start = rows.at(0, 1),
                                 .end = rows.at(0, 2),
                                 .nulls = rows.boolean(0, 3),
-                                .not_null = rows.boolean(0, 7)},
-                      .relation = rows.text(0, 4)};
+                                .not_null = rows.boolean(0, 8)},
+                      .relation = rows.text(0, 4),
+                      .relation_oid = static_cast<uint32_t>(rows.integer(0, 7))};
 }
 
 void Ledger::complete_chunk(int64_t pull_id, int chunk, const ChunkResult &result) {

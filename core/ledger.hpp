@@ -39,6 +39,22 @@ struct PullRequest {
   PullKind kind = PullKind::kPull;
 };
 
+/// What the caller of a pull named, where the plan's choice stands in its place: a pull of which
+/// nothing is done yet can be planned anew by it.
+struct PullWish {
+  std::string key;
+  std::optional<std::vector<std::string>> columns;
+  std::string format; // empty: not known, as the pull is of an earlier version
+  std::string bound_type;
+};
+
+/// How a resume changes the chunks of a pull.
+enum class ChunkChange {
+  kNone,
+  kAdded,    // to those that are there
+  kReplaced, // they were planned anew
+};
+
 /// What the plan adds to a pull.
 struct PullPlan {
   QualifiedName source_table;
@@ -52,7 +68,11 @@ struct PullPlan {
   SnapshotBounds bounds;
   std::string relations; // of the source's table, see read_relations; empty where not known
   int source_version = 0;
+  std::string source_shape; // see core/column_shape; empty: a pull of an earlier version
+  std::string local_shape;  // likewise
+  PullWish wish;
   std::vector<PlannedChunk> chunks;
+  ChunkChange chunk_change = ChunkChange::kNone; // by a resume
 };
 
 /// What a resume has to know of a pull.
@@ -70,7 +90,15 @@ struct ClaimedChunk {
   int attempts = 0; // so far
   int64_t byte_estimate = 0;
   Range range;
+  std::string relation;      // see PlannedChunk
+  uint32_t relation_oid = 0; // likewise; 0: a pull of an earlier version
+};
+
+/// A relation of the source that chunks are read from.
+struct ChunkRelation {
   std::string relation; // see PlannedChunk
+  uint32_t oid = 0;
+  bool is_done = false; // with all chunks
 };
 
 struct ChunkResult {
@@ -103,6 +131,8 @@ public:
   [[nodiscard]] PullPlan load_plan(int64_t pull_id);
   /// Reads back all of a pull but its chunks.  Throws Error 42704 when there is no such pull.
   [[nodiscard]] RecordedPull load_pull(int64_t pull_id);
+  /// What the pull's chunks are read from, each relation once.
+  [[nodiscard]] std::vector<ChunkRelation> relations(int64_t pull_id);
   /// An unfinished or failed pull becomes `running` again, under the snapshot of `plan`; chunks
   /// that failed are planned again.
   void resume_pull(int64_t pull_id, int64_t segment, const PullPlan &plan);
@@ -137,6 +167,9 @@ public:
 
 private:
   Rows exec(std::string_view statement, std::initializer_list<Param> params);
+  void record_shapes(int64_t pull_id, const PullPlan &plan);
+  void load_shapes(int64_t pull_id, PullPlan &plan);
+  void change_chunks(int64_t pull_id, const PullPlan &plan);
 
   Executor &executor_;
   std::string schema_; // quoted

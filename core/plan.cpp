@@ -97,22 +97,52 @@ private:
         "Ranges of ctid need " + missing + ".", "Name a column in key.");
   }
 
-  // Of a range, the source itself leaves out the partitions that hold none of it.
   [[nodiscard]] std::vector<Unit> units() {
-    if (request_.table.kind != 'p' || !is_whole(request_.range) ||
+    if (request_.table.kind != 'p' || request_.leaf_rule == LeafRule::kAsOne ||
         !storage_.is_readable_by_leaf() || !filter_suits(storage_.leaves.front()))
       return {whole_table()};
     std::vector<Unit> units;
-    for (const Leaf &leaf : storage_.leaves)
-      units.push_back(of_leaf(leaf, leaf.name.quoted(), leaf.name.quoted()));
+    for (const Leaf &leaf : leaves_of_range())
+      units.push_back(of_leaf(leaf, leaf.name.quoted(), leaf_item(leaf.name.quoted())));
     return units;
+  }
+
+  // The source itself says which partitions hold nothing of a range.
+  [[nodiscard]] std::vector<Leaf> leaves_of_range() {
+    const std::string condition = request_.key.condition(request_.range);
+    if (condition.empty())
+      return storage_.leaves;
+    constexpr size_t kAtOnce = 50; // planning locks indexes, until it is taken back
+    std::vector<Leaf> kept;
+    for (size_t index = 0; index < storage_.leaves.size(); ++index) {
+      if (index % kAtOnce == 0) {
+        source_.exec("SAVEPOINT parallel_loader_leaves");
+        source_.exec("SELECT pg_catalog.set_config('constraint_exclusion', 'on', true)");
+      }
+      if (may_hold(storage_.leaves[index], condition))
+        kept.push_back(storage_.leaves[index]);
+      if (index % kAtOnce == kAtOnce - 1 || index == storage_.leaves.size() - 1) {
+        source_.exec("ROLLBACK TO SAVEPOINT parallel_loader_leaves");
+        source_.exec("RELEASE SAVEPOINT parallel_loader_leaves");
+      }
+    }
+    return kept.empty() ? std::vector<Leaf>{storage_.leaves.front()} : kept;
+  }
+
+  [[nodiscard]] bool may_hold(const Leaf &leaf, const std::string &condition) {
+    const Rows plan = source_.exec("EXPLAIN (COSTS OFF) SELECT FROM " +
+                                   leaf_item(leaf.name.quoted()) + " WHERE " + condition);
+    for (size_t row = 0; row < plan.size(); ++row)
+      if (plan.text(row, 0).find("One-Time Filter: false") != std::string::npos)
+        return false;
+    return true;
   }
 
   // A filter may name the table that it was written for.
   [[nodiscard]] bool filter_suits(const Leaf &leaf) {
     return request_.filter.empty() ||
-           try_exec(source_, "SELECT FROM " + leaf.name.quoted() + " WHERE (" + request_.filter +
-                                 "\n) LIMIT 0");
+           try_exec(source_, "SELECT FROM " + leaf_item(leaf.name.quoted()) + " WHERE (" +
+                                 request_.filter + "\n) LIMIT 0");
   }
 
   [[nodiscard]] Unit of_leaf(const Leaf &leaf, std::string relation, std::string from_item) const {
@@ -142,6 +172,13 @@ private:
   }
 
   void cut(const Unit &unit) {
+    const size_t first = chunks_.size();
+    cut_unit(unit);
+    for (size_t index = first; index < chunks_.size(); ++index)
+      chunks_[index].relation_oid = unit.oid;
+  }
+
+  void cut_unit(const Unit &unit) {
     if (request_.key.is_none() || request_.range.nulls)
       return add_whole(unit);
     if (!unit.can_sample)

@@ -17,9 +17,13 @@ struct PlannedChunk {
       {}; // the partition it is read from, `"s"."t"`; empty: the pull's own table
   int64_t row_estimate = 0;
   int64_t byte_estimate = 0; // with TOAST
+  uint32_t relation_oid = 0; // of `relation`, or of the pull's own table, on the source
 
   friend bool operator==(const PlannedChunk &, const PlannedChunk &) = default;
 };
+
+/// Whether the partitions of a table are cut, or the table as one.
+enum class LeafRule { kByLeaf, kAsOne };
 
 struct PlanRequest {
   const SourceTable &table;
@@ -29,6 +33,7 @@ struct PlanRequest {
   int workers = 1;
   int64_t chunk_bytes = 0;                                        // wanted size of a chunk
   std::optional<std::vector<std::string>> columns = std::nullopt; // that travel; nullopt: all
+  LeafRule leaf_rule = LeafRule::kByLeaf;
 };
 
 /// Returns the chunks of a pull, in key order; each row of `range` lies in exactly one of them.
@@ -38,10 +43,10 @@ struct PlanRequest {
 /// as long as they are not small.  Both outer chunks are open where the range is; a nullable key
 /// gets a last chunk for the NULLs, unless one chunk takes all.  A range of an integer key that is
 /// too small to show in the sample is cut by value.  Without an index on the key there
-/// are no more chunks than workers.  A partitioned table is cut leaf by leaf when all of it is
-/// pulled and each leaf may be read by its own name; else as one.  Of a view or foreign table
-/// nothing is read: an integer range with two bounds is cut evenly, all else is one chunk.
-/// Throws Error 0A000 for ctid on a source before 14 or on a table that is no heap.
+/// are no more chunks than workers.  A partitioned table is cut leaf by leaf when each leaf may
+/// be read by its own name, without leaves that hold nothing of the range; else as one.  Of a view
+/// or foreign table nothing is read: an integer range with two bounds is cut evenly, all else is
+/// one chunk. Throws Error 0A000 for ctid on a source before 14 or on a table that is no heap.
 [[nodiscard]] std::vector<PlannedChunk> plan_chunks(Executor &source, const PlanRequest &request);
 
 } // namespace parallel_loader

@@ -51,10 +51,12 @@ struct Setting {
   int since_version = 0;
 };
 
+constexpr std::string_view kLockTimeout = "3s";
+
 // Time-outs come first: a role's own may be shorter than the rest takes.
 constexpr Setting kSettings[] = {
     {"statement_timeout", "0"},
-    {"lock_timeout", "3s"}, // until release_lock_timeout
+    {"lock_timeout", kLockTimeout}, // until release_lock_timeout
     {"idle_in_transaction_session_timeout", "0"},
     {"idle_session_timeout", "0", 140000},
     {"transaction_timeout", "0", 170000},
@@ -235,6 +237,10 @@ bool SourceSession::set_timezone(const std::string &zone) {
 
 void SourceSession::release_lock_timeout() {
   connection_.exec("SELECT pg_catalog.set_config('lock_timeout', '0', true)");
+}
+
+void SourceSession::limit_lock_timeout() {
+  connection_.exec("SELECT " + set_config("lock_timeout", kLockTimeout));
 }
 
 HeldSnapshot SourceSession::export_snapshot(int64_t lock) {

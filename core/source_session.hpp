@@ -95,6 +95,8 @@ public:
   /// one and is waited for by the other, which no server can see.  After the table is locked, it
   /// cannot.
   void release_lock_timeout();
+  /// From now on they give up after three seconds again.
+  void limit_lock_timeout();
 
   /// Takes the lock with that key, which proves this session to those who import, and exports the
   /// transaction's snapshot (pg_export_snapshot).

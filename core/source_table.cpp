@@ -40,7 +40,7 @@ SELECT a.attname, a.atttypid,
     SELECT FROM pg_catalog.pg_constraint AS k
     WHERE k.conrelid = a.attrelid AND k.contype = 'n' AND NOT k.convalidated
       AND a.attnum = ANY (k.conkey)),
-  ln.nspname, l.collname
+  ln.nspname, l.collname, a.attnum
 FROM pg_catalog.pg_attribute AS a
 LEFT JOIN pg_catalog.pg_collation AS l ON l.oid = a.attcollation
 LEFT JOIN pg_catalog.pg_namespace AS ln ON ln.oid = l.collnamespace
@@ -101,7 +101,7 @@ const SourceColumn *SourceTable::find_column(std::string_view column) const noex
 }
 
 std::string SourceTable::from_item() const {
-  return (has_children ? "ONLY " : "") + name.quoted();
+  return (kind == 'r' ? "ONLY " : "") + name.quoted();
 }
 
 SourceTable SourceTable::find(Executor &source, const QualifiedName &name,
@@ -134,7 +134,8 @@ SourceTable SourceTable::find(Executor &source, const QualifiedName &name,
     table.columns.push_back({.name = columns.text(row, 0),
                              .type = columns.oid(row, 1),
                              .is_not_null = enforces_not_null && columns.boolean(row, 2),
-                             .collation = collation.name.empty() ? "" : collation.quoted()});
+                             .collation = collation.name.empty() ? "" : collation.quoted(),
+                             .number = static_cast<int>(columns.integer(row, 5))});
   }
   return table;
 }

@@ -18,6 +18,7 @@ struct SourceColumn {
   TypeOid type = 0;
   bool is_not_null = false;
   std::string collation; // quoted and qualified; empty for types without
+  int number = 0;        // attribute number
 };
 
 struct SourceTable {
@@ -30,7 +31,8 @@ struct SourceTable {
 
   /// nullptr when there is none.
   [[nodiscard]] const SourceColumn *find_column(std::string_view column) const noexcept;
-  /// `ONLY "s"."t"` for an inheritance parent, else `"s"."t"`: what a FROM clause names.
+  /// What a FROM clause names: `ONLY "s"."t"` for a table, which may become a parent at any time,
+  /// else `"s"."t"`.
   [[nodiscard]] std::string from_item() const;
 
   /// Looks the table up; an empty schema in `name` is searched for along `search_path`.

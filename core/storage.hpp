@@ -24,6 +24,11 @@ struct Leaf {
   int64_t rows = 0;           // as far as the catalogue knows; -1: never analysed
 };
 
+/// What a FROM clause names for a leaf, by PlannedChunk::relation.
+[[nodiscard]] inline std::string leaf_item(const std::string &relation) {
+  return "ONLY " + relation;
+}
+
 struct Storage {
   int server_version = 0;    // of the source, for example 150020
   bool can_read_ctid = true; // of the table itself

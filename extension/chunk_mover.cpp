@@ -1,13 +1,18 @@
 // chunk_mover: see chunk_mover.hpp.
 #include "extension/chunk_mover.hpp"
 
+#include "core/source_relations.hpp"
+#include "core/storage.hpp"
 #include "core/types.hpp"
 
 #include <algorithm>
 
 #include "extension/append_job.hpp"
 #include "extension/boundary.hpp"
+#include "extension/local_table.hpp"
+#include "extension/route.hpp"
 #include "extension/row_job.hpp"
+#include "extension/server/copy_from.hpp"
 #include "extension/server/session.hpp"
 #include "extension/server/target_table.hpp"
 #include "extension/server/worker_slots.hpp"
@@ -25,6 +30,9 @@ void ChunkMover::load_plan() {
   table_name_ =
       call([&]() noexcept { return target_table_display_name(task_.order.request.table); });
   call([]() noexcept { session_commit(); });
+  source_shape_ = read_shape(plan_->source_shape);
+  local_shape_ = read_shape(plan_->local_shape);
+  columns_ = {plan_->columns, plan_->format, {}};
 }
 
 bool ChunkMover::move_next() {
@@ -41,7 +49,8 @@ bool ChunkMover::move_next() {
   chunk_ = chunk->number;
   worker_slot_begin_chunk(task_.pull, task_.slot, chunk_,
                           std::max<int64_t>(chunk->byte_estimate, 1));
-  const ChunkResult result = move(open_source(), *chunk);
+  const ChunkResult result = move(open_source(*chunk), *chunk);
+  require_unchanged(*chunk);
   note_read();
   call([]() noexcept { spi_fire_deferred_triggers(); });
   ledger.complete_chunk(task_.pull->pull_id, chunk_, result);
@@ -51,9 +60,13 @@ bool ChunkMover::move_next() {
 }
 
 // Connects once there is a chunk to move: until that chunk is read the coordinator holds the
-// snapshot, so it can be imported.  The table stays locked on the source until the last chunk, so
-// that a queued ALTER TABLE cannot come between two workers.
-Connection &ChunkMover::open_source() {
+// snapshot, so it can be imported.  What a chunk reads stays locked on the source, so that a queued
+// ALTER TABLE cannot come between two workers; a session that has locked many partitions gives
+// them up and begins anew, since the source has room for so many locks and no more.
+Connection &ChunkMover::open_source(const ClaimedChunk &chunk) {
+  constexpr size_t kMostLocked = 32;
+  if (reader_ && locked_.size() >= kMostLocked && !locked_.contains(from_item(chunk)))
+    disconnect();
   if (!reader_) {
     reader_.emplace(task_.order, source_address(), plan_->snapshot,
                     worker_session_name(task_.pull->pull_id), waiter_);
@@ -61,6 +74,7 @@ Connection &ChunkMover::open_source() {
                         static_cast<uint32>(reader_->session().connection().backend_pid()));
     find_table(*reader_);
   }
+  lock_relation(chunk);
   return reader_->session().connection();
 }
 
@@ -78,28 +92,131 @@ SourceAddress ChunkMover::source_address() const {
 void ChunkMover::find_table(SourceReader &reader) {
   reader.set_timezone(task_.order, plan_->format);
   table_ = reader.find_table(plan_->source_table);
-  columns_ = {plan_->columns, plan_->format, {}};
-  reader.lock_table(table_, columns_);
-  if (!plan_->key.empty())
-    key_ =
-        Key::resolve(plan_->key, table_, load_column_types(reader.session().connection(), table_),
-                     plan_->bound_type);
+  const Types types = load_column_types(reader.session().connection(), table_);
+  key_ = Key::resolve(plan_->key, table_, types, plan_->bound_type);
+  std::vector<std::string> names;
+  for (const ShapeLine &line : source_shape_)
+    if (line.part == ShapePart::kColumn)
+      names.push_back(line.name);
+  shape_ = SourceShape(table_, types, source_shape_.empty() ? plan_->columns : names);
+}
+
+std::string ChunkMover::from_item(const ClaimedChunk &chunk) const {
+  return chunk.relation.empty() ? table_.from_item() : leaf_item(chunk.relation);
+}
+
+// A lock on the table does not keep the fields of composites as they are.
+void ChunkMover::lock_relation(const ClaimedChunk &chunk) {
+  const std::string from = from_item(chunk);
+  const bool is_leaf = !chunk.relation.empty();
+  const bool is_locked = locked_.contains(from);
+  if (is_locked && !shape_.has_fields())
+    return;
+  if (!is_locked && !locked_.empty())
+    reader_->session().limit_lock_timeout();
+  const QualifiedName name = is_leaf ? parse_qualified_name(chunk.relation) : table_.name;
+  require_types(reader_->lock_relation(from, {chunk.relation_oid, name}, shape_),
+                is_leaf ? PlaceRule::kIgnored : PlaceRule::kCompared);
+  if (is_locked)
+    return;
+  if (!is_leaf && has_members())
+    require_members(reader_->lock_members(table_, columns_));
+  reader_->session().release_lock_timeout();
+  locked_.insert(from);
+}
+
+bool ChunkMover::has_members() const {
+  return std::ranges::any_of(
+      source_shape_, [](const ShapeLine &line) { return line.part == ShapePart::kRelation; });
+}
+
+void ChunkMover::throw_altered(const ShapeChange &change, const std::string &table) {
+  const std::string pull = std::to_string(task_.pull->pull_id);
+  const bool is_untouched = worker_slots_counts(task_.pull).chunks_done == 0;
+  throw Error("55000",
+              "column \"" + change.name + "\" of table " + table + " was altered since pull " +
+                  pull + " was planned",
+              change.sentence(),
+              is_untouched ? "parallel_pull_resume(" + pull + ") plans the pull anew."
+                           : "Alter it back and call parallel_pull_resume(" + pull +
+                                 "), or empty the table and pull it again.");
+}
+
+void ChunkMover::require_types(const Shape &now, PlaceRule places) {
+  if (source_shape_.empty()) // planned by an earlier version, under the same snapshot
+    return;
+  if (!find_shape_change(source_shape_, now, "cf", places))
+    return;
+  Shape described = now;
+  describe_shape(reader_->session().connection(), described);
+  throw_altered(*find_shape_change(source_shape_, described, "cf", places),
+                "\"" + table_.name.display() + "\" of the source");
+}
+
+// What has joined or left since the plan is in some chunks and not in others.
+void ChunkMover::throw_other_members(const std::string &change) {
+  throw Error("55000",
+              "table \"" + table_.name.display() +
+                  "\" of the source is made of other tables than when pull " +
+                  std::to_string(task_.pull->pull_id) + " was planned",
+              change, "Empty the table and pull it again.");
+}
+
+void ChunkMover::require_members(const Shape &now) {
+  const std::optional<ShapeChange> change =
+      find_shape_change(source_shape_, now, "r", PlaceRule::kCompared);
+  if (change)
+    throw_other_members(change->before.empty() ? "New is " + change->after + "."
+                                               : "Gone is " + change->before + ".");
+}
+
+// After the rows have come: by what held while they did.  Commands that a reader does not hold up
+// may have come between the look before and the reading itself.
+void ChunkMover::require_unchanged(const ClaimedChunk &chunk) {
+  if (!reader_)
+    return;
+  lock_relation(chunk);
+  if (!chunk.relation.empty() || !has_members())
+    return;
+  Connection &source = reader_->session().connection();
+  const bool has_filter = !task_.order.request.filter.empty(); // which may name other tables
+  if (has_filter && table_.kind != 'p')
+    return;
+  const Shape now = has_filter ? partition_tree(source, table_.oid) : locked_relations(source);
+  if (const ShapeLine *joined = find_joined(source_shape_, now))
+    throw_other_members("New is " + joined->words + ".");
+}
+
+// Under the lock that the rows are written with.
+void ChunkMover::require_local_types() {
+  if (local_shape_.empty())
+    return;
+  const Oid table = task_.order.request.table;
+  const TargetColumns names(columns_);
+  const CopyTarget target = names.target(table, table_name_.c_str());
+  call([&]() noexcept { copy_from_check(&target); });
+  if (const auto change = find_shape_change(
+          local_shape_, local_shape(describe_local_table(table), columns_.columns), "c",
+          PlaceRule::kCompared))
+    throw_altered(*change, table_name_);
 }
 
 void ChunkMover::disconnect() {
   reader_.reset();
+  locked_.clear();
   pg_atomic_write_u32(&slot_.source_pid, 0);
 }
 
 ChunkResult ChunkMover::move(Connection &source, const ClaimedChunk &chunk) {
   const std::string description = describe(chunk);
   call([&]() noexcept { session_report_activity(description.c_str()); });
-  const std::string from = chunk.relation.empty() ? table_.from_item() : chunk.relation;
+  const std::string from = from_item(chunk);
   const RowJob job = {
       task_.order.request.table,
       copy_statement(from, columns_, key_.condition(chunk.range), task_.order.request.filter),
       &columns_, description, task_.order.route};
   try {
+    require_local_types();
     if (task_.order.request.kind == PullKind::kAppend)
       return run_append_job({task_.order, table_, columns_, key_, description}, source, task_.pull,
                             task_.slot);

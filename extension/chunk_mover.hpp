@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/column_map.hpp"
+#include "core/column_shape.hpp"
 #include "core/ledger.hpp"
 #include "core/range.hpp"
 #include "core/source_table.hpp"
@@ -12,6 +13,7 @@
 #include "extension/worker.hpp"
 
 #include <optional>
+#include <set>
 #include <string>
 
 namespace parallel_loader {
@@ -32,9 +34,18 @@ public:
 
 private:
   void load_plan();
-  Connection &open_source();
+  Connection &open_source(const ClaimedChunk &chunk);
   [[nodiscard]] SourceAddress source_address() const;
   void find_table(SourceReader &reader);
+  void lock_relation(const ClaimedChunk &chunk);
+  void require_types(const Shape &now, PlaceRule places);
+  void require_members(const Shape &now);
+  void require_unchanged(const ClaimedChunk &chunk);
+  [[noreturn]] void throw_other_members(const std::string &change);
+  [[nodiscard]] bool has_members() const;
+  void require_local_types();
+  [[noreturn]] void throw_altered(const ShapeChange &change, const std::string &table);
+  [[nodiscard]] std::string from_item(const ClaimedChunk &chunk) const;
   ChunkResult move(Connection &source, const ClaimedChunk &chunk);
   void note_read();
   void note_done(const ChunkResult &result);
@@ -48,7 +59,11 @@ private:
   SourceTable table_;
   ColumnMap columns_;
   Key key_;
-  std::string table_name_; // of the destination, for people
+  Shape source_shape_;           // as the plan found it
+  Shape local_shape_;            // likewise
+  SourceShape shape_;            // how to ask the source for its shape
+  std::set<std::string> locked_; // what the session on the source has locked, by from_item
+  std::string table_name_;       // of the destination, for people
   int chunk_ = 0;
 };
 

@@ -89,13 +89,18 @@ void Coordinator::resume() {
     return;
   }
   RecordedPull recorded;
+  std::vector<ChunkRelation> relations;
   int done_count = 0;
   in_transaction([&](Ledger &ledger) {
     recorded = ledger.load_pull(pull_id());
+    relations = ledger.relations(pull_id());
     done_count = ledger.totals(pull_id()).done_count;
   });
   recorded.is_held = found.is_held;
-  const PullPlan plan = hold_.open_for_resume(order_, recorded, done_count);
+  PullPlan plan;
+  in_transaction([&](Ledger & /*ledger*/) {
+    plan = hold_.open_for_resume(order_, recorded, relations, done_count);
+  });
   stay_at(plan.snapshot.place);
   call([&]() noexcept { take_over_pull(found.segment, pull_id()); });
   in_transaction([&](Ledger &ledger) {

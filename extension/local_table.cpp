@@ -17,7 +17,8 @@ DestinationTable describe_local_table(uint32_t table) {
   destination.name = {target.schema, target.name};
   for (int index = 0; index < target.column_count; index++) {
     const TargetColumn &column = target.columns[index];
-    destination.columns.push_back({column.name, column.type, column.is_generated});
+    destination.columns.push_back({column.name, column.type, column.is_generated, column.number,
+                                   column.type_name, column.content});
   }
   return destination;
 }

@@ -1,8 +1,10 @@
 // pull_planner: see pull_planner.hpp.
 #include "extension/pull_planner.hpp"
 
+#include "core/append_plan.hpp"
 #include "core/bucket_key.hpp"
 #include "core/column_map.hpp"
+#include "core/column_shape.hpp"
 #include "core/key_choice.hpp"
 #include "core/plan.hpp"
 #include "core/source_table.hpp"
@@ -91,15 +93,135 @@ std::optional<Bound> bound(const std::optional<std::string> &text, const std::st
 }
 
 // Has the source read the filter before any work is done.
-void check_filter(Executor &source, const SourceTable &table, const std::string &filter) {
+void check_filter(Connection &source, const SourceTable &table, const std::string &filter) {
   if (!filter.empty())
     static_cast<void>(
-        source.exec("SELECT FROM " + table.from_item() + " WHERE (" + filter + "\n) LIMIT 0"));
+        source.describe("SELECT FROM " + table.from_item() + " WHERE (" + filter + "\n)"));
+}
+
+/// The local table, looked at twice: the second look tells whether it stood still meanwhile.
+struct LocalSide {
+  DestinationTable table;
+  Types types;
+
+  static LocalSide look(Oid table, Executor &destination) {
+    LocalSide side{describe_local_table(table), {}};
+    side.types = load_local_types(destination, side.table);
+    return side;
+  }
+
+  [[nodiscard]] Shape shape(const std::vector<std::string> &columns) const {
+    return local_shape(table, columns);
+  }
+};
+
+void require_still(Oid table, const LocalSide &side, const std::vector<std::string> &columns) {
+  const std::optional<ShapeChange> change =
+      find_shape_change(side.shape(columns), local_shape(describe_local_table(table), columns), "c",
+                        PlaceRule::kCompared);
+  if (change)
+    throw Error("55000",
+                "column \"" + change->name + "\" of table \"" + side.table.name.display() +
+                    "\" was altered while the pull was planned",
+                change->sentence(), "Pull again.");
+}
+
+std::vector<std::string> with_key(std::vector<std::string> columns, const Key &key) {
+  if (!key.is_none() && !key.is_ctid())
+    for (const KeyColumn &column : key.columns())
+      if (std::ranges::find(columns, column.name) == columns.end())
+        columns.push_back(column.name);
+  return columns;
+}
+
+// The snapshot's catalogue made the plan, COPY goes by today's.
+void require_types_of_snapshot(const SourceShape &shape, const SourceTable &table,
+                               const Types &types, const Shape &lines) {
+  const std::optional<ShapeChange> change = find_shape_change(
+      shape.snapshot_lines(table, types), without_modifiers(lines), "cf", PlaceRule::kCompared);
+  if (change)
+    throw SourceChanged("column \"" + change->name + "\" of table \"" + table.name.display() +
+                            "\" of the source was altered after the snapshot was taken",
+                        "Rows are read by the types of now, the snapshot shows other ones.",
+                        "Pull again, under a snapshot of now.");
+}
+
+/// What the source's table is, as COPY will find it, under locks that keep it so.
+class SourceSide {
+public:
+  SourceSide(SourceReader &reader, const SourceTable &table, const Types &types,
+             const ColumnMap &columns)
+      : reader_(reader), table_(table), types_(types), columns_(columns) {}
+
+  void lock() {
+    static_cast<void>(describe(columns_.columns));
+    reader_.require_rights(table_, columns_);
+  }
+
+  // A table that is read as one locks, and is made of, whatever reading it touches.
+  [[nodiscard]] Shape members() { return reader_.lock_members(table_, columns_); }
+
+  [[nodiscard]] Shape shape(const Key &key) {
+    Connection &source = reader_.session().connection();
+    const std::vector<std::string> names = with_key(columns_.columns, key);
+    Shape shape = describe(names);
+    describe_shape(source, shape);
+    if (!key.is_none() && !key.is_ctid()) {
+      std::vector<std::string> key_names;
+      for (const KeyColumn &column : key.columns())
+        key_names.push_back(column.name);
+      std::ranges::copy(key_shape(source, table_, key_names), std::back_inserter(shape));
+    }
+    std::ranges::copy(extension_shape(source, table_, names, types_), std::back_inserter(shape));
+    return shape;
+  }
+
+private:
+  Shape describe(const std::vector<std::string> &names) {
+    const SourceShape shape(table_, types_, names);
+    Shape lines = reader_.lock_relation(table_.from_item(), {table_.oid, table_.name}, shape);
+    require_types_of_snapshot(shape, table_, types_, lines);
+    return lines;
+  }
+
+  SourceReader &reader_;
+  const SourceTable &table_;
+  const Types &types_;
+  const ColumnMap &columns_;
+};
+
+// Views, and partitioned tables whose partitions may not be read by their own names.
+bool reads_as_one(const SourceTable &table, const std::vector<PlannedChunk> &chunks) {
+  return std::string_view("pv").find(table.kind) != std::string_view::npos &&
+         std::ranges::any_of(
+             chunks, [](const PlannedChunk &chunk) { return chunk.relation.empty(); });
+}
+
+std::vector<ExpectedRelation> relations_of(const std::vector<PlannedChunk> &chunks) {
+  std::vector<ExpectedRelation> relations;
+  for (const PlannedChunk &chunk : chunks)
+    if (!chunk.relation.empty() &&
+        (relations.empty() || relations.back().oid != chunk.relation_oid))
+      relations.push_back({chunk.relation_oid, parse_qualified_name(chunk.relation)});
+  return relations;
+}
+
+// For a later append; views and the like have none.
+std::string row_relations_text(Executor &source, const SourceTable &table,
+                               const std::vector<ExpectedRelation> &read) {
+  if (table.kind != 'r' && table.kind != 'p')
+    return {};
+  std::vector<uint32_t> oids;
+  for (const ExpectedRelation &relation : read)
+    oids.push_back(relation.oid);
+  if (oids.empty())
+    oids.push_back(table.oid);
+  return join_relations(row_relations(source, oids));
 }
 
 } // namespace
 
-PullPlan plan_pull(const Order &order, SourceReader &reader) {
+PullPlan plan_pull(const Order &order, SourceReader &reader, LeafRule leaf_rule) {
   const PullRequest &request = order.request;
   Connection &source = reader.session().connection();
   SpiExecutor destination(SpiMode::kReadLatest);
@@ -107,15 +229,16 @@ PullPlan plan_pull(const Order &order, SourceReader &reader) {
   reader.set_timezone(order, Format::kBinary);
   const SourceTable table = reader.find_table(parse_qualified_name(request.source_table));
   const Types source_types = load_column_types(source, table);
-  const DestinationTable local = describe_local_table(request.table);
-  const Types local_types = load_local_types(destination, local);
-  ColumnMap columns = map_columns(table, {source_types, source.server_version()}, local,
-                                  {local_types, server_version(destination)}, request.columns,
+  const LocalSide local = LocalSide::look(request.table, destination);
+  ColumnMap columns = map_columns(table, {source_types, source.server_version()}, local.table,
+                                  {local.types, server_version(destination)}, request.columns,
                                   parse_format(request.format));
   if (columns.format == Format::kText && !reader.try_timezone(order))
-    require_same_instants({table, source_types, local, local_types}, columns, request.timezone);
+    require_same_instants({table, source_types, local.table, local.types}, columns,
+                          request.timezone);
   require_same_money_scale(source_types, table, source, destination);
-  reader.lock_table(table, columns);
+  SourceSide side(reader, table, source_types, columns);
+  side.lock();
   check_filter(source, table, request.filter);
 
   const KeyChoice choice = choose_pull_key(request, table, source_types, columns, source);
@@ -125,11 +248,30 @@ PullPlan plan_pull(const Order &order, SourceReader &reader) {
   const ResolvedRange resolved = resolve_range(source, key, bound(request.start, order.bound_type),
                                                bound(request.end, order.bound_type));
   if (request.kind == PullKind::kAppend) {
-    plan.chunks = {PlannedChunk{}}; // all in the transaction that moves the mark
+    plan.chunks.emplace_back().relation_oid =
+        table.oid; // all in the transaction that moves the mark
   } else if (!resolved.is_empty) {
     plan.chunks = plan_chunks(source, {table, key, resolved.range, request.filter, request.workers,
-                                       request.chunk_bytes, columns.columns});
+                                       request.chunk_bytes, columns.columns, leaf_rule});
   }
+  Shape shape = side.shape(key);
+  if (reads_as_one(table, plan.chunks)) {
+    const Shape members = side.members();
+    std::ranges::copy(members, std::back_inserter(shape));
+    plan.relations = table.kind == 'p' ? join_relations(row_relations(members)) : "";
+  } else {
+    const std::vector<ExpectedRelation> read = relations_of(plan.chunks);
+    reader.lock_relations(read);
+    plan.relations = row_relations_text(source, table, read);
+  }
+  reader.session().release_lock_timeout();
+  require_still(request.table, local, columns.columns);
+  plan.source_shape = write_shape(shape);
+  plan.local_shape = write_shape(local.shape(columns.columns));
+  plan.wish = {.key = request.key,
+               .columns = request.columns,
+               .format = request.format,
+               .bound_type = order.bound_type};
   plan.source_table = table.name;
   plan.key = key.text();
   plan.bound_type = key.is_none() ? std::string() : key.columns().front().bound_type;
@@ -139,6 +281,13 @@ PullPlan plan_pull(const Order &order, SourceReader &reader) {
   plan.identity = reader.session().identity();
   plan.source_version = source.server_version();
   return plan;
+}
+
+Shape lock_source(SourceReader &reader, const SourceTable &table, const Types &types,
+                  const ColumnMap &columns, const Key &key) {
+  SourceSide side(reader, table, types, columns);
+  side.lock();
+  return side.shape(key);
 }
 
 } // namespace parallel_loader

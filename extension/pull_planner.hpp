@@ -8,8 +8,15 @@
 
 namespace parallel_loader {
 
-/// Plans the pull under the reader's snapshot, which it exports.
-/// Needs a transaction on the destination.  Throws Error (see core/ for the codes) and PgError.
-[[nodiscard]] PullPlan plan_pull(const Order &order, SourceReader &reader);
+/// Plans the pull under the reader's snapshot, which it exports, and locks what it will read.
+/// Needs a transaction on the destination.  Throws Error (see core/ for the codes), SourceChanged
+/// when the source's table is not as the snapshot shows it, and PgError.
+[[nodiscard]] PullPlan plan_pull(const Order &order, SourceReader &reader,
+                                 LeafRule leaf_rule = LeafRule::kByLeaf);
+
+/// Locks the source's table, without its partitions, checks the right to read the columns, and
+/// returns the table's shape: see core/column_shape.
+[[nodiscard]] Shape lock_source(SourceReader &reader, const SourceTable &table, const Types &types,
+                                const ColumnMap &columns, const Key &key);
 
 } // namespace parallel_loader

@@ -1,12 +1,10 @@
 // source_hold: see source_hold.hpp.
 #include "extension/source_hold.hpp"
 
-#include "core/append_plan.hpp"
 #include "core/quote.hpp"
 
 #include "extension/boundary.hpp"
 #include "extension/pull_planner.hpp"
-#include "extension/server/random_number.hpp"
 
 namespace parallel_loader {
 
@@ -99,57 +97,85 @@ void SourceHold::close() {
   reader_.reset();
 }
 
+// What changes between our snapshot and our locks costs nothing but another look.
 PullPlan SourceHold::open_and_plan(const Order &order, int64_t pull_id) {
+  constexpr int kAttempts = 5;
   pull_id_ = pull_id;
-  open(order, order.snapshot);
+  const bool may_repeat = order.snapshot.name.empty();
+  for (int attempt = 1;; attempt++) {
+    open(order, order.snapshot);
+    try {
+      return plan(order);
+    } catch (const SourceChanged &) {
+      if (!may_repeat || attempt == kAttempts)
+        throw;
+    }
+    close();
+  }
+}
+
+PullPlan SourceHold::plan(const Order &order) {
   PullPlan plan = plan_pull(order, *reader_);
   plan.bounds = reader_->session().snapshot_bounds();
-  plan.relations = relations_of(reader_->find_table(plan.source_table));
   is_standby_ = plan.identity.is_standby;
   watch_flush(order.request, plan);
   return plan;
 }
 
-// For a later append; views and the like have none.
-std::string SourceHold::relations_of(const SourceTable &table) {
-  if (table.kind != 'r' && table.kind != 'p')
-    return {};
-  return join_relations(read_relations(reader_->session().connection(), table));
+// A pull that has nothing done loses nothing by a new snapshot, unless it shares the old one.
+static bool may_take_new(const RecordedPull &recorded, int done_count) {
+  return done_count == 0 && !recorded.shares_snapshot;
+}
+
+ResumeSnapshot SourceHold::open_snapshot(const Order &order, const RecordedPull &recorded,
+                                         int done_count) {
+  if (order.new_snapshot) {
+    if (has_block_ranges(recorded) && !may_take_new(recorded, done_count))
+      throw_snapshot_lost(order, recorded, "A new snapshot was asked for.");
+    open(order, {});
+    return ResumeSnapshot::kNew;
+  }
+  try {
+    open_recorded(order, recorded);
+    return ResumeSnapshot::kSame;
+  } catch (const SnapshotGone &gone) { // or never known there
+    open(order, {});
+    require_same_source(recorded, reader_->session().identity());
+    if (!may_take_new(recorded, done_count))
+      throw_snapshot_lost(order, recorded, gone.message());
+    return ResumeSnapshot::kNew;
+  }
 }
 
 PullPlan SourceHold::open_for_resume(const Order &order, const RecordedPull &recorded,
-                                     int done_count) {
+                                     const std::vector<ChunkRelation> &relations, int done_count) {
   pull_id_ = order.resume_id;
-  const bool is_untouched = done_count == 0 && !recorded.shares_snapshot;
-  int64_t lock = order.new_snapshot ? 0 : recorded.plan.snapshot.lock;
-  if (order.new_snapshot) {
-    if (has_block_ranges(recorded) && !is_untouched)
-      throw_snapshot_lost(order, recorded, "A new snapshot was asked for.");
-    open(order, {});
-  } else {
-    try {
-      open_recorded(order, recorded);
-    } catch (const SnapshotGone &gone) { // or never known there
-      open(order, {});
-      require_same_source(recorded, reader_->session().identity());
-      lock = 0;
-      if (!is_untouched)
-        throw_snapshot_lost(order, recorded, gone.message());
-    }
-  }
-  SourceSession &session = reader_->session();
-  PullPlan plan = recorded.plan;
-  plan.identity = session.identity();
-  require_same_source(recorded, plan.identity);
+  const ResumeSnapshot snapshot = open_snapshot(order, recorded, done_count);
+  require_same_source(recorded, reader_->session().identity());
+  if (done_count == 0)
+    return plan_untouched({order, recorded, relations, snapshot});
+  PullPlan plan = plan_rest({order, recorded, relations, snapshot}, *reader_);
   is_standby_ = plan.identity.is_standby;
-  reader_->lock_table(reader_->find_table(plan.source_table), {plan.columns, plan.format, {}});
-  if (lock == 0)
-    lock = call([]() noexcept { return random_number(); });
-  plan.snapshot = session.export_snapshot(lock);
-  plan.bounds = session.snapshot_bounds();
-  plan.source_version = session.connection().server_version();
   watch_flush(order.request, plan);
   return plan;
+}
+
+PullPlan SourceHold::plan_untouched(const ResumeRequest &request) {
+  Order anew = order_of_untouched(request.order, request.recorded);
+  if (request.snapshot == ResumeSnapshot::kSame)
+    anew.snapshot = request.recorded.plan.snapshot;
+  PullPlan planned;
+  try {
+    planned = plan(anew);
+  } catch (const SourceChanged &) {
+    if (!may_take_new(request.recorded, 0))
+      throw;
+    close();
+    anew.snapshot = {};
+    planned = open_and_plan(anew, pull_id_);
+  }
+  planned.chunk_change = ChunkChange::kReplaced;
+  return planned;
 }
 
 void SourceHold::require_alive() {

@@ -5,6 +5,7 @@
 #include "core/ledger.hpp"
 
 #include "extension/order.hpp"
+#include "extension/resume_plan.hpp"
 #include "extension/source_reader.hpp"
 
 #include <optional>
@@ -21,9 +22,12 @@ public:
 
   /// Connects for the open chunks of `recorded`, on its snapshot.  Where that is lost, a new one is
   /// taken if no chunk of it is done yet, or if the order allows it and ranges can stand it.
-  /// Returns the plan to go on with, without chunks.  Throws Error 55000 when the snapshot is lost,
-  /// or when the source is another one or an older state of it.
-  PullPlan open_for_resume(const Order &order, const RecordedPull &recorded, int done_count);
+  /// A pull of which no chunk is done is planned anew; of others only what is new under a new
+  /// snapshot.  Returns the plan to go on with, and in it what changes in the chunks.  Throws Error
+  /// 55000 when the snapshot is lost, when the source is another one or an older state of it, or
+  /// when what is done would not fit what is left.
+  PullPlan open_for_resume(const Order &order, const RecordedPull &recorded,
+                           const std::vector<ChunkRelation> &relations, int done_count);
 
   [[nodiscard]] bool is_open() const noexcept { return reader_.has_value(); }
   /// Throws Error 08006 when the source has ended the session, and the snapshot with it.
@@ -39,8 +43,10 @@ public:
 private:
   void open(const Order &order, const HeldSnapshot &snapshot);
   void open_recorded(const Order &order, const RecordedPull &recorded);
+  PullPlan plan(const Order &order);
+  PullPlan plan_untouched(const ResumeRequest &request);
+  ResumeSnapshot open_snapshot(const Order &order, const RecordedPull &recorded, int done_count);
   void watch_flush(const PullRequest &request, const PullPlan &plan);
-  std::string relations_of(const SourceTable &table);
 
   Waiter &waiter_;
   int64_t pull_id_ = 0;

@@ -1,6 +1,8 @@
 // source_reader: see source_reader.hpp.
 #include "extension/source_reader.hpp"
 
+#include <algorithm>
+
 #include "extension/boundary.hpp"
 #include "extension/database_text.hpp"
 
@@ -74,29 +76,73 @@ void SourceReader::set_timezone(const Order &order, Format format) {
 }
 
 [[noreturn]] static void throw_explained(const Error &error, const QualifiedName &table) {
-  if (error.sqlstate() != "55P03")
-    throw error;
-  throw Error(error.sqlstate(), "could not lock table \"" + table.display() + "\" on the source",
-              "Another session there holds, or waits for, a lock that keeps others from reading "
-              "the table.",
-              "Pull again when that session is done.");
+  if (error.sqlstate() == "55P03") {
+    throw Error(error.sqlstate(), "could not lock table \"" + table.display() + "\" on the source",
+                "Another session there holds, or waits for, a lock that keeps others from reading "
+                "the table.",
+                "Pull again when that session is done.");
+  }
+  if (error.sqlstate() == "53200") {
+    throw Error(error.sqlstate(), error.message(),
+                error.detail().empty() ? "The source has no room for more locks." : error.detail(),
+                "Raise max_locks_per_transaction on the source, or use fewer workers.");
+  }
+  throw; // NOLINT(misc-throw-by-value-catch-by-reference): what it is, with its own type
 }
 
-SourceTable SourceReader::find_table(const QualifiedName &name) {
+template <class Fn> auto SourceReader::explain(const QualifiedName &name, Fn fn) {
   try {
-    return SourceTable::find(session_.connection(), name, session_.search_path());
+    return fn();
   } catch (const Error &error) {
     throw_explained(error, name);
   }
 }
 
-void SourceReader::lock_table(const SourceTable &table, const ColumnMap &columns) {
-  try {
-    static_cast<void>(session_.connection().exec(lock_statement(table, columns)));
-  } catch (const Error &error) {
-    throw_explained(error, table.name);
+SourceTable SourceReader::find_table(const QualifiedName &name) {
+  return explain(
+      name, [&] { return SourceTable::find(session_.connection(), name, session_.search_path()); });
+}
+
+Shape SourceReader::lock_relation(const std::string &from_item, const ExpectedRelation &relation,
+                                  const SourceShape &shape) {
+  return explain(
+      relation.name,
+      [&] {
+        Connection &source = session_.connection();
+        Shape lines = shape.lines(source.describe(shape.statement(from_item)));
+        require_as_snapshot(source, {&relation, 1});
+        return lines;
+      });
+}
+
+void SourceReader::lock_relations(std::span<const ExpectedRelation> relations) {
+  constexpr size_t kAtOnce = 100;
+  for (; !relations.empty(); relations = relations.subspan(std::min(kAtOnce, relations.size()))) {
+    const auto some = relations.first(std::min(kAtOnce, relations.size()));
+    std::string list;
+    for (const ExpectedRelation &relation : some)
+      list += (list.empty() ? "ONLY " : ", ONLY ") + relation.name.quoted() + " AS r" +
+              std::to_string(&relation - some.data());
+    explain(some.front().name, [&] {
+      static_cast<void>(session_.connection().describe("SELECT FROM " + list));
+      require_as_snapshot(session_.connection(), some);
+    });
   }
-  session_.release_lock_timeout();
+}
+
+Shape SourceReader::lock_members(const SourceTable &table, const ColumnMap &columns) {
+  return explain(
+      table.name,
+      [&] {
+        static_cast<void>(session_.connection().exec(lock_statement(table, columns)));
+        return locked_relations(session_.connection());
+      });
+}
+
+void SourceReader::require_rights(const SourceTable &table, const ColumnMap &columns) {
+  explain(
+      table.name,
+      [&] { static_cast<void>(session_.connection().exec(rights_statement(table, columns))); });
 }
 
 } // namespace parallel_loader

@@ -2,6 +2,8 @@
 #pragma once
 
 #include "core/column_map.hpp"
+#include "core/column_shape.hpp"
+#include "core/source_relations.hpp"
 #include "core/source_session.hpp"
 #include "core/source_table.hpp"
 
@@ -50,11 +52,23 @@ public:
   /// Looks the table up.  Throws as SourceTable::find does, and 55P03 as lock_table does.
   [[nodiscard]] SourceTable find_table(const QualifiedName &name);
 
-  /// Takes, until the transaction ends, the lock that reading the table takes, and checks the right
-  /// to read the columns.  Throws Error 55P03 when another session keeps the lock from us for long.
-  void lock_table(const SourceTable &table, const ColumnMap &columns);
+  /// Takes, until the transaction ends, the lock that reading the relation takes, and none on its
+  /// indexes, and returns the types that COPY will find.  `from_item` stands in a FROM clause for
+  /// `relation`.  Throws SourceChanged when that is not as the snapshot shows it, Error 55P03 when
+  /// another session keeps the lock from us for long.
+  Shape lock_relation(const std::string &from_item, const ExpectedRelation &relation,
+                      const SourceShape &shape);
+  /// The same for many at once, whose columns do not matter.
+  void lock_relations(std::span<const ExpectedRelation> relations);
+  /// Takes the locks that reading `table` takes on all that it is made of, and their indexes;
+  /// returns those relations.  Throws as lock_relation does.
+  Shape lock_members(const SourceTable &table, const ColumnMap &columns);
+  /// Checks the right to read the columns.
+  void require_rights(const SourceTable &table, const ColumnMap &columns);
 
 private:
+  template <class Fn> auto explain(const QualifiedName &name, Fn fn);
+
   ReservedDescriptor descriptor_;
   SourceSession session_;
   bool is_in_callers_zone_ = false;

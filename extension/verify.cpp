@@ -84,8 +84,7 @@ std::string key_text(const std::string &column) {
 }
 
 // The plan of a partitioned table has ranges of its partitions, and the other side has other ones.
-// A pull of a range is planned on the table as such, so two of them that meet at some row do for
-// all.
+// Two ranges of the table as such that meet at some row do for all.
 std::vector<PlannedChunk> Verification::plan_as_one() {
   SourceReader &reader = *readers_.front();
   const std::string column = quote_identifier(plan_.key->column());
@@ -96,9 +95,9 @@ std::vector<PlannedChunk> Verification::plan_as_one() {
     return {};
   Order part = order_;
   part.request.start = row.text(0, 0);
-  std::vector<PlannedChunk> chunks = plan_pull(part, reader).chunks;
+  std::vector<PlannedChunk> chunks = plan_pull(part, reader, LeafRule::kAsOne).chunks;
   std::swap(part.request.start, part.request.end);
-  const std::vector<PlannedChunk> below = plan_pull(part, reader).chunks;
+  const std::vector<PlannedChunk> below = plan_pull(part, reader, LeafRule::kAsOne).chunks;
   // Little or nothing lies below the row: it makes no range of its own.
   if (below.size() <= 1 && !chunks.empty())
     chunks.front().range.start.reset();
@@ -168,7 +167,7 @@ void Verification::start_source() {
   while (readers_.size() < runs.size()) {
     readers_.push_back(source_.open_on(snapshot_));
     static_cast<void>(readers_.back()->try_timezone(order_));
-    readers_.back()->lock_table(table_, columns_);
+    static_cast<void>(readers_.back()->lock_members(table_, columns_));
   }
   for (size_t run = 0; run < runs.size(); run++)
     readers_[run]->session().connection().start(

@@ -3,6 +3,7 @@
 
 #include "extension/server/compat.hpp"
 #include "extension/server/spi.hpp"
+#include "extension/server/type_content.hpp"
 
 extern "C" {
 #include "access/relation.h"
@@ -155,6 +156,9 @@ TargetTable target_table_describe(Oid table) {
     column->name = pstrdup(NameStr(attribute->attname));
     column->type = attribute->atttypid;
     column->is_generated = attribute->attgenerated != '\0';
+    column->number = attribute->attnum;
+    column->type_name = format_type_with_typemod(attribute->atttypid, attribute->atttypmod);
+    column->content = type_content(attribute->atttypid, attribute->atttypmod);
   }
   table_close(rel, AccessShareLock);
   return target;

@@ -9,6 +9,9 @@ struct TargetColumn {
   const char *name;
   Oid type;
   bool is_generated;
+  int number;            // attribute number
+  const char *type_name; // with its modifier
+  const char *content;   // see type_content
 };
 
 struct TargetTable {

@@ -12,7 +12,11 @@ ALTER TABLE parallel_loader.pull
     ADD COLUMN source_path text[],
     ADD COLUMN source_shape text,
     ADD COLUMN local_shape text,
-    ADD COLUMN hold_ended text;
+    ADD COLUMN hold_ended text,
+    ADD COLUMN asked_key text,
+    ADD COLUMN asked_columns text[],
+    ADD COLUMN asked_format text,
+    ADD COLUMN asked_bound_type text;
 
 ALTER TABLE parallel_loader.chunk
     ADD COLUMN relation_oid oid,
@@ -43,6 +47,8 @@ COMMENT ON COLUMN parallel_loader.pull.local_shape IS
     'types of the columns that travel, here, as the plan found them';
 COMMENT ON COLUMN parallel_loader.pull.hold_ended IS
     'why the snapshot of a pull that has failed was let go';
+COMMENT ON COLUMN parallel_loader.pull.asked_key IS
+    'key, columns, format and type of the bounds as the caller named them, to plan the pull anew';
 COMMENT ON COLUMN parallel_loader.chunk.relation_oid IS
     'OID of relation on the source';
 COMMENT ON COLUMN parallel_loader.chunk.local_relations IS

@@ -52,7 +52,11 @@ CREATE TABLE parallel_loader.pull (
     source_path        text[],
     source_shape       text,
     local_shape        text,
-    hold_ended         text
+    hold_ended         text,
+    asked_key          text,
+    asked_columns      text[],
+    asked_format       text,
+    asked_bound_type   text
 );
 
 CREATE TABLE parallel_loader.chunk (
@@ -148,6 +152,8 @@ COMMENT ON COLUMN parallel_loader.pull.local_shape IS
     'types of the columns that travel, here, as the plan found them';
 COMMENT ON COLUMN parallel_loader.pull.hold_ended IS
     'why the snapshot of a pull that has failed was let go';
+COMMENT ON COLUMN parallel_loader.pull.asked_key IS
+    'key, columns, format and type of the bounds as the caller named them, to plan the pull anew';
 COMMENT ON COLUMN parallel_loader.chunk.relation_oid IS
     'OID of relation on the source';
 COMMENT ON COLUMN parallel_loader.chunk.local_relations IS

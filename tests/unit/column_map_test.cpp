@@ -134,22 +134,23 @@ TEST_F(ColumnMapTest, composites_with_fields_in_another_order_are_refused_unless
 TEST_F(ColumnMapTest, copy_statement_quotes_and_joins_conditions) {
   source.columns[0].name = "A \"b";
   destination.columns[1].name = "A \"b";
-  EXPECT_EQ(copy_statement(source.from_item(), map(), "", ""),
-            "COPY (SELECT \"A \"\"b\", \"b\" FROM \"public\".\"t\") TO STDOUT (FORMAT binary)");
+  EXPECT_EQ(
+      copy_statement(source.from_item(), map(), "", ""),
+      "COPY (SELECT \"A \"\"b\", \"b\" FROM ONLY \"public\".\"t\") TO STDOUT (FORMAT binary)");
   EXPECT_EQ(
       copy_statement(source.from_item(), map(Names{"b"}, FormatChoice::kText), "x >= 1", "y -- z"),
-      "COPY (SELECT \"b\" FROM \"public\".\"t\" WHERE x >= 1 AND (y -- z\n)) TO STDOUT "
+      "COPY (SELECT \"b\" FROM ONLY \"public\".\"t\" WHERE x >= 1 AND (y -- z\n)) TO STDOUT "
       "(FORMAT text)");
   EXPECT_EQ(copy_statement(source.from_item(), map(Names{"b"}), "", "y"),
-            "COPY (SELECT \"b\" FROM \"public\".\"t\" WHERE (y\n)) TO STDOUT (FORMAT binary)");
+            "COPY (SELECT \"b\" FROM ONLY \"public\".\"t\" WHERE (y\n)) TO STDOUT (FORMAT binary)");
 }
 
 TEST_F(ColumnMapTest, statements_without_columns_are_sound) {
   source.columns.clear();
   destination.columns.clear();
   EXPECT_EQ(copy_statement(source.from_item(), map(), "", ""),
-            "COPY (SELECT FROM \"public\".\"t\") TO STDOUT (FORMAT binary)");
-  EXPECT_EQ(lock_statement(source, map()), "SELECT FROM \"public\".\"t\" LIMIT 0");
+            "COPY (SELECT FROM ONLY \"public\".\"t\") TO STDOUT (FORMAT binary)");
+  EXPECT_EQ(lock_statement(source, map()), "SELECT FROM ONLY \"public\".\"t\" LIMIT 0");
 }
 
 TEST(ParseFormat, reads_the_three_words_only) {

@@ -137,7 +137,7 @@ TEST(Ledger, pull_is_read_back_for_a_resume) {
   executor.answers = {
       one_row({"public.\"T\"", "id", "\"pg_catalog\".\"int8\"", "text", "3-1", "150020", "9", "",
                "", "", ""}),
-      Rows(1, {"id"}),
+      Rows(1, {"id"}), Rows(),
       one_row({"9",          "10",     "16384",  "old_server", "id",      "1",
                std::nullopt, "id > 0", "auto",   "4",          "1048576", "UTC",
                "DMY",        "append", "failed", "512",        "7001",    "2",
@@ -188,6 +188,39 @@ TEST(Ledger, resume_widens_the_bounds_and_frees_failed_chunks) {
   EXPECT_NE(call.sql.find("SET state = 'planned'"), std::string::npos);
 }
 
+TEST(Ledger, pull_planned_anew_gets_other_chunks) {
+  FakeExecutor executor;
+  executor.answers = {affected(4), affected(1)};
+  PullPlan plan;
+  plan.chunks = {{.range = {}, .relation_oid = 16390}};
+  plan.chunk_change = ChunkChange::kReplaced;
+  Ledger(executor).resume_pull(5, 4712, plan);
+  EXPECT_NE(executor.calls.at(0).sql.find("DELETE FROM"), std::string::npos);
+  EXPECT_EQ(executor.calls.at(1).params.at(26), "{\"16390\"}");
+}
+
+TEST(Ledger, new_chunks_come_behind_those_that_are_there) {
+  FakeExecutor executor;
+  PullPlan plan;
+  plan.chunks = {{.range = {}, .relation = "\"s\".\"p\"", .relation_oid = 16390}};
+  plan.chunk_change = ChunkChange::kAdded;
+  plan.relations = "16390:16390";
+  Ledger(executor).resume_pull(5, 4712, plan);
+  EXPECT_NE(executor.calls.at(0).sql.find("m.last + c.number"), std::string::npos);
+  EXPECT_EQ(executor.calls.at(1).params, (std::vector<Param>{"5", "16390:16390"}));
+}
+
+TEST(Ledger, what_the_caller_named_is_kept_beside_what_the_plan_chose) {
+  FakeExecutor executor;
+  PullPlan plan;
+  plan.source_shape = "c\ta\t1\t23\ttype integer";
+  plan.wish = {
+      .key = "", .columns = std::vector<std::string>(), .format = "auto", .bound_type = ""};
+  Ledger(executor).record_plan(5, plan);
+  EXPECT_EQ(executor.calls.at(1).params,
+            (std::vector<Param>{"5", plan.source_shape, {}, {}, "{}", "auto", {}}));
+}
+
 TEST(Ledger, state_moves_between_those_of_unfinished_pulls_only) {
   FakeExecutor executor;
   Ledger(executor).set_state(5, "paused");
@@ -218,13 +251,15 @@ TEST(Ledger, attempt_is_noted_unless_another_worker_has_the_chunk) {
 
 TEST(Ledger, claim_returns_the_chunk_or_nothing) {
   FakeExecutor executor;
-  executor.answers = {one_row({"4", "1", std::nullopt, "f", "\"s\".\"p\"", "2", "4096", "f"})};
+  executor.answers = {
+      one_row({"4", "1", std::nullopt, "f", "\"s\".\"p\"", "2", "4096", "16390", "f"})};
   Ledger ledger(executor);
   const std::optional<ClaimedChunk> chunk = ledger.claim_chunk(1);
   ASSERT_TRUE(chunk);
   EXPECT_EQ(chunk->number, 4);
   EXPECT_EQ(chunk->range, (Range{"1", std::nullopt}));
   EXPECT_EQ(chunk->relation, "\"s\".\"p\"");
+  EXPECT_EQ(chunk->relation_oid, 16390U);
   EXPECT_EQ(chunk->attempts, 2);
   EXPECT_EQ(chunk->byte_estimate, 4096);
   EXPECT_FALSE(ledger.claim_chunk(1));

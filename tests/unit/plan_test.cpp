@@ -20,13 +20,16 @@ protected:
 
   std::vector<PlannedChunk> plan(std::string_view key_name, const Range &range = {}) {
     const Key key = Key::resolve(key_name, table, types, "");
-    return plan_chunks(source, {.table = table,
-                                .key = key,
-                                .range = range,
-                                .filter = filter,
-                                .workers = 4,
-                                .chunk_bytes = chunk_bytes,
-                                .columns = columns});
+    std::vector<PlannedChunk> chunks = plan_chunks(source, {.table = table,
+                                                            .key = key,
+                                                            .range = range,
+                                                            .filter = filter,
+                                                            .workers = 4,
+                                                            .chunk_bytes = chunk_bytes,
+                                                            .columns = columns});
+    for (PlannedChunk &chunk : chunks)
+      EXPECT_NE(std::exchange(chunk.relation_oid, 0), 0U);
+    return chunks;
   }
 
   std::vector<Range> ranges(std::string_view key_name, const Range &range = {}) {

@@ -51,7 +51,7 @@ TEST(SourceTable, not_null_counts_only_where_it_is_enforced) {
   for (const char *is_enforced : {"t", "f"}) {
     FakeExecutor source;
     source.answers = {table_row("r", is_enforced),
-                      one_row({"id", "23", "t", std::nullopt, std::nullopt})};
+                      one_row({"id", "23", "t", std::nullopt, std::nullopt, "1"})};
     const SourceTable table = SourceTable::find(source, {"public", "t"}, {});
     EXPECT_EQ(table.columns.at(0).is_not_null, std::string_view(is_enforced) == "t");
   }
@@ -59,16 +59,16 @@ TEST(SourceTable, not_null_counts_only_where_it_is_enforced) {
 
 TEST(SourceTable, collation_is_quoted_and_qualified) {
   FakeExecutor source;
-  source.answers = {table_row("r"), one_row({"x", "25", "f", "pg_catalog", "C"})};
+  source.answers = {table_row("r"), one_row({"x", "25", "f", "pg_catalog", "C", "1"})};
   EXPECT_EQ(SourceTable::find(source, {"public", "t"}, {}).columns.at(0).collation,
             "\"pg_catalog\".\"C\"");
 }
 
-TEST(SourceTable, inheritance_parent_is_read_alone) {
+TEST(SourceTable, table_is_read_without_its_children) {
   SourceTable table = source_table({});
-  EXPECT_EQ(table.from_item(), "\"public\".\"t\"");
-  table.has_children = true;
   EXPECT_EQ(table.from_item(), "ONLY \"public\".\"t\"");
+  table.kind = 'v';
+  EXPECT_EQ(table.from_item(), "\"public\".\"t\"");
 }
 
 TEST(FindDefaultKey, takes_the_first_candidate_that_is_not_null) {

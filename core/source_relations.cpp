@@ -1,0 +1,135 @@
+// source_relations: see source_relations.hpp.
+#include "core/source_relations.hpp"
+
+#include <algorithm>
+
+namespace parallel_loader {
+namespace {
+
+// The catalogue's own row is the snapshot's; pg_relation_filenode and to_regclass answer for now.
+constexpr std::string_view kStates = R"sql(
+SELECT w.name,
+  w.oid <> 0::pg_catalog.oid AND w.oid IS DISTINCT FROM n.oid,
+  c.oid IS NULL OR c.relfilenode <> 0::pg_catalog.oid
+    AND c.relfilenode IS DISTINCT FROM pg_catalog.pg_relation_filenode(c.oid::pg_catalog.regclass)
+FROM ROWS FROM (pg_catalog.unnest($1::pg_catalog.oid[]), pg_catalog.unnest($2::pg_catalog.text[]))
+  WITH ORDINALITY AS w(oid, name, number)
+CROSS JOIN LATERAL (SELECT pg_catalog.to_regclass(w.name)::pg_catalog.oid AS oid) AS n
+LEFT JOIN pg_catalog.pg_class AS c ON c.oid = n.oid
+WHERE w.oid <> 0::pg_catalog.oid AND w.oid IS DISTINCT FROM n.oid OR c.oid IS NULL
+  OR c.relfilenode <> 0::pg_catalog.oid
+    AND c.relfilenode IS DISTINCT FROM pg_catalog.pg_relation_filenode(c.oid::pg_catalog.regclass)
+ORDER BY w.number LIMIT 1)sql";
+
+// An index that is younger than the snapshot has no row in pg_class, pg_get_indexdef knows it.
+constexpr std::string_view kLocked = R"sql(
+SELECT DISTINCT l.relation::pg_catalog.int8, coalesce(c.relfilenode, 0::pg_catalog.oid),
+  coalesce(l.relation::pg_catalog.regclass::pg_catalog.text, ''),
+  c.oid IS NULL OR c.relfilenode <> 0::pg_catalog.oid
+    AND c.relfilenode IS DISTINCT FROM pg_catalog.pg_relation_filenode(c.oid::pg_catalog.regclass),
+  coalesce(c.relkind, 'r'::"char")
+FROM pg_catalog.pg_locks AS l
+LEFT JOIN pg_catalog.pg_class AS c ON c.oid = l.relation
+WHERE l.locktype = 'relation'::pg_catalog.text AND l.pid = pg_catalog.pg_backend_pid()
+  AND l.granted AND l.relation >= 16384::pg_catalog.oid
+  AND l.database = (SELECT d.oid FROM pg_catalog.pg_database AS d
+                    WHERE d.datname = pg_catalog.current_database())
+  AND (c.relkind IN ('r'::"char", 'p'::"char", 'm'::"char", 'f'::"char", 'v'::"char")
+    OR c.oid IS NULL AND pg_catalog.pg_get_indexdef(l.relation) IS NULL)
+ORDER BY 1)sql";
+
+[[noreturn]] void throw_other(const std::string &name) {
+  throw SourceChanged("table " + name + " of the source is no longer the one that was planned",
+                      "It was dropped or renamed, or another one has its name.",
+                      "Pull again, under a snapshot of now.");
+}
+
+[[noreturn]] void throw_rewritten(const std::string &name) {
+  throw SourceChanged(
+      "table " + name + " of the source was emptied or rewritten after the snapshot was taken",
+      "The snapshot no longer shows the table's rows: this follows from TRUNCATE, from an ALTER "
+      "TABLE that rewrites, and from REFRESH; CLUSTER and VACUUM FULL cannot be told from them.",
+      "Pull again, under a snapshot of now.");
+}
+
+} // namespace
+
+void require_as_snapshot(Executor &source, std::span<const ExpectedRelation> relations) {
+  std::vector<std::string> oids, names;
+  for (const ExpectedRelation &relation : relations) {
+    oids.push_back(std::to_string(relation.oid));
+    names.push_back(relation.name.quoted());
+  }
+  const Rows changed =
+      source.exec(kStates, {Param(array_literal(oids)), Param(array_literal(names))});
+  if (changed.empty())
+    return;
+  if (changed.boolean(0, 1))
+    throw_other(changed.text(0, 0));
+  throw_rewritten(changed.text(0, 0));
+}
+
+Shape locked_relations(Executor &source) {
+  const Rows rows = source.exec(kLocked);
+  Shape shape;
+  for (size_t row = 0; row < rows.size(); ++row) {
+    if (rows.boolean(row, 3))
+      throw_rewritten(rows.text(row, 2));
+    shape.push_back({.part = ShapePart::kRelation,
+                     .name = rows.text(row, 0),
+                     .place = rows.text(row, 4),
+                     .type = rows.text(row, 1),
+                     .words = rows.text(row, 2)});
+  }
+  return shape;
+}
+
+Shape partition_tree(Executor &source, uint32_t oid) {
+  const Rows rows = source.exec(
+      "SELECT p.relid::pg_catalog.oid::pg_catalog.int8, p.relid::pg_catalog.text"
+      " FROM pg_catalog.pg_partition_tree($1::pg_catalog.oid::pg_catalog.regclass) AS p",
+      {Param(std::to_string(oid))});
+  Shape shape;
+  for (size_t row = 0; row < rows.size(); ++row)
+    shape.push_back({.part = ShapePart::kRelation,
+                     .name = rows.text(row, 0),
+                     .place = {},
+                     .type = {},
+                     .words = rows.text(row, 1)});
+  return shape;
+}
+
+const ShapeLine *find_joined(const Shape &planned, const Shape &now) {
+  for (const ShapeLine &line : now) {
+    const bool is_known = std::ranges::any_of(planned, [&](const ShapeLine &known) {
+      return known.part == ShapePart::kRelation && known.name == line.name;
+    });
+    if (!is_known)
+      return &line;
+  }
+  return nullptr;
+}
+
+std::vector<std::string> row_relations(const Shape &locked) {
+  std::vector<std::string> relations;
+  for (const ShapeLine &line : locked)
+    if (line.part == ShapePart::kRelation && line.place != "p" && line.place != "v")
+      relations.push_back(line.name + ":" + line.type);
+  return relations;
+}
+
+std::vector<std::string> row_relations(Executor &source, std::span<const uint32_t> oids) {
+  std::vector<std::string> texts;
+  for (const uint32_t oid : oids)
+    texts.push_back(std::to_string(oid));
+  const Rows rows = source.exec("SELECT c.oid::pg_catalog.text || ':' || c.relfilenode"
+                                " FROM pg_catalog.pg_class AS c"
+                                " WHERE c.oid = ANY ($1::pg_catalog.oid[]) ORDER BY c.oid",
+                                {Param(array_literal(texts))});
+  std::vector<std::string> relations;
+  for (size_t row = 0; row < rows.size(); ++row)
+    relations.push_back(rows.text(row, 0));
+  return relations;
+}
+
+} // namespace parallel_loader
