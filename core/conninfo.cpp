@@ -2,8 +2,11 @@
 #include "core/conninfo.hpp"
 
 #include "core/error.hpp"
+#include "core/secret.hpp"
 
 #include <algorithm>
+#include <cstring>
+#include <filesystem>
 #include <memory>
 
 #include <libpq-fe.h>
@@ -12,12 +15,17 @@ namespace parallel_loader {
 namespace {
 
 struct OptionsDeleter {
-  void operator()(PQconninfoOption *options) const noexcept { PQconninfoFree(options); }
+  void operator()(PQconninfoOption *options) const noexcept {
+    for (PQconninfoOption *option = options; option->keyword != nullptr; ++option)
+      if (option->val != nullptr && is_secret_option(option->keyword))
+        wipe(option->val, std::strlen(option->val));
+    PQconninfoFree(options);
+  }
 };
 using OptionsPtr = std::unique_ptr<PQconninfoOption, OptionsDeleter>;
 
-// Everything else reads files or logins of the operating system user the server runs as (passfile,
-// service, sslkey, …), or changes the protocol (options, replication, client_encoding, …).
+// Everything else reads logins of the operating system user the server runs as (passfile, service,
+// sslkey, …), or changes the protocol (options, replication, client_encoding, …).
 constexpr std::string_view kAllowedToUsers[] = {
     "host",
     "hostaddr",
@@ -26,7 +34,6 @@ constexpr std::string_view kAllowedToUsers[] = {
     "user",
     "password",
     "sslmode",
-    "sslrootcert",
     "channel_binding",
     "connect_timeout",
     "keepalives",
@@ -46,9 +53,44 @@ constexpr std::string_view kAllowedToUsers[] = {
     "load_balance_hosts",
 };
 
+// Of those that name files, these hold nothing that the other end gets to see.
+constexpr std::string_view kAllowedToFileReaders[] = {"sslrootcert", "sslcrl", "sslcrldir"};
+
+constexpr std::string_view kFiles[] = {"sslrootcert", "sslcrl",      "sslcert",      "sslkey",
+                                       "passfile",    "servicefile", "sslkeylogfile"};
+constexpr std::string_view kFolders[] = {"sslcrldir"};
+
 constexpr std::string_view kSecrets[] = {
     "password", "sslpassword", "oauth_client_secret", "scram_client_key", "scram_server_key",
 };
+
+// More than libpq knows: a vector that need not grow leaves no copies of passwords behind.
+constexpr size_t kMostOptions = 100;
+
+bool contains(std::span<const std::string_view> keywords, std::string_view keyword) {
+  return std::ranges::find(keywords, keyword) != keywords.end();
+}
+
+// What is not there is for libpq to say.
+void require_regular(const ConnOption &option, const std::filesystem::path &path) {
+  std::error_code ignored;
+  const std::filesystem::file_status status = std::filesystem::status(path, ignored);
+  if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status)) {
+    throw Error("42809", "connection option \"" + option.keyword + "\" names no regular file",
+                "\"" + path.string() + "\" is something else.");
+  }
+}
+
+void require_regular_files_in(const ConnOption &option) {
+  std::error_code error;
+  if (!std::filesystem::is_directory(option.value, error)) {
+    require_regular(option, option.value);
+    return;
+  }
+  std::filesystem::directory_iterator entry(option.value, error);
+  for (; !error && entry != std::filesystem::directory_iterator(); entry.increment(error))
+    require_regular(option, entry->path());
+}
 
 bool is_plain(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
@@ -77,7 +119,8 @@ void append_option(std::string &text, const ConnOption &option) {
 
 ConnInfo ConnInfo::parse(std::string_view text) {
   char *reason = nullptr;
-  const std::string terminated(text);
+  std::string terminated(text);
+  const WipeAtEnd wiped(terminated);
   const OptionsPtr parsed(text.find('\0') == std::string_view::npos
                               ? PQconninfoParse(terminated.c_str(), &reason)
                               : nullptr);
@@ -91,6 +134,7 @@ ConnInfo ConnInfo::parse(std::string_view text) {
         "as a postgresql:// URI with special characters percent-encoded.");
 
   std::vector<ConnOption> options;
+  options.reserve(kMostOptions);
   for (const PQconninfoOption *option = parsed.get(); option->keyword != nullptr; ++option)
     if (option->val != nullptr)
       options.push_back({option->keyword, option->val});
@@ -159,12 +203,35 @@ std::string ConnInfo::display() const {
   return text;
 }
 
-void ConnInfo::require_options_allowed_to_users() const {
+void ConnInfo::require_options_allowed_to_users(ServerFiles files) const {
+  for (const ConnOption &option : options_) {
+    if (contains(kAllowedToUsers, option.keyword))
+      continue;
+    const bool is_for_readers = contains(kAllowedToFileReaders, option.keyword);
+    // libpq's word for the certificates of the operating system, and no file.
+    const bool is_file = is_for_readers && option.value != "system";
+    if (is_for_readers && (files == ServerFiles::kMayRead || !is_file))
+      continue;
+    throw Error(sqlstate::kInsufficientPrivilege,
+                "permission denied to set connection option \"" + option.keyword + "\"",
+                is_for_readers ? "It names a file, which the server opens."
+                               : "Only superusers may set this option.",
+                is_for_readers ? "Leave it out, or GRANT pg_read_server_files to the role." : "");
+  }
+}
+
+void ConnInfo::require_regular_files() const {
   for (const ConnOption &option : options_)
-    if (std::ranges::find(kAllowedToUsers, option.keyword) == std::end(kAllowedToUsers))
-      throw Error(sqlstate::kInsufficientPrivilege,
-                  "permission denied to set connection option \"" + option.keyword + "\"",
-                  "Only superusers may set this option.");
+    if (contains(kFiles, option.keyword) && !option.value.empty() && option.value != "system")
+      require_regular(option, option.value);
+    else if (contains(kFolders, option.keyword) && !option.value.empty())
+      require_regular_files_in(option);
+}
+
+void ConnInfo::wipe_secrets() noexcept {
+  for (ConnOption &option : options_)
+    if (is_secret_option(option.keyword))
+      wipe(option.value);
 }
 
 bool is_conninfo(std::string_view source) noexcept {

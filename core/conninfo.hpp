@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 struct pg_conn;
@@ -20,12 +21,22 @@ struct ConnOption {
   friend bool operator==(const ConnOption &, const ConnOption &) = default;
 };
 
+/// Whether a role may have the server open files, as members of pg_read_server_files may.
+enum class ServerFiles { kMayNotRead = 1, kMayRead };
+
 /// Connection parameters in the order they were given, or libpq's own when they were parsed; no
-/// password ever leaves through display().
+/// password ever leaves through display(), and none stays in memory after its ConnInfo.
 class ConnInfo {
 public:
   ConnInfo() = default;
   explicit ConnInfo(std::vector<ConnOption> options) : options_(std::move(options)) {}
+  ConnInfo(const ConnInfo &) = default;
+  ConnInfo(ConnInfo &&other) noexcept { std::swap(options_, other.options_); }
+  ConnInfo &operator=(ConnInfo other) noexcept {
+    std::swap(options_, other.options_);
+    return *this;
+  }
+  ~ConnInfo() { wipe_secrets(); }
 
   /// Parses a conninfo string or a postgresql:// URI.  Throws Error 42601; the message never
   /// repeats the text, which may hold a password.
@@ -47,8 +58,14 @@ public:
 
   /// Throws Error 42501 that names the first option that a user who is not a superuser may not set:
   /// those that read files or logins of the operating system user the server runs as, or that
-  /// change the protocol.
-  void require_options_allowed_to_users() const;
+  /// change the protocol.  Certificates of authorities are for those who may read server files.
+  void require_options_allowed_to_users(ServerFiles files) const;
+  /// Throws Error 42809 when an option names a device, a pipe or the like as a file: who opens one
+  /// may wait for ever, or do more than read.
+  void require_regular_files() const;
+
+  /// Overwrites passwords and the like; they are empty then.
+  void wipe_secrets() noexcept;
 
 private:
   std::vector<ConnOption> options_;

@@ -15,7 +15,7 @@
 
 namespace parallel_loader {
 
-enum class PullKind { kPull, kAppend };
+enum class PullKind { kPull = 1, kAppend };
 
 /// A pull as it is first written down, before the source is known.  Values are as the caller gave
 /// them; text that is empty is stored as NULL.

@@ -18,7 +18,7 @@ struct SourceFormats {
   TextCheck is_text = nullptr; // what is text in that encoding
 };
 
-enum class PasswordRule { kAny, kMustBeUsed };
+enum class PasswordRule { kAny = 1, kMustBeUsed };
 
 /// Which server a snapshot came from; a resume on another one is refused.
 struct SourceIdentity {

@@ -1,4 +1,6 @@
 // control_functions: the SQL functions that join, watch, change and end pulls.
+#include "core/secret.hpp"
+
 #include "extension/boundary.hpp"
 #include "extension/guarded_call.hpp"
 #include "extension/pull_arguments.hpp"
@@ -54,14 +56,17 @@ WorkRequest read_work_request(FunctionCallInfo fcinfo) {
 }
 
 WorkResult work(FunctionCallInfo fcinfo) {
-  const std::string src_dsn = text_argument(fcinfo, 1);
+  std::string src_dsn = text_argument(fcinfo, 1);
+  const WipeAtEnd wiped_source(src_dsn);
   const WorkRequest request = read_work_request(fcinfo);
   const FoundPull found = find_pull(pull_id_argument(fcinfo));
   if (found.state == "done")
     return {};
   require_joinable(found);
   call([&]() noexcept { lock_trap_check_before_start(found.table); });
-  const std::string address = serialize_source(src_dsn);
+  std::string address = serialize_source(src_dsn);
+  const WipeAtEnd wiped_address(address);
+  wipe(src_dsn); // the call may take long
   const AttachedPull attached(found);
   if (attached.get() == nullptr) {
     require_joinable(find_pull(found.pull_id));

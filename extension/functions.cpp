@@ -1,4 +1,6 @@
 // functions: the SQL functions that begin pulls, or begin them again.
+#include "core/secret.hpp"
+
 #include "extension/boundary.hpp"
 #include "extension/guarded_call.hpp"
 #include "extension/pull_arguments.hpp"
@@ -47,14 +49,20 @@ constexpr ArgumentLayout kCreateLayout = [] {
   return layout;
 }();
 
-// Starts the coordinator as soon as there is room for it.  Nothing is recorded before.
-// `takes_over` as in leader_launch.
-Leader start(const Order &order, bool takes_over) {
-  const std::string bytes = serialize_order(order);
+// From here on the password is in the pull's shared memory alone.
+Leader prepare(Order &order) {
+  std::string bytes = serialize_order(order);
+  const WipeAtEnd wiped(bytes);
+  order.source.conninfo.wipe_secrets();
   const Oid owner = order.request.owner;
   const Oid table = order.request.table;
-  Leader leader =
-      call([&]() noexcept { return leader_prepare(owner, table, bytes.data(), bytes.size()); });
+  return call([&]() noexcept { return leader_prepare(owner, table, bytes.data(), bytes.size()); });
+}
+
+// Starts the coordinator as soon as there is room for it.  Nothing is recorded before.
+// `takes_over` as in leader_launch.
+Leader start(Order &order, bool takes_over) {
+  Leader leader = prepare(order);
   SlotWait wait(order.retry_budget_ms, order.resume_id);
   bool is_first = true;
   while (!call([&]() noexcept { return leader_launch(&leader, takes_over); })) {
@@ -68,7 +76,7 @@ Leader start(const Order &order, bool takes_over) {
 }
 
 // Starts a pull that goes on by itself, and returns its id once it has reached `phase`.
-int64 start_and_leave(const Order &order, PullPhase phase) {
+int64 start_and_leave(Order order, PullPhase phase) {
   Leader leader = start(order, false);
   return call([&]() noexcept {
     leader_wait(&leader, phase);
@@ -79,7 +87,7 @@ int64 start_and_leave(const Order &order, PullPhase phase) {
 }
 
 // Returns the id of the pull, which is done.
-int64 pull_and_wait(const Order &order, bool takes_over = false) {
+int64 pull_and_wait(Order order, bool takes_over = false) {
   Leader leader = start(order, takes_over);
   return call([&]() noexcept {
     leader_wait(&leader, kPhasePlanned);
@@ -113,12 +121,15 @@ Datum table_result(FunctionCallInfo fcinfo, int64 pull_id, TimestampTz begin) {
 
 Datum resume(FunctionCallInfo fcinfo) {
   const TimestampTz begin = GetCurrentTimestamp();
-  const std::string src_dsn = text_argument(fcinfo, 1);
+  std::string src_dsn = text_argument(fcinfo, 1);
+  const WipeAtEnd wiped(src_dsn);
   const FoundPull found = find_pull(pull_id_argument(fcinfo));
   require_resumable(found);
   if (found.state != "done") {
     const bool new_snapshot = !fcinfo->args[2].isnull && DatumGetBool(fcinfo->args[2].value);
-    static_cast<void>(pull_and_wait(resume_order(found, src_dsn, new_snapshot), found.is_held));
+    Order order = resume_order(found, src_dsn, new_snapshot);
+    wipe(src_dsn); // the call may take long
+    static_cast<void>(pull_and_wait(std::move(order), found.is_held));
   }
   return table_result(fcinfo, found.pull_id, begin);
 }
@@ -136,8 +147,8 @@ void _PG_init(void) {
 Datum parallel_pull(PG_FUNCTION_ARGS) {
   return entry([&] {
     guard_call(fcinfo, kSourceArgument);
-    const Order order = read_order(fcinfo, kPullLayout, OrderKind::kRun);
-    return Int64GetDatum(totals_of(pull_and_wait(order)).row_count);
+    const int64 pull_id = pull_and_wait(read_order(fcinfo, kPullLayout, OrderKind::kRun));
+    return Int64GetDatum(totals_of(pull_id).row_count);
   });
 }
 
@@ -145,8 +156,8 @@ Datum parallel_pull_table(PG_FUNCTION_ARGS) {
   return entry([&] {
     guard_call(fcinfo, kSourceArgument);
     const TimestampTz begin = GetCurrentTimestamp();
-    const Order order = read_order(fcinfo, kTableLayout, OrderKind::kRun);
-    return table_result(fcinfo, pull_and_wait(order), begin);
+    const int64 pull_id = pull_and_wait(read_order(fcinfo, kTableLayout, OrderKind::kRun));
+    return table_result(fcinfo, pull_id, begin);
   });
 }
 

@@ -1,5 +1,8 @@
 // guarded_call: see guarded_call.hpp.
 #include "core/conninfo.hpp"
+#include "core/secret.hpp"
+
+#include <cstring>
 
 #include "extension/guarded_call.hpp"
 
@@ -26,8 +29,9 @@ bool may_hold_password(std::string_view src_dsn) {
 
 void guard_call(FunctionCallInfo fcinfo, int source_argument) {
   if (source_argument != kNoSource) {
-    const char *src_dsn = call([&]() noexcept { return argument_text(fcinfo, source_argument); });
+    char *src_dsn = call([&]() noexcept { return argument_text(fcinfo, source_argument); });
     if (src_dsn != nullptr && may_hold_password(src_dsn)) {
+      wipe(src_dsn, std::strlen(src_dsn));
       call([]() noexcept { hidden_statement_hide(); });
       hidden_statement_mask_context();
     }

@@ -14,14 +14,14 @@ namespace parallel_loader {
 
 /// Who moves the chunks.
 enum class OrderKind {
-  kRun,    // the coordinator starts workers
-  kCreate, // sessions come and bring workers: parallel_pull_work
-  kResume, // as kRun, for the open chunks of a pull that is in the ledger already
-  kLook,   // nobody: the caller's session looks at both sides and changes nothing
+  kRun = 1, // the coordinator starts workers
+  kCreate,  // sessions come and bring workers: parallel_pull_work
+  kResume,  // as kRun, for the open chunks of a pull that is in the ledger already
+  kLook,    // nobody: the caller's session looks at both sides and changes nothing
 };
 
 /// parallel_loader.route: which way rows go into the table.
-enum class RouteSetting { kAuto, kCopy, kHeap };
+enum class RouteSetting { kAuto = 1, kCopy, kHeap };
 
 /// How to reach the source.
 struct SourceAddress {
@@ -45,7 +45,9 @@ struct Order {
   bool new_snapshot = false; // kResume: go on under a snapshot of now
 };
 
-/// An order as bytes; they hold the password, so they go to memory only.
+/// An order as bytes; they hold the password, so they go to memory only, and are to be wiped.
+/// parse_order and parse_address throw Error XX000 for bytes that are not such an order's, as those
+/// that have been wiped.  No enum of an order has the value 0.
 [[nodiscard]] std::string serialize_order(const Order &order);
 [[nodiscard]] Order parse_order(std::string_view bytes);
 

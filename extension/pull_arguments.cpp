@@ -3,6 +3,7 @@
 
 #include "core/column_map.hpp"
 #include "core/quote.hpp"
+#include "core/secret.hpp"
 
 #include "extension/boundary.hpp"
 #include "extension/pull_lookup.hpp"
@@ -101,8 +102,12 @@ void join_run(FunctionCallInfo fcinfo, const ArgumentLayout &layout, Order &orde
 } // namespace
 
 std::string text_argument(FunctionCallInfo fcinfo, int number) {
-  const char *value = call([&]() noexcept { return argument_text(fcinfo, number); });
-  return value != nullptr ? value : std::string();
+  char *value = call([&]() noexcept { return argument_text(fcinfo, number); });
+  if (value == nullptr)
+    return {};
+  std::string text(value);
+  wipe(value, text.size()); // it may be a source with its password
+  return text;
 }
 
 int64_t pull_id_argument(FunctionCallInfo fcinfo) {
@@ -153,7 +158,8 @@ Order read_local_order(FunctionCallInfo fcinfo, const ArgumentLayout &layout, Or
 }
 
 Order read_order(FunctionCallInfo fcinfo, const ArgumentLayout &layout, OrderKind kind) {
-  const std::string src_dsn = read_source_argument(fcinfo);
+  std::string src_dsn = read_source_argument(fcinfo);
+  const WipeAtEnd wiped(src_dsn);
   Order order = read_local_order(fcinfo, layout, kind);
   NamedSource source = resolve_source(src_dsn);
   order.source = std::move(source.address);

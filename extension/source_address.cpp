@@ -4,12 +4,23 @@
 #include "extension/boundary.hpp"
 #include "extension/server/foreign_source.hpp"
 
+extern "C" {
+#include "catalog/pg_authid.h"
+#include "utils/acl.h"
+}
+
 namespace parallel_loader {
 
 namespace {
 
 bool is_superuser() {
   return call([]() noexcept { return superuser_arg(GetUserId()); });
+}
+
+ServerFiles server_files() {
+  const bool may_read =
+      call([]() noexcept { return has_privs_of_role(GetUserId(), ROLE_PG_READ_SERVER_FILES); });
+  return may_read ? ServerFiles::kMayRead : ServerFiles::kMayNotRead;
 }
 
 // Without a password of the caller's own, the source would see the operating system user that the
@@ -26,10 +37,11 @@ NamedSource resolve_conninfo(std::string_view src_dsn) {
   NamedSource source;
   source.address.conninfo = ConnInfo::parse(src_dsn);
   if (!is_superuser()) {
-    source.address.conninfo.require_options_allowed_to_users();
+    source.address.conninfo.require_options_allowed_to_users(server_files());
     require_password(source.address.conninfo);
     source.address.password_rule = PasswordRule::kMustBeUsed;
   }
+  source.address.conninfo.require_regular_files();
   source.display = source.address.conninfo.display();
   return source;
 }
@@ -49,12 +61,13 @@ NamedSource resolve_server(std::string_view name) {
       untrusted.set(option.keyword, option.value);
   }
   if (!is_superuser()) {
-    untrusted.require_options_allowed_to_users();
+    untrusted.require_options_allowed_to_users(server_files());
     if (foreign.needs_password) {
       require_password(source.address.conninfo);
       source.address.password_rule = PasswordRule::kMustBeUsed;
     }
   }
+  source.address.conninfo.require_regular_files();
   source.display = server;
   return source;
 }

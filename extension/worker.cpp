@@ -216,7 +216,7 @@ void parallel_loader_worker_main(Datum /*argument*/) {
   background_enter_slot(pull, &args);
   background_connect(pull);
   const bool is_done = entry([&] {
-    const Order order = parse_order({pull->order, pull->order_size});
+    Order order = parse_order({pull->order, pull->order_size});
     SharedWork *work =
         args.work == 0 ? nullptr : call([&]() noexcept { return shared_work_attach(args.work); });
     if (args.work != 0 && work == nullptr)
@@ -224,6 +224,7 @@ void parallel_loader_worker_main(Datum /*argument*/) {
     const bool has_own_source = work != nullptr && work->address_size > 0;
     const SourceAddress source =
         has_own_source ? parse_address({work->address, work->address_size}) : order.source;
+    order.source.conninfo.wipe_secrets(); // `source` is what counts
     pin_worker_session(order);
     const bool result = run_worker(
         {.pull = pull, .slot = args.slot, .work = work, .order = order, .source = source});

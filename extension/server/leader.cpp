@@ -24,6 +24,8 @@ static constexpr int kLeastSlots = 2;
 // Runs when the statement fails, is cancelled, or the session ends.
 static void leave_pull_behind(dsm_segment *segment, Datum /*unused*/) {
   auto *pull = static_cast<SharedPull *>(dsm_segment_address(segment));
+  if (pull->coordinator_pid == 0) // else the coordinator overwrites it: it holds the password
+    explicit_bzero(pull->order, pull->order_size);
   last_commit_give_up(pull);
   shared_pull_request_stop(pull, kStopLeader);
   // At once, before this transaction frees locks that workers may wait for.

@@ -9,14 +9,18 @@ extern "C" {
 
 namespace parallel_loader {
 
+static constexpr int kRouteAuto = 1; // as RouteSetting::kAuto, and so on
+
 int setting_workers = 4;
 int setting_chunk_size_kb = 128 * 1024;
 int setting_snapshot_hold_s = 600;
 int setting_retry_budget_s = 300;
-int setting_route = 0;
+int setting_route = kRouteAuto;
 
-static const config_enum_entry kRoutes[] = {
-    {"auto", 0, false}, {"copy", 1, false}, {"heap", 2, false}, {nullptr, 0, false}};
+static const config_enum_entry kRoutes[] = {{"auto", kRouteAuto, false},
+                                            {"copy", kRouteAuto + 1, false},
+                                            {"heap", kRouteAuto + 2, false},
+                                            {nullptr, 0, false}};
 
 void settings_define() {
   DefineCustomIntVariable("parallel_loader.workers",
@@ -40,7 +44,8 @@ void settings_define() {
       PGC_USERSET, GUC_UNIT_S, nullptr, nullptr, nullptr);
   DefineCustomEnumVariable("parallel_loader.route", "Sets the way on which rows go into the table.",
                            "auto is the fastest that does all that COPY would do.", &setting_route,
-                           0, kRoutes, PGC_USERSET, GUC_NOT_IN_SAMPLE, nullptr, nullptr, nullptr);
+                           kRouteAuto, kRoutes, PGC_USERSET, GUC_NOT_IN_SAMPLE, nullptr, nullptr,
+                           nullptr);
 #if PG_VERSION_NUM >= 150000
   MarkGUCPrefixReserved("parallel_loader");
 #else

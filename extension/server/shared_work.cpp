@@ -3,7 +3,13 @@
 
 namespace parallel_loader {
 
-dsm_segment *shared_work_create(uint32 chunks_allowed, const char *address, Size address_size) {
+// A segment's memory may outlive it.
+static void wipe_address(dsm_segment *segment, Datum /*unused*/) {
+  auto *work = static_cast<SharedWork *>(dsm_segment_address(segment));
+  explicit_bzero(work->address, work->address_size);
+}
+
+dsm_segment *shared_work_create(uint32 chunks_allowed, char *address, Size address_size) {
   dsm_segment *segment = dsm_create(offsetof(SharedWork, address) + address_size, 0);
   auto *work = static_cast<SharedWork *>(dsm_segment_address(segment));
   pg_atomic_init_u32(&work->chunks_allowed, chunks_allowed);
@@ -13,6 +19,8 @@ dsm_segment *shared_work_create(uint32 chunks_allowed, const char *address, Size
   pg_atomic_init_u64(&work->bytes, 0);
   work->address_size = address_size;
   memcpy(work->address, address, address_size);
+  explicit_bzero(address, address_size);
+  on_dsm_detach(segment, wipe_address, Datum(0));
   return segment;
 }
 

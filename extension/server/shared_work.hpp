@@ -22,8 +22,9 @@ struct SharedWork {
 
 inline constexpr uint32 kNoChunkLimit = PG_UINT32_MAX;
 
-/// Creates the segment; the creating transaction's owner detaches it.
-dsm_segment *shared_work_create(uint32 chunks_allowed, const char *address, Size address_size);
+/// Creates the segment; the creating transaction's owner detaches it, which overwrites the address,
+/// as `address` is here once it is copied: it may hold a password.
+dsm_segment *shared_work_create(uint32 chunks_allowed, char *address, Size address_size);
 
 /// Attaches the segment for as long as the process lives; nullptr when it is gone, and the session
 /// with it.

@@ -151,7 +151,7 @@ static void raise_error(SharedPull *pull) {
 }
 
 WorkResult work_session_run(dsm_segment *segment, SharedPull *pull, const WorkRequest *request,
-                            const char *address, Size address_size) {
+                            char *address, Size address_size) {
   pull_owner_require_connect(pull->owner);
   last_commit_ask(pull);
   const uint32 chunks_allowed =

@@ -17,13 +17,14 @@ struct WorkResult {
   int remaining;
 };
 
-/// Starts workers and waits until they are through.  `address` is a source of their own, or empty.
+/// Starts workers and waits until they are through.  `address` is a source of their own, or empty;
+/// it is overwritten once they have it.
 /// When the call is cancelled or its session ends, these workers end, and their chunks are free for
 /// others.
 /// Raises the pull's error, 55006 for the lock trap, 42501 when the pull's owner may not connect.
 /// Leaves `remaining` unset.
 WorkResult work_session_run(dsm_segment *segment, SharedPull *pull, const WorkRequest *request,
-                            const char *address, Size address_size);
+                            char *address, Size address_size);
 
 /// Waits until a pull has its chunks, or has ended.
 void work_session_wait_for_plan(SharedPull *pull);

@@ -466,7 +466,7 @@ TEST(Connection, resolved_parameters_hold_the_host_but_no_defaults) {
   EXPECT_EQ(resolved.get("host"), given.get("host"));
   EXPECT_EQ(resolved.get("password"), "secret");
   EXPECT_EQ(resolved.get("fallback_application_name"), "");
-  EXPECT_NO_THROW(resolved.require_options_allowed_to_users());
+  EXPECT_NO_THROW(resolved.require_options_allowed_to_users(ServerFiles::kMayNotRead));
 }
 
 } // namespace

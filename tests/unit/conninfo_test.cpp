@@ -59,7 +59,7 @@ TEST(ConnInfo, set_replaces_or_appends) {
 TEST(ConnInfo, allows_users_harmless_options) {
   EXPECT_NO_THROW(ConnInfo::parse("host=h port=1 user=u password=p dbname=d sslmode=require "
                                   "application_name=x connect_timeout=3")
-                      .require_options_allowed_to_users());
+                      .require_options_allowed_to_users(ServerFiles::kMayNotRead));
 }
 
 TEST(ConnInfo, forbids_users_files_and_protocol_options) {
@@ -67,10 +67,42 @@ TEST(ConnInfo, forbids_users_files_and_protocol_options) {
                               "sslkeylogfile", "options", "replication", "client_encoding",
                               "krbsrvname", "sslpassword", "oauth_issuer", "requirepeer"}) {
     const ConnInfo info({{"host", "h"}, {keyword, "x"}});
-    const Error error = testing::catch_error([&] { info.require_options_allowed_to_users(); });
+    const Error error = testing::catch_error(
+        [&] { info.require_options_allowed_to_users(ServerFiles::kMayNotRead); });
     EXPECT_EQ(error.sqlstate(), "42501");
     EXPECT_NE(error.message().find(keyword), std::string::npos);
   }
+}
+
+ConnInfo with_option(const char *keyword, const char *value) {
+  return ConnInfo(std::vector<ConnOption>{{keyword, value}});
+}
+
+TEST(ConnInfo, allows_certificates_of_authorities_to_those_who_read_server_files) {
+  for (const char *keyword : {"sslrootcert", "sslcrl", "sslcrldir"}) {
+    const ConnInfo info = with_option(keyword, "/etc/hosts");
+    EXPECT_NO_THROW(info.require_options_allowed_to_users(ServerFiles::kMayRead));
+    EXPECT_SQLSTATE("42501", (info.require_options_allowed_to_users(ServerFiles::kMayNotRead), 0));
+  }
+  EXPECT_NO_THROW(with_option("sslrootcert", "system")
+                      .require_options_allowed_to_users(ServerFiles::kMayNotRead));
+  EXPECT_SQLSTATE("42501", (with_option("passfile", "/etc/hosts")
+                                .require_options_allowed_to_users(ServerFiles::kMayRead),
+                            0));
+}
+
+TEST(ConnInfo, takes_regular_files_alone) {
+  for (const char *keyword :
+       {"sslrootcert", "sslcrl", "sslcert", "sslkey", "passfile", "servicefile", "sslkeylogfile"}) {
+    EXPECT_SQLSTATE("42809", (with_option(keyword, "/dev/zero").require_regular_files(), 0));
+    EXPECT_SQLSTATE("42809", (with_option(keyword, "/etc").require_regular_files(), 0));
+    for (const char *path : {"/etc/passwd", "/nowhere/at/all", ""})
+      EXPECT_NO_THROW(with_option(keyword, path).require_regular_files());
+  }
+  EXPECT_SQLSTATE("42809", (with_option("sslcrldir", "/dev").require_regular_files(), 0));
+  EXPECT_SQLSTATE("42809", (with_option("sslcrldir", "/dev/null").require_regular_files(), 0));
+  EXPECT_NO_THROW(with_option("sslcrldir", "/nowhere/at/all").require_regular_files());
+  EXPECT_NO_THROW(with_option("host", "/dev/zero").require_regular_files());
 }
 
 TEST(IsConninfo, tells_strings_from_server_names) {
