@@ -122,8 +122,11 @@ Connection Connection::open(const ConnInfo &conninfo, std::string_view applicati
   if (!conn)
     throw Error("53200", "out of memory");
   PQsetNoticeProcessor(conn.get(), drop_notice, nullptr);
+  // The one way to learn the SQLSTATE of a server that refuses us.
+  PQsetErrorVerbosity(conn.get(), PQERRORS_VERBOSE);
   Connection connection(std::move(conn), peer, waiter);
   connection.establish(connect_timeout(connection.resolved(), peer));
+  PQsetErrorVerbosity(connection.conn_.get(), PQERRORS_DEFAULT);
   return connection;
 }
 

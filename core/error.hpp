@@ -44,6 +44,9 @@ public:
   [[nodiscard]] const std::string &detail() const noexcept { return detail_; }
   [[nodiscard]] const std::string &hint() const noexcept { return hint_; }
 
+  /// The same with one more sentence, on a line of its own, in the detail.
+  [[nodiscard]] Error with_detail(std::string_view sentence) const;
+
 private:
   std::string sqlstate_;
   std::string message_;

@@ -109,29 +109,73 @@ Error lost_error(Peer peer, const pg_result *result, std::string_view text) {
                std::move(detail));
 }
 
+namespace {
+
+bool is_sqlstate(std::string_view text) {
+  return text.size() == 5 &&
+         std::ranges::all_of(
+             text, [](char c) { return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z'); });
+}
+
+/// Takes the SQLSTATE out of `… failed: FATAL:  53300: too many …`, as libpq writes it on demand.
+std::string take_sqlstate(std::string &line) {
+  constexpr std::string_view kBefore = ":  ";
+  constexpr std::string_view kAfter = ": ";
+  for (size_t at = 0; (at = line.find(kBefore, at)) != std::string::npos; at += kBefore.size()) {
+    const std::string code = line.substr(at + kBefore.size(), 5);
+    const size_t end = at + kBefore.size() + code.size();
+    if (!is_sqlstate(code) || line.compare(end, kAfter.size(), kAfter) != 0)
+      continue;
+    line.erase(at + kBefore.size(), code.size() + kAfter.size());
+    return code;
+  }
+  return {};
+}
+
+/// `LOCATION:  InitProcess, proc.c:353`, the word in any language.
+bool is_location(std::string_view line) {
+  const size_t dot = line.rfind(".c:");
+  return dot != std::string_view::npos && dot + 3 < line.size() &&
+         std::ranges::all_of(line.substr(dot + 3), [](char c) { return c >= '0' && c <= '9'; });
+}
+
+std::string connect_hint(Peer peer, std::string_view code) {
+  if (code == "53300" && peer == Peer::kSource)
+    return "A pull needs a session for itself and one for each worker. Use fewer workers, or raise "
+           "the limit on the source: CONNECTION LIMIT of the role or of the database, or "
+           "max_connections of the server.";
+  if (code == "53300")
+    return "Use fewer jobs, or raise the limit on the destination: CONNECTION LIMIT of the role or "
+           "of the database, or max_connections of the server.";
+  return peer == Peer::kSource
+             ? "Check that the source can be reached from the server that dials it, and that user "
+               "and password are right."
+             : "Check that the destination can be reached, and that user and password are right.";
+}
+
+} // namespace
+
 Error connect_error(Peer peer, std::string_view text) {
   // libpq lists all addresses it tried, each on a line of its own with further lines below it. The
   // last attempt is the one that decided.
   const std::string all = trim(cut(text));
   size_t start = all.rfind("\nconnection to ");
   start = start == std::string::npos ? 0 : start + 1;
-  const std::string line = all.substr(start, all.find('\n', start) - start);
+  std::string line = all.substr(start, all.find('\n', start) - start);
+  const std::string code = take_sqlstate(line);
 
   std::string detail;
   for (size_t at = 0; at < all.size();) {
     const size_t end = std::min(all.find('\n', at), all.size());
-    if (at != start)
-      append_line(detail, trim(std::string_view(all).substr(at, end - at)));
+    std::string other = trim(std::string_view(all).substr(at, end - at));
+    static_cast<void>(take_sqlstate(other));
+    if (at != start && !is_location(other))
+      append_line(detail, other);
     at = end + 1;
   }
-  const std::string hint =
-      peer == Peer::kSource
-          ? "Check that the source can be reached from the server that dials it, and that user and "
-            "password are right."
-          : "Check that the destination can be reached, and that user and password are right.";
   return Error(sqlstate::kCannotConnect,
                "could not connect to " + peer_name(peer) + ": " + trim(line), std::move(detail),
-               hint);
+               connect_hint(peer, code));
 }
 
 } // namespace parallel_loader

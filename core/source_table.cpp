@@ -77,6 +77,29 @@ SELECT EXISTS (
   WHERE i.indrelid = $1::pg_catalog.oid AND i.indisvalid AND i.indisready AND i.indpred IS NULL
     AND a.attname::pg_catalog.text = $2::pg_catalog.text))sql";
 
+// Names without quotes are folded to lower case, so this is how one with capitals is missed.
+constexpr std::string_view kFindAlike = R"sql(
+SELECT n.nspname, c.relname
+FROM pg_catalog.pg_class AS c
+JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+WHERE pg_catalog.lower(c.relname::pg_catalog.text) = pg_catalog.lower($2::pg_catalog.text)
+  AND pg_catalog.lower(n.nspname::pg_catalog.text) IN (
+    SELECT pg_catalog.lower(s.name) FROM pg_catalog.unnest($1::pg_catalog.text[]) AS s(name))
+  AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+ORDER BY n.nspname, c.relname LIMIT 1)sql";
+
+[[noreturn]] void throw_not_found(Executor &source, const QualifiedName &name,
+                                  std::span<const std::string> schemas) {
+  const std::string message = "relation \"" + name.display() + "\" does not exist on the source";
+  const Rows alike = source.exec(kFindAlike, {Param(array_literal(schemas)), Param(name.name)});
+  if (alike.empty())
+    throw Error(sqlstate::kUndefinedTable, message, {},
+                "Name the source's table with source_table.");
+  const std::string found = QualifiedName{alike.text(0, 0), alike.text(0, 1)}.display();
+  throw Error(sqlstate::kUndefinedTable, message, "The source has " + found + ".",
+              "Write it with its quotes: source_table => " + quote_literal(found) + ".");
+}
+
 std::string kind_name(char kind) {
   switch (kind) {
   case 'S':
@@ -110,9 +133,7 @@ SourceTable SourceTable::find(Executor &source, const QualifiedName &name,
       name.schema.empty() ? search_path : std::span<const std::string>(&name.schema, 1);
   const Rows found = source.exec(kFindTable, {Param(array_literal(schemas)), Param(name.name)});
   if (found.empty())
-    throw Error(sqlstate::kUndefinedTable,
-                "relation \"" + name.display() + "\" does not exist on the source", {},
-                "Name the source's table with source_table.");
+    throw_not_found(source, name, schemas);
 
   SourceTable table;
   table.oid = found.oid(0, 0);

@@ -5,6 +5,7 @@
 #include "extension/guarded_call.hpp"
 #include "extension/pull_arguments.hpp"
 #include "extension/pull_lookup.hpp"
+#include "extension/rows_notice.hpp"
 #include "extension/scratch_memory.hpp"
 #include "extension/server/leader.hpp"
 #include "extension/server/result_set.hpp"
@@ -62,6 +63,7 @@ Leader prepare(Order &order) {
 // Starts the coordinator as soon as there is room for it.  Nothing is recorded before.
 // `takes_over` as in leader_launch.
 Leader start(Order &order, bool takes_over) {
+  notice_rows_there(order);
   Leader leader = prepare(order);
   SlotWait wait(order.retry_budget_ms, order.resume_id);
   bool is_first = true;

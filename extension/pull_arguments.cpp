@@ -56,11 +56,36 @@ void read_bounds(FunctionCallInfo fcinfo, const ArgumentLayout &layout, Order &o
   order.bound_type = start.text != nullptr ? start.type : end.type;
 }
 
+std::string cut(const std::string &name) {
+  return name.size() < NAMEDATALEN ? name : call([&]() noexcept { return name_cut(name.c_str()); });
+}
+
+// What is too short to hold a name that is too long is left as it is written.
+std::string cut_table_name(const std::string &text) {
+  if (text.size() < NAMEDATALEN)
+    return text;
+  const QualifiedName name = parse_qualified_name(text);
+  return QualifiedName{cut(name.schema), cut(name.name)}.quoted();
+}
+
+// A column, or `(a, "B c")`.
+std::string cut_key(const std::string &text) {
+  if (text.size() < NAMEDATALEN || text.front() != '(' || text.back() != ')')
+    return cut(text);
+  std::string key;
+  for (const std::string &column : split_identifier_list(text.substr(1, text.size() - 2)))
+    key += (key.empty() ? "(" : ", ") + quote_identifier(cut(column));
+  return key + ")";
+}
+
 void read_columns(FunctionCallInfo fcinfo, const ArgumentLayout &layout, PullRequest &request) {
   const TextArray columns =
       call([&]() noexcept { return argument_text_array(fcinfo, layout.columns); });
   if (!columns.is_null)
     request.columns.emplace(columns.values, columns.values + columns.count);
+  if (request.columns)
+    for (std::string &column : *request.columns)
+      column = cut(column);
 }
 
 int read_workers(FunctionCallInfo fcinfo, const ArgumentLayout &layout) {
@@ -143,11 +168,11 @@ Order read_local_order(FunctionCallInfo fcinfo, const ArgumentLayout &layout, Or
   request.format = layout.format < 0 ? "auto" : text_argument(fcinfo, layout.format);
   static_cast<void>(parse_format(request.format));
   request.chunk_bytes = read_chunk_bytes(fcinfo, layout);
-  request.key = text_argument(fcinfo, layout.key);
+  request.key = cut_key(text_argument(fcinfo, layout.key));
   request.filter = text_argument(fcinfo, layout.filter);
   request.source_table = fcinfo->args[layout.source_table].isnull
                              ? counterpart_name(request.table)
-                             : text_argument(fcinfo, layout.source_table);
+                             : cut_table_name(text_argument(fcinfo, layout.source_table));
   read_columns(fcinfo, layout, request);
   read_bounds(fcinfo, layout, order);
   order.snapshot.name = optional_text(fcinfo, layout.snapshot);

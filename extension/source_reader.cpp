@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "core/quote.hpp"
+
 #include "extension/boundary.hpp"
 #include "extension/database_text.hpp"
 
@@ -32,16 +34,27 @@ ConnInfo with_encoding(ConnInfo conninfo, const std::string &encoding) {
   return conninfo;
 }
 
+[[noreturn]] void throw_unreachable(const Error &error) {
+  if (error.sqlstate() != sqlstate::kCannotConnect)
+    throw; // NOLINT(misc-throw-by-value-catch-by-reference): what it is, with its own type
+  throw error.with_detail("It was dialled from the destination server.");
+}
+
 SourceSession begin_session(const Order &order, const SourceAddress &address,
                             const HeldSnapshot &snapshot, std::string_view role, Waiter &waiter) {
-  const std::string encoding = call([]() noexcept { return GetDatabaseEncodingName(); });
-  const SourceFormats formats = {encoding, order.request.date_order, is_database_text};
-  const ConnInfo conninfo = with_encoding(address.conninfo, encoding);
-  if (snapshot.place.is_known())
-    return SourceSession::open_on(snapshot, conninfo, role, address.password_rule, formats, waiter);
-  SourceSession session = SourceSession::open(conninfo, role, address.password_rule, waiter);
-  session.begin(formats, snapshot.name.empty() ? std::nullopt : std::optional(snapshot));
-  return session;
+  try {
+    const std::string encoding = call([]() noexcept { return GetDatabaseEncodingName(); });
+    const SourceFormats formats = {encoding, order.request.date_order, is_database_text};
+    const ConnInfo conninfo = with_encoding(address.conninfo, encoding);
+    if (snapshot.place.is_known())
+      return SourceSession::open_on(snapshot, conninfo, role, address.password_rule, formats,
+                                    waiter);
+    SourceSession session = SourceSession::open(conninfo, role, address.password_rule, waiter);
+    session.begin(formats, snapshot.name.empty() ? std::nullopt : std::optional(snapshot));
+    return session;
+  } catch (const Error &error) {
+    throw_unreachable(error);
+  }
 }
 
 } // namespace
@@ -75,6 +88,15 @@ void SourceReader::set_timezone(const Order &order, Format format) {
                            "Bounds, filter and window are read in the time zone of this session.");
 }
 
+// What the source's role lacks for reading the table; to be allowed more than that does no harm.
+[[noreturn]] static void throw_denied(const Error &error, const QualifiedName &table,
+                                      const Connection &source) {
+  const std::string to = " TO " + quote_identifier(source.resolved().get("user")) + ";";
+  throw Error(error.sqlstate(), error.message(), error.detail(),
+              "Run on the source: GRANT USAGE ON SCHEMA " + quote_identifier(table.schema) + to +
+                  " GRANT SELECT ON " + table.quoted() + to);
+}
+
 [[noreturn]] static void throw_explained(const Error &error, const QualifiedName &table) {
   if (error.sqlstate() == "55P03") {
     throw Error(error.sqlstate(), "could not lock table \"" + table.display() + "\" on the source",
@@ -94,6 +116,10 @@ template <class Fn> auto SourceReader::explain(const QualifiedName &name, Fn fn)
   try {
     return fn();
   } catch (const Error &error) {
+    // Row security has the same SQLSTATE, and grants do not help against it.
+    if (error.sqlstate() == sqlstate::kInsufficientPrivilege && !name.schema.empty() &&
+        error.message().find("row-level") == std::string::npos)
+      throw_denied(error, name, session_.connection());
     throw_explained(error, name);
   }
 }

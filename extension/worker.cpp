@@ -22,6 +22,11 @@ namespace parallel_loader {
 
 namespace {
 
+// Rows that are there twice have mostly been pulled twice.
+constexpr const char *kDuplicatesHint =
+    "If the table has rows of the source already, empty it and pull it again, or leave it and let "
+    "parallel_pull_append copy what was added since.";
+
 class Worker {
 public:
   explicit Worker(const WorkerTask &task) : task_(task), mover_(task), notes_(task.pull) {}
@@ -151,6 +156,8 @@ void Worker::locate(int chunk) {
   std::string sentence = "Pull " + std::to_string(task_.pull->pull_id) + " failed";
   sentence += chunk != 0 ? " at chunk " + std::to_string(chunk) + "." : ".";
   error_report_add_detail(&failure_, sentence.c_str());
+  if (failure_.sqlerrcode == ERRCODE_UNIQUE_VIOLATION && failure_.hint[0] == '\0')
+    strlcpy(failure_.hint, kDuplicatesHint, sizeof(failure_.hint));
 }
 
 // The ledger may be what failed; the pull's error says all the same what happened first.

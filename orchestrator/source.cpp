@@ -78,6 +78,10 @@ SourceTable find_table(SourceSession &session, const QualifiedName &name) {
     if (error.sqlstate() != sqlstate::kUndefinedTable)
       throw;
     // core/ speaks of the SQL functions' parameters.
+    if (!error.detail().empty())
+      throw Error(error.sqlstate(), error.message(), error.detail(),
+                  R"(Write names with capitals in double quotes, and both in single ones for the )"
+                  R"(shell: 'shop."OrderHead"'.)");
     throw Error(error.sqlstate(), error.message(), error.detail(),
                 "Name it with its schema where it is not in the search path of the source's user: "
                 "SCHEMA.TABLE. Where the names differ: TABLE=TARGET_TABLE.");
@@ -137,6 +141,9 @@ SourceView inspect_source(const CopyOptions &options, Waiter &waiter) {
     session.end();
     return view;
   } catch (const Error &error) {
+    if (error.sqlstate() == sqlstate::kCannotConnect)
+      throw Failure(ExitStatus::kSourceUnreachable,
+                    error.with_detail("It was dialled from this machine."));
     if (is_connection_failure(error))
       throw Failure(ExitStatus::kSourceUnreachable, error);
     throw;

@@ -4,6 +4,7 @@
 extern "C" {
 #include "access/htup_details.h"
 #include "catalog/pg_type.h"
+#include "parser/scansup.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -92,6 +93,12 @@ BoundArgument argument_bound(FunctionCallInfo fcinfo, int number) {
   if (base < FirstGenbkiObjectId && !is_text_like(base))
     bound.type = built_in_type_name(base);
   return bound;
+}
+
+char *name_cut(const char *name) {
+  char *cut = pstrdup(name);
+  truncate_identifier(cut, static_cast<int>(strlen(cut)), true);
+  return cut;
 }
 
 int64 argument_milliseconds(FunctionCallInfo fcinfo, int number) {

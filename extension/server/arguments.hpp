@@ -5,6 +5,9 @@
 
 namespace parallel_loader {
 
+/// `name` cut to the length of a name, as SQL cuts it and with its NOTICE.
+char *name_cut(const char *name);
+
 /// A text argument; nullptr for NULL.
 char *argument_text(FunctionCallInfo fcinfo, int number);
 /// An integer argument; `fallback` for NULL.
