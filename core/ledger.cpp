@@ -5,6 +5,7 @@
 #include "core/ledger.hpp"
 
 #include "core/error.hpp"
+#include "core/local_relations.hpp"
 #include "core/quote.hpp"
 
 namespace parallel_loader {
@@ -124,15 +125,17 @@ SELECT p.run_id, p.owner::pg_catalog.oid, p."table"::pg_catalog.oid, p.source, p
   p.source_relations
 FROM @ledger@.pull AS p WHERE p.pull_id = $1::bigint)sql";
 
-// A pull resumed under another snapshot has rows of both, so its bounds become the outer ones.
+// A pull resumed under another snapshot has rows of both, so its bounds become the outer ones; those
+// that were given up stay so.
 constexpr std::string_view kResumePull = R"sql(
 WITH freed AS (
   UPDATE @ledger@.chunk SET state = 'planned'
   WHERE pull_id = $1::bigint AND state = 'failed')
 UPDATE @ledger@.pull
 SET state = 'running', segment = $2::bigint, snapshot = $3::pg_catalog.text,
-  snapshot_xmin = least(snapshot_xmin, $4::bigint),
-  snapshot_xmax = greatest(snapshot_xmax, $5::bigint),
+  snapshot_xmin = CASE WHEN snapshot_xmin IS NOT NULL THEN least(snapshot_xmin, $4::bigint) END,
+  snapshot_xmax = CASE WHEN snapshot_xmin IS NOT NULL
+    THEN greatest(snapshot_xmax, $5::bigint) END,
   source_lsn = coalesce($6::pg_catalog.pg_lsn, source_lsn),
   source_timeline = coalesce($7::pg_catalog.text, source_timeline),
   source_version = $8::integer, snapshot_lock = $9::bigint,
@@ -173,9 +176,14 @@ ORDER BY c.chunk LIMIT 1 FOR UPDATE SKIP LOCKED)sql";
 constexpr std::string_view kCompleteChunk = R"sql(
 UPDATE @ledger@.chunk
 SET state = 'done', rows = $3::bigint, bytes = $4::bigint, route = $5::pg_catalog.text,
-  route_reason = $6::pg_catalog.text,
+  route_reason = $6::pg_catalog.text, local_relations = $7::pg_catalog.text,
   attempts = attempts + 1, sqlstate = NULL, error = NULL, finished = pg_catalog.clock_timestamp()
 WHERE pull_id = $1::bigint AND chunk = $2::integer AND state <> 'done')sql";
+
+// What a crash empties together with the rows.
+constexpr std::string_view kNoteUnlogged = R"sql(
+INSERT INTO @ledger@.unlogged_chunk (pull_id, chunk) VALUES ($1::bigint, $2::integer)
+ON CONFLICT DO NOTHING)sql";
 
 // The chunk may be done by now, by whoever took it next.
 constexpr std::string_view kNoteAttempt = R"sql(
@@ -476,11 +484,14 @@ void Ledger::complete_chunk(int64_t pull_id, int chunk, const ChunkResult &resul
   const Rows updated =
       exec(kCompleteChunk,
            {number(pull_id), number(chunk), number(result.row_count), number(result.byte_count),
-            std::string(result.route), null_if_empty(result.route_reason)});
+            std::string(result.route), null_if_empty(result.route_reason),
+            result.local_relations});
   if (updated.affected() != 1)
     throw Error(sqlstate::kInternalError, "chunk " + std::to_string(chunk) + " of pull " +
                                               std::to_string(pull_id) +
                                               " is not in the ledger, or is done already");
+  if (has_unlogged(result.local_relations))
+    exec(kNoteUnlogged, {number(pull_id), number(chunk)});
 }
 
 bool Ledger::note_attempt(int64_t pull_id, int chunk, const FailedAttempt &attempt) {

@@ -1,6 +1,7 @@
 // chunk_mover: see chunk_mover.hpp.
 #include "extension/chunk_mover.hpp"
 
+#include "core/local_relations.hpp"
 #include "core/source_relations.hpp"
 #include "core/storage.hpp"
 #include "core/types.hpp"
@@ -13,6 +14,7 @@
 #include "extension/route.hpp"
 #include "extension/row_job.hpp"
 #include "extension/server/copy_from.hpp"
+#include "extension/server/local_relations.hpp"
 #include "extension/server/session.hpp"
 #include "extension/server/target_table.hpp"
 #include "extension/server/worker_slots.hpp"
@@ -49,12 +51,14 @@ bool ChunkMover::move_next() {
   chunk_ = chunk->number;
   worker_slot_begin_chunk(task_.pull, task_.slot, chunk_,
                           std::max<int64_t>(chunk->byte_estimate, 1));
-  const ChunkResult result = move(open_source(*chunk), *chunk);
+  ChunkResult result = move(open_source(*chunk), *chunk);
   require_unchanged(*chunk);
   note_read();
+  const std::string written = note_written(executor, result);
   call([]() noexcept { spi_fire_deferred_triggers(); });
   ledger.complete_chunk(task_.pull->pull_id, chunk_, result);
   call([]() noexcept { session_commit(); });
+  written_ = written;
   note_done(result);
   return true;
 }
@@ -227,6 +231,35 @@ ChunkResult ChunkMover::move(Connection &source, const ClaimedChunk &chunk) {
                     description + ".",
                 error.hint());
   }
+}
+
+// Under the lock that the rows were written with: what the chunks before this one went into has to be
+// as they left it.  Returns what is known then, once the chunk is committed.  A chunk that went into
+// many partitions records those that none before it has.
+std::string ChunkMover::note_written(Executor &executor, ChunkResult &result) {
+  constexpr size_t kLongList = 2000;
+  const Oid table = task_.order.request.table;
+  std::string written = call([&]() noexcept { return local_relations_written(table); });
+  if (task_.order.request.kind == PullKind::kAppend) { // one chunk, which looks after its mark
+    result.local_relations = written;
+    return written;
+  }
+  LocalRelations relations(executor);
+  if (!written_)
+    written_ = relations.recorded(task_.pull->pull_id);
+  if (const std::optional<std::string> other = find_other_filenode(*written_, written)) {
+    throw Error("55000", "table " + table_name_ + " was changed while the pull ran",
+                "Since rows went into table " + relations.display_name(*other) +
+                    ", it was emptied (TRUNCATE) or rewritten (VACUUM FULL, CLUSTER, ALTER TABLE).",
+                local_change_hint(table_name_, resume_call()));
+  }
+  result.local_relations =
+      written.size() > kLongList ? words_without(written, *written_) : std::move(written);
+  return merge_local_relations(*written_, result.local_relations);
+}
+
+std::string ChunkMover::resume_call() const {
+  return "parallel_pull_resume(" + std::to_string(task_.pull->pull_id) + ")";
 }
 
 // A session that will read nothing more must not keep the source from cleaning up dead rows while

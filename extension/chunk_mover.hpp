@@ -47,6 +47,8 @@ private:
   [[noreturn]] void throw_altered(const ShapeChange &change, const std::string &table);
   [[nodiscard]] std::string from_item(const ClaimedChunk &chunk) const;
   ChunkResult move(Connection &source, const ClaimedChunk &chunk);
+  [[nodiscard]] std::string note_written(Executor &executor, ChunkResult &result);
+  [[nodiscard]] std::string resume_call() const;
   void note_read();
   void note_done(const ChunkResult &result);
   [[nodiscard]] std::string describe(const ClaimedChunk &chunk) const;
@@ -64,6 +66,7 @@ private:
   SourceShape shape_;            // how to ask the source for its shape
   std::set<std::string> locked_; // what the session on the source has locked, by from_item
   std::string table_name_;       // of the destination, for people
+  std::optional<std::string> written_; // by done chunks, as far as this worker knows
   int chunk_ = 0;
 };
 

@@ -1,6 +1,8 @@
 // coordinator: see coordinator.hpp.
 #include "extension/coordinator.hpp"
 
+#include "core/local_relations.hpp"
+
 #include <algorithm>
 
 #include "extension/boundary.hpp"
@@ -8,6 +10,7 @@
 #include "extension/server/session.hpp"
 #include "extension/server/socket_wait.hpp"
 #include "extension/server/takeover.hpp"
+#include "extension/server/target_table.hpp"
 #include "extension/server/throttle.hpp"
 #include "extension/server/worker_slots.hpp"
 #include "extension/spi_executor.hpp"
@@ -309,13 +312,37 @@ void Coordinator::end(PullEnd end, const ErrorReport *report) {
     return; // nothing is recorded, or the resume has not begun
   record_limits();
   static_cast<void>(notes_.write());
+  ErrorReport change;
   call([&]() noexcept { last_commit_begin(pull_); });
   in_transaction([&](Ledger &ledger) {
+    if (end == PullEnd::kDone && find_local_change(change)) {
+      end = PullEnd::kFailed;
+      report = &change;
+    }
     ledger.end_pull(pull_id(), end, report != nullptr ? error_report_sqlstate(report) : "",
                     report != nullptr ? report->message : "");
     call([]() noexcept { session_force_flush(); });
   });
   call([&]() noexcept { last_commit_end(pull_); });
+}
+
+// A pull whose rows were taken away while it ran is not done.  Rows and mark of an append were one
+// transaction.
+bool Coordinator::find_local_change(ErrorReport &report) {
+  if (order_.request.kind == PullKind::kAppend)
+    return false;
+  SpiExecutor executor(SpiMode::kWrite);
+  const std::optional<std::string> change = LocalRelations(executor).why_pull_changed(pull_id());
+  if (!change)
+    return false;
+  const std::string table =
+      call([&]() noexcept { return target_table_display_name(pull_->table); });
+  const std::string resume = "parallel_pull_resume(" + std::to_string(pull_id()) + ")";
+  error_report_set(&report, "55000", ("table " + table + " was changed while the pull ran").c_str(),
+                   (*change + "\nPull " + std::to_string(pull_id()) + " failed.").c_str(),
+                   local_change_hint(table, resume).c_str());
+  call([&]() noexcept { shared_pull_fail(pull_, &report, kStopFailed); });
+  return true;
 }
 
 bool Coordinator::is_worth_holding() {

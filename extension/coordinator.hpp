@@ -64,6 +64,7 @@ private:
   void forget_slot_wait();
   void let_snapshot_go();
   void release_snapshot();
+  [[nodiscard]] bool find_local_change(ErrorReport &report);
   [[nodiscard]] std::vector<int> source_backends() const;
   [[nodiscard]] bool is_done();
   void throw_if_abandoned();

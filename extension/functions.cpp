@@ -1,4 +1,5 @@
 // functions: the SQL functions that begin pulls, or begin them again.
+#include "core/local_relations.hpp"
 #include "core/secret.hpp"
 
 #include "extension/boundary.hpp"
@@ -10,6 +11,7 @@
 #include "extension/server/leader.hpp"
 #include "extension/server/result_set.hpp"
 #include "extension/server/settings.hpp"
+#include "extension/server/target_table.hpp"
 #include "extension/slot_wait.hpp"
 #include "extension/spi_executor.hpp"
 
@@ -121,6 +123,21 @@ Datum table_result(FunctionCallInfo fcinfo, int64 pull_id, TimestampTz begin) {
   return call([&]() noexcept { return result_row(fcinfo, values, lengthof(values)); });
 }
 
+// What happens to the table after this is seen by the chunks that are left, and at the pull's end.
+void require_rows_kept(const FoundPull &found) {
+  SpiExecutor executor(SpiMode::kReadLatest);
+  const std::optional<std::string> change =
+      LocalRelations(executor).why_pull_changed(found.pull_id);
+  if (!change)
+    return;
+  const std::string pull_id = std::to_string(found.pull_id);
+  const std::string table =
+      call([&]() noexcept { return target_table_display_name(found.table); });
+  throw Error("55000",
+              "pull " + pull_id + " cannot be resumed: the rows of its done chunks may be gone",
+              *change, local_change_hint(table, "parallel_pull_resume(" + pull_id + ")"));
+}
+
 Datum resume(FunctionCallInfo fcinfo) {
   const TimestampTz begin = GetCurrentTimestamp();
   std::string src_dsn = text_argument(fcinfo, 1);
@@ -128,6 +145,7 @@ Datum resume(FunctionCallInfo fcinfo) {
   const FoundPull found = find_pull(pull_id_argument(fcinfo));
   require_resumable(found);
   if (found.state != "done") {
+    require_rows_kept(found);
     const bool new_snapshot = !fcinfo->args[2].isnull && DatumGetBool(fcinfo->args[2].value);
     Order order = resume_order(found, src_dsn, new_snapshot);
     wipe(src_dsn); // the call may take long

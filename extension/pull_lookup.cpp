@@ -107,6 +107,14 @@ std::vector<FoundPull> find_held_pulls() {
   return pulls;
 }
 
+std::optional<int64_t> find_live_pull_into(Oid table) {
+  SpiExecutor executor(SpiMode::kReadLatest);
+  const Rows rows = executor.exec(lookup_sql("p.\"table\" = $1::oid AND l.pid IS NOT NULL"
+                                             " AND p.state IN ('planned', 'running', 'paused')"),
+                                  {std::to_string(table)});
+  return rows.empty() ? std::nullopt : std::optional(read_row(rows, 0).pull_id);
+}
+
 AttachedPull::AttachedPull(const FoundPull &found) {
   if (!found.is_live && !found.is_held)
     return;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -37,6 +38,9 @@ void require_resumable(const FoundPull &found);
 /// The pulls, of whatever owner, that have failed and whose coordinator keeps their snapshot; those
 /// that failed first come first.
 [[nodiscard]] std::vector<FoundPull> find_held_pulls();
+
+/// A pull into the table, of any role, whose coordinator is alive and which has not ended.
+[[nodiscard]] std::optional<int64_t> find_live_pull_into(Oid table);
 
 /// A pull's shared memory, attached while this object lives; empty when it is gone.
 class AttachedPull {

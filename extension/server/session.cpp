@@ -151,6 +151,11 @@ void session_lock_append(Oid table) {
   CommitTransactionCommand(); // of a transaction that ran no statement
 }
 
+bool session_try_lock_append(Oid table) {
+  const LOCKTAG tag = lock_tag(table, kAppendLockClass);
+  return LockAcquire(&tag, ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL;
+}
+
 bool session_try_lock_resume(int64 pull_id) {
   const LOCKTAG tag = lock_tag(pull_id, kResumeLockClass);
   return LockAcquire(&tag, ExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL;

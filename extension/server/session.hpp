@@ -57,6 +57,8 @@ bool session_try_lock_pull(int64 pull_id);
 
 /// Waits until this process is the only one that appends to the table, for as long as it lives.
 void session_lock_append(Oid table);
+/// The same until the transaction ends, without waiting; false when another process does.
+bool session_try_lock_append(Oid table);
 
 /// Keeps other resumes of the pull away until it is unlocked or this process ends; false when
 /// another one does.

@@ -136,6 +136,13 @@ void target_table_check(Oid table) {
   target_table_check_row_security(table);
 }
 
+bool target_table_is_own(Oid table) {
+  const Relation rel = open_target(table);
+  const Oid owner = rel->rd_rel->relowner;
+  relation_close(rel, AccessShareLock);
+  return has_privs_of_role(GetUserId(), owner);
+}
+
 void target_table_require(Oid table) {
   relation_close(open_target(table), AccessShareLock);
 }

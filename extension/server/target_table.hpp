@@ -33,6 +33,9 @@ void target_table_check_storage(Oid table);
 void target_table_check_rights(Oid table);
 void target_table_check_row_security(Oid table);
 
+/// True if the current user has the rights of the table's owner.
+bool target_table_is_own(Oid table);
+
 /// Raises 42P01 when there is no such relation.
 void target_table_require(Oid table);
 

@@ -33,6 +33,45 @@ CREATE UNLOGGED TABLE parallel_loader.unlogged_chunk (
     PRIMARY KEY (pull_id, chunk)
 );
 
+-- Marks, and pulls that appends may begin at, hold for the tables as they are today: the table with
+-- all of its partitions.
+CREATE TEMPORARY TABLE parallel_loader_relations ON COMMIT DROP AS
+WITH RECURSIVE tree ("table", oid) AS (
+    SELECT "table"::oid, "table"::oid FROM parallel_loader.mark
+    UNION
+    SELECT "table"::oid, "table"::oid FROM parallel_loader.pull WHERE kind = 'pull' AND state = 'done'
+    UNION
+    SELECT t."table", i.inhrelid
+    FROM pg_catalog.pg_inherits AS i JOIN tree AS t ON i.inhparent = t.oid)
+SELECT t."table",
+       '@'::text || (SELECT s.system_identifier::text FROM pg_catalog.pg_control_system() AS s)
+       || pg_catalog.string_agg(' '::text || c.oid::text || ':'::text || c.relfilenode::text
+           || CASE WHEN c.relpersistence = 'u' THEN ':u'::text ELSE ''::text END, ''::text)
+           AS relations
+FROM tree AS t JOIN pg_catalog.pg_class AS c ON c.oid = t.oid
+WHERE c.relkind <> 'p'
+GROUP BY t."table";
+
+UPDATE parallel_loader.mark AS m SET local_relations = r.relations
+FROM parallel_loader_relations AS r WHERE r."table" = m."table"::oid;
+
+-- Once a pull.
+UPDATE parallel_loader.chunk AS c
+SET local_relations = CASE WHEN c.chunk = f.chunk THEN r.relations ELSE '' END
+FROM parallel_loader.pull AS p
+JOIN parallel_loader_relations AS r ON r."table" = p."table"::oid
+CROSS JOIN LATERAL (
+    SELECT pg_catalog.min(d.chunk) AS chunk FROM parallel_loader.chunk AS d
+    WHERE d.pull_id = p.pull_id AND d.state = 'done') AS f
+WHERE c.pull_id = p.pull_id AND c.state = 'done' AND p.kind = 'pull' AND p.state = 'done';
+
+INSERT INTO parallel_loader.unlogged_chunk (pull_id, chunk)
+SELECT pull_id, chunk FROM parallel_loader.chunk WHERE local_relations LIKE '%:u%'
+UNION
+SELECT pull_id, 1 FROM parallel_loader.mark WHERE local_relations LIKE '%:u%';
+
+DROP TABLE pg_temp.parallel_loader_relations;
+
 COMMENT ON COLUMN parallel_loader.pull.snapshot_lock IS
     'key of the advisory lock that every holder of the snapshot has on the source';
 COMMENT ON COLUMN parallel_loader.pull.snapshot_state IS
@@ -290,3 +329,23 @@ CREATE OR REPLACE FUNCTION @extschema@.parallel_pull_sequences(
 RETURNS SETOF record
 AS 'MODULE_PATHNAME', 'parallel_pull_sequences_0_4'
 LANGUAGE C VOLATILE PARALLEL UNSAFE;
+CREATE FUNCTION @extschema@.parallel_pull_forget(
+    "table" regclass, source_table text = NULL, filter text = NULL)
+RETURNS integer
+AS 'MODULE_PATHNAME', 'parallel_pull_forget'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.parallel_pull_forget(regclass, text, text) IS
+    'forget what appends to a table go on from, so that all rows come again; returns how many marks and append bounds';
+
+CREATE FUNCTION @extschema@.parallel_pull_keep(
+    "table" regclass, source_table text = NULL, filter text = NULL)
+RETURNS integer
+AS 'MODULE_PATHNAME', 'parallel_pull_keep'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.parallel_pull_keep(regclass, text, text) IS
+    'vouch for a table as it is now: appends and resumes go on from it; returns how many marks, append bounds and unfinished pulls';
+
+REVOKE EXECUTE ON FUNCTION
+    @extschema@.parallel_pull_forget(regclass, text, text),
+    @extschema@.parallel_pull_keep(regclass, text, text)
+FROM PUBLIC;

@@ -479,3 +479,24 @@ REVOKE EXECUTE ON FUNCTION
         text),
     @extschema@.parallel_pull_sequences(text, regclass)
 FROM PUBLIC;
+
+CREATE FUNCTION @extschema@.parallel_pull_forget(
+    "table" regclass, source_table text = NULL, filter text = NULL)
+RETURNS integer
+AS 'MODULE_PATHNAME', 'parallel_pull_forget'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.parallel_pull_forget(regclass, text, text) IS
+    'forget what appends to a table go on from, so that all rows come again; returns how many marks and append bounds';
+
+CREATE FUNCTION @extschema@.parallel_pull_keep(
+    "table" regclass, source_table text = NULL, filter text = NULL)
+RETURNS integer
+AS 'MODULE_PATHNAME', 'parallel_pull_keep'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.parallel_pull_keep(regclass, text, text) IS
+    'vouch for a table as it is now: appends and resumes go on from it; returns how many marks, append bounds and unfinished pulls';
+
+REVOKE EXECUTE ON FUNCTION
+    @extschema@.parallel_pull_forget(regclass, text, text),
+    @extschema@.parallel_pull_keep(regclass, text, text)
+FROM PUBLIC;

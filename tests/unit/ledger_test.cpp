@@ -281,6 +281,27 @@ TEST(Ledger, chunk_is_done_exactly_once) {
   }());
 }
 
+TEST(Ledger, chunk_keeps_the_tables_that_it_went_into) {
+  FakeExecutor executor;
+  executor.answers = {affected(1), affected(1), affected(1)};
+  Ledger ledger(executor);
+  ledger.complete_chunk(7, 3, {10, 100, "copy", "", "@7 1:10"});
+  EXPECT_EQ(executor.calls.at(0).params.back(), "@7 1:10");
+  EXPECT_EQ(executor.calls.size(), 1U);
+  ledger.complete_chunk(7, 4, {10, 100, "copy", "", "@7 1:10:u"});
+  ASSERT_EQ(executor.calls.size(), 3U);
+  EXPECT_NE(executor.calls.at(2).sql.find("unlogged_chunk"), std::string::npos);
+  EXPECT_EQ(executor.calls.at(2).params, (std::vector<Param>{"7", "4"}));
+}
+
+TEST(Ledger, bounds_that_were_given_up_stay_so) {
+  FakeExecutor executor;
+  Ledger(executor).resume_pull(5, 4712, PullPlan());
+  const std::string &sql = executor.calls.at(0).sql;
+  EXPECT_NE(sql.find("CASE WHEN snapshot_xmin IS NOT NULL THEN least(snapshot_xmin"),
+            std::string::npos);
+}
+
 TEST(Ledger, end_is_written_under_its_name) {
   FakeExecutor executor;
   Ledger ledger(executor);

@@ -1,0 +1,219 @@
+# The local table changes under a pull: emptied, made anew, rewritten, emptied by a crash, its
+# partitions taken away, between failure and resume, between two chunks, between two appends.  What
+# is told as done is there, or nothing is told as done.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/lib";
+
+use ParallelLoader::Append;
+use ParallelLoader::Test;
+use Test::More;
+
+my $pair = ParallelLoader::Test->new(
+  destination => {conf => <<'CONF'});
+parallel_loader.retry_budget = 0
+parallel_loader.snapshot_hold = 10min
+max_worker_processes = 24
+CONF
+
+# Some chunks; the row that the destination refuses lies in the middle.
+my $ROWS = 20000;
+my $REFUSED = 12000;
+$pair->source_sql(<<"SQL");
+CREATE TABLE t (id integer PRIMARY KEY, note text);
+INSERT INTO t SELECT i, repeat('n', 250) || i FROM generate_series(1, $ROWS) AS i;
+SQL
+
+my $PLAIN = 'CREATE TABLE t (id integer PRIMARY KEY, note text)';
+my $PARTS = <<"SQL";
+CREATE TABLE t (id integer PRIMARY KEY, note text) PARTITION BY RANGE (id);
+CREATE TABLE old PARTITION OF t FOR VALUES FROM (MINVALUE) TO (1000);
+CREATE TABLE young PARTITION OF t FOR VALUES FROM (1000) TO (MAXVALUE);
+SQL
+
+# ---- what the cases share ----
+
+sub make {
+  my ($sql) = @_;
+  $pair->destination_sql("DROP TABLE IF EXISTS t, old, young, aside; $sql");
+  return;
+}
+
+# Makes the table, and fails a pull into it halfway; returns its id.
+sub fail_midway {
+  my ($sql) = @_;
+  local $Test::Builder::Level = $Test::Builder::Level + 1;
+  make("$sql; ALTER TABLE t ADD CONSTRAINT ok CHECK (id <> $REFUSED)");
+  my %named = (key => 'id', workers => 1, chunk_size => '1MB', format => 'text');
+  $pair->error_is($pair->table_sql('parallel_pull_table', 't', \%named), '23514',
+    qr/failed at chunk/, 'a pull that fails');
+  $pair->destination_sql('ALTER TABLE t DROP CONSTRAINT ok');
+  my $pull = $pair->pull;
+  cmp_ok($pull->{chunks_done}, '>', 0, '… with some chunks done');
+  return $pull->{pull_id};
+}
+
+sub resume_sql {
+  my ($pull_id, $more) = @_;
+  return "SELECT rows FROM parallel_pull_resume($pull_id, " . literal($pair->dsn) . ($more // '')
+    . ')';
+}
+
+sub count { return $pair->destination_sql('SELECT count(*) FROM t') }
+sub let_go { return $pair->destination_sql("SELECT parallel_pull_cancel($_[0])") }
+
+# Checks that a resume is refused, changes nothing, and stays refused.
+sub refuses {
+  my ($pull_id, $pattern, $rule) = @_;
+  local $Test::Builder::Level = $Test::Builder::Level + 1;
+  my $before = count();
+  for my $more ('', ', new_snapshot => true') {
+    $pair->error_is(resume_sql($pull_id, $more), '55000',
+      qr/pull $pull_id cannot be resumed.*$pattern.*parallel_pull_keep\('public\.t'\)/s, $rule);
+    is($pair->pull($pull_id)->{state}, 'failed', '… the pull has failed, as before');
+    is(count(), $before, '… with the rows that are there');
+  }
+  return;
+}
+
+# ---- between failure and resume ----
+
+my %CHANGES = (
+  'TRUNCATE t' => qr/public\.t, it was emptied/,
+  'TRUNCATE t; INSERT INTO t VALUES (1)' => qr/public\.t, it was emptied/,
+  'VACUUM FULL t' => qr/rewritten/,
+  'CLUSTER t USING t_pkey' => qr/rewritten/,
+  'ALTER TABLE t ALTER note TYPE varchar(300), ALTER id TYPE bigint; ALTER TABLE t ALTER id TYPE integer' => qr/rewritten/,
+  'ALTER TABLE t SET UNLOGGED' => qr/rewritten/);
+for my $change (sort keys %CHANGES) {
+  my $pull = fail_midway($PLAIN);
+  my $left = count();
+  $pair->destination_sql($change);
+  refuses($pull, $CHANGES{$change}, "$change between failure and resume");
+  if (count() == $left) { # the rows are all there: the caller may say so
+    is($pair->destination_sql(q(SELECT parallel_pull_keep('t'))), 1, '… the caller vouches');
+    is($pair->try_sql(resume_sql($pull))->out, $ROWS, '… and it goes on');
+    $pair->same_rows('SELECT * FROM t', '… to the rows of the source');
+  } else {
+    let_go($pull);
+    $pair->destination_sql('TRUNCATE t');
+    pulls($pair, 't', {}, '… the table emptied and pulled again');
+    $pair->same_rows('SELECT * FROM t', '… has the rows of the source');
+  }
+}
+
+{
+  my $pull = fail_midway($PLAIN);
+  make($PLAIN);
+  $pair->error_is(resume_sql($pull), '42P01|55000', qr/exist/, 'the table is dropped and made anew');
+  is(count(), 0, '… nothing comes into the new one');
+  let_go($pull);
+}
+
+my %PART_CHANGES = (
+  'TRUNCATE old' => qr/public\.old, it was emptied/,
+  'ALTER TABLE t DETACH PARTITION old' => qr/public\.old, which rows went into, is no part/,
+  'DROP TABLE old' => qr/does not exist any more/,
+  'VACUUM FULL old' => qr/public\.old, it was emptied .* or rewritten/);
+for my $change (sort keys %PART_CHANGES) {
+  my $pull = fail_midway($PARTS);
+  $pair->destination_sql($change);
+  refuses($pull, $PART_CHANGES{$change}, "$change between failure and resume");
+  let_go($pull);
+}
+
+{
+  my $pull = fail_midway($PARTS);
+  $pair->destination_sql(<<'SQL');
+ALTER TABLE t DETACH PARTITION young;
+CREATE TABLE middle PARTITION OF t FOR VALUES FROM (1000) TO (18000);
+INSERT INTO t TABLE young;
+CREATE TABLE last PARTITION OF t FOR VALUES FROM (18000) TO (MAXVALUE);
+SQL
+  refuses($pull, qr/public\.young, which rows went into, is no part/, 'partitions are cut anew');
+  is($pair->destination_sql(q(SELECT parallel_pull_keep('t'))), 1, '… the caller vouches');
+  is($pair->try_sql(resume_sql($pull))->out, $ROWS, '… and it goes on');
+  $pair->same_rows('SELECT * FROM t', '… to the rows of the source');
+}
+
+{
+  my $pull = fail_midway($PARTS);
+  $pair->destination_sql(<<'SQL');
+ALTER TABLE t DETACH PARTITION young;
+ALTER TABLE t ATTACH PARTITION young FOR VALUES FROM (1000) TO (18000);
+CREATE TABLE last PARTITION OF t FOR VALUES FROM (18000) TO (MAXVALUE);
+SQL
+  is($pair->try_sql(resume_sql($pull))->out, $ROWS, 'a new partition is no hindrance');
+  $pair->same_rows('SELECT * FROM t', '… all rows are there');
+}
+
+# Bounds that were given up (the source was not known to have flushed what the snapshot showed) are no
+# ground for an append, whatever snapshot the pull goes on under.
+{
+  my $pull = fail_midway($PLAIN);
+  $pair->destination_sql('UPDATE parallel_loader.pull SET snapshot_xmin = NULL, '
+    . "snapshot_xmax = NULL WHERE pull_id = $pull");
+  is($pair->try_sql(resume_sql($pull, ', new_snapshot => true'))->out, $ROWS,
+    'a pull whose bounds were given up goes on under a new snapshot');
+  is($pair->destination_sql('SELECT snapshot_xmin, snapshot_xmax FROM parallel_loader.pull '
+      . "WHERE pull_id = $pull"), '|', '… without bounds');
+  append_fails($pair, '55000', qr/no mark/, 't', {}, '… so no append goes on from it');
+}
+
+# ---- between two chunks ----
+
+sub create_pull {
+  return $pair->destination_sql($pair->table_sql('parallel_pull_create', 't',
+    {key => 'id', workers => 1, chunk_size => '1MB', format => 'text'}));
+}
+
+
+{
+  make($PLAIN);
+  my $pull = create_pull();
+  $pair->destination_sql("SELECT parallel_pull_work($pull, max_chunks => 1)");
+  $pair->destination_sql('TRUNCATE t');
+  $pair->error_is("SELECT parallel_pull_work($pull)", '55000',
+    qr/table public\.t was changed while the pull ran.*emptied.*parallel_pull_keep/s,
+    'TRUNCATE between two chunks');
+  is($pair->pull($pull)->{state}, 'failed', '… fails the pull');
+  is(count(), 0, '… before the next chunk is committed');
+  $pair->error_is(resume_sql($pull), '55000', qr/emptied/, '… and keeps it from a resume');
+  let_go($pull);
+}
+
+{
+  make($PARTS);
+  my $pull = create_pull();
+  $pair->destination_sql("SELECT parallel_pull_work($pull, max_chunks => 1)");
+  $pair->destination_sql('TRUNCATE old');
+  $pair->error_is("SELECT parallel_pull_work($pull); SELECT parallel_pull_wait($pull);"
+      . resume_sql($pull), '55000', qr/public\.old, it was emptied/,
+    'TRUNCATE of a partition that later chunks leave alone');
+  is($pair->pull($pull)->{state}, 'failed', '… does not end as done');
+}
+
+# ---- unlogged tables ----
+
+{
+  my $pull = fail_midway($PLAIN =~ s/TABLE/UNLOGGED TABLE/r);
+  is($pair->try_sql(resume_sql($pull))->out, $ROWS, 'an unlogged table without a crash');
+  $pair->same_rows('SELECT * FROM t', '… gets all rows');
+}
+
+{
+  my $pull = fail_midway($PLAIN =~ s/TABLE/UNLOGGED TABLE/r);
+  $pair->destination_sql('CHECKPOINT');
+  $pair->crash('destination')->();
+  is(count(), 0, 'a crash empties an unlogged table');
+  refuses($pull, qr/unlogged table, which was emptied/, '… a resume is refused');
+  $pair->destination_sql(q(SELECT parallel_pull_keep('t')));
+  is($pair->try_sql(resume_sql($pull, ', new_snapshot => true'))->is_ok, 1,
+    '… unless the caller wants it so');
+}
+
+$pair->nothing_left('nothing is left of the pulls');
+$pair->finish;
