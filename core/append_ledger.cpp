@@ -1,24 +1,40 @@
 // append_ledger: see append_ledger.hpp.
 #include "core/append_ledger.hpp"
 
-#include <algorithm>
+#include "core/local_relations.hpp"
 
 namespace parallel_loader {
 namespace {
 
 constexpr std::string_view kFindMark = R"sql(
 SELECT m.horizon, m.compare_to, m.source_relations, m.source_system, m.source_timeline,
-  m.key, m.highest_key, m.pull_id
+  m.key, m.highest_key, m.pull_id, m.source_lsn, m.local_relations, m.is_emptied, m.is_recorded,
+  m.source_path
 FROM (
   SELECT horizon, compare_to, source_relations, source_system, source_timeline, key, highest_key,
-    pull_id
+    pull_id, source_lsn, local_relations,
+    local_relations LIKE '%:u%' AND NOT EXISTS (
+      SELECT FROM parallel_loader.unlogged_chunk AS u WHERE u.pull_id = mark.pull_id) AS is_emptied,
+    local_relations IS NOT NULL AS is_recorded, source_path
   FROM parallel_loader.mark
   WHERE "table" = $1::pg_catalog.oid AND source_database = $2::pg_catalog.text
     AND source_table = $3::pg_catalog.text AND filter = $4::pg_catalog.text
   UNION ALL
   SELECT snapshot_xmin, snapshot_xmax, source_relations, source_system, source_timeline, NULL,
-    NULL, pull_id
+    NULL, pull_id, source_lsn, l.local_relations, l.is_emptied, l.is_recorded, source_path
   FROM parallel_loader.pull
+  CROSS JOIN LATERAL (
+    SELECT (SELECT pg_catalog.string_agg(DISTINCT w.word, ' ')
+            FROM parallel_loader.chunk AS c
+            CROSS JOIN pg_catalog.unnest(pg_catalog.string_to_array(c.local_relations, ' '))
+              AS w(word)
+            WHERE c.pull_id = pull.pull_id AND w.word <> '') AS local_relations,
+      EXISTS (SELECT FROM parallel_loader.chunk AS c
+              WHERE c.pull_id = pull.pull_id AND c.local_relations LIKE '%:u%'
+                AND NOT EXISTS (SELECT FROM parallel_loader.unlogged_chunk AS u
+                                WHERE u.pull_id = c.pull_id AND u.chunk = c.chunk)) AS is_emptied,
+      NOT EXISTS (SELECT FROM parallel_loader.chunk AS c
+                  WHERE c.pull_id = pull.pull_id AND c.local_relations IS NULL) AS is_recorded) AS l
   WHERE kind = 'pull' AND state = 'done' AND "table" = $1::pg_catalog.oid
     AND source_database = $2::pg_catalog.text AND source_table = $3::pg_catalog.text
     AND coalesce(filter, '') = $4::pg_catalog.text AND range_start IS NULL AND range_end IS NULL
@@ -44,10 +60,22 @@ WHERE "table" = $1::pg_catalog.oid AND source_database = $2::pg_catalog.text
 
 constexpr std::string_view kSaveMark = R"sql(
 INSERT INTO parallel_loader.mark ("table", source_database, source_table, filter, horizon,
-  compare_to, source_relations, source_system, source_timeline, key, highest_key, pull_id)
+  compare_to, source_relations, source_system, source_timeline, key, highest_key, pull_id,
+  source_lsn, local_relations, source_path)
 VALUES ($1::pg_catalog.oid::pg_catalog.regclass, $2::pg_catalog.text, $3::pg_catalog.text,
   $4::pg_catalog.text, $5::bigint, $6::bigint, $7::pg_catalog.text, $8::pg_catalog.text,
-  $9::pg_catalog.text, $10::pg_catalog.text, $11::pg_catalog.text, $12::bigint))sql";
+  $9::pg_catalog.text, $10::pg_catalog.text, $11::pg_catalog.text, $12::bigint,
+  $13::pg_catalog.pg_lsn, $14::pg_catalog.text, $15::pg_catalog.text[]))sql";
+
+// What a crash empties together with the rows.
+constexpr std::string_view kNoteUnlogged = R"sql(
+INSERT INTO parallel_loader.unlogged_chunk (pull_id, chunk) VALUES ($1::bigint, 1)
+ON CONFLICT DO NOTHING)sql";
+
+constexpr std::string_view kPruneUnlogged = R"sql(
+DELETE FROM parallel_loader.unlogged_chunk AS u
+WHERE NOT EXISTS (SELECT FROM parallel_loader.pull AS p WHERE p.pull_id = u.pull_id)
+  AND NOT EXISTS (SELECT FROM parallel_loader.mark AS m WHERE m.pull_id = u.pull_id))sql";
 
 // A job every minute would else fill the ledger.
 constexpr std::string_view kPrune = R"sql(
@@ -68,28 +96,23 @@ std::vector<Param> subject_params(const AppendSubject &subject) {
 
 } // namespace
 
-static std::vector<std::string> split_relations(const std::string &text) {
-  std::vector<std::string> relations;
-  for (size_t begin = 0; begin < text.size();) {
-    const size_t end = std::min(text.find(' ', begin), text.size());
-    relations.push_back(text.substr(begin, end - begin));
-    begin = end + 1;
-  }
-  return relations;
-}
-
 std::optional<AppendMark> AppendLedger::find_mark(const AppendSubject &subject) {
   const Rows row = executor_.exec(kFindMark, subject_params(subject));
   if (row.empty())
     return std::nullopt;
   return AppendMark{.horizon = row.integer(0, 0),
                     .compare_to = row.integer(0, 1),
-                    .relations = split_relations(row.text(0, 2)),
+                    .relations = split_words(row.text(0, 2)),
                     .system_identifier = row.text(0, 3),
                     .timeline = row.text(0, 4),
                     .key = row.text(0, 5),
                     .highest_key = row.at(0, 6),
-                    .pull_id = row.integer(0, 7)};
+                    .pull_id = row.integer(0, 7),
+                    .lsn = row.text(0, 8),
+                    .local_relations = row.text(0, 9),
+                    .is_emptied = row.boolean(0, 10),
+                    .is_recorded = row.boolean(0, 11),
+                    .source_path = row.at(0, 12)};
 }
 
 std::optional<int64_t> AppendLedger::find_unfinished(const AppendSubject &subject,
@@ -107,13 +130,17 @@ void AppendLedger::save_mark(const AppendSubject &subject, const AppendMark &mar
        {Param(std::to_string(mark.horizon)), Param(std::to_string(mark.compare_to)),
         Param(join_relations(mark.relations)), null_if_empty(mark.system_identifier),
         null_if_empty(mark.timeline), null_if_empty(mark.key), mark.highest_key,
-        Param(std::to_string(mark.pull_id))})
+        Param(std::to_string(mark.pull_id)), null_if_empty(mark.lsn), Param(mark.local_relations),
+        mark.source_path})
     params.push_back(value);
   executor_.exec(kSaveMark, params);
+  if (has_unlogged(mark.local_relations))
+    executor_.exec(kNoteUnlogged, {Param(std::to_string(mark.pull_id))});
 }
 
 void AppendLedger::prune(uint32_t table) {
   executor_.exec(kPrune, {Param(std::to_string(table))});
+  executor_.exec(kPruneUnlogged, {});
 }
 
 } // namespace parallel_loader

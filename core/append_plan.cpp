@@ -76,6 +76,21 @@ bool differs(const std::string &recorded, const std::string &found) {
   return !recorded.empty() && !found.empty() && recorded != found;
 }
 
+// A storage that was set back to an older state gives transaction ids out again: rows above them would
+// lie below the mark.  WAL of another timeline has other locations.
+void require_not_older(const AppendMark &mark, const SourceIdentity &identity) {
+  if (mark.timeline.empty() || mark.timeline != identity.timeline)
+    return;
+  SourceIdentity recorded = identity;
+  recorded.lsn = mark.lsn;
+  const std::string reason = why_other_source(recorded, identity);
+  if (!reason.empty()) {
+    throw Error("55000",
+                "source is not the one that the table was appended from, or an older state", reason,
+                "Name the source that the table was appended from in src_dsn.");
+  }
+}
+
 // Without a mark: everything that all later windows leave out.
 std::string first_rows(const SnapshotBounds &bounds) {
   return has_wrapped(bounds) ? "true" : xid_window(0, bounds.xmin);
@@ -134,7 +149,10 @@ AppendPlan plan_append(const std::optional<AppendMark> &mark, const SnapshotBoun
                .timeline = identity.timeline,
                .key = {},
                .highest_key = {},
-               .pull_id = 0};
+               .pull_id = 0,
+               .lsn = identity.lsn,
+               .local_relations = {},
+               .source_path = {}};
   plan.settled = settled_rows(bounds);
   if (!mark) {
     plan.direct = first_rows(bounds);
@@ -147,12 +165,14 @@ AppendPlan plan_append(const std::optional<AppendMark> &mark, const SnapshotBoun
                     "; the source's next one is " + std::to_string(bounds.xmax) + ".",
                 "Name the source that the table was appended from in src_dsn.");
   }
+  require_not_older(*mark, identity);
   const Relations sorted = sort_out(*mark, relations, !differs(mark->timeline, identity.timeline));
   add_known(plan, *mark, bounds, sorted.known);
   if (!sorted.strange.empty()) {
     add_alternative(plan.compare, in_relations(sorted.strange) + " AND " + first_rows(bounds));
     // Whoever has rewritten one may be above the horizon, and has put his id on old rows.
     plan.next.compare_to = bounds.xmax;
+    plan.compares_all = sorted.known.empty();
   }
   plan.next.horizon = std::max(mark->horizon, bounds.xmin);
   plan.next.compare_to = std::max({mark->compare_to, plan.next.compare_to, plan.next.horizon});

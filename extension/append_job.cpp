@@ -3,12 +3,14 @@
 
 #include "core/append_ledger.hpp"
 #include "core/durable_source.hpp"
+#include "core/local_relations.hpp"
 #include "core/quote.hpp"
 
-#include <algorithm>
-
 #include "extension/boundary.hpp"
+#include "extension/compared_rows.hpp"
+#include "extension/route.hpp"
 #include "extension/row_job.hpp"
+#include "extension/server/local_relations.hpp"
 #include "extension/server/session.hpp"
 #include "extension/server/spi.hpp"
 #include "extension/server/target_table.hpp"
@@ -17,8 +19,6 @@
 namespace parallel_loader {
 
 namespace {
-
-constexpr const char *kStaging = "pg_temp.parallel_loader_append";
 
 constexpr std::string_view kNumeric = "\"pg_catalog\".\"numeric\"";
 
@@ -41,13 +41,6 @@ void require_not_negative(Executor &source, const std::string &window, const std
     throw Error(sqlstate::kInvalidParameterValue, "window \"" + window + "\" is negative");
 }
 
-std::string join_columns(const std::vector<std::string> &names, const std::string &prefix) {
-  std::string list;
-  for (const std::string &name : names)
-    list += (list.empty() ? "" : ", ") + prefix + quote_identifier(name);
-  return list;
-}
-
 /// Runs as the caller, under the caller's search path, as the rows are written.
 uint64 run_as_caller(const std::string &sql) {
   return call([&]() noexcept { return spi_write_as_caller(sql.c_str()); });
@@ -62,13 +55,15 @@ public:
   ChunkResult run();
 
 private:
+  void lock_table();
   void require_empty();
   void require_whole(AppendLedger &marks, const AppendSubject &subject, const AppendMark &mark);
   std::string window_condition(const std::optional<AppendMark> &mark);
   std::optional<std::string> read_highest_key(const std::string &settled);
   void copy(Oid target, const std::string &condition);
   void copy_compared(const std::string &condition);
-  std::vector<std::string> choose_row_key();
+  void require_kept(const AppendMark &mark);
+  std::string local_relations(const std::optional<AppendMark> &mark, bool compares_all);
 
   const AppendJob &job_;
   Connection &source_;
@@ -86,6 +81,7 @@ std::string combine(const std::string &condition, const std::string &window) {
 ChunkResult Append::run() {
   DurableSource durable(source_);
   require_appendable(source_, job_.table);
+  lock_table();
   SpiExecutor executor(SpiMode::kWrite);
   const RecordedPull recorded = Ledger(executor).load_pull(pull_->pull_id);
   AppendLedger marks(executor);
@@ -101,15 +97,26 @@ ChunkResult Append::run() {
   plan.next.key = job_.key.text();
   plan.next.highest_key = read_highest_key(plan.settled);
   const std::string window = window_condition(mark);
+  const bool compares_all = plan.compares_all && window.empty();
+  if (mark && !compares_all)
+    require_kept(*mark);
   plan.next.pull_id = pull_->pull_id;
   if (plan.compare)
     copy_compared(combine(*plan.compare, window));
   if (plan.direct)
     copy(table_, combine(*plan.direct, window));
+  plan.next.local_relations = local_relations(mark, compares_all);
   durable.await();
   marks.save_mark(subject, plan.next);
   marks.prune(table_);
   return result_;
+}
+
+// So that nobody empties the table between the look at it and the rows.
+void Append::lock_table() {
+  const TargetColumns names(job_.columns);
+  const CopyTarget target = names.target(table_, job_.description.c_str());
+  call([&]() noexcept { copy_from_check(&target); });
 }
 
 void Append::require_empty() {
@@ -131,6 +138,38 @@ void Append::require_whole(AppendLedger &marks, const AppendSubject &subject,
               "It has brought some of the source's rows, but not all.",
               "End it with parallel_pull_resume(" + pull +
                   "), or empty the table and pull it again.");
+}
+
+// What is gone from the tables that the mark knows would not come again: it lies below the mark.
+// Where all rows are looked for, it does.
+void Append::require_kept(const AppendMark &mark) {
+  SpiExecutor executor(SpiMode::kWrite);
+  std::optional<std::string> change =
+      LocalRelations(executor).why_changed(table_, mark.local_relations);
+  if (!change && mark.is_emptied)
+    change = unlogged_loss();
+  if (!change && !mark.is_recorded)
+    change = "An older version has pulled the table, and did not record what the rows went into.";
+  if (!change)
+    return;
+  const std::string name = quote_literal(local_name_);
+  throw Error("55000",
+              "cannot append to table " + local_name_ + ": rows that it had may be gone", *change,
+              "If it has every row that it should have, call parallel_pull_keep(" + name +
+                  ") and append again. Else empty it, call parallel_pull_forget(" + name +
+                  "), and append or pull all rows again.");
+}
+
+// Of rows that were compared it is not known in which table they are.
+std::string Append::local_relations(const std::optional<AppendMark> &mark, bool compares_all) {
+  if (compares_all)
+    return call([&]() noexcept { return local_relations_all(table_); });
+  const std::string written = call([&]() noexcept { return local_relations_written(table_); });
+  if (!mark)
+    return written;
+  if (find_other_filenode(mark->local_relations, written))
+    require_kept(*mark);
+  return merge_local_relations(mark->local_relations, written);
 }
 
 // Of the known part of a table: keys below it were promised to be here.
@@ -183,53 +222,11 @@ void Append::copy(Oid target, const std::string &condition) {
   result_.route_reason = copied.route_reason;
 }
 
-// What the caller calls the key may be one that many rows share, such as a time: only a unique key
-// tells rows apart, the caller's if it is one.
-std::vector<std::string> Append::choose_row_key() {
-  const auto holds = [](const std::vector<std::string> &names,
-                        const std::vector<std::string> &all) {
-    return std::ranges::all_of(
-        names, [&](const std::string &name) { return std::ranges::count(all, name) > 0; });
-  };
-  std::vector<std::string> named;
-  for (const KeyColumn &column : job_.key.columns())
-    named.push_back(column.name);
-  std::vector<std::vector<std::string>> keys = find_row_keys(source_, job_.table);
-  std::erase_if(keys, [&](const auto &key) { return !holds(key, job_.columns.columns); });
-  if (keys.empty()) {
-    throw Error("55000",
-                "cannot tell which rows of \"" + job_.table.name.display() + "\" are here already",
-                "No unique index of the source over columns that travel, all of them NOT NULL, "
-                "tells one row from another.",
-                "Create one there, or name its columns in columns.");
-  }
-  const auto preferred =
-      std::ranges::find_if(keys, [&](const auto &key) { return holds(key, named); });
-  return preferred == keys.end() ? keys.front() : *preferred;
-}
-
-std::string key_match(const std::vector<std::string> &names) {
-  std::string match;
-  for (const std::string &name : names) {
-    const std::string quoted = quote_identifier(name);
-    match.append(match.empty() ? "d." : " AND d.").append(quoted).append(" = s.").append(quoted);
-  }
-  return match;
-}
-
+// Compared first: the other rows are surely not here.
 void Append::copy_compared(const std::string &condition) {
-  const std::vector<std::string> row_key = choose_row_key();
-  const std::string columns = join_columns(job_.columns.columns, "");
-  run_as_caller("CREATE TEMPORARY TABLE parallel_loader_append ON COMMIT DROP AS SELECT " +
-                columns + " FROM " + local_name_ + " WITH NO DATA");
-  copy(call([]() noexcept { return target_table_find(kStaging); }), condition);
-  run_as_caller("ANALYZE " + std::string(kStaging));
-  result_.row_count += static_cast<int64_t>(
-      run_as_caller("INSERT INTO " + local_name_ + " (" + columns +
-                    ") OVERRIDING SYSTEM VALUE SELECT " + join_columns(job_.columns.columns, "s.") +
-                    " FROM " + kStaging + " AS s WHERE NOT EXISTS (SELECT FROM " + local_name_ +
-                    " AS d WHERE " + key_match(row_key) + ")"));
-  call([]() noexcept { session_next_command(); });
+  const ComparedRows rows = {table_, job_.table, job_.columns, job_.key, job_.description};
+  result_.row_count += copy_compared_rows(
+      rows, source_, [&](Oid staging) { copy(staging, condition); });
 }
 
 } // namespace

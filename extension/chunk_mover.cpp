@@ -38,6 +38,7 @@ void ChunkMover::load_plan() {
 }
 
 bool ChunkMover::move_next() {
+  pin_worker_session(task_.order); // triggers of the chunk before may have changed settings
   if (!plan_)
     load_plan();
   call([]() noexcept { session_begin(); });

@@ -24,7 +24,8 @@ ALTER TABLE parallel_loader.chunk
 
 ALTER TABLE parallel_loader.mark
     ADD COLUMN source_path text[],
-    ADD COLUMN local_relations text;
+    ADD COLUMN local_relations text,
+    ADD COLUMN source_lsn pg_lsn;
 
 -- Done chunks whose rows went into unlogged tables: a crash empties both.  No configuration data.
 CREATE UNLOGGED TABLE parallel_loader.unlogged_chunk (
@@ -96,6 +97,8 @@ COMMENT ON COLUMN parallel_loader.mark.source_path IS
     'schemas in which the names of the filter are found on the source';
 COMMENT ON COLUMN parallel_loader.mark.local_relations IS
     'table or partitions here that hold the rows, as oid:filenode';
+COMMENT ON COLUMN parallel_loader.mark.source_lsn IS
+    'WAL location that the source had reached';
 COMMENT ON TABLE parallel_loader.unlogged_chunk IS
     'done chunks whose rows went into unlogged tables';
 

@@ -102,7 +102,8 @@ CREATE TABLE parallel_loader.mark (
     pull_id            bigint NOT NULL,
     updated            timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     source_path        text[],
-    local_relations    text
+    local_relations    text,
+    source_lsn         pg_lsn
 );
 CREATE INDEX mark_table ON parallel_loader.mark ("table");
 
@@ -162,6 +163,8 @@ COMMENT ON COLUMN parallel_loader.mark.source_path IS
     'schemas in which the names of the filter are found on the source';
 COMMENT ON COLUMN parallel_loader.mark.local_relations IS
     'table or partitions here that hold the rows, as oid:filenode';
+COMMENT ON COLUMN parallel_loader.mark.source_lsn IS
+    'WAL location that the source had reached';
 COMMENT ON TABLE parallel_loader.unlogged_chunk IS
     'done chunks whose rows went into unlogged tables';
 
