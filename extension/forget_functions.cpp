@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "extension/boundary.hpp"
+#include "extension/guarded_call.hpp"
 #include "extension/pull_arguments.hpp"
 #include "extension/pull_lookup.hpp"
 #include "extension/server/local_relations.hpp"
@@ -71,6 +72,7 @@ ForgetSubject read_subject(FunctionCallInfo fcinfo) {
 
 /// Does `change` to the ledger and returns its count.
 template <class Change> Datum change_ledger(FunctionCallInfo fcinfo, Change change) {
+  guard_call(fcinfo);
   const ForgetSubject subject = read_subject(fcinfo);
   SpiExecutor executor(SpiMode::kWrite);
   ForgetLedger ledger(executor, subject);
