@@ -76,8 +76,8 @@ bool differs(const std::string &recorded, const std::string &found) {
   return !recorded.empty() && !found.empty() && recorded != found;
 }
 
-// A storage that was set back to an older state gives transaction ids out again: rows above them would
-// lie below the mark.  WAL of another timeline has other locations.
+// A storage that was set back to an older state gives transaction ids out again: rows above them
+// would lie below the mark.  WAL of another timeline has other locations.
 void require_not_older(const AppendMark &mark, const SourceIdentity &identity) {
   if (mark.timeline.empty() || mark.timeline != identity.timeline)
     return;

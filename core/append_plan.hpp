@@ -23,11 +23,12 @@ struct AppendMark {
   std::string key;                        // the one that was looked at for:
   std::optional<std::string> highest_key; // of the rows that are here, in the key's bound type
   int64_t pull_id = 0;                    // that brought the rows
-  std::string lsn;             // where the source was, at least; empty where unknown, as is:
-  std::string local_relations; // that have the rows, see core/local_relations.hpp
-  bool is_emptied = false;     // a crash has emptied unlogged ones among them
-  bool is_recorded = true;     // local_relations are known
-  std::optional<std::string> source_path; // of names in the filter, as an array; nullopt: empty
+  std::string lsn = {};             // where the source was, at least; empty where unknown, as is:
+  std::string local_relations = {}; // that have the rows, see core/local_relations.hpp
+  bool is_emptied = false;          // a crash has emptied unlogged ones among them
+  bool is_recorded = true;          // local_relations are known
+  std::optional<std::string> source_path =
+      {}; // of names in the filter, as an array; nullopt: empty
 };
 
 /// Relations as the ledger keeps them.

@@ -24,11 +24,11 @@ public:
 
   /// The roles that own the pulls that the marks and bounds come from.
   [[nodiscard]] std::vector<uint32_t> owners();
-  /// Removes marks, and the bounds of done whole pulls, from which an append would go on; returns how
-  /// many of either.
+  /// Removes marks, and the bounds of done whole pulls, from which an append would go on; returns
+  /// how many of either.
   [[nodiscard]] int64_t forget();
-  /// Records `relations` (see core/local_relations.hpp) as where the rows of marks, done whole pulls
-  /// and unfinished pulls are; returns how many of them.
+  /// Records `relations` (see core/local_relations.hpp) as where the rows of marks, done whole
+  /// pulls and unfinished pulls are; returns how many of them.
   [[nodiscard]] int64_t keep(const std::string &relations);
 
 private:

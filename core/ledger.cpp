@@ -125,8 +125,8 @@ SELECT p.run_id, p.owner::pg_catalog.oid, p."table"::pg_catalog.oid, p.source, p
   p.source_relations
 FROM @ledger@.pull AS p WHERE p.pull_id = $1::bigint)sql";
 
-// A pull resumed under another snapshot has rows of both, so its bounds become the outer ones; those
-// that were given up stay so.
+// A pull resumed under another snapshot has rows of both, so its bounds become the outer ones;
+// those that were given up stay so.
 constexpr std::string_view kResumePull = R"sql(
 WITH freed AS (
   UPDATE @ledger@.chunk SET state = 'planned'
@@ -484,8 +484,7 @@ void Ledger::complete_chunk(int64_t pull_id, int chunk, const ChunkResult &resul
   const Rows updated =
       exec(kCompleteChunk,
            {number(pull_id), number(chunk), number(result.row_count), number(result.byte_count),
-            std::string(result.route), null_if_empty(result.route_reason),
-            result.local_relations});
+            std::string(result.route), null_if_empty(result.route_reason), result.local_relations});
   if (updated.affected() != 1)
     throw Error(sqlstate::kInternalError, "chunk " + std::to_string(chunk) + " of pull " +
                                               std::to_string(pull_id) +

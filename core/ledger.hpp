@@ -105,7 +105,7 @@ struct ChunkResult {
   int64_t row_count = 0;
   int64_t byte_count = 0;
   std::string_view route;
-  std::string route_reason; // why not the faster one, or empty
+  std::string route_reason;         // why not the faster one, or empty
   std::string local_relations = {}; // that the rows went into, see core/local_relations.hpp
 };
 

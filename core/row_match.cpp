@@ -48,8 +48,7 @@ int32_t scale(int32_t modifier) {
 }
 
 bool is_unlimited_text(const KeyType &type) {
-  return type.modifier == -1 &&
-         (is_one_of(type.oid, {kText, kVarchar}) || type.name == "citext");
+  return type.modifier == -1 && (is_one_of(type.oid, {kText, kVarchar}) || type.name == "citext");
 }
 
 // A modifier that takes nothing from values with the source's; what is refused is no matter.
@@ -87,9 +86,8 @@ bool is_wider(const KeyType &source, const KeyType &local) {
 
 std::string equality(const LocalKeyColumn &column) {
   const std::string name = quote_identifier(column.name);
-  std::string match =
-      "d." + name + " OPERATOR(" + quote_identifier(column.equals_schema) + "." + column.equals +
-      ") s." + name;
+  std::string match = "d." + name + " OPERATOR(" + quote_identifier(column.equals_schema) + "." +
+                      column.equals + ") s." + name;
   if (column.is_deterministic && column.type.name != "citext")
     return match;
   const auto text = [&](const char *row) {
@@ -105,8 +103,9 @@ std::vector<KeyType> load_key_types(Executor &source, const SourceTable &table,
   const Rows rows =
       source.exec(kKeyTypes, {Param(std::to_string(table.oid)), Param(array_literal(names))});
   if (rows.size() != names.size()) {
-    throw Error(sqlstate::kProtocolViolation, "source does not say what types the key columns of \"" +
-                                                  table.name.display() + "\" have");
+    throw Error(sqlstate::kProtocolViolation,
+                "source does not say what types the key columns of \"" + table.name.display() +
+                    "\" have");
   }
   std::vector<KeyType> types;
   for (size_t row = 0; row < rows.size(); row++) {

@@ -1,4 +1,5 @@
-// row_match: whether a row of the source is in the local table already, by a unique key of the source.
+// row_match: whether a row of the source is in the local table already, by a unique key of the
+// source.
 #pragma once
 
 #include "core/executor.hpp"
@@ -32,12 +33,13 @@ struct LocalKeyColumn {
 [[nodiscard]] std::vector<KeyType> load_key_types(Executor &source, const SourceTable &table,
                                                   const std::vector<std::string> &names);
 
-/// True if values that differ on the source may become one value here: other scale, other precision,
-/// a shorter text.  Such a column cannot tell rows apart.
+/// True if values that differ on the source may become one value here: other scale, other
+/// precision, a shorter text.  Such a column cannot tell rows apart.
 [[nodiscard]] bool may_merge_values(const KeyType &source, const KeyType &local);
 
-/// `d."k" OPERATOR("s".=) s."k" AND …`: the row `s` in local types is the row `d` of the local table.
-/// Where the local order takes different texts for equal, the texts themselves are compared, too.
+/// `d."k" OPERATOR("s".=) s."k" AND …`: the row `s` in local types is the row `d` of the local
+/// table. Where the local order takes different texts for equal, the texts themselves are compared,
+/// too.
 [[nodiscard]] std::string row_match(const std::vector<LocalKeyColumn> &columns);
 
 } // namespace parallel_loader

@@ -153,8 +153,8 @@ void Append::require_kept(const AppendMark &mark) {
   if (!change)
     return;
   const std::string name = quote_literal(local_name_);
-  throw Error("55000",
-              "cannot append to table " + local_name_ + ": rows that it had may be gone", *change,
+  throw Error("55000", "cannot append to table " + local_name_ + ": rows that it had may be gone",
+              *change,
               "If it has every row that it should have, call parallel_pull_keep(" + name +
                   ") and append again. Else empty it, call parallel_pull_forget(" + name +
                   "), and append or pull all rows again.");
@@ -225,8 +225,8 @@ void Append::copy(Oid target, const std::string &condition) {
 // Compared first: the other rows are surely not here.
 void Append::copy_compared(const std::string &condition) {
   const ComparedRows rows = {table_, job_.table, job_.columns, job_.key, job_.description};
-  result_.row_count += copy_compared_rows(
-      rows, source_, [&](Oid staging) { copy(staging, condition); });
+  result_.row_count +=
+      copy_compared_rows(rows, source_, [&](Oid staging) { copy(staging, condition); });
 }
 
 } // namespace

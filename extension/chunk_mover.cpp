@@ -234,9 +234,9 @@ ChunkResult ChunkMover::move(Connection &source, const ClaimedChunk &chunk) {
   }
 }
 
-// Under the lock that the rows were written with: what the chunks before this one went into has to be
-// as they left it.  Returns what is known then, once the chunk is committed.  A chunk that went into
-// many partitions records those that none before it has.
+// Under the lock that the rows were written with: what the chunks before this one went into has to
+// be as they left it.  Returns what is known then, once the chunk is committed.  A chunk that went
+// into many partitions records those that none before it has.
 std::string ChunkMover::note_written(Executor &executor, ChunkResult &result) {
   constexpr size_t kLongList = 2000;
   const Oid table = task_.order.request.table;

@@ -61,11 +61,11 @@ private:
   SourceTable table_;
   ColumnMap columns_;
   Key key_;
-  Shape source_shape_;           // as the plan found it
-  Shape local_shape_;            // likewise
-  SourceShape shape_;            // how to ask the source for its shape
-  std::set<std::string> locked_; // what the session on the source has locked, by from_item
-  std::string table_name_;       // of the destination, for people
+  Shape source_shape_;                 // as the plan found it
+  Shape local_shape_;                  // likewise
+  SourceShape shape_;                  // how to ask the source for its shape
+  std::set<std::string> locked_;       // what the session on the source has locked, by from_item
+  std::string table_name_;             // of the destination, for people
   std::optional<std::string> written_; // by done chunks, as far as this worker knows
   int chunk_ = 0;
 };

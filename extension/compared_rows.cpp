@@ -79,7 +79,8 @@ std::vector<std::vector<std::string>> Comparison::find_keys() {
   for (const KeyColumn &column : rows_.key.columns())
     named.push_back(column.name);
   std::vector<std::vector<std::string>> keys = find_row_keys(source_, rows_.source_table);
-  std::erase_if(keys, [&](const auto &key) { return !holds(key, rows_.columns.columns); });
+  std::erase_if(
+      keys, [&](const auto &key) { return !holds(key, rows_.columns.columns); });
   std::ranges::stable_partition(keys, [&](const auto &key) { return holds(key, named); });
   return keys;
 }
@@ -109,8 +110,8 @@ std::string Comparison::choose_match() {
   for (const std::vector<std::string> &key : find_keys())
     if (const std::optional<std::vector<LocalKeyColumn>> columns = look_at(key))
       return row_match(*columns);
-  const std::string message = "cannot tell which rows of \"" + rows_.source_table.name.display() +
-                              "\" are here already";
+  const std::string message =
+      "cannot tell which rows of \"" + rows_.source_table.name.display() + "\" are here already";
   if (!reason_.empty()) {
     throw Error("55000", message, reason_,
                 "Give the column the source's type, or create another unique index on the source "
@@ -127,8 +128,7 @@ std::string Comparison::choose_match() {
 int64_t copy_compared_rows(const ComparedRows &rows, Connection &source,
                            const std::function<void(Oid staging)> &stage) {
   const std::string match = Comparison(rows, source).choose_match();
-  const std::string local =
-      call([&]() noexcept { return target_table_display_name(rows.table); });
+  const std::string local = call([&]() noexcept { return target_table_display_name(rows.table); });
   run_as_caller("CREATE TEMPORARY TABLE parallel_loader_append ON COMMIT DROP AS SELECT " +
                 join_columns(rows.columns.columns, "") + " FROM " + local + " WITH NO DATA");
   stage(call([]() noexcept { return target_table_find(kStaging); }));
@@ -140,8 +140,7 @@ int64_t copy_compared_rows(const ComparedRows &rows, Connection &source,
   const CopyTarget target = names.target(rows.table, rows.description.c_str());
   const StagedCount count =
       call([&]() noexcept { return staged_rows_copy(&target, query.c_str()); });
-  const bool may_skip =
-      call([&]() noexcept { return copy_from_may_skip_rows(rows.table); });
+  const bool may_skip = call([&]() noexcept { return copy_from_may_skip_rows(rows.table); });
   if (count.read != count.inserted && !may_skip) {
     throw Error(sqlstate::kInternalError, std::to_string(count.read) + " rows are new, but " +
                                               std::to_string(count.inserted) + " were inserted");

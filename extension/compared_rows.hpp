@@ -22,9 +22,9 @@ struct ComparedRows {
   std::string description; // for error contexts
 };
 
-/// `stage` fills a temporary table of the local table's columns; what of it is not in the local table
-/// by a unique key of the source goes there as COPY FROM does it, past rules.  Returns how many.
-/// Throws Error 55000 when no unique key of the source tells rows apart here.
+/// `stage` fills a temporary table of the local table's columns; what of it is not in the local
+/// table by a unique key of the source goes there as COPY FROM does it, past rules.  Returns how
+/// many. Throws Error 55000 when no unique key of the source tells rows apart here.
 [[nodiscard]] int64_t copy_compared_rows(const ComparedRows &rows, Connection &source,
                                          const std::function<void(Oid staging)> &stage);
 

@@ -1,4 +1,5 @@
-// forget_functions: the SQL functions by which a caller says what a table that was pulled holds now.
+// forget_functions: the SQL functions by which a caller says what a table that was pulled holds
+// now.
 #include "core/forget_ledger.hpp"
 
 #include <algorithm>
@@ -89,14 +90,17 @@ using namespace parallel_loader;
 
 Datum parallel_pull_forget(PG_FUNCTION_ARGS) {
   return entry([&] {
-    return change_ledger(fcinfo, [](ForgetLedger &ledger, Oid) { return ledger.forget(); });
+    return change_ledger(
+        fcinfo, [](ForgetLedger &ledger, Oid) { return ledger.forget(); });
   });
 }
 
 Datum parallel_pull_keep(PG_FUNCTION_ARGS) {
   return entry([&] {
-    return change_ledger(fcinfo, [](ForgetLedger &ledger, Oid table) {
-      return ledger.keep(call([&]() noexcept { return local_relations_all(table); }));
-    });
+    return change_ledger(
+        fcinfo,
+        [](ForgetLedger &ledger, Oid table) {
+          return ledger.keep(call([&]() noexcept { return local_relations_all(table); }));
+        });
   });
 }

@@ -131,8 +131,7 @@ void require_rows_kept(const FoundPull &found) {
   if (!change)
     return;
   const std::string pull_id = std::to_string(found.pull_id);
-  const std::string table =
-      call([&]() noexcept { return target_table_display_name(found.table); });
+  const std::string table = call([&]() noexcept { return target_table_display_name(found.table); });
   throw Error("55000",
               "pull " + pull_id + " cannot be resumed: the rows of its done chunks may be gone",
               *change, local_change_hint(table, "parallel_pull_resume(" + pull_id + ")"));

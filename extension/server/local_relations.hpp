@@ -13,8 +13,8 @@ char *local_relations_written(Oid table);
 /// The table itself with all of its partitions and children as they are now.
 char *local_relations_all(Oid table);
 
-/// Waits for no more than a second until nobody appends to the table, and keeps others from it until
-/// the transaction ends; false when somebody still does.
+/// Waits for no more than a second until nobody appends to the table, and keeps others from it
+/// until the transaction ends; false when somebody still does.
 bool local_relations_lock_append(Oid table);
 
 } // namespace parallel_loader

@@ -73,7 +73,13 @@ static void add_binary_value(StagedRows *rows, int index, Datum value) {
 
 // Bytes of a character after its first are never ASCII in a server's encoding.
 static void add_text_value(StagedRows *rows, int index, Datum value) {
-  const char *names = "b\b" "f\f" "n\n" "r\r" "t\t" "v\v" "\\\\";
+  const char *names = "b\b"
+                      "f\f"
+                      "n\n"
+                      "r\r"
+                      "t\t"
+                      "v\v"
+                      "\\\\";
   for (const char *text = OutputFunctionCall(&rows->outputs[index], value); *text != '\0'; text++) {
     const char *name = names;
     while (*name != '\0' && name[1] != *text)

@@ -215,5 +215,167 @@ sub create_pull {
     '… unless the caller wants it so');
 }
 
+# ---- between two appends ----
+
+# Only the first rows, so that more can follow.
+sub begin_append {
+  my ($sql, $how) = @_;
+  local $Test::Builder::Level = $Test::Builder::Level + 1;
+  make($sql);
+  $pair->destination_sql('DELETE FROM parallel_loader.mark; DELETE FROM parallel_loader.pull');
+  $pair->source_sql('DELETE FROM t WHERE id > 3000');
+  $how eq 'pull' ? pulls($pair, 't', {}, 'a whole pull') : appends($pair, 3000, 't', {}, 'an append');
+  $pair->source_sql("INSERT INTO t SELECT i, 'later' FROM generate_series(3001, 3100) AS i");
+  return;
+}
+
+sub append_is_refused {
+  my ($pattern, $rule) = @_;
+  local $Test::Builder::Level = $Test::Builder::Level + 1;
+  return append_fails($pair, '55000',
+    qr/cannot append to table public\.t: rows.*$pattern.*parallel_pull_keep\('public\.t'\).*parallel_pull_forget\('public\.t'\)/s,
+    't', {}, $rule);
+}
+
+my %APPEND_CHANGES = (
+  'TRUNCATE t' => [$PLAIN, qr/emptied/],
+  'VACUUM FULL t' => [$PLAIN, qr/rewritten/],
+  'ALTER TABLE t ALTER id TYPE bigint' => [$PLAIN, qr/rewritten/],
+  'TRUNCATE old' => [$PARTS, qr/public\.old, it was emptied/],
+  'ALTER TABLE t DETACH PARTITION old' => [$PARTS, qr/public\.old, which rows went into, is no part/],
+  'DROP TABLE old' => [$PARTS, qr/does not exist any more/]);
+for my $change (sort keys %APPEND_CHANGES) {
+  my ($sql, $pattern) = @{$APPEND_CHANGES{$change}};
+  for my $how ('pull', 'append') {
+    begin_append($sql, $how);
+    $pair->destination_sql($change);
+    my $left = count();
+    append_is_refused($pattern, "$change after the $how");
+    is($pair->destination_sql(q(SELECT parallel_pull_keep('t'))), 1, '… the caller vouches');
+    appends($pair, 100, 't', {}, '… the next append brings what is new');
+    is(count(), $left + 100, '… and nothing else');
+    appends($pair, 0, 't', {}, '… once');
+  }
+}
+
+begin_append($PARTS, 'append');
+$pair->destination_sql(<<'SQL');
+DROP TABLE young;
+CREATE TABLE young PARTITION OF t FOR VALUES FROM (1000) TO (MAXVALUE);
+SQL
+$pair->destination_sql('TRUNCATE t');
+append_is_refused(qr/old, it was emptied|does not exist/, 'the table emptied after an append');
+is($pair->destination_sql(q(SELECT parallel_pull_forget('t'))), 1, '… its mark is forgotten');
+is($pair->destination_sql(q(SELECT parallel_pull_forget('t'))), 0, '… once');
+appends($pair, 3100, 't', {}, '… all rows come again');
+$pair->same_rows('SELECT * FROM t', '… as they are on the source');
+
+begin_append($PLAIN, 'pull');
+appends($pair, 100, 't', {}, 'an append after a pull');
+is($pair->destination_sql(q(TRUNCATE t; SELECT parallel_pull_forget('t'))), 2,
+  '… the mark and the bounds of the pull are forgotten');
+appends($pair, 3100, 't', {}, '… all rows come again');
+
+begin_append($PARTS, 'append');
+$pair->destination_sql(<<'SQL');
+CREATE TABLE other (LIKE t);
+ALTER TABLE t DETACH PARTITION young;
+ALTER TABLE t ATTACH PARTITION young FOR VALUES FROM (1000) TO (3050);
+CREATE TABLE newest PARTITION OF t FOR VALUES FROM (3050) TO (MAXVALUE);
+DROP TABLE other;
+SQL
+appends($pair, 100, 't', {}, 'a new partition is no hindrance');
+$pair->destination_sql('TRUNCATE newest');
+append_is_refused(qr/public\.newest, it was emptied/, '… until it has rows and is emptied');
+
+# What compares all rows loses none.
+begin_append($PLAIN, 'append');
+$pair->source_sql('VACUUM FULL t');
+$pair->destination_sql('TRUNCATE t');
+appends($pair, 3100, 't', {}, 'a table emptied here and rewritten there gets all rows');
+appends($pair, 0, 't', {}, '… once');
+$pair->same_rows('SELECT * FROM t', '… as they are');
+$pair->destination_sql('VACUUM FULL t');
+append_is_refused(qr/rewritten/, '… and is known from then on');
+
+# Of the same ledger in another database, from a dump.
+begin_append($PLAIN, 'append');
+{
+  my $node = $pair->destination;
+  my $dump = $PostgreSQL::Test::Utils::tmp_check . '/042.sql';
+  $node->command_ok(['pg_dump', '-f', $dump, '-d', $node->connstr('postgres')], 'a dump');
+  $pair->destination_sql('CREATE DATABASE restored');
+  $node->command_ok(['psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-f', $dump, '-d',
+    $node->connstr('restored')], '… is restored');
+  my @there = (dbname => 'restored');
+  $pair->error_is(append_sql($pair, 't'), '55000', qr/rows that it had may be gone/,
+    '… an append is refused there', @there);
+  is($pair->destination_sql(q(SELECT parallel_pull_keep('t')), @there), 1, '… until the caller vouches');
+  appends($pair, 100, 't', {}, '… and brings what is new', @there);
+  is($pair->destination_sql('SELECT count(*) FROM t', @there), 3100, '… once');
+  appends($pair, 100, 't', {}, '… the database that it came from goes on');
+}
+
+# ---- unlogged tables and appends ----
+
+for my $how ('pull', 'append') {
+  begin_append($PLAIN =~ s/TABLE/UNLOGGED TABLE/r, $how);
+  appends($pair, 100, 't', {}, "an unlogged table after the $how");
+  $pair->crash('destination')->();
+  append_is_refused(qr/unlogged table, which was emptied/, '… after a crash');
+  $pair->destination_sql(q(SELECT parallel_pull_forget('t')));
+  appends($pair, 3100, 't', {}, '… all rows come again');
+}
+$pair->destination_sql('ALTER TABLE t SET LOGGED');
+append_is_refused(qr/rewritten/, 'SET LOGGED');
+$pair->destination_sql(q(SELECT parallel_pull_keep('t')));
+appends($pair, 0, 't', {}, '… vouched for');
+
+# ---- forget and keep: whose, which, and when ----
+
+make($PLAIN);
+$pair->destination_sql(<<'SQL');
+DELETE FROM parallel_loader.mark;
+DELETE FROM parallel_loader.pull;
+CREATE ROLE alice LOGIN;
+CREATE ROLE bob LOGIN;
+GRANT INSERT, SELECT ON t TO alice;
+GRANT EXECUTE ON FUNCTION parallel_pull_forget, parallel_pull_keep TO alice, bob;
+SQL
+my @NONE = ([forget => 0], [keep => 0]);
+is($pair->destination_sql("SELECT parallel_pull_$_->[0]('t')"), $_->[1], "$_->[0] without a mark")
+  for @NONE;
+appends($pair, 1550, 't', {filter => 'id % 2 = 0'}, 'an append with a filter');
+my %WHICH = (q('t', filter => 'id % 2 = 0') => 1, q('t', filter => '') => 0,
+  q('t', source_table => 't') => 1, q('t', source_table => 'public.t') => 1,
+  q('t', source_table => 'other.t') => 0, q('t', source_table => '"T"') => 0);
+for my $arguments (sort keys %WHICH) {
+  is($pair->destination_sql("SELECT parallel_pull_keep($arguments)"), $WHICH{$arguments},
+    "keep $arguments");
+  is($pair->destination_sql("BEGIN; SELECT parallel_pull_forget($arguments); ROLLBACK"),
+    $WHICH{$arguments}, "forget $arguments");
+}
+for my $function ('forget', 'keep') {
+  $pair->error_is("SELECT parallel_pull_$function('t')", '42501', qr/denied for pulls of table public\.t/,
+    "$function of marks that others have left", user => 'alice');
+  $pair->error_is("SELECT parallel_pull_$function('t')", '42501', qr/denied for table t/,
+    "$function without the right to insert", user => 'bob');
+  $pair->error_is("SELECT parallel_pull_$function(NULL)", '22004', qr/table/, "$function(NULL)");
+}
+$pair->destination_sql('ALTER TABLE t OWNER TO alice');
+is($pair->destination_sql(q(SELECT parallel_pull_forget('t')), user => 'alice'), 1,
+  'the owner of the table may');
+{
+  $pair->destination_sql('TRUNCATE t');
+  my $pull = create_pull();
+  $pair->error_is("SELECT parallel_pull_$_('t')", '55006', qr/pull $pull into table public\.t is running/,
+    "$_ while a pull is planned") for 'forget', 'keep';
+  $pair->destination_sql("SELECT parallel_pull_work($pull)");
+  is($pair->destination_sql(q(SELECT parallel_pull_keep('t'))), 1, '… it is done');
+  $pair->destination_sql('VACUUM FULL t');
+  is($pair->destination_sql(q(SELECT parallel_pull_keep('t'))), 1, '… kept again');
+  appends($pair, 0, 't', {}, '… and a ground for appends');
+}
+
 $pair->nothing_left('nothing is left of the pulls');
 $pair->finish;

@@ -15,9 +15,9 @@ const AppendSubject kSubject = {
 
 TEST(AppendLedger, mark_is_read_back) {
   FakeExecutor executor;
-  executor.answers = {
-      one_row({"700", "800", "1:2 3:4", "7001", "2", "id", "4711", "12"}),
-      one_row({"700", "700", "", std::nullopt, std::nullopt, std::nullopt, std::nullopt, "13"})};
+  executor.answers = {one_row({"700", "800", "1:2 3:4", "7001", "2", "id", "4711", "12", "0/5",
+                               "@7 9:9:u", "t", "t", "{a}"}),
+                      one_row({"700", "700", "", {}, {}, {}, {}, "13", {}, {}, {}, "f", {}})};
   AppendLedger ledger(executor);
   const std::optional<AppendMark> mark = ledger.find_mark(kSubject);
   ASSERT_TRUE(mark);
@@ -29,6 +29,11 @@ TEST(AppendLedger, mark_is_read_back) {
   EXPECT_EQ(mark->key, "id");
   EXPECT_EQ(mark->highest_key, "4711");
   EXPECT_EQ(mark->pull_id, 12);
+  EXPECT_EQ(mark->lsn, "0/5");
+  EXPECT_EQ(mark->local_relations, "@7 9:9:u");
+  EXPECT_TRUE(mark->is_emptied);
+  EXPECT_TRUE(mark->is_recorded);
+  EXPECT_EQ(mark->source_path, "{a}");
   EXPECT_EQ(executor.calls.at(0).params,
             (std::vector<Param>{"16384", "d", "public.\"T\"", "a > 1"}));
 
@@ -37,6 +42,9 @@ TEST(AppendLedger, mark_is_read_back) {
   EXPECT_TRUE(bare->relations.empty());
   EXPECT_EQ(bare->system_identifier, "");
   EXPECT_EQ(bare->highest_key, std::nullopt);
+  EXPECT_FALSE(bare->is_emptied);
+  EXPECT_FALSE(bare->is_recorded);
+  EXPECT_EQ(bare->source_path, std::nullopt);
 }
 
 TEST(AppendLedger, there_may_be_no_mark) {
@@ -70,7 +78,10 @@ TEST(AppendLedger, mark_replaces_the_one_before) {
                            .timeline = "",
                            .key = "id",
                            .highest_key = "5000",
-                           .pull_id = 15};
+                           .pull_id = 15,
+                           .lsn = "0/6",
+                           .local_relations = "@7 9:9",
+                           .source_path = "{a}"};
   AppendLedger(executor).save_mark(kSubject, mark);
   ASSERT_EQ(executor.calls.size(), 2U);
   EXPECT_NE(executor.calls[0].sql.find("DELETE FROM parallel_loader.mark"), std::string::npos);
@@ -78,13 +89,25 @@ TEST(AppendLedger, mark_replaces_the_one_before) {
   EXPECT_NE(executor.calls[1].sql.find("INSERT INTO parallel_loader.mark"), std::string::npos);
   EXPECT_EQ(executor.calls[1].params,
             (std::vector<Param>{"16384", "d", "public.\"T\"", "a > 1", "900", "950", "1:2 3:4",
-                                "7001", std::nullopt, "id", "5000", "15"}));
+                                "7001", std::nullopt, "id", "5000", "15", "0/6", "@7 9:9", "{a}"}));
+}
+
+TEST(AppendLedger, mark_of_an_unlogged_table_is_lost_in_a_crash) {
+  FakeExecutor executor;
+  AppendMark mark;
+  mark.pull_id = 15;
+  mark.local_relations = "@7 9:9:u";
+  AppendLedger(executor).save_mark(kSubject, mark);
+  ASSERT_EQ(executor.calls.size(), 3U);
+  EXPECT_NE(executor.calls[2].sql.find("unlogged_chunk"), std::string::npos);
+  EXPECT_EQ(executor.calls[2].params, std::vector<Param>{"15"});
 }
 
 TEST(AppendLedger, what_is_saved_is_what_is_found) {
   const std::vector<std::string> relations = {"16384:16384", "16390:99999"};
   FakeExecutor executor;
-  executor.answers = {one_row({"1", "1", join_relations(relations), {}, {}, {}, {}, "1"})};
+  executor.answers = {
+      one_row({"1", "1", join_relations(relations), {}, {}, {}, {}, "1", {}, {}, {}, {}, {}})};
   EXPECT_EQ(AppendLedger(executor).find_mark(kSubject)->relations, relations);
 }
 

@@ -145,6 +145,30 @@ TEST(AppendPlan, another_timeline_makes_all_relations_strange) {
   EXPECT_TRUE(plan(mark, {.xmin = 800, .xmax = 800}).direct);
 }
 
+TEST(AppendPlan, source_behind_the_marks_wal_is_refused) {
+  AppendMark mark = mark_at(700, 700);
+  mark.lsn = "0/5000000";
+  SourceIdentity identity = kIdentity;
+  const auto append = [&] {
+    return plan_append(mark, {.xmin = 900, .xmax = 900}, kRelations, identity);
+  };
+  identity.lsn = "0/4FFFFFF";
+  EXPECT_SQLSTATE("55000", (void)append());
+  identity.lsn = "0/5000000";
+  EXPECT_EQ(append().next.lsn, "0/5000000");
+  identity.lsn = "0/1"; // of another timeline: compared row by row
+  identity.timeline = "2";
+  EXPECT_TRUE(append().compares_all);
+}
+
+TEST(AppendPlan, only_what_looks_for_all_rows_compares_all) {
+  const SnapshotBounds bounds = {.xmin = 900, .xmax = 900};
+  EXPECT_FALSE(plan(std::nullopt, bounds).compares_all);
+  EXPECT_FALSE(plan(mark_at(700, 800), bounds).compares_all);
+  EXPECT_FALSE(plan(mark_at(700, 700), bounds, {"100:100", "200:200"}).compares_all);
+  EXPECT_TRUE(plan(mark_at(700, 700), bounds, {"100:101"}).compares_all);
+}
+
 TEST(AppendPlan, other_or_older_source_is_refused) {
   AppendMark mark = mark_at(700, 700);
   EXPECT_SQLSTATE("55000", plan(mark, {.xmin = 690, .xmax = 699}));

@@ -90,8 +90,8 @@ TEST(ForgetLedger, marks_and_bounds_are_counted) {
 
 TEST(ForgetLedger, unlogged_tables_are_vouched_for_in_both_places) {
   FakeExecutor executor;
-  executor.answers = {affected(1), affected(5), one_row({"2"}),
-                      affected(1), affected(5), affected(6), one_row({"2"})};
+  executor.answers = {affected(1), affected(5), one_row({"2"}), affected(1),
+                      affected(5), affected(6), one_row({"2"})};
   EXPECT_EQ(ForgetLedger(executor, {16384, {}, {}}).keep("@7 1:10"), 3);
   EXPECT_EQ(executor.calls.size(), 3U);
   EXPECT_EQ(ForgetLedger(executor, {16384, {}, {}}).keep("@7 1:10:u"), 3);
