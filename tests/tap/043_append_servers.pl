@@ -98,6 +98,7 @@ appends($pair, 20, 'u', {}, 'an append');
 $primary->stop;
 rename $primary->data_dir, $primary->data_dir . '.late' or die $!;
 rename $copy, $primary->data_dir or die $!;
+chmod 0700, $primary->data_dir;
 $primary->start;
 # More transactions than were lost, in less WAL.
 fill($primary, 'u', 101, 160);
