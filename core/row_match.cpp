@@ -71,10 +71,11 @@ bool is_wider(const KeyType &source, const KeyType &local) {
     return true;
   if (is_one_of(source.oid, {kInt2, kInt4, kInt8}) && local.oid == kNumeric)
     return local.modifier == -1 || scale(local.modifier) >= 0;
-  const std::array<std::pair<uint32_t, uint32_t>, 8> wider = {{{kInt2, kInt4},
-                                                               {kInt2, kInt8},
-                                                               {kInt4, kInt8},
-                                                               {kInt2, kFloat4},
+  // What an integer cannot hold is refused, not rounded: texts of numbers with a point, too.
+  if (is_one_of(source.oid, {kInt2, kInt4, kInt8, kNumeric}) &&
+      is_one_of(local.oid, {kInt2, kInt4, kInt8}))
+    return true;
+  const std::array<std::pair<uint32_t, uint32_t>, 5> wider = {{{kInt2, kFloat4},
                                                                {kInt2, kFloat8},
                                                                {kInt4, kFloat8},
                                                                {kFloat4, kFloat8},

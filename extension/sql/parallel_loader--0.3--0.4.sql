@@ -34,13 +34,13 @@ CREATE UNLOGGED TABLE parallel_loader.unlogged_chunk (
     PRIMARY KEY (pull_id, chunk)
 );
 
--- Marks, and pulls that appends may begin at, hold for the tables as they are today: the table with
--- all of its partitions.
+-- Marks, and done chunks of pulls, hold for the tables as they are today: the table with all of its
+-- partitions.
 CREATE TEMPORARY TABLE parallel_loader_relations ON COMMIT DROP AS
 WITH RECURSIVE tree ("table", oid) AS (
     SELECT "table"::oid, "table"::oid FROM parallel_loader.mark
     UNION
-    SELECT "table"::oid, "table"::oid FROM parallel_loader.pull WHERE kind = 'pull' AND state = 'done'
+    SELECT "table"::oid, "table"::oid FROM parallel_loader.pull WHERE kind = 'pull'
     UNION
     SELECT t."table", i.inhrelid
     FROM pg_catalog.pg_inherits AS i JOIN tree AS t ON i.inhparent = t.oid)
@@ -64,7 +64,7 @@ JOIN parallel_loader_relations AS r ON r."table" = p."table"::oid
 CROSS JOIN LATERAL (
     SELECT pg_catalog.min(d.chunk) AS chunk FROM parallel_loader.chunk AS d
     WHERE d.pull_id = p.pull_id AND d.state = 'done') AS f
-WHERE c.pull_id = p.pull_id AND c.state = 'done' AND p.kind = 'pull' AND p.state = 'done';
+WHERE c.pull_id = p.pull_id AND c.state = 'done' AND p.kind = 'pull';
 
 INSERT INTO parallel_loader.unlogged_chunk (pull_id, chunk)
 SELECT pull_id, chunk FROM parallel_loader.chunk WHERE local_relations LIKE '%:u%'

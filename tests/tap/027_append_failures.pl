@@ -95,8 +95,7 @@ is($result->summary, 'success: ' . $id, 'an append whose source session is kille
 cmp_ok($pair->pull->{retries}, '>=', 1, '… which the ledger counts');
 appends($pair, 0, 'middle', \%middle, '… and has brought each row once');
 
-$pair->destination_sql('TRUNCATE middle; DELETE FROM parallel_loader.mark '
-    . q(WHERE "table" = 'middle'::regclass));
+$pair->destination_sql(q(TRUNCATE middle; SELECT parallel_pull_forget('middle')));
 my %BLOW = (
   'cancel of the caller' => sub {
     $pair->destination_sql('SELECT pg_cancel_backend(' . $_[0]->backend_pid . ')') },
@@ -129,8 +128,7 @@ appends($pair, $id, 'middle', \%middle, '… the next call brings all rows');
 
 # ---- one after the other ----
 
-$pair->destination_sql('TRUNCATE middle; DELETE FROM parallel_loader.mark '
-    . q(WHERE "table" = 'middle'::regclass));
+$pair->destination_sql(q(TRUNCATE middle; SELECT parallel_pull_forget('middle')));
 my $first = start_in_the_middle();
 my @later = map { $pair->session('destination') } 1 .. 3;
 $later[0]->start(append_sql($pair, 'middle', \%middle));
@@ -171,7 +169,10 @@ $pair->destination_sql('CREATE DATABASE restored');
 system_or_bail('pg_restore', '--exit-on-error', '-d', $node->connstr('restored'), $file);
 fill(20);
 my @there = (dbname => 'restored');
-appends($pair, 20, 'middle', \%middle, 'a database that was restored from a dump', @there);
+$pair->error_is(append_sql($pair, 'middle', \%middle), '55000', qr/parallel_pull_keep/,
+  'a database that was restored from a dump has other tables', @there);
+$pair->destination_sql(q(SELECT parallel_pull_keep('middle')), @there);
+appends($pair, 20, 'middle', \%middle, '… but for the caller\'s word', @there);
 appends($pair, 0, 'middle', \%middle, '… goes on where the dump was taken', @there);
 $pair->same_rows({source => 'SELECT * FROM t', destination => 'SELECT * FROM middle',
     destination_db => 'restored'}, '… each row is there once');

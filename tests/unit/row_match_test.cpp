@@ -51,7 +51,8 @@ TEST(RowMatch, texts_that_are_cut_merge) {
 TEST(RowMatch, wider_types_merge_nothing) {
   EXPECT_FALSE(may_merge_values(type(21), type(20)));
   EXPECT_FALSE(may_merge_values(type(2950), type(25)));
-  EXPECT_TRUE(may_merge_values(type(20), type(23)));
+  EXPECT_FALSE(may_merge_values(type(20), type(23))); // or refused
+  EXPECT_FALSE(may_merge_values(type(1700), type(23)));
   EXPECT_TRUE(may_merge_values(type(20), type(701)));
   EXPECT_TRUE(may_merge_values(type(1114), type(1082)));
 }
