@@ -324,6 +324,26 @@ for my $role ('barred', 'barred_group') {
 }
 is($pair->destination_sql('SELECT count(*) FROM barred_table'), 0, '… and no row came');
 
+# A worker that cannot connect any more is lost like another.
+$pair->close_gate;
+for my $role ('barred', 'barred_group') {
+  $pair->destination_sql("GRANT CONNECT ON DATABASE postgres TO $role");
+  my $session = $pair->session('destination');
+  $session->query_safe("SET ROLE $role; SET parallel_loader.retry_budget = '2s'");
+  $session->start($pair->pull_sql('barred_table', undef, undef,
+      {dsn => $dsn, source_table => 'evil.gated'}));
+  $pair->wait_at_gate;
+  $pair->destination_sql("REVOKE CONNECT ON DATABASE postgres FROM $role;"
+      . 'SELECT pg_terminate_backend(' . ($pair->worker_pids)[0] . ')');
+  like($session->finish(20)->summary, qr/57P01.*server log/s,
+    "a pull of $role, which may not connect any more, fails when its worker is lost");
+  $session->close;
+  $pair->nothing_left('… and nothing is left');
+}
+like(slurp_file($pair->destination->logfile), qr/permission denied for database/,
+  '… the log says why');
+$pair->open_gate;
+
 # ---- files that options name ----
 
 my $files = PostgreSQL::Test::Utils::tempdir();
