@@ -210,6 +210,7 @@ Datum parallel_pull_append(PG_FUNCTION_ARGS) {
     guard_call(fcinfo, kSourceArgument);
     Order order = read_order(fcinfo, kAppendLayout, OrderKind::kRun);
     order.request.kind = PullKind::kAppend;
+    notice_old_filter(order);
     order.request.workers = 1; // rows and mark are one transaction
     return Int64GetDatum(totals_of(pull_and_wait(order)).row_count);
   });

@@ -25,6 +25,11 @@ WHERE p.kind = 'pull' AND p.state <> 'done' AND p."table" = $1::pg_catalog.oid
               WHERE c.pull_id = p.pull_id AND c.state = 'done' AND c.rows > 0)
 ORDER BY p.pull_id DESC LIMIT 1)sql";
 
+constexpr std::string_view kFindOldFilter = R"sql(
+SELECT FROM parallel_loader.mark AS m
+WHERE m."table" = $1::pg_catalog.oid AND m.filter = $2::pg_catalog.text AND m.filter <> ''
+  AND m.source_path IS NULL LIMIT 1)sql";
+
 bool is_of_whole_table(const Order &order) {
   return (order.kind == OrderKind::kRun || order.kind == OrderKind::kCreate) &&
          order.request.kind == PullKind::kPull && !order.request.start && !order.request.end;
@@ -57,6 +62,19 @@ void notice_rows_there(const Order &order) {
   say("table " + name + " has rows of pull " + unfinished + ", which is not finished",
       "This pull brings them a second time.",
       "SELECT parallel_pull_resume(" + unfinished + "); would go on with that pull instead.");
+}
+
+void notice_old_filter(const Order &order) {
+  if (order.request.filter.empty())
+    return;
+  SpiExecutor executor(SpiMode::kReadLatest);
+  const Rows found = executor.exec("SELECT EXISTS (" + std::string(kFindOldFilter) + ")",
+                                   {std::to_string(order.request.table), order.request.filter});
+  if (found.boolean(0, 0))
+    say("the filter is read under an empty search path",
+        "The mark that the append goes on from was left by version 0.3, which read filters so.",
+        "To have names and operators found along the path of the source's role, empty the table "
+        "and pull it again.");
 }
 
 } // namespace parallel_loader

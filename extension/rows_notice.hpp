@@ -9,4 +9,8 @@ namespace parallel_loader {
 /// unfinished pull from the same source, which a resume would complete, or others.
 void notice_rows_there(const Order &order);
 
+/// Sends a NOTICE when an append goes on from a mark whose filter 0.3 read under an empty search
+/// path: it keeps to that.
+void notice_old_filter(const Order &order);
+
 } // namespace parallel_loader

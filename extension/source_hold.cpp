@@ -20,8 +20,12 @@ std::string resume_call(int64_t pull_id) {
 
 [[noreturn]] void throw_snapshot_lost(const Order &order, const RecordedPull &recorded,
                                       const std::string &reason) {
+  const bool is_of_old_version = recorded.plan.source_shape.empty();
   const std::string sentence =
-      has_block_ranges(recorded)
+      is_of_old_version
+          ? "It was planned by an earlier version of the extension, which recorded no types: empty "
+            "the table and pull it again."
+      : has_block_ranges(recorded)
           ? "Its chunks are ranges of ctid, which mean other rows under another snapshot: empty "
             "the table and pull it again."
           : "If the rows that were pulled already have not changed on the source, " +
