@@ -220,6 +220,7 @@ for my $choice (@choices) {
     $peak = max $peak, $most;
     my @flaws = flaws($call, $way, $result, $most, $statement);
     $told++ if $liar->lies;
+    diag("not asked for: $function, $statement") if !$liar->lies && $ENV{LIES};
     if (@flaws) {
       $failed++;
       fail("$function: $way in the answer to: " . substr $statement, 0, 200);
