@@ -180,6 +180,7 @@ std::vector<DescribedColumn> Connection::describe(std::string_view sql) {
   if (is_failure(result.get()))
     throw statement_error(peer_, result.get());
   std::vector<DescribedColumn> columns;
+  columns.reserve(static_cast<size_t>(PQnfields(result.get())));
   for (int column = 0; column < PQnfields(result.get()); ++column)
     if (is_text_ != nullptr && !is_text_(PQfname(result.get(), column)))
       throw_violation("sent a name that is no text in the session's encoding");
@@ -404,8 +405,8 @@ PgResultPtr Connection::finish_command(Answer *answer) {
       throw lost_error(peer_, result.get(), {});
     if (is_copy(result.get()))
       throw_violation("began a COPY that was not asked for");
-    if (answer != nullptr && !is_failure(result.get()))
-      add_to(*answer, result.get());
+    if (!is_failure(result.get()))
+      add_to(answer, result.get());
     if (!chosen || !is_failure(chosen.get()))
       chosen = std::move(result);
     if (PQstatus(conn_.get()) == CONNECTION_BAD)
@@ -417,14 +418,17 @@ PgResultPtr Connection::finish_command(Answer *answer) {
   return chosen;
 }
 
-void Connection::add_to(Answer &answer, pg_result *result) {
+void Connection::add_to(Answer *answer, pg_result *result) {
+  const auto column_count = static_cast<size_t>(PQnfields(result));
+  if (answer == nullptr)
+    return intake_.add(0, column_count);
   try {
-    answer.add(result);
+    answer->add(result);
   } catch (const Error &) {
     end_session();
     throw;
   }
-  intake_.add(answer.last_bytes(), static_cast<size_t>(PQnfields(result)));
+  intake_.add(answer->last_bytes(), column_count);
 }
 
 // Nothing that such a session says later can be taken for an answer.

@@ -130,7 +130,7 @@ private:
   void drop_notifications();
   [[nodiscard]] PgResultPtr next_result();
   [[nodiscard]] PgResultPtr finish_command(Answer *answer = nullptr);
-  void add_to(Answer &answer, pg_result *result);
+  void add_to(Answer *answer, pg_result *result);
   [[nodiscard]] bool is_encrypted() const noexcept;
   [[noreturn]] void throw_lost();
   void end_session() noexcept;

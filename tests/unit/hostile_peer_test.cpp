@@ -111,6 +111,29 @@ TEST(HostilePeer, large_answer_is_read_whole) {
   EXPECT_EQ(session.connection.exec("SELECT").size(), kRows);
 }
 
+// Each chunk asks for them anew.
+TEST(HostilePeer, descriptions_of_wide_tables_do_not_add_up) {
+  constexpr int kRounds = 600;
+  constexpr size_t kColumns = 1600;
+  HostileSession session([](FakePeer &peer) {
+    std::string body = int16_bytes(kColumns);
+    for (size_t i = 0; i < kColumns; ++i)
+      body += std::string(60, 'c') + '\0' + int32_bytes(0) + int16_bytes(0) + int32_bytes(25) +
+              int16_bytes(0xFFFF) + int32_bytes(0xFFFFFFFF) + int16_bytes(0);
+    for (int round = 0; round < kRounds; ++round) {
+      peer.read_statement();
+      peer.send('1', {});
+      peer.send_ready();
+      peer.read_statement();
+      peer.send('t', int16_bytes(0));
+      peer.send('T', body);
+      peer.send_ready();
+    }
+  });
+  for (int round = 0; round < kRounds; ++round)
+    ASSERT_EQ(session.connection.describe("SELECT").size(), kColumns);
+}
+
 TEST(HostilePeer, message_of_an_answer_is_bounded) {
   HostileSession session([](FakePeer &peer) {
     begin_rows(peer);
