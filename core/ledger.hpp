@@ -55,6 +55,12 @@ enum class ChunkChange {
   kReplaced, // they were planned anew
 };
 
+/// Word to the caller of a pull; empty: none.
+struct PlanNotice {
+  std::string message;
+  std::string hint;
+};
+
 /// What the plan adds to a pull.
 struct PullPlan {
   QualifiedName source_table;
@@ -71,6 +77,7 @@ struct PullPlan {
   std::string source_shape; // see core/column_shape; empty: a pull of an earlier version
   std::string local_shape;  // likewise
   PullWish wish;
+  PlanNotice notice; // not recorded
   std::vector<PlannedChunk> chunks;
   ChunkChange chunk_change = ChunkChange::kNone; // by a resume
 };

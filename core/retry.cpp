@@ -24,6 +24,14 @@ uint32_t Backoff::seed() noexcept {
   return static_cast<uint32_t>(now) ^ (static_cast<uint32_t>(getpid()) << 16U);
 }
 
+bool is_worth_retrying_on_source(std::string_view sqlstate) noexcept {
+  return is_worth_retrying(sqlstate) || is_lock_trouble(sqlstate);
+}
+
+bool is_lock_trouble(std::string_view sqlstate) noexcept {
+  return sqlstate == "55P03" || sqlstate == "40P01";
+}
+
 milliseconds Backoff::next() {
   constexpr milliseconds kFirst{250};
   constexpr milliseconds kLongest{30'000};

@@ -15,6 +15,13 @@ namespace parallel_loader {
 /// server that starts or stops (57P01 to 57P03).
 [[nodiscard]] bool is_worth_retrying(std::string_view sqlstate) noexcept;
 
+/// The same for failures that the source reports, of which a lock that another session there holds,
+/// or stands in line for, is one more (55P03).
+[[nodiscard]] bool is_worth_retrying_on_source(std::string_view sqlstate) noexcept;
+
+/// True for what a source says of locks that others hold: 55P03, 40P01.
+[[nodiscard]] bool is_lock_trouble(std::string_view sqlstate) noexcept;
+
 /// Waits that double from 250 ms to 30 s, each drawn between half of that and the whole, so that
 /// workers that failed together do not come back together.
 class Backoff {

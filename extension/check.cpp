@@ -195,6 +195,8 @@ void Check::check_tables() {
   if (!is_there)
     return;
   source_bytes_ = table.bytes;
+  if (const PlanNotice word = children_notice(table); !word.message.empty())
+    findings_.warning("table", word.message, word.hint);
   const Types source_types = load_column_types(source, table);
   const Types local_types = load_local_types(catalog_, local_);
   const TablePair tables{table, source_types, local_, local_types};

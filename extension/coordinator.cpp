@@ -64,6 +64,7 @@ void Coordinator::create() {
   in_transaction([&](Ledger &ledger) {
     const PullPlan plan = hold_.open_and_plan(order_, pull_id());
     stay_at(plan.snapshot.place);
+    shared_pull_set_notice(pull_, plan.notice.message.c_str(), plan.notice.hint.c_str());
     ledger.record_plan(pull_id(), plan);
     count_chunks(ledger);
   });
@@ -355,6 +356,7 @@ bool Coordinator::is_worth_holding() {
 }
 
 void Coordinator::hold_snapshot() {
+  waiter_.heed(&pull_->hold_end); // the pull's own stop has been heeded
   const std::string reason = why_hold_ends();
   hold_.close();
   if (!reason.empty())
@@ -377,12 +379,16 @@ std::string Coordinator::why_hold_ends() {
         return "another pull needed the background worker slot";
       }
       hold_.require_alive();
+      if (hold_.is_in_the_way())
+        return "a session of the source waited for a lock that the pull held";
       call([]() noexcept {
         session_reset_memory();
         latch_sleep(kTurnMs);
       });
     }
     return "parallel_loader.snapshot_hold was over";
+  } catch (const Stopped &) { // in the middle of a look
+    return why_hold_ends();
   } catch (const Error &error) {
     return "the source ended the session: " + error.message();
   }

@@ -22,6 +22,8 @@ class LatchWaiter final : public Waiter {
 public:
   /// `stop` becomes non-zero when the process is to give up; it outlives the waiter.
   explicit LatchWaiter(pg_atomic_uint32 *stop) : stop_(stop) {}
+  /// Heeds another flag from now on.
+  void heed(pg_atomic_uint32 *stop) noexcept { stop_ = stop; }
   ~LatchWaiter() override;
 
   /// Both throw Stopped, or PgError for a cancel.

@@ -221,6 +221,16 @@ std::string row_relations_text(Executor &source, const SourceTable &table,
 
 } // namespace
 
+PlanNotice children_notice(const SourceTable &table) {
+  if (!table.has_children)
+    return {};
+  return {.message = "table \"" + table.name.display() +
+                     "\" of the source has inheritance children, whose rows are not pulled with it",
+          .hint = "Pull each child, or a view on the source that reads them all, by its name in "
+                  "source_table: CREATE VIEW … AS SELECT * FROM " +
+                  table.name.quoted() + "."};
+}
+
 PullPlan plan_pull(const Order &order, SourceReader &reader, LeafRule leaf_rule) {
   const PullRequest &request = order.request;
   Connection &source = reader.session().connection();
@@ -268,6 +278,7 @@ PullPlan plan_pull(const Order &order, SourceReader &reader, LeafRule leaf_rule)
   require_still(request.table, local, columns.columns);
   plan.source_shape = write_shape(shape);
   plan.local_shape = write_shape(local.shape(columns.columns));
+  plan.notice = children_notice(table);
   plan.wish = {.key = request.key,
                .columns = request.columns,
                .format = request.format,

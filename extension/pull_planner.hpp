@@ -14,6 +14,9 @@ namespace parallel_loader {
 [[nodiscard]] PullPlan plan_pull(const Order &order, SourceReader &reader,
                                  LeafRule leaf_rule = LeafRule::kByLeaf);
 
+/// Says that rows of children are not a table's own.
+[[nodiscard]] PlanNotice children_notice(const SourceTable &table);
+
 /// Locks the source's table, without its partitions, checks the right to read the columns, and
 /// returns the table's shape: see core/column_shape.
 [[nodiscard]] Shape lock_source(SourceReader &reader, const SourceTable &table, const Types &types,

@@ -2,9 +2,11 @@
 #include "extension/source_hold.hpp"
 
 #include "core/quote.hpp"
+#include "core/retry.hpp"
 
 #include "extension/boundary.hpp"
 #include "extension/pull_planner.hpp"
+#include "extension/server/socket_wait.hpp"
 
 namespace parallel_loader {
 
@@ -101,10 +103,38 @@ void SourceHold::close() {
   reader_.reset();
 }
 
-// What changes between our snapshot and our locks costs nothing but another look.
+// A session that waited in a queue for locks could be waited for by what stands before it: attempts
+// are short, and repeated.
+template <class Fn> PullPlan SourceHold::repeat(const Order &order, Fn fn) {
+  const Clock::time_point end = Clock::now() + std::chrono::milliseconds(order.retry_budget_ms);
+  for (Backoff backoff;;) {
+    try {
+      return fn();
+    } catch (const Error &error) {
+      if (!is_lock_trouble(error.sqlstate()) || Clock::now() >= end)
+        throw;
+    }
+    close();
+    rest(backoff.next());
+  }
+}
+
+void SourceHold::rest(std::chrono::milliseconds time) {
+  constexpr std::chrono::milliseconds kSlice{200};
+  for (const Clock::time_point end = Clock::now() + time; Clock::now() < end;) {
+    call([&]() noexcept { latch_sleep(kSlice.count()); });
+    waiter_.nap(std::chrono::microseconds(1)); // heeds a stop
+  }
+}
+
 PullPlan SourceHold::open_and_plan(const Order &order, int64_t pull_id) {
-  constexpr int kAttempts = 5;
   pull_id_ = pull_id;
+  return repeat(order, [&] { return open_and_plan_once(order); });
+}
+
+// What changes between our snapshot and our locks costs nothing but another look.
+PullPlan SourceHold::open_and_plan_once(const Order &order) {
+  constexpr int kAttempts = 5;
   const bool may_repeat = order.snapshot.name.empty();
   for (int attempt = 1;; attempt++) {
     open(order, order.snapshot);
@@ -154,6 +184,13 @@ ResumeSnapshot SourceHold::open_snapshot(const Order &order, const RecordedPull 
 PullPlan SourceHold::open_for_resume(const Order &order, const RecordedPull &recorded,
                                      const std::vector<ChunkRelation> &relations, int done_count) {
   pull_id_ = order.resume_id;
+  return repeat(order,
+                [&] { return open_for_resume_once(order, recorded, relations, done_count); });
+}
+
+PullPlan SourceHold::open_for_resume_once(const Order &order, const RecordedPull &recorded,
+                                          const std::vector<ChunkRelation> &relations,
+                                          int done_count) {
   const ResumeSnapshot snapshot = open_snapshot(order, recorded, done_count);
   require_same_source(recorded, reader_->session().identity());
   if (done_count == 0)
@@ -176,7 +213,7 @@ PullPlan SourceHold::plan_untouched(const ResumeRequest &request) {
       throw;
     close();
     anew.snapshot = {};
-    planned = open_and_plan(anew, pull_id_);
+    planned = open_and_plan_once(anew);
   }
   planned.chunk_change = ChunkChange::kReplaced;
   return planned;
@@ -193,6 +230,22 @@ void SourceHold::require_alive() {
                               "max_standby_streaming_delay keep its replay from ending queries."
                             : "");
   }
+}
+
+bool SourceHold::is_in_the_way() {
+  constexpr std::chrono::seconds kPatience{10};
+  const Clock::time_point now = Clock::now();
+  if (!reader_ || now < next_look_)
+    return false;
+  next_look_ = now + std::chrono::seconds(1);
+  const Rows row = reader_->session().connection().exec(
+      "SELECT EXISTS (SELECT FROM pg_catalog.pg_locks AS w WHERE NOT w.granted"
+      " AND pg_catalog.pg_backend_pid() = ANY (pg_catalog.pg_blocking_pids(w.pid)))");
+  if (!row.boolean(0, 0))
+    waited_since_.reset();
+  else if (!waited_since_)
+    waited_since_ = now;
+  return waited_since_ && now - *waited_since_ >= kPatience;
 }
 
 // By name as well: behind a pooler a backend's number is not the source's.

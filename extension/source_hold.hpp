@@ -8,6 +8,7 @@
 #include "extension/resume_plan.hpp"
 #include "extension/source_reader.hpp"
 
+#include <chrono>
 #include <optional>
 #include <vector>
 
@@ -32,6 +33,9 @@ public:
   [[nodiscard]] bool is_open() const noexcept { return reader_.has_value(); }
   /// Throws Error 08006 when the source has ended the session, and the snapshot with it.
   void require_alive();
+  /// True once a session of the source has waited ten seconds for a lock that this one holds. Looks
+  /// once a second, whenever it is called.  Throws as Connection::exec does.
+  [[nodiscard]] bool is_in_the_way();
   /// Ends those of these backends of the source that serve workers of the pull.
   void end_backends(const std::vector<int> &backends);
   /// Waits until the source cannot lose what the snapshot shows, so that the snapshot's bounds stay
@@ -41,6 +45,13 @@ public:
   void close();
 
 private:
+  using Clock = std::chrono::steady_clock;
+
+  template <class Fn> PullPlan repeat(const Order &order, Fn fn);
+  void rest(std::chrono::milliseconds time);
+  PullPlan open_and_plan_once(const Order &order);
+  PullPlan open_for_resume_once(const Order &order, const RecordedPull &recorded,
+                                const std::vector<ChunkRelation> &relations, int done_count);
   void open(const Order &order, const HeldSnapshot &snapshot);
   void open_recorded(const Order &order, const RecordedPull &recorded);
   PullPlan plan(const Order &order);
@@ -53,6 +64,8 @@ private:
   bool is_standby_ = false;
   std::optional<SourceReader> reader_;
   std::optional<DurableSource> durable_;
+  Clock::time_point next_look_;                   // of is_in_the_way
+  std::optional<Clock::time_point> waited_since_; // as it has seen
 };
 
 } // namespace parallel_loader

@@ -94,6 +94,10 @@ Worker::Attempt Worker::attempt() {
     is_snapshot_gone_ = true;
     may_retry_ = !was_snapshot_gone;
     return Attempt::kFailed;
+  } catch (const Error &error) {
+    describe_current_exception(failure_);
+    may_retry_ = is_worth_retrying_on_source(error.sqlstate());
+    return Attempt::kFailed;
   } catch (...) {
     describe_current_exception(failure_);
   }

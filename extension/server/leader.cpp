@@ -3,6 +3,7 @@
 
 #include "extension/server/last_commit.hpp"
 #include "extension/server/lock_trap.hpp"
+#include "extension/server/notice.hpp"
 #include "extension/server/pull_owner.hpp"
 #include "extension/server/session.hpp"
 #include "extension/server/socket_wait.hpp"
@@ -156,6 +157,12 @@ void leader_report_workers(int started, int wanted) {
   const WorkerCensus census = worker_census_take();
   ereport(NOTICE, (errmsg("waiting for a background worker slot"),
                    errdetail("Of the slots of max_worker_processes, %s.", census.text)));
+}
+
+void leader_report_notice(const Leader *leader) {
+  const SharedPull *pull = leader->pull;
+  if (shared_pull_phase(pull) >= kPhasePlanned && pull->notice[0] != '\0')
+    notice(pull->notice, "", pull->notice_hint);
 }
 
 void leader_raise_error(const Leader *leader) {

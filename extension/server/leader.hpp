@@ -35,6 +35,9 @@ void leader_wait(const Leader *leader, PullPhase phase);
 /// Tells the user when fewer workers run than were asked for, or none, which is waited for.
 void leader_report_workers(int started, int wanted);
 
+/// Sends the notice that the coordinator has left for the caller, if any; from kPhasePlanned on.
+void leader_report_notice(const Leader *leader);
+
 /// Raises the pull's error, if it has one.
 void leader_raise_error(const Leader *leader);
 

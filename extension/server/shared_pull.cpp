@@ -5,6 +5,7 @@
 #include <initializer_list>
 
 extern "C" {
+#include "mb/pg_wchar.h"
 #include "storage/proc.h"
 #include "storage/procarray.h"
 }
@@ -180,6 +181,17 @@ void shared_pull_waiting(SharedPull *pull, char *text) {
       return;
     pg_usleep(kStepUs);
   }
+}
+
+static void copy_cut(char *buffer, const char *text) {
+  const int size = pg_mbcliplen(text, static_cast<int>(strlen(text)), kNoticeSize - 1);
+  memcpy(buffer, text, static_cast<size_t>(size));
+  buffer[size] = '\0';
+}
+
+void shared_pull_set_notice(SharedPull *pull, const char *message, const char *hint) {
+  copy_cut(pull->notice, message);
+  copy_cut(pull->notice_hint, hint);
 }
 
 } // namespace parallel_loader

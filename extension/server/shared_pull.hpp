@@ -87,6 +87,7 @@ struct PullProgress {
 };
 
 inline constexpr Size kWaitTextSize = 512;
+inline constexpr Size kNoticeSize = 512;
 
 struct SharedPull {
   uint32 magic;
@@ -117,6 +118,9 @@ struct SharedPull {
   pg_atomic_uint64 bytes_per_second; // of late
   pg_atomic_uint64 given_up_at; // when the pull ends unless somebody works on it; 0: somebody does
   TimestampTz snapshot_taken;   // 0: not yet
+
+  char notice[kNoticeSize];      // for the caller; written before kPhasePlanned; may be empty
+  char notice_hint[kNoticeSize]; // likewise
 
   slock_t mutex; // guards what follows, for a few instructions at a time
   PullCounts counts;
@@ -164,6 +168,9 @@ void shared_pull_end_hold(SharedPull *pull, HoldEnd reason);
 void shared_pull_fail(SharedPull *pull, const ErrorReport *report, PullStop reason);
 /// Copies the pull's error; false when there is none.
 bool shared_pull_error(SharedPull *pull, ErrorReport *report);
+
+/// Leaves word for the caller, before kPhasePlanned; what is too long is cut.
+void shared_pull_set_notice(SharedPull *pull, const char *message, const char *hint);
 
 /// Says what the pull waits for; an empty text: it moves.  For the coordinator alone.
 void shared_pull_set_waiting(SharedPull *pull, const char *text);
