@@ -97,7 +97,12 @@ void CopyCommand::plan(PullControl &control, const SourceView &source) {
   const TargetTable target = control.find_table(options_.table.target);
   run_.target = target.name.display();
   try {
-    control.create(pull_call(options_, source, target));
+    control.create(
+        pull_call(options_, source, target),
+        [this](std::string_view message, std::string_view hint) {
+          write_message(
+              warning_text(Error("01000", std::string(message), {}, std::string(hint)), style_));
+        });
   } catch (const Failure &failure) {
     throw explain_unreachable_source(failure, options_);
   }

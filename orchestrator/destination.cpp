@@ -117,7 +117,8 @@ TargetTable Destination::find_table(const QualifiedName &name) {
           .name = {.schema = rows.text(0, 1), .name = rows.text(0, 2)}};
 }
 
-int64_t Destination::create_pull(const PullCall &call) {
+int64_t Destination::create_pull(const PullCall &call, NoticeHandler on_notice) {
+  connection_.on_notice(std::move(on_notice));
   const std::string sql = fmt::format(
       "SELECT {}.parallel_pull_create(src_dsn => $1::pg_catalog.text, "
       "\"table\" => $2::pg_catalog.oid::pg_catalog.regclass, "

@@ -61,7 +61,7 @@ public:
   [[nodiscard]] TargetTable find_table(const QualifiedName &name);
 
   // Each throws Error with the destination's SQLSTATE.
-  [[nodiscard]] int64_t create_pull(const PullCall &call);
+  [[nodiscard]] int64_t create_pull(const PullCall &call, NoticeHandler on_notice);
   /// Moves chunks of the pull until none is left.  `on_notice` takes what the server says
   /// meanwhile.
   void work(int64_t pull_id, NoticeHandler on_notice);

@@ -20,9 +20,9 @@ TargetTable PullControl::find_table(const QualifiedName &name) {
   return destination_->find_table(name);
 }
 
-void PullControl::create(const PullCall &call) {
+void PullControl::create(const PullCall &call, NoticeHandler on_notice) {
   try {
-    pull_id_ = destination_->create_pull(call);
+    pull_id_ = destination_->create_pull(call, std::move(on_notice));
   } catch (const Error &error) {
     if (interrupt_.is_raised())
       throw;

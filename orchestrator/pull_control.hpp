@@ -26,7 +26,7 @@ public:
   /// Throws Failure kSourceUnreachable when the destination cannot reach the source,
   /// kDestinationUnreachable when it was itself lost, Error with its SQLSTATE else; Error 57014
   /// when interrupted.
-  void create(const PullCall &call);
+  void create(const PullCall &call, NoticeHandler on_notice);
   [[nodiscard]] int64_t pull_id() const noexcept { return pull_id_; }
 
   /// Reads the pull.  A session that was lost is opened again, since the pull may go on without

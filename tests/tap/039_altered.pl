@@ -1,0 +1,137 @@
+# Either side is altered between the plan and the rows, while rows move, or between a failure and its
+# resume: right rows, or a refusal that names what was altered.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/lib";
+
+use ParallelLoader::Test;
+use Test::More;
+
+my $pair = ParallelLoader::Test->new;
+$pair->source_sql(<<'SQL');
+CREATE TYPE pair AS (x integer, y text);
+CREATE DOMAIN cents AS numeric(12,2);
+CREATE TYPE mood AS ENUM ('sad', 'glad');
+CREATE TABLE t (id integer PRIMARY KEY, at timestamp NOT NULL, n bigint, price numeric(10,2),
+  p pair, ps pair[], c cents, m mood, w text COLLATE "C" NOT NULL);
+INSERT INTO t SELECT i, timestamp '2024-01-01' + i * interval '1 min', i * 1000, i / 4.0,
+  ROW(i, 'y' || i)::pair, ARRAY[ROW(i, 'z'::text)::pair], i / 4.0, 'glad', lpad(i::text, 8, '0')
+FROM generate_series(1, 6000) AS i;
+CREATE TABLE origin AS TABLE t;
+SQL
+
+my $TYPES = <<'SQL';
+DROP TABLE IF EXISTS t;
+DROP TYPE IF EXISTS pair, mood CASCADE;
+DROP DOMAIN IF EXISTS cents;
+CREATE TYPE pair AS (x integer, y text);
+CREATE DOMAIN cents AS numeric(12,2);
+CREATE TYPE mood AS ENUM ('sad', 'glad');
+CREATE TABLE t (id integer, at timestamp NOT NULL, n bigint, price numeric(10,2), p pair,
+  ps pair[], c cents, m mood, w text);
+SQL
+
+sub start_over {
+  $pair->destination_sql($TYPES);
+  return;
+}
+
+sub create {
+  my (%named) = @_;
+  return $pair->destination_sql(
+    $pair->table_sql('parallel_pull_create', 't', {key => 'id', chunk_size => '64kB', %named}));
+}
+
+sub work { my ($id) = @_; return "SELECT * FROM parallel_pull_work($id)" }
+
+# ---- the local table, between create and work ----
+
+my @LOCAL = (
+  ['at', 'ALTER TABLE t ALTER at TYPE timestamptz', 'another type'],
+  ['n', 'ALTER TABLE t ALTER n TYPE float8', 'another type of the same length'],
+  ['price', 'ALTER TABLE t ALTER price TYPE numeric(10,0)', 'another modifier'],
+  ['n', 'ALTER TABLE t DROP n, ADD n bigint', 'dropped and added again'],
+  ['p', 'ALTER TYPE pair DROP ATTRIBUTE y, ADD ATTRIBUTE y text', 'an attribute added again'],
+  ['p', 'ALTER TYPE pair RENAME ATTRIBUTE x TO z', 'an attribute renamed'],
+  ['c', 'ALTER TABLE t ALTER c TYPE numeric(12,2)', 'a domain gone'],
+  ['m', 'ALTER TABLE t ALTER m TYPE text', 'an enum made a text']);
+for my $case (@LOCAL) {
+  my ($column, $sql, $name) = @$case;
+  start_over();
+  my $id = create();
+  $pair->destination_sql($sql);
+  $pair->error_is(work($id), '55000',
+    qr/column "$column" of table public\.t was altered since pull $id was planned.*parallel_pull_resume\($id\) plans/s,
+    "local column, $name: refused by its name");
+}
+
+# The hint of the last one works: nothing was done, so the pull is planned anew.
+my $last = $pair->newest_pull_id;
+is($pair->destination_sql("SELECT rows FROM parallel_pull_resume($last)"), 6000,
+  'a pull of which nothing is done is planned anew by a resume');
+$pair->same_rows('SELECT id, at, n, m::text FROM t', '… with the values of the source');
+
+# ---- the local table, between failure and resume ----
+
+sub fail_midway {
+  start_over();
+  $pair->destination_sql('ALTER TABLE t ADD CONSTRAINT ok CHECK (id < 4000)');
+  my $id = create();
+  $pair->error_is(work($id), '23514', qr/ok/, 'a pull fails in its middle');
+  $pair->destination_sql('ALTER TABLE t DROP CONSTRAINT ok');
+  return $id;
+}
+
+my $failed = fail_midway();
+$pair->destination_sql('ALTER TABLE t ALTER at TYPE timestamptz');
+$pair->error_is("SELECT parallel_pull_resume($failed, new_snapshot => true)", '55000',
+  qr/column "at" of table "public\.t" was altered since pull $failed was planned.*now it has type timestamp with time zone/s,
+  'a resume into an altered column is refused, with both types');
+
+# ---- the source, before a resume under a new snapshot ----
+
+my @SOURCE = (
+  ['n', 'ALTER TABLE t ALTER n TYPE float8', 'ALTER TABLE t ALTER n TYPE bigint'],
+  ['price', 'ALTER TABLE t ALTER price TYPE numeric(10,1)',
+    'ALTER TABLE t ALTER price TYPE numeric(10,2)'],
+  ['id', 'ALTER TABLE t DROP CONSTRAINT t_pkey, ALTER id DROP NOT NULL',
+    'ALTER TABLE t ADD PRIMARY KEY (id)'],
+  ['p', 'ALTER TYPE pair ADD ATTRIBUTE z integer', 'ALTER TYPE pair DROP ATTRIBUTE z'],
+  ['c', 'ALTER TABLE t DROP c, ADD c cents', undef]);
+for my $case (@SOURCE) {
+  my ($column, $there, $back) = @$case;
+  $failed = fail_midway();
+  $pair->source_sql($there);
+  $pair->error_is("SELECT parallel_pull_resume($failed, new_snapshot => true)", '55000',
+    qr/column "$column" of table "public\.t" of the source was altered since pull $failed was planned/,
+    "source, $there: refused by the column's name");
+  $pair->source_sql($back) if defined $back;
+}
+
+# ---- the source, under an older snapshot ----
+
+my $session = $pair->session('source');
+$session->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ');
+my $snapshot = $session->query_safe('SELECT pg_export_snapshot()');
+$pair->source_sql('ALTER TABLE t DROP m, ADD m mood');
+start_over();
+$pair->error_is($pair->table_sql('parallel_pull_table', 't', {snapshot => $snapshot}), '55000',
+  qr/column "m" of table "public\.t" of the source was altered after the snapshot was taken/,
+  'a column that was dropped and added again after the snapshot would read as empty: refused');
+$session->close;
+
+# ---- dropped and made anew ----
+
+start_over();
+my $id = create();
+$pair->destination_sql("SELECT parallel_pull_cancel($id)");
+$failed = fail_midway();
+$pair->source_sql('DROP TABLE t; CREATE TABLE t AS TABLE origin; ALTER TABLE t ADD PRIMARY KEY (id)');
+$pair->error_is("SELECT parallel_pull_resume($failed, new_snapshot => true)", '55000',
+  qr/of the source is not what it was when pull $failed was planned|was altered since pull $failed/,
+  'another table of the same name is not taken for the one that was planned');
+
+$pair->finish;

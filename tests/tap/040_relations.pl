@@ -1,0 +1,143 @@
+# What the source's table is made of changes: emptied and rewritten after the snapshot, partitions
+# that come and go, children: right rows of one picture, or a refusal.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/lib";
+
+use ParallelLoader::Test;
+use Test::More;
+
+my $pair = ParallelLoader::Test->new(destination => {conf => <<'CONF'});
+parallel_loader.snapshot_hold = 10min
+CONF
+$pair->source_sql(<<'SQL');
+CREATE TABLE t (id integer PRIMARY KEY, v integer);
+INSERT INTO t SELECT i, i FROM generate_series(1, 3000) AS i;
+CREATE TABLE u AS TABLE t;
+CREATE VIEW of_t AS SELECT * FROM t;
+CREATE MATERIALIZED VIEW kept AS SELECT * FROM t;
+CREATE TABLE p (id integer NOT NULL, d integer NOT NULL, pad text) PARTITION BY LIST (d);
+CREATE TABLE p1 PARTITION OF p FOR VALUES IN (1);
+CREATE INDEX ON p (id);
+INSERT INTO p SELECT i, 1, repeat('x', 100) FROM generate_series(1, 6000) AS i;
+CREATE TABLE p2 (LIKE p);
+INSERT INTO p2 SELECT i * 12, 2, 'late' FROM generate_series(1, 500) AS i;
+SQL
+$pair->destination_sql(<<'SQL');
+CREATE TABLE t (id integer, v integer);
+CREATE TABLE p (id integer, d integer, pad text);
+SQL
+
+sub create {
+  my ($table, %named) = @_;
+  return $pair->destination_sql($pair->table_sql('parallel_pull_create', $table, \%named));
+}
+sub work { my ($id) = @_; return "SELECT remaining FROM parallel_pull_work($id)" }
+sub count { my ($table) = @_; return $pair->destination_sql("SELECT count(*) FROM $table") }
+sub empty { return $pair->destination_sql('TRUNCATE t, p') }
+
+# ---- emptied or rewritten after the snapshot ----
+
+my $session = $pair->session('source');
+$session->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ');
+my $snapshot = $session->query_safe('SELECT pg_export_snapshot()');
+my $refill = 'INSERT INTO t SELECT i, i FROM generate_series(1, 3000) AS i';
+for my $case (['t', "TRUNCATE t; $refill"], ['u', 'ALTER TABLE u ALTER v TYPE bigint'],
+  ['of_t', ''], ['kept', 'REFRESH MATERIALIZED VIEW kept'], ['t', 'VACUUM FULL t'])
+{
+  my ($relation, $sql) = @$case;
+  $pair->source_sql($sql) if $sql;
+  $pair->error_is(
+    $pair->table_sql('parallel_pull_table', 't', {snapshot => $snapshot, source_table => $relation}),
+    '55000', qr/of the source was (emptied or rewritten|altered) after the snapshot was taken/,
+    ($sql || 'view of a table that was emptied') . ': an older snapshot is refused');
+  is(count('t'), 0, '… and nothing is pulled');
+}
+$session->close;
+is($pair->destination_sql($pair->pull_sql('t')), 3000, 'a snapshot of now is right');
+empty();
+
+# ---- a partition that is attached ----
+
+$pair->create_gate;
+# By leaf, whole table and range: it is not in the plan, so none of its rows come.
+for my $range ([undef, undef], [1, 6001]) {
+  my ($start, $end) = @$range;
+  $pair->close_gate;
+  my $call = $pair->session('destination');
+  $call->start($pair->pull_sql('p', $start, $end,
+    {key => 'id', workers => 1, filter => 'public.gate(id, 3000)'}));
+  $pair->wait_at_gate(1);
+  $pair->source_sql("SET lock_timeout = '3s'; ALTER TABLE p ATTACH PARTITION p2 FOR VALUES IN (2)");
+  $pair->open_gate;
+  is($call->finish->out, 6000, 'a partition attached in mid-pull: none of its rows');
+  is($pair->destination_sql('SELECT count(*) FROM p WHERE d = 2'), 0, '… not some of them');
+  $call->close;
+  $pair->source_sql('ALTER TABLE p DETACH PARTITION p2');
+  empty();
+}
+
+# Between plan and chunk a partition is replaced by another table of the same name.
+my $id = create('p', key => 'id');
+is($pair->destination_sql(work($id)), 0, 'chunks of the partitions that were planned');
+empty();
+
+# ---- a resume with what is new ----
+
+$pair->destination_sql('ALTER TABLE p ADD CONSTRAINT ok CHECK (id < 4000)');
+$pair->error_is(
+  $pair->table_sql('parallel_pull_table', 'p', {key => 'id', workers => 1, chunk_size => '64kB'}),
+  '23514', qr/ok/, 'a pull of partitions fails in its middle');
+$id = $pair->newest_pull_id;
+$pair->destination_sql('ALTER TABLE p DROP CONSTRAINT ok');
+$pair->source_sql('ALTER TABLE p ATTACH PARTITION p2 FOR VALUES IN (2)');
+is($pair->destination_sql("SELECT rows FROM parallel_pull_resume($id, new_snapshot => true)"), 6500,
+  'under a new snapshot a new partition gets chunks of its own');
+$pair->same_rows('SELECT * FROM p', '… and all rows are here once');
+empty();
+
+# Nothing done: planned anew, with the new partition and the keys that are NULL by now.
+$pair->source_sql('ALTER TABLE p DETACH PARTITION p2');
+$pair->destination_sql('ALTER TABLE p ADD CONSTRAINT ok CHECK (id < 0)');
+$pair->error_is($pair->table_sql('parallel_pull_table', 'p', {key => 'id', workers => 1}),
+  '23514', qr/ok/, 'a pull fails with its first chunk');
+$id = $pair->newest_pull_id;
+$pair->destination_sql('ALTER TABLE p DROP CONSTRAINT ok');
+$pair->source_sql(<<'SQL');
+ALTER TABLE p ATTACH PARTITION p2 FOR VALUES IN (2);
+ALTER TABLE p ALTER id DROP NOT NULL;
+INSERT INTO p SELECT NULL, 1, 'none' FROM generate_series(1, 70);
+SQL
+is($pair->destination_sql("SELECT rows FROM parallel_pull_resume($id)"), 6570,
+  'a resume of an untouched pull takes new partitions and keys that are NULL');
+$pair->same_rows('SELECT * FROM p', '… all rows once');
+empty();
+
+# A partition that is gone.
+$pair->destination_sql('ALTER TABLE p ADD CONSTRAINT ok CHECK (id < 4000)');
+$pair->error_is(
+  $pair->table_sql('parallel_pull_table', 'p', {key => 'id', workers => 1, chunk_size => '64kB'}),
+  '23514', qr/ok/, 'a pull of partitions fails in its middle');
+$id = $pair->newest_pull_id;
+$pair->destination_sql('ALTER TABLE p DROP CONSTRAINT ok');
+$pair->destination_sql("SELECT parallel_pull_cancel($id)");
+$pair->source_sql('ALTER TABLE p DETACH PARTITION p2');
+$pair->error_is("SELECT parallel_pull_resume($id, new_snapshot => true)", '55000',
+  qr/public\W+p2\W.*no partition of the table any more/s, 'a partition that is gone is refused');
+empty();
+
+# ---- children ----
+
+$pair->source_sql('CREATE TABLE child () INHERITS (t); INSERT INTO child VALUES (7, 7)');
+my $result = $pair->try_sql($pair->pull_sql('t'));
+is($result->out, 3000, 'rows of children are not those of the table');
+like(join("\n", $result->notices), qr/has inheritance children, whose rows are not pulled/, '… which is said');
+$pair->source_sql('CREATE VIEW with_children AS SELECT * FROM t');
+empty();
+$pair->pull_returns(3001, 't', undef, undef, {source_table => 'with_children'},
+  'a view reads them all, as the hint says');
+
+$pair->finish;
