@@ -109,11 +109,12 @@ my $peak = 0;
 
 # Runs the call, looking at the memory of the server's processes meanwhile.
 sub watched_call {
-  my ($sql) = @_;
+  my ($sql, $timeout_s) = @_;
+  $timeout_s //= $TIMEOUT_S;
   $session //= $pair->session('destination');
   my $most = 0;
-  my $deadline = time + $TIMEOUT_S + $END_S;
-  $session->start("SET statement_timeout = '${TIMEOUT_S}s';\n$sql;\nRESET statement_timeout");
+  my $deadline = time + $timeout_s + $END_S;
+  $session->start("SET statement_timeout = '${timeout_s}s';\n$sql;\nRESET statement_timeout");
   while (!$session->is_finished && time < $deadline) {
     $most = max $most, map { own_megabytes($_) // 0 } own_processes();
     sleep 0.02;
@@ -179,7 +180,7 @@ for my $function (@functions) {
   my $call = $CALLS{$function};
   prepare($call);
   $liar->be_honest;
-  my ($result, $most) = watched_call($call->{sql});
+  my ($result, $most) = watched_call($call->{sql}, 60);
   $peak = max $peak, $most;
   my @flaws = ($result->is_ok ? () : $result->summary, flaws($call, '', $result, $most));
   is("@flaws", '', "$function works with an honest proxy");
