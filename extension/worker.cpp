@@ -41,6 +41,8 @@ private:
   [[nodiscard]] bool may_begin_chunk();
   [[nodiscard]] bool is_being_stopped() const;
   bool go_on_after_failure();
+  void leave_to_others();
+  [[nodiscard]] bool has_others_at_source() const;
   void give_up(int chunk);
   void describe_loss(const SnapshotGone &gone);
   void locate(int chunk);
@@ -141,7 +143,24 @@ bool Worker::go_on_after_failure() {
   if (task_.work != nullptr)
     shared_work_return_chunk(task_.work);
   rest(backoff_.next());
+  if (is_lock_trouble(error_report_sqlstate(&failure_)))
+    leave_to_others();
   return true;
+}
+
+// A session of ours that has its lock on the source stands before the queue in which this worker
+// would wait: it can move the chunk, as long as that is not claimed here time and again.
+void Worker::leave_to_others() {
+  constexpr std::chrono::milliseconds kStep{200};
+  while (!is_being_stopped() && has_others_at_source())
+    rest(kStep);
+}
+
+bool Worker::has_others_at_source() const {
+  for (int slot = 0; slot < kMaxWorkers; slot++)
+    if (slot != task_.slot && pg_atomic_read_u32(&task_.pull->slots[slot].source_pid) != 0)
+      return true;
+  return false;
 }
 
 // Everything that a worker's failure changes: the pull's error, the chunk's row.
