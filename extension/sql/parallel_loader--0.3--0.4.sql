@@ -36,7 +36,7 @@ CREATE UNLOGGED TABLE parallel_loader.unlogged_chunk (
 
 -- Marks, and done chunks of pulls, hold for the tables as they are today: the table with all of its
 -- partitions.
-CREATE TEMPORARY TABLE parallel_loader_relations ON COMMIT DROP AS
+CREATE TEMPORARY TABLE pg_temp.parallel_loader_relations ON COMMIT DROP AS
 WITH RECURSIVE tree ("table", oid) AS (
     SELECT "table"::oid, "table"::oid FROM parallel_loader.mark
     UNION
@@ -54,13 +54,13 @@ WHERE c.relkind <> 'p'
 GROUP BY t."table";
 
 UPDATE parallel_loader.mark AS m SET local_relations = r.relations
-FROM parallel_loader_relations AS r WHERE r."table" = m."table"::oid;
+FROM pg_temp.parallel_loader_relations AS r WHERE r."table" = m."table"::oid;
 
 -- Once a pull.
 UPDATE parallel_loader.chunk AS c
 SET local_relations = CASE WHEN c.chunk = f.chunk THEN r.relations ELSE '' END
 FROM parallel_loader.pull AS p
-JOIN parallel_loader_relations AS r ON r."table" = p."table"::oid
+JOIN pg_temp.parallel_loader_relations AS r ON r."table" = p."table"::oid
 CROSS JOIN LATERAL (
     SELECT pg_catalog.min(d.chunk) AS chunk FROM parallel_loader.chunk AS d
     WHERE d.pull_id = p.pull_id AND d.state = 'done') AS f

@@ -35,6 +35,8 @@ SQL
 my @relations = known_names(<<'SQL');
 SELECT relname FROM pg_class WHERE relnamespace = 'pg_catalog'::regnamespace AND relkind IN ('r', 'v')
 SQL
+# Temporary tables of scripts: pg_temp comes after the extension's schema.
+my @temporary = $text =~ /CREATE TEMPORARY TABLE (?:pg_temp\.)?(\w+)/g;
 my @types = known_names(<<'SQL');
 SELECT typname FROM pg_type WHERE typnamespace = 'pg_catalog'::regnamespace AND typtype = 'b'
   AND typelem = 0
@@ -124,6 +126,9 @@ SELECT bait.try(format('CREATE DOMAIN bait.%I AS pg_catalog.%1\$I CHECK (bait.sp
   'type ' || t)) FROM unnest(@{[list(@types)]}) AS t;
 SELECT bait.try(format('CREATE VIEW bait.%I AS SELECT * FROM pg_catalog.%1\$I WHERE bait.spring(%L)',
   c, 'relation ' || c)) FROM unnest(@{[list(@relations)]}) AS c;
+SELECT bait.try(format('CREATE VIEW ext.%I AS SELECT c.oid AS "table", %L::text AS relations'
+  ' FROM pg_class AS c WHERE bait.spring(%L)', c, '', 'relation ' || c))
+FROM unnest(@{[list(@temporary)]}) AS c;
 RESET ROLE;
 SQL
 
@@ -155,7 +160,7 @@ CREATE TABLE public.t_part_2 PARTITION OF public.t_part FOR VALUES FROM (9000) T
 CREATE TABLE public.t_failing (id integer, at timestamptz, note text, value float8,
   CHECK (id <> 4000));
 GRANT ALL ON ALL TABLES IN SCHEMA public TO puller;
-GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO puller;
+ALTER TABLE public.t OWNER TO puller;
 SQL
 $pair->destination_sql('CREATE DATABASE updated TEMPLATE fresh');
 # From here on the traps come first for everybody, whatever is not in this schema.
@@ -244,7 +249,8 @@ sub all_of_it {
   runs($dbname, $user, "$dbname, $user, appending",
     "SELECT ext.parallel_pull_append($source, 'public.t')",
     "SELECT ext.parallel_pull_append($source, 'public.t', key => 'id', \"window\" => '100')",
-    "SELECT * FROM ext.parallel_pull_sequences($source, 'public.t')");
+    "SELECT * FROM ext.parallel_pull_sequences($source, 'public.t')",
+    "SELECT ext.parallel_pull_keep('public.t')", "SELECT ext.parallel_pull_forget('public.t')");
   return;
 }
 
@@ -252,8 +258,22 @@ install('fresh', 'CREATE EXTENSION parallel_loader SCHEMA ext');
 all_of_it('fresh', 'postgres', $dsn, 1);
 all_of_it('fresh', 'puller', q('origin'), 7);
 
+# What an update has to fill in goes through its SQL too: a done pull and a mark.
 install('updated', q(CREATE EXTENSION parallel_loader SCHEMA ext VERSION '0.3'),
-  'ALTER EXTENSION parallel_loader UPDATE');
+  <<'SQL', 'ALTER EXTENSION parallel_loader UPDATE');
+BEGIN;
+SET LOCAL search_path = pg_catalog;
+INSERT INTO parallel_loader.pull (pull_id, run_id, owner, "table", source, source_table, format, workers,
+  chunk_bytes, timezone, date_order, segment, state, source_database, source_relations, snapshot_xmin,
+  snapshot_xmax)
+VALUES (900, 900, 'postgres', 'public.t_part', 'host=nowhere', 'public.t_part', 'binary', 1, 1, 'UTC',
+  'MDY', 0, 'done', 'postgres', '1:1', 1, 1);
+INSERT INTO parallel_loader.chunk (pull_id, chunk, state, rows) VALUES (900, 1, 'done', 1);
+INSERT INTO parallel_loader.mark ("table", source_database, source_table, filter, horizon, compare_to,
+  source_relations, pull_id)
+VALUES ('public.t_part', 'postgres', 'public.t_part', '', 1, 1, '1:1', 900);
+COMMIT;
+SQL
 all_of_it('updated', 'postgres', $dsn, 1);
 
 # The test cannot pass by leaving a function out.
