@@ -35,22 +35,29 @@ bool has_wrapped(const SnapshotBounds &bounds) {
   return bounds.xmax >= kXidSpan;
 }
 
+// The filter's search path holds for the statement: nothing in it may stand in for an operator.
+std::string builtin(std::string_view name) {
+  return " OPERATOR(pg_catalog." + std::string(name) + ") ";
+}
+
 // Rows of transactions in [low, high).
 std::string xid_window(int64_t low, int64_t high) {
   const std::string xmin(kXmin);
+  const std::string is_below = builtin("<");
   if (high >= kXidSpan) // modulo 2^32
-    return "(" + xmin + " + " + std::to_string(kXidSpan - low % kXidSpan) + ") % " +
-           std::to_string(kXidSpan) + " < " + std::to_string(high - low);
+    return "((" + xmin + builtin("+") + std::to_string(kXidSpan - low % kXidSpan) + ")" +
+           builtin("%") + std::to_string(kXidSpan) + ")" + is_below + std::to_string(high - low);
   if (low <= kFirstNormalXid) // frozen for good, by servers of long ago, too
-    return xmin + " < " + std::to_string(high);
-  return xmin + " >= " + std::to_string(low) + " AND " + xmin + " < " + std::to_string(high);
+    return xmin + is_below + std::to_string(high);
+  return xmin + builtin(">=") + std::to_string(low) + " AND " + xmin + is_below +
+         std::to_string(high);
 }
 
 std::string in_relations(const std::vector<std::string> &relations) {
   std::string list;
   for (const std::string &relation : relations)
     list += (list.empty() ? "" : ", ") + relation.substr(0, relation.find(':'));
-  return "tableoid IN (" + list + ")";
+  return "tableoid" + builtin("=") + "ANY ('{" + list + "}'::pg_catalog.oid[])";
 }
 
 struct Relations {

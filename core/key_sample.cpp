@@ -16,6 +16,21 @@ namespace {
 // A bound goes into the ledger once per chunk and into each chunk's COPY twice.
 constexpr int kMostBoundBytes = 8000;
 
+// The statement may hold a filter, and then runs under a search path of the source's role: nothing
+// that lies there may stand in for these.  They bind alike, so parentheses say what belongs
+// together.
+constexpr char kPlus[] = " OPERATOR(pg_catalog.+) ";
+constexpr char kMinus[] = " OPERATOR(pg_catalog.-) ";
+constexpr char kTimes[] = " OPERATOR(pg_catalog.*) ";
+constexpr char kBy[] = " OPERATOR(pg_catalog./) ";
+constexpr char kThen[] = " OPERATOR(pg_catalog.||) ";
+constexpr char kIsBelow[] = " OPERATOR(pg_catalog.<) ";
+constexpr char kIsAtMost[] = " OPERATOR(pg_catalog.<=) ";
+constexpr char kIsAtLeast[] = " OPERATOR(pg_catalog.>=) ";
+constexpr char kIsAbove[] = " OPERATOR(pg_catalog.>) ";
+constexpr char kDiffersFrom[] = " OPERATOR(pg_catalog.<>) ";
+constexpr char kZero[] = "'0'::pg_catalog.float8";
+
 std::string join(const std::vector<std::string> &parts, std::string_view separator = ", ") {
   std::string text;
   for (const std::string &part : parts)
@@ -60,6 +75,11 @@ std::vector<std::string> key_expressions(const Key &key) {
   return expressions;
 }
 
+// The first place in a block.
+std::string tid_of(const std::string &block) {
+  return std::string("('('") + kThen + block + kThen + "',0)')::pg_catalog.tid";
+}
+
 // `SELECT list FROM …` over the sampled rows.  In `list` the table's columns go by their names, as
 // in the caller's filter, and parallel_loader_page.block is the block's number.
 //
@@ -72,20 +92,20 @@ std::string sample_rows(const SampleSource &from, const std::string &list,
     std::string sql = "SELECT " + list + " FROM " + from.from_item;
     if (from.method == SampleMethod::kSystem) {
       const double percent = std::min(100.0, 100 / page_weight(from));
-      sql += " TABLESAMPLE SYSTEM (" + sql_number(percent) + ") REPEATABLE (0)";
+      sql += " TABLESAMPLE pg_catalog.system (" + sql_number(percent) + ") REPEATABLE (0)";
     }
     return sql + (condition.empty() ? "" : " WHERE " + condition);
   }
   // OFFSET keeps the look-up of one block a scan of its own, a TID Range Scan.
-  return "SELECT s.* FROM (SELECT pg_catalog.floor((i + i * 0.6180339887498949::pg_catalog.float8"
-         " - pg_catalog.floor(i * 0.6180339887498949::pg_catalog.float8)) * " +
-         sql_number(page_weight(from)) + ")::bigint FROM pg_catalog.generate_series(0, " +
-         std::to_string(from.sample_pages - 1) +
+  const std::string step = std::string("(i") + kTimes + "'0.6180339887498949'::pg_catalog.float8)";
+  const std::string block = "parallel_loader_page.block";
+  return "SELECT s.* FROM (SELECT pg_catalog.floor((i" + std::string(kPlus) + step + kMinus +
+         "pg_catalog.floor(" + step + "))" + kTimes + sql_number(page_weight(from)) +
+         ")::bigint FROM pg_catalog.generate_series(0, " + std::to_string(from.sample_pages - 1) +
          ") AS g(i)) AS parallel_loader_page(block) CROSS JOIN LATERAL (SELECT " + list + " FROM " +
-         from.from_item +
-         " WHERE ctid >= ('(' || parallel_loader_page.block || ',0)')::pg_catalog.tid"
-         " AND ctid < ('(' || parallel_loader_page.block + 1 || ',0)')::pg_catalog.tid" +
-         (condition.empty() ? "" : " AND " + condition) + " OFFSET 0) AS s";
+         from.from_item + " WHERE ctid" + kIsAtLeast + tid_of(block) + " AND ctid" + kIsBelow +
+         tid_of("(" + block + kPlus + "1)") + (condition.empty() ? "" : " AND " + condition) +
+         " OFFSET 0) AS s";
 }
 
 /// The statement of sample_key, part by part.
@@ -103,9 +123,9 @@ public:
            numbered() +
            "), cut AS (SELECT number, pg_catalog.max(bound) AS bound, pg_catalog.sum(w) AS w,"
            " pg_catalog.sum(n) AS n FROM numbered GROUP BY number)"
-           " SELECT c.bound, (c.w * p.scale)::bigint, (c.n * p.weight)::bigint,"
-           " (p.null_w * p.scale)::bigint, (p.null_n * p.weight)::bigint,"
-           " p.wanted::bigint, " +
+           " SELECT c.bound, (c.w" +
+           kTimes + "p.scale)::bigint, (c.n" + kTimes + "p.weight)::bigint, (p.null_w" + kTimes +
+           "p.scale)::bigint, (p.null_n" + kTimes + "p.weight)::bigint, p.wanted::bigint, " +
            (has_blocks() ? "p.blocks" : "p.wanted::bigint") +
            " FROM piece AS p LEFT JOIN cut AS c ON true ORDER BY c.number";
   }
@@ -125,7 +145,7 @@ private:
     std::vector<std::string> expressions = key_expressions(request_.key);
     // Cut between blocks, no block is read for two pieces.
     if (request_.key.is_ctid() && !request_.is_cut_in_blocks)
-      expressions = {"('(' || " + std::string(kBlock) + " || ',0)')::pg_catalog.tid"};
+      expressions = {tid_of(std::string(kBlock))};
     for (size_t i = 0; i < names_.size(); ++i)
       list += expressions[i] + " AS " + names_[i] + ", ";
     list += request_.row_size + " AS w, " + is_taken + " AS m, " +
@@ -145,17 +165,21 @@ private:
   // scale: bytes of the relation for one of the sample; target: bytes of the sample in a piece.
   [[nodiscard]] std::string piece() const {
     const std::string weight = sql_number(page_weight(request_.from));
-    const std::string scale =
-        request_.bytes ? sql_number(*request_.bytes) + " / nullif(all_w, 0)" : weight;
+    const std::string scale = request_.bytes
+                                  ? std::string("CASE WHEN all_w") + kIsAbove + kZero + " THEN " +
+                                        sql_number(*request_.bytes) + kBy + "all_w END"
+                                  : weight;
     const std::string scaled =
         "SELECT t.*, coalesce(" + scale + ", 1) AS scale, " + weight + " AS weight FROM total AS t";
+    const std::string bytes = std::string("key_w") + kTimes + "scale" + kBy;
     const std::string wanted =
-        "SELECT s.*, greatest(1, least(" + sql_number(size_.most_pieces) +
-        ", pg_catalog.floor(key_w * scale / " + sql_number(size_.least_bytes) +
-        "), greatest(pg_catalog.ceil(key_w * scale / " + sql_number(size_.wanted_bytes) + "), " +
-        sql_number(size_.wanted_pieces) + "))) AS wanted FROM (" + scaled + ") AS s";
+        "SELECT s.*, greatest(1, least(" + sql_number(size_.most_pieces) + ", pg_catalog.floor(" +
+        bytes + sql_number(size_.least_bytes) + "), greatest(pg_catalog.ceil(" + bytes +
+        sql_number(size_.wanted_bytes) + "), " + sql_number(size_.wanted_pieces) +
+        "))) AS wanted FROM (" + scaled + ") AS s";
     const std::string pieces = has_blocks() ? "least(wanted, greatest(blocks, 1))" : "wanted";
-    return "SELECT w.*, greatest(1, key_w / " + pieces + ") AS target FROM (" + wanted + ") AS w";
+    return std::string("SELECT w.*, greatest(1, key_w") + kBy + pieces + ") AS target FROM (" +
+           wanted + ") AS w";
   }
 
   [[nodiscard]] std::string key() const {
@@ -166,16 +190,17 @@ private:
   }
 
   [[nodiscard]] std::string run() const {
-    return "SELECT k.*, p.target, pg_catalog.sum(k.w)" + running_ +
-           " - k.w AS before FROM key AS k CROSS JOIN piece AS p";
+    return "SELECT k.*, p.target, pg_catalog.sum(k.w)" + running_ + kMinus +
+           "k.w AS before FROM key AS k CROSS JOIN piece AS p";
   }
 
   // A piece ends where the next multiple of the target is passed, and before a value that fills a
   // piece by itself; after such a value the first rule cuts.
   [[nodiscard]] std::string border() const {
-    return "SELECT *, pg_catalog.floor(before / target) <> pg_catalog.lag("
-           "pg_catalog.floor(before / target))" +
-           order_ + " OR (w >= target AND before > 0) AS is_border FROM run";
+    const std::string piece = std::string("pg_catalog.floor(before") + kBy + "target)";
+    return "SELECT *, " + piece + kDiffersFrom + "pg_catalog.lag(" + piece + ")" + order_ +
+           " OR (w" + kIsAtLeast + "target AND before" + kIsAbove + kZero +
+           ") AS is_border FROM run";
   }
 
   [[nodiscard]] std::string bound() const {
@@ -198,7 +223,7 @@ private:
       same += " AND pg_catalog.format('%s', " + names_[i] +
               ")::" + request_.key.columns()[i].bound_type + request_.key.comparison("=") +
               names_[i];
-    return "SELECT " + keys_ + ", w, n, CASE WHEN pg_catalog.octet_length(bound) <= " +
+    return "SELECT " + keys_ + ", w, n, CASE WHEN pg_catalog.octet_length(bound)" + kIsAtMost +
            std::to_string(kMostBoundBytes) + same + " THEN bound END AS bound FROM bound";
   }
 
@@ -255,11 +280,11 @@ KeySample read_sample(const Rows &rows, const PieceSize &size) {
 
 // An error must not end the transaction: it holds the snapshot.  Going back to the savepoint gives
 // up the locks that the statement took on indexes.
-std::optional<Rows> try_exec(Executor &source, std::string_view sql) {
+std::optional<Rows> try_exec(Executor &source, std::string_view sql, const FilterPath &path) {
   source.exec("SAVEPOINT parallel_loader_sample");
   std::optional<Rows> rows;
   try {
-    rows = source.exec(sql);
+    rows = exec_along(source, path, sql);
   } catch (const Error &error) {
     if (!is_about_sample(error))
       throw;
@@ -279,7 +304,7 @@ SampleSource SampleSource::of(std::string from_item, int64_t pages, int64_t samp
 
 std::optional<KeySample> sample_key(Executor &source, const SampleRequest &request,
                                     const PieceSize &size) {
-  std::optional<Rows> rows = try_exec(source, CutQuery(request, size).text());
+  std::optional<Rows> rows = try_exec(source, CutQuery(request, size).text(), request.filter_path);
   if (!rows || rows->empty())
     return std::nullopt;
   return read_sample(*rows, size);
@@ -316,7 +341,7 @@ std::string row_size_expression(Executor &source, uint32_t table_oid,
     if (const int64_t length = rows.required_integer(row, 1, -2, INT16_MAX); length > 0)
       fixed += length;
     else
-      variable += " + coalesce(pg_catalog.pg_column_size(" +
+      variable += std::string(kPlus) + "coalesce(pg_catalog.pg_column_size(" +
                   quote_identifier(rows.required_text(row, 0)) + "), 0)";
   }
   return "(" + sql_number(fixed) + variable + ")";

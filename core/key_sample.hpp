@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/executor.hpp"
+#include "core/filter_path.hpp"
 #include "core/range.hpp"
 
 #include <cstdint>
@@ -38,6 +39,7 @@ struct SampleRequest {
   std::string row_size;           // SQL expression: bytes of a row, with what lies in TOAST
   std::optional<int64_t> bytes;   // of the relation; nullopt: what the sample makes of it
   bool is_range_in_where = false; // lets the source leave out partitions; `bytes` is then nullopt
+  FilterPath filter_path = {};    // in which the names of the filter are found
   bool is_cut_in_blocks = false;  // ctid alone: cuts lie anywhere, not only where a block begins
 };
 
@@ -67,7 +69,9 @@ struct KeySample {
 /// Runs a statement that may fail for what it finds: nullopt when it does (a type without an order,
 /// a name that is not there, a value out of range), and the transaction goes on.  Throws Error with
 /// the source's SQLSTATE for anything else.
-[[nodiscard]] std::optional<Rows> try_exec(Executor &source, std::string_view sql);
+/// `path`: of the filter that the statement holds.
+[[nodiscard]] std::optional<Rows> try_exec(Executor &source, std::string_view sql,
+                                           const FilterPath &path = {});
 
 /// Cuts the rows of the sample into pieces of about equal bytes: no more of them than there are
 /// sampled blocks, and a key value as large as a piece begins one.  Bounds ascend strictly by the

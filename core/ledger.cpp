@@ -38,7 +38,8 @@ WITH planned AS (
     source_version = $12::integer, snapshot_xmin = $19::bigint, snapshot_xmax = $20::bigint,
     source_relations = $21::pg_catalog.text, snapshot_lock = $22::bigint,
     snapshot_state = $23::pg_catalog.text, source_host = $24::pg_catalog.text,
-    source_hostaddr = $25::pg_catalog.text, source_port = $26::pg_catalog.text
+    source_hostaddr = $25::pg_catalog.text, source_port = $26::pg_catalog.text,
+    source_path = $28::pg_catalog.text[]
   WHERE p.pull_id = $1::bigint
   RETURNING p.pull_id)
 INSERT INTO @ledger@.chunk (pull_id, chunk, range_start, range_end, nulls, relation,
@@ -106,7 +107,7 @@ GROUP BY relation, relation_oid ORDER BY pg_catalog.min(chunk))sql";
 
 constexpr std::string_view kLoadPlan = R"sql(
 SELECT source_table, key, bound_type, format, snapshot, source_version, snapshot_lock,
-  snapshot_state, source_host, source_hostaddr, source_port
+  snapshot_state, source_host, source_hostaddr, source_port, source_path
 FROM @ledger@.pull WHERE pull_id = $1::bigint)sql";
 
 constexpr std::string_view kLoadColumns = R"sql(
@@ -151,6 +152,11 @@ WHERE pull_id = $1::bigint)sql";
 constexpr std::string_view kNoteHoldEnded = R"sql(
 UPDATE @ledger@.pull SET hold_ended = $2::pg_catalog.text
 WHERE pull_id = $1::bigint AND state IN ('failed', 'cancelled'))sql";
+
+constexpr std::string_view kHasLostBounds = R"sql(
+SELECT kind = 'pull' AND range_start IS NULL AND range_end IS NULL
+  AND source_relations IS NOT NULL AND snapshot_xmin IS NULL
+FROM @ledger@.pull WHERE pull_id = $1::bigint)sql";
 
 constexpr std::string_view kSetState = R"sql(
 UPDATE @ledger@.pull SET state = $2::pg_catalog.text
@@ -322,7 +328,9 @@ void Ledger::record_plan(int64_t pull_id, const PullPlan &plan) {
                                            null_if_empty(plan.snapshot.place.host),
                                            null_if_empty(plan.snapshot.place.hostaddr),
                                            null_if_empty(plan.snapshot.place.port),
-                                           chunks.oids});
+                                           chunks.oids,
+
+                                           plan.source_path});
   if (inserted.affected() != plan.chunks.size())
     throw Error(sqlstate::kInternalError,
                 "pull " + std::to_string(pull_id) + " is not in the ledger");
@@ -394,6 +402,7 @@ PullPlan Ledger::load_plan(int64_t pull_id) {
                    .lock = pull.integer(0, 6),
                    .state = pull.text(0, 7),
                    .place = {pull.text(0, 8), pull.text(0, 9), pull.text(0, 10)}};
+  plan.source_path = pull.at(0, 11);
   plan.source_version = static_cast<int>(pull.integer(0, 5));
   const Rows columns = exec(kLoadColumns, {number(pull_id)});
   for (size_t row = 0; row < columns.size(); row++)
@@ -453,6 +462,11 @@ void Ledger::forget_bounds(int64_t pull_id) {
 
 void Ledger::note_hold_ended(int64_t pull_id, std::string_view reason) {
   exec(kNoteHoldEnded, {number(pull_id), std::string(reason)});
+}
+
+bool Ledger::has_lost_bounds(int64_t pull_id) {
+  const Rows row = exec(kHasLostBounds, {number(pull_id)});
+  return !row.empty() && row.boolean(0, 0);
 }
 
 void Ledger::set_state(int64_t pull_id, std::string_view state) {

@@ -70,6 +70,7 @@ struct PullPlan {
   Format format = Format::kText;
   std::vector<std::string> columns;
   HeldSnapshot snapshot;
+  FilterPath source_path; // of the request's filter, if it has one
   SourceIdentity identity;
   SnapshotBounds bounds;
   std::string relations; // of the source's table, see read_relations; empty where not known
@@ -146,6 +147,8 @@ public:
   void resume_pull(int64_t pull_id, int64_t segment, const PullPlan &plan);
   /// No append can begin at the pull's snapshot.
   void forget_bounds(int64_t pull_id);
+  /// True of a pull at whose snapshot an append could begin, had its bounds not been forgotten.
+  [[nodiscard]] bool has_lost_bounds(int64_t pull_id);
   /// Why the snapshot of a pull that has failed is held no longer.
   void note_hold_ended(int64_t pull_id, std::string_view reason);
   /// Moves between `planned`, `running` and `paused`; does nothing to a pull that has ended.

@@ -141,8 +141,8 @@ private:
   // A filter may name the table that it was written for.
   [[nodiscard]] bool filter_suits(const Leaf &leaf) {
     return request_.filter.empty() ||
-           try_exec(source_, "SELECT FROM " + leaf_item(leaf.name.quoted()) + " WHERE (" +
-                                 request_.filter + "\n) LIMIT 0");
+           try_exec(source_, filter_probe(leaf_item(leaf.name.quoted()), request_.filter),
+                    request_.filter_path);
   }
 
   [[nodiscard]] Unit of_leaf(const Leaf &leaf, std::string relation, std::string from_item) const {
@@ -266,6 +266,7 @@ private:
             .row_size = row_size_,
             .bytes = is_pruned || !takes_all_columns() ? std::optional<int64_t>() : unit.bytes,
             .is_range_in_where = is_pruned,
+            .filter_path = request_.filter_path,
             .is_cut_in_blocks = has_heavy_blocks(unit, pieces)};
   }
 

@@ -1,6 +1,7 @@
 // plan: cuts what a pull reads into chunks.
 #pragma once
 
+#include "core/filter_path.hpp"
 #include "core/range.hpp"
 
 #include <cstdint>
@@ -30,6 +31,7 @@ struct PlanRequest {
   const Key &key;
   Range range;        // what the whole pull covers; open on both sides is the whole table
   std::string filter; // SQL condition of the caller, or empty
+  FilterPath filter_path = {};
   int workers = 1;
   int64_t chunk_bytes = 0;                                        // wanted size of a chunk
   std::optional<std::vector<std::string>> columns = std::nullopt; // that travel; nullopt: all

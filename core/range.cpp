@@ -52,7 +52,7 @@ KeyColumn read_column(const SourceColumn &column, const Types &types) {
           .bound_type = is_integer_type(type.oid) ? std::string(kBigint) : type.quoted_name,
           .collation = column.collation,
           .is_not_null = column.is_not_null,
-          .operator_schema = type.operator_schema};
+          .operators = type.operators};
 }
 
 std::vector<std::string> split_key_list(std::string_view text) {
@@ -63,10 +63,17 @@ std::vector<std::string> split_key_list(std::string_view text) {
   return split_identifier_list(text.substr(1, last - 1));
 }
 
-// Of the columns' own operators an empty search path finds none but those of pg_catalog.
-void require_one_operator_schema(const std::vector<KeyColumn> &columns) {
+std::string operator_of(const KeyColumn &column, std::string_view name) {
+  constexpr std::string_view kStrategies[] = {"<", "<=", "=", ">=", ">"};
+  const auto strategy = std::ranges::find(kStrategies, name) - std::begin(kStrategies);
+  const std::string &own = column.operators.at(static_cast<size_t>(strategy));
+  return own.empty() ? "OPERATOR(pg_catalog." + std::string(name) + ")" : own;
+}
+
+// A comparison of rows has one operator for all columns.
+void require_same_operators(const std::vector<KeyColumn> &columns) {
   for (const KeyColumn &column : columns)
-    if (column.operator_schema != columns.front().operator_schema)
+    if (operator_of(column, "<") != operator_of(columns.front(), "<"))
       throw Error(sqlstate::kFeatureNotSupported,
                   "column \"" + column.name +
                       "\" cannot be part of this key: its operators lie in another schema");
@@ -92,7 +99,7 @@ Key Key::resolve(std::string_view text, const SourceTable &table, const Types &t
         throw Error(sqlstate::kDuplicateColumn, "key column \"" + *name + "\" is named twice");
       key.columns_.push_back(read_column(require_column(table, *name), types));
     }
-    require_one_operator_schema(key.columns_);
+    require_same_operators(key.columns_);
   } else if (text == "ctid" && table.find_column(text) == nullptr &&
              std::string_view("rmp").find(table.kind) != std::string_view::npos) {
     key.is_ctid_ = true;
@@ -100,7 +107,7 @@ Key Key::resolve(std::string_view text, const SourceTable &table, const Types &t
                             .bound_type = std::string(kTid),
                             .collation = {},
                             .is_not_null = true,
-                            .operator_schema = {}});
+                            .operators = {}});
   } else {
     key.columns_.push_back(read_column(require_column(table, text), types));
   }
@@ -128,10 +135,7 @@ bool Key::is_integer() const noexcept {
 }
 
 std::string Key::comparison(std::string_view operator_name) const {
-  const std::string &schema = columns_.front().operator_schema;
-  if (schema.empty())
-    return " " + std::string(operator_name) + " ";
-  return " OPERATOR(" + quote_identifier(schema) + "." + std::string(operator_name) + ") ";
+  return " " + operator_of(columns_.front(), operator_name) + " ";
 }
 
 std::string Key::bound_literal(std::string_view text) const {

@@ -5,6 +5,7 @@
 #include "core/source_table.hpp"
 #include "core/types.hpp"
 
+#include <array>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -39,7 +40,7 @@ struct KeyColumn {
       bound_type;        // quoted type that bounds are compared in, for example "pg_catalog"."int8"
   std::string collation; // quoted; empty where the type has none
   bool is_not_null = false;
-  std::string operator_schema; // unquoted; empty for pg_catalog
+  std::array<std::string, 5> operators = {}; // see TypeInfo
 };
 
 /// What ranges are cut on: nothing (one piece), one column, several, or ctid.
@@ -68,7 +69,8 @@ public:
   /// Throws Error 22023 for a record literal with another number of fields or a NULL in it.
   [[nodiscard]] std::string condition(const Range &range) const;
 
-  /// `operator_name` with spaces around it, in the schema that the key's operators lie in.
+  /// `operator_name` (<, <=, =, >=, >) with spaces around it: the key's own one, by its schema, so
+  /// that nothing in a search path stands in for it.
   [[nodiscard]] std::string comparison(std::string_view operator_name) const;
 
   /// `(values) operator (bound)`: `values` are SQL expressions, one for each column of the key.

@@ -172,17 +172,40 @@ void SourceSession::begin(const SourceFormats &formats,
   // Before any query: that would take a snapshot of its own.
   if (snapshot)
     import_snapshot(snapshot->name);
-
-  const Rows schemas =
-      connection_.exec("SELECT s.name FROM pg_catalog.unnest(pg_catalog.current_schemas(true))"
-                       " WITH ORDINALITY AS s(name, position) ORDER BY s.position");
-  search_path_.clear();
-  for (size_t row = 0; row < schemas.size(); ++row)
-    if (std::string schema = schemas.text(row, 0); !is_temporary_schema(schema))
-      search_path_.push_back(std::move(schema));
   connection_.exec(settings_statement(formats, connection_.server_version()));
   if (snapshot && snapshot->lock != 0)
     require_holder(*snapshot);
+}
+
+const std::vector<std::string> &SourceSession::search_path() {
+  if (!filter_path_)
+    read_path();
+  return search_path_;
+}
+
+const FilterPath &SourceSession::filter_path() {
+  if (!filter_path_)
+    read_path();
+  return filter_path_;
+}
+
+// The value to which RESET would go: behind a pooler others may have left theirs in the session.
+void SourceSession::read_path() {
+  connection_.exec("SELECT pg_catalog.set_config('search_path', s.reset_val, true) "
+                   "FROM pg_catalog.pg_settings AS s WHERE s.name = 'search_path'");
+  const auto read = [this](std::string_view with_implicit) {
+    const Rows rows = connection_.exec(
+        "SELECT s.name FROM pg_catalog.unnest(pg_catalog.current_schemas(" +
+        std::string(with_implicit) + ")) WITH ORDINALITY AS s(name, position) ORDER BY s.position");
+    std::vector<std::string> schemas;
+    for (size_t row = 0; row < rows.size(); ++row)
+      if (std::string schema = rows.required_text(row, 0); !is_temporary_schema(schema))
+        schemas.push_back(std::move(schema));
+    return schemas;
+  };
+  search_path_ = read("true");
+  filter_path_ = array_literal(read("false"));
+  clear_filter_path(connection_);
 }
 
 void SourceSession::import_snapshot(const std::string &name) {

@@ -3,6 +3,7 @@
 
 #include "core/connection.hpp"
 #include "core/error.hpp"
+#include "core/filter_path.hpp"
 
 #include <optional>
 #include <string>
@@ -85,10 +86,10 @@ public:
   /// does not know it.
   [[nodiscard]] bool set_timezone(const std::string &zone);
 
-  /// The role's own search path as it was before begin() emptied it.
-  [[nodiscard]] const std::vector<std::string> &search_path() const noexcept {
-    return search_path_;
-  }
+  /// The schemas in which a new session of the role finds names, pg_catalog among them.
+  [[nodiscard]] const std::vector<std::string> &search_path();
+  /// The same as a filter's path, as the role has set it.
+  [[nodiscard]] const FilterPath &filter_path();
 
   /// Lets statements from now on wait for locks without limit.  Before, they give up with 55P03
   /// after three seconds: an ALTER TABLE that queues up between two of our sessions waits for the
@@ -117,7 +118,10 @@ private:
   void require_holder(const HeldSnapshot &snapshot);
   [[nodiscard]] std::string snapshot_expression() const;
 
+  void read_path();
+
   std::vector<std::string> search_path_;
+  FilterPath filter_path_;
 };
 
 } // namespace parallel_loader

@@ -64,20 +64,28 @@ SELECT t.oid, pg_catalog.format_type(t.oid, NULL), s.nspname, t.typname, t.typty
   e.oid IS NOT NULL,
   t.typsend <> 0::pg_catalog.oid AND t.typreceive <> 0::pg_catalog.oid,
   coalesce(e.oid, g.oid, t.typbasetype),
-  (SELECT os.nspname
-   FROM pg_catalog.pg_opclass AS oc
-   JOIN pg_catalog.pg_am AS am ON am.oid = oc.opcmethod AND am.amname = 'btree'
-   JOIN pg_catalog.pg_amop AS ao ON ao.amopfamily = oc.opcfamily AND ao.amopstrategy = 1
-     AND ao.amoplefttype = oc.opcintype AND ao.amoprighttype = oc.opcintype
-   JOIN pg_catalog.pg_operator AS o ON o.oid = ao.amopopr
-   JOIN pg_catalog.pg_namespace AS os ON os.oid = o.oprnamespace
-   WHERE oc.opcdefault AND oc.opcintype = t.oid AND os.nspname <> 'pg_catalog'
-   LIMIT 1),
+  b.less, b.at_most, b.equal, b.at_least, b.more,
   a.attname, a.atttypid
 FROM reached AS r
 JOIN pg_catalog.pg_type AS t ON t.oid = r.oid
 JOIN pg_catalog.pg_namespace AS s ON s.oid = t.typnamespace
 LEFT JOIN pg_catalog.pg_type AS e ON e.oid = t.typelem AND e.typarray = t.oid
+CROSS JOIN LATERAL (
+  SELECT pg_catalog.max(c.name) FILTER (WHERE c.strategy = 1) AS less,
+    pg_catalog.max(c.name) FILTER (WHERE c.strategy = 2) AS at_most,
+    pg_catalog.max(c.name) FILTER (WHERE c.strategy = 3) AS equal,
+    pg_catalog.max(c.name) FILTER (WHERE c.strategy = 4) AS at_least,
+    pg_catalog.max(c.name) FILTER (WHERE c.strategy = 5) AS more
+  FROM (
+    SELECT ao.amopstrategy AS strategy, 'OPERATOR(' || pg_catalog.quote_ident(os.nspname) || '.'
+      || o.oprname || ')' AS name
+    FROM pg_catalog.pg_opclass AS oc
+    JOIN pg_catalog.pg_am AS am ON am.oid = oc.opcmethod AND am.amname = 'btree'
+    JOIN pg_catalog.pg_amop AS ao ON ao.amopfamily = oc.opcfamily
+      AND ao.amoplefttype = oc.opcintype AND ao.amoprighttype = oc.opcintype
+    JOIN pg_catalog.pg_operator AS o ON o.oid = ao.amopopr
+    JOIN pg_catalog.pg_namespace AS os ON os.oid = o.oprnamespace
+    WHERE oc.opcdefault AND oc.opcintype = t.oid) AS c) AS b
 LEFT JOIN LATERAL ()sql";
 constexpr std::string_view kRangeInner =
     "SELECT x.rngsubtype FROM pg_catalog.pg_range AS x WHERE x.rngtypid = t.oid";
@@ -132,7 +140,8 @@ TypeInfo read_type(const Rows &rows, size_t row) {
               QualifiedName{rows.required_text(row, 2), rows.required_text(row, 3)}.quoted(),
           .kind = kind_of(rows.required_text(row, 4).front(), rows.required_boolean(row, 5)),
           .has_binary = rows.required_boolean(row, 6),
-          .operator_schema = rows.text(row, 8),
+          .operators = {rows.text(row, 8), rows.text(row, 9), rows.text(row, 10),
+                        rows.text(row, 11), rows.text(row, 12)},
           .inner = to_oid(rows, row, 7),
           .fields = {}};
 }
@@ -288,8 +297,8 @@ Types Types::load(Executor &server, std::span<const TypeOid> roots) {
   for (size_t row = 0; row < rows.size(); ++row) {
     TypeInfo &type =
         types.types_.try_emplace(to_oid(rows, row, 0), read_type(rows, row)).first->second;
-    if (!rows.is_null(row, 9))
-      type.fields.push_back({rows.text(row, 9), to_oid(rows, row, 10)});
+    if (!rows.is_null(row, 13))
+      type.fields.push_back({rows.text(row, 13), to_oid(rows, row, 14)});
   }
   return types;
 }

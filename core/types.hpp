@@ -3,6 +3,7 @@
 
 #include "core/executor.hpp"
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <span>
@@ -30,9 +31,9 @@ struct TypeInfo {
   std::string quoted_name; // "schema"."typname", never with a default length
   TypeKind kind = TypeKind::kBase;
   bool has_binary = false; // has both a send and a receive function
-  /// Schema of the operators that sort the type, unquoted; empty for pg_catalog.  An empty search
-  /// path finds no others (citext's) and would silently compare by those of text.
-  std::string operator_schema;
+  /// The operators of its default btree class, by strategy (<, <=, =, >=, >), as
+  /// `OPERATOR("s".<)`; empty where it has no class of its own: pg_catalog's serve it then.
+  std::array<std::string, 5> operators;
   TypeOid inner =
       0; // element of an array, base of a domain, subtype of a range, range of a multirange
   std::vector<CompositeField> fields; // of a composite, dropped ones left out

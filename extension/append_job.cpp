@@ -57,6 +57,7 @@ public:
 private:
   void lock_table();
   void require_empty();
+  void require_durable();
   void require_whole(AppendLedger &marks, const AppendSubject &subject, const AppendMark &mark);
   std::string window_condition(const std::optional<AppendMark> &mark);
   std::optional<std::string> read_highest_key(const std::string &settled);
@@ -71,6 +72,7 @@ private:
   int slot_;
   Oid table_;
   std::string local_name_; // qualified and quoted
+  FilterPath filter_path_;
   ChunkResult result_ = {0, 0, "copy", {}};
 };
 
@@ -79,7 +81,6 @@ std::string combine(const std::string &condition, const std::string &window) {
 }
 
 ChunkResult Append::run() {
-  DurableSource durable(source_);
   require_appendable(source_, job_.table);
   lock_table();
   SpiExecutor executor(SpiMode::kWrite);
@@ -88,6 +89,11 @@ ChunkResult Append::run() {
   const AppendSubject subject = {table_, recorded.plan.identity.database, job_.table.name.display(),
                                  job_.order.request.filter};
   const std::optional<AppendMark> mark = marks.find_mark(subject);
+  const std::string &filter = job_.order.request.filter;
+  if (!filter.empty()) { // means what it meant for the rows that are here
+    filter_path_ = mark ? mark->source_path : recorded.plan.source_path;
+    require_readable_filter(source_, filter_path_, job_.table.from_item(), filter);
+  }
   if (mark)
     require_whole(marks, subject, *mark);
   else
@@ -101,12 +107,13 @@ ChunkResult Append::run() {
   if (mark && !compares_all)
     require_kept(*mark);
   plan.next.pull_id = pull_->pull_id;
+  plan.next.source_path = filter_path_;
   if (plan.compare)
     copy_compared(combine(*plan.compare, window));
   if (plan.direct)
     copy(table_, combine(*plan.direct, window));
   plan.next.local_relations = local_relations(mark, compares_all);
-  durable.await();
+  require_durable();
   marks.save_mark(subject, plan.next);
   marks.prune(table_);
   return result_;
@@ -117,6 +124,19 @@ void Append::lock_table() {
   const TargetColumns names(job_.columns);
   const CopyTarget target = names.target(table_, job_.description.c_str());
   call([&]() noexcept { copy_from_check(&target); });
+}
+
+// Every row has been read: the snapshot's transaction may end.  Nothing is copied without its mark,
+// as it would come again.
+void Append::require_durable() {
+  source_.exec("COMMIT");
+  if (make_durable(source_))
+    return;
+  throw Error("55000", "source was not seen to flush the transactions of the new rows",
+              "A crash of the source might take them back and give their numbers to others, whose "
+              "rows no append would bring.",
+              "Append again when its WAL writer keeps up, or grant EXECUTE on "
+              "pg_logical_emit_message(boolean, text, text) there to the role that reads.");
 }
 
 void Append::require_empty() {
@@ -212,7 +232,10 @@ void Append::copy(Oid target, const std::string &condition) {
   const RowJob copy = {
       target,
       copy_statement(job_.table.from_item(), job_.columns, condition, job_.order.request.filter),
-      &job_.columns, job_.description, job_.order.route};
+      &job_.columns,
+      job_.description,
+      job_.order.route,
+      filter_path_};
   const ChunkResult copied = run_row_job(copy, source_, pull_, slot_);
   result_.byte_count += copied.byte_count;
   if (target != table_)

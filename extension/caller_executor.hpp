@@ -14,11 +14,17 @@ class CallerExecutor final : public Executor {
 public:
   CallerExecutor(SpiMode mode, const Order &order) : mode_(mode), order_(order) {}
 
+  /// Runs a statement that holds a filter: names in it are found along the caller's search path,
+  /// with an empty one elsewhere.  Throws PgError.
+  Rows exec_filter(std::string_view sql) { return run(sql, {}, order_.search_path); }
+
   /// Throws PgError.
   Rows exec(std::string_view sql, std::span<const Param> params) override;
   using Executor::exec;
 
 private:
+  Rows run(std::string_view sql, std::span<const Param> params, const std::string &path);
+
   SpiMode mode_;
   const Order &order_;
 };

@@ -166,11 +166,11 @@ void Check::check_reading(const SourceTable &table, std::vector<std::string> col
       ask("rights", missing, [&] { static_cast<void>(source.exec(lock_statement(table, map))); });
   if (may_read && !order_.request.filter.empty()) {
     ask(
-        "filter", "Name columns of the source, and functions with their schema.",
+        "filter", "",
         [&] {
           reader_->set_timezone(order_, Format::kBinary);
-          static_cast<void>(source.exec("SELECT FROM " + table.from_item() + " WHERE (" +
-                                        order_.request.filter + "\n) LIMIT 0"));
+          require_readable_filter(source, reader_->session().filter_path(), table.from_item(),
+                                  order_.request.filter);
         });
   }
 }

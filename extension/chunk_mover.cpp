@@ -216,10 +216,13 @@ ChunkResult ChunkMover::move(Connection &source, const ClaimedChunk &chunk) {
   const std::string description = describe(chunk);
   call([&]() noexcept { session_report_activity(description.c_str()); });
   const std::string from = from_item(chunk);
-  const RowJob job = {
-      task_.order.request.table,
-      copy_statement(from, columns_, key_.condition(chunk.range), task_.order.request.filter),
-      &columns_, description, task_.order.route};
+  const std::string &filter = task_.order.request.filter;
+  const RowJob job = {task_.order.request.table,
+                      copy_statement(from, columns_, key_.condition(chunk.range), filter),
+                      &columns_,
+                      description,
+                      task_.order.route,
+                      filter.empty() ? FilterPath() : plan_->source_path};
   try {
     require_local_types();
     if (task_.order.request.kind == PullKind::kAppend)

@@ -195,9 +195,10 @@ void Coordinator::let_snapshot_go() {
 
 // A later append begins at the snapshot's bounds, if a crash of the source cannot make them untrue.
 void Coordinator::release_snapshot() {
-  if (hold_.is_open() && !hold_.await_flush())
-    in_transaction([&](Ledger &ledger) { ledger.forget_bounds(pull_id()); });
-  hold_.close();
+  if (!hold_.is_open() || hold_.end_durably())
+    return;
+  in_transaction([&](Ledger &ledger) { ledger.forget_bounds(pull_id()); });
+  call([&]() noexcept { session_log_no_mark(pull_->pull_id); });
 }
 
 std::vector<int> Coordinator::source_backends() const {

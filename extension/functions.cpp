@@ -9,6 +9,7 @@
 #include "extension/rows_notice.hpp"
 #include "extension/scratch_memory.hpp"
 #include "extension/server/leader.hpp"
+#include "extension/server/notice.hpp"
 #include "extension/server/result_set.hpp"
 #include "extension/server/settings.hpp"
 #include "extension/server/target_table.hpp"
@@ -91,19 +92,34 @@ int64 start_and_leave(Order order, PullPhase phase) {
   });
 }
 
+void warn_of_lost_bounds(int64 pull_id) {
+  SpiExecutor executor(SpiMode::kReadLatest);
+  if (!Ledger(executor).has_lost_bounds(pull_id))
+    return;
+  const std::string message = "pull " + std::to_string(pull_id) + " leaves no mark for appends";
+  call([&]() noexcept {
+    warning(message.c_str(),
+            "The source was not seen to flush what the pull has read, so a crash there might take "
+            "some of it back.",
+            "To append to the table, empty it and pull it again.");
+  });
+}
+
 // Returns the id of the pull, which is done.
 int64 pull_and_wait(Order order, bool takes_over = false) {
   Leader leader = start(order, takes_over);
-  return call([&]() noexcept {
+  const int64 pull_id = call([&]() noexcept {
     leader_wait(&leader, kPhasePlanned);
     leader_report_notice(&leader);
     leader_report_workers(static_cast<int>(pg_atomic_read_u32(&leader.pull->workers_started)),
                           static_cast<int>(pg_atomic_read_u32(&leader.pull->workers_wanted)));
     leader_wait(&leader, kPhaseEnded);
-    int64 const pull_id = leader.pull->pull_id;
+    int64 const id = leader.pull->pull_id;
     leader_release(&leader);
-    return pull_id;
+    return id;
   });
+  warn_of_lost_bounds(pull_id);
+  return pull_id;
 }
 
 // From the ledger: a worker that was lost right after its commit has not counted its last chunk.

@@ -92,13 +92,6 @@ std::optional<Bound> bound(const std::optional<std::string> &text, const std::st
   return text ? std::optional<Bound>({*text, type}) : std::nullopt;
 }
 
-// Has the source read the filter before any work is done.
-void check_filter(Connection &source, const SourceTable &table, const std::string &filter) {
-  if (!filter.empty())
-    static_cast<void>(
-        source.describe("SELECT FROM " + table.from_item() + " WHERE (" + filter + "\n)"));
-}
-
 /// The local table, looked at twice: the second look tells whether it stood still meanwhile.
 struct LocalSide {
   DestinationTable table;
@@ -249,11 +242,15 @@ PullPlan plan_pull(const Order &order, SourceReader &reader, LeafRule leaf_rule)
   require_same_money_scale(source_types, table, source, destination);
   SourceSide side(reader, table, source_types, columns);
   side.lock();
-  check_filter(source, table, request.filter);
+  PullPlan plan;
+  if (!request.filter.empty())
+    plan.source_path = reader.session().filter_path();
+  // That of an append is read as its mark says, by the worker that has the mark.
+  if (!request.filter.empty() && request.kind != PullKind::kAppend)
+    require_readable_filter(source, plan.source_path, table.from_item(), request.filter);
 
   const KeyChoice choice = choose_pull_key(request, table, source_types, columns, source);
   const Key key = Key::resolve(choice.key, table, source_types, order.bound_type);
-  PullPlan plan;
   plan.key_reason = choice.reason;
   const ResolvedRange resolved = resolve_range(source, key, bound(request.start, order.bound_type),
                                                bound(request.end, order.bound_type));
@@ -261,8 +258,9 @@ PullPlan plan_pull(const Order &order, SourceReader &reader, LeafRule leaf_rule)
     plan.chunks.emplace_back().relation_oid =
         table.oid; // all in the transaction that moves the mark
   } else if (!resolved.is_empty) {
-    plan.chunks = plan_chunks(source, {table, key, resolved.range, request.filter, request.workers,
-                                       request.chunk_bytes, columns.columns, leaf_rule});
+    plan.chunks =
+        plan_chunks(source, {table, key, resolved.range, request.filter, plan.source_path,
+                             request.workers, request.chunk_bytes, columns.columns, leaf_rule});
   }
   Shape shape = side.shape(key);
   if (reads_as_one(table, plan.chunks)) {

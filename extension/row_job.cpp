@@ -19,8 +19,11 @@ ChunkResult run_row_job(const RowJob &job, Connection &source, SharedPull *pull,
   RouteChoice choice = choose_route(target, job.route);
   log_route(choice, job.description);
   RowMeter meter(pull, slot);
+  set_filter_path(source, job.filter_path);
   ChunkResult result = choice.is_heap ? run_heap_job(target, job.statement, source, meter)
                                       : run_copy_job(target, job.statement, source, meter);
+  if (job.filter_path)
+    clear_filter_path(source);
   result.route = choice.name();
   result.route_reason = std::move(choice.reason);
   return result;

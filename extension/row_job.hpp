@@ -18,6 +18,7 @@ struct RowJob {
   const ColumnMap *columns = nullptr;
   std::string description; // for error contexts
   RouteSetting route = RouteSetting::kAuto;
+  FilterPath filter_path = {}; // of the filter in the statement, if it has one
 };
 
 /// Moves the rows inside the current transaction.

@@ -1,6 +1,7 @@
 // source_hold: see source_hold.hpp.
 #include "extension/source_hold.hpp"
 
+#include "core/durable_source.hpp"
 #include "core/quote.hpp"
 #include "core/retry.hpp"
 
@@ -80,26 +81,26 @@ void SourceHold::open_recorded(const Order &order, const RecordedPull &recorded)
 }
 
 // A pull of a whole table is where a later append may begin.
-void SourceHold::watch_flush(const PullRequest &request, const PullPlan &plan) {
-  const bool leaves_mark =
+void SourceHold::note_mark(const PullRequest &request, const PullPlan &plan) {
+  leaves_mark_ =
       request.kind == PullKind::kPull && !request.start && !request.end && !plan.relations.empty();
-  Connection &source = reader_->session().connection();
-  if (leaves_mark && DurableSource::may_look(source))
-    durable_.emplace(source);
 }
 
-bool SourceHold::await_flush() {
+bool SourceHold::end_durably() {
+  bool is_durable = true;
   try {
-    if (durable_)
-      durable_->await();
-    return true;
+    if (leaves_mark_) {
+      reader_->session().end();
+      is_durable = make_durable(reader_->session().connection());
+    }
   } catch (const Error &) { // every row has been read all the same
-    return false;
+    is_durable = false;
   }
+  close();
+  return is_durable;
 }
 
 void SourceHold::close() {
-  durable_.reset();
   reader_.reset();
 }
 
@@ -152,7 +153,7 @@ PullPlan SourceHold::plan(const Order &order) {
   PullPlan plan = plan_pull(order, *reader_);
   plan.bounds = reader_->session().snapshot_bounds();
   is_standby_ = plan.identity.is_standby;
-  watch_flush(order.request, plan);
+  note_mark(order.request, plan);
   return plan;
 }
 
@@ -197,7 +198,7 @@ PullPlan SourceHold::open_for_resume_once(const Order &order, const RecordedPull
     return plan_untouched({order, recorded, relations, snapshot});
   PullPlan plan = plan_rest({order, recorded, relations, snapshot}, *reader_);
   is_standby_ = plan.identity.is_standby;
-  watch_flush(order.request, plan);
+  note_mark(order.request, plan);
   return plan;
 }
 

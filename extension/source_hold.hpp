@@ -1,7 +1,6 @@
 // source_hold: the coordinator's session on the source, whose transaction keeps the snapshot.
 #pragma once
 
-#include "core/durable_source.hpp"
 #include "core/ledger.hpp"
 
 #include "extension/order.hpp"
@@ -38,9 +37,9 @@ public:
   [[nodiscard]] bool is_in_the_way();
   /// Ends those of these backends of the source that serve workers of the pull.
   void end_backends(const std::vector<int> &backends);
-  /// Waits until the source cannot lose what the snapshot shows, so that the snapshot's bounds stay
-  /// true of it; false when the source has gone before.
-  [[nodiscard]] bool await_flush();
+  /// Lets the snapshot go, and makes sure that the source cannot lose what it showed, so that its
+  /// bounds stay true; false when the source may, or has gone before.
+  [[nodiscard]] bool end_durably();
   /// Lets the snapshot go.
   void close();
 
@@ -57,15 +56,15 @@ private:
   PullPlan plan(const Order &order);
   PullPlan plan_untouched(const ResumeRequest &request);
   ResumeSnapshot open_snapshot(const Order &order, const RecordedPull &recorded, int done_count);
-  void watch_flush(const PullRequest &request, const PullPlan &plan);
+  void note_mark(const PullRequest &request, const PullPlan &plan);
 
   Waiter &waiter_;
   int64_t pull_id_ = 0;
   bool is_standby_ = false;
   std::optional<SourceReader> reader_;
-  std::optional<DurableSource> durable_;
   Clock::time_point next_look_;                   // of is_in_the_way
   std::optional<Clock::time_point> waited_since_; // as it has seen
+  bool leaves_mark_ = false;                      // an append may begin at the pull's snapshot
 };
 
 } // namespace parallel_loader

@@ -42,6 +42,7 @@ private:
   void compare();
   void end_source_queries();
   void choose_timezone();
+  void require_readable_here();
   void prepare();
   std::vector<PlannedChunk> plan_as_one();
   void choose_ranges(const TablePair &tables, TextForm form);
@@ -54,6 +55,7 @@ private:
   CallerExecutor local_;
   std::vector<std::unique_ptr<SourceReader>> readers_; // the first has the snapshot
   HeldSnapshot snapshot_;
+  FilterPath filter_path_;
   SourceTable table_;
   ColumnMap columns_;
   FingerprintPlan plan_;
@@ -116,6 +118,7 @@ void Verification::choose_ranges(const TablePair &tables, TextForm form) {
     order_.request.key = key_text(plan_.key->column());
   const PullPlan plan = plan_pull(order_, reader);
   snapshot_ = plan.snapshot;
+  filter_path_ = plan.source_path;
   columns_.columns = plan.columns;
   if (plan_.key && plan.key == order_.request.key)
     plan_.borders =
@@ -153,6 +156,25 @@ void Verification::prepare() {
     hashed.push_back({name, common_type(tables, name)});
   plan_.row_hash = row_hash(hashed, form, common_hash_function(source, catalog));
   plan_.filter = order_.request.filter;
+  if (!plan_.filter.empty())
+    require_readable_here();
+}
+
+// The source has read it by now.
+void Verification::require_readable_here() {
+  try {
+    static_cast<void>(
+        local_.exec_filter(filter_probe(local_from_item(order_.request.table), plan_.filter)));
+  } catch (const PgError &error) {
+    if (error.is_cancel())
+      throw;
+    const ErrorReport &report = error.report();
+    const std::string hint(report.hint);
+    throw Error(error_report_sqlstate(&report),
+                "filter cannot be read here: " + std::string(report.message), report.detail,
+                (hint.empty() ? hint : hint + " ") +
+                    "Names in it are found here along this session's search_path.");
+  }
 }
 
 void Verification::start_source() {
@@ -169,9 +191,12 @@ void Verification::start_source() {
     static_cast<void>(readers_.back()->try_timezone(order_));
     static_cast<void>(readers_.back()->lock_members(table_, columns_));
   }
-  for (size_t run = 0; run < runs.size(); run++)
-    readers_[run]->session().connection().start(
+  for (size_t run = 0; run < runs.size(); run++) {
+    Connection &source = readers_[run]->session().connection();
+    set_filter_path(source, filter_path_);
+    source.start(
         fingerprint_statement(plan_, table_.from_item(), runs[run].first, runs[run].second));
+  }
 }
 
 // Each session closes as soon as it is done with: that lets its part of the snapshot go.
@@ -205,9 +230,9 @@ void Verification::run() {
 void Verification::compare() {
   prepare();
   start_source();
-  add_fingerprints(here_,
-                   local_.exec(fingerprint_statement(plan_, local_from_item(order_.request.table),
-                                                     0, plan_.borders.size())));
+  const std::string sql =
+      fingerprint_statement(plan_, local_from_item(order_.request.table), 0, plan_.borders.size());
+  add_fingerprints(here_, plan_.filter.empty() ? local_.exec(sql) : local_.exec_filter(sql));
   finish_source();
 }
 

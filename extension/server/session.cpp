@@ -128,6 +128,12 @@ void session_log_debug(const char *message) {
   ereport(DEBUG1, (errmsg_internal("%s", message)));
 }
 
+void session_log_no_mark(int64 pull_id) {
+  ereport(LOG, (errmsg("pull " INT64_FORMAT " leaves no mark for appends: what its snapshot showed "
+                       "was not seen to be flushed on the source",
+                       pull_id)));
+}
+
 void session_log_stall(int64 pull_id, const char *waiting_for) {
   ereport(LOG, (errmsg("pull " INT64_FORMAT " does not move: %s", pull_id, waiting_for)));
 }

@@ -131,7 +131,7 @@ static void pin_formats(const SpiFormats *formats) {
   pin("xmloption", "content");
   pin("lc_monetary", "C");
   pin("standard_conforming_strings", "on");
-  pin("search_path", "");
+  pin("search_path", formats->search_path);
 }
 
 SpiRows spi_execute_as_caller(SpiMode mode, const SpiFormats *formats, const char *sql,

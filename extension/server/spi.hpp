@@ -23,11 +23,12 @@ SpiRows spi_execute(SpiMode mode, const char *sql, int param_count, const char *
 /// How a statement of the caller's reads and writes values.
 struct SpiFormats {
   const char *timezone;
-  const char *date_order; // MDY, DMY or YMD
+  const char *date_order;  // MDY, DMY or YMD
+  const char *search_path; // what the statement is to find names by
 };
 
-/// As spi_execute, but with the current user's rights, an empty search path, and the formats that
-/// sessions on the source are pinned to.
+/// As spi_execute, but with the current user's rights, and the formats that sessions on the source
+/// are pinned to.
 SpiRows spi_execute_as_caller(SpiMode mode, const SpiFormats *formats, const char *sql,
                               int param_count, const char *const *params);
 

@@ -1,0 +1,203 @@
+# What a filter means: on the source, what psql there makes of it, as the source's role; here, for
+# verify, what this session makes of it.  Nothing that others put into a search path stands in for
+# what we add around it.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/lib";
+
+use ParallelLoader::Session;
+use ParallelLoader::Test;
+use Test::More;
+
+my $pair = ParallelLoader::Test->new(
+  destination => {conf => "parallel_loader.snapshot_hold = 60\n"});
+my $TYPES = <<'SQL';
+CREATE EXTENSION citext; CREATE EXTENSION ltree; CREATE EXTENSION hstore;
+CREATE TYPE mood AS ENUM ('sad', 'ok');
+SQL
+my $ODD = q(CREATE FUNCTION odd(i int) RETURNS bool LANGUAGE sql IMMUTABLE AS 'SELECT i % 2 = 1');
+my $TABLE = <<'SQL';
+CREATE TABLE people (id int PRIMARY KEY, email citext, path ltree, attrs hstore, m mood, at timestamptz);
+SQL
+$pair->both_sql("$TYPES; $ODD; $TABLE");
+$pair->source_sql(<<'SQL');
+INSERT INTO people SELECT i, CASE i % 2 WHEN 0 THEN 'Bob' || i % 5 || '@X.org' ELSE 'bob' || i % 5 || '@x.org' END,
+  ('Top.a' || i % 3)::ltree, hstore('k', (i % 4)::text), CASE i % 2 WHEN 0 THEN 'sad' ELSE 'ok' END::mood,
+  timestamptz '2024-01-01 00:00+00' + i * interval '1 hour'
+FROM generate_series(1, 20000) AS i;
+ANALYZE people;
+SQL
+my $dsn = literal($pair->dsn);
+
+# The rows that psql selects on the source, in its own session.
+sub psql_count {
+  my ($table, $filter, %options) = @_;
+  return $pair->source_sql("SELECT count(*) FROM $table WHERE $filter\n", %options);
+}
+sub emptied { return $pair->destination_sql('TRUNCATE ' . join ', ', @_) }
+sub quoted { return literal($_[0]) }
+
+my @FILTERS = (
+  q(email = 'bob1@x.org'), q(email LIKE 'bob2%'), q(email IN ('BOB3@X.ORG')), q(email <> 'bob1@x.org'),
+  q(path <@ 'Top.a1'), q(attrs -> 'k' = '2'), q(m = 'sad'::mood), q(odd(id)), q(people.id < 100),
+  q(odd(id) -- a comment), q(at < '2024-02-01'), q(id IN (SELECT id FROM people WHERE odd(id))));
+
+for my $filter (@FILTERS) {
+  my $want = psql_count('people', $filter);
+  emptied('people');
+  is($pair->destination_sql("SELECT rows FROM parallel_pull_table($dsn, 'people', chunk_size => '64kB', filter => "
+        . quoted($filter) . ')'), $want, "filter $filter: a pull takes what psql selects");
+  is($pair->destination_sql("SELECT bool_and(matches) FROM parallel_pull_verify($dsn, 'people', filter => "
+        . quoted($filter) . ')'), 't', '… verify agrees, and reads the filter on both sides');
+}
+emptied('people');
+is($pair->destination_sql("SELECT parallel_pull($dsn, 'people', 5, 15000, filter => "
+      . quoted(q(email = 'bob1@x.org')) . ')'), psql_count('people', q(email = 'bob1@x.org' AND id >= 5 AND id < 15000)),
+  'a range with a filter');
+is($pair->destination_sql("SELECT count(*) FROM parallel_pull_check($dsn, 'people', filter => 'odd(id)') WHERE level = 'error'"),
+  0, 'check reads the filter as well');
+cmp_ok($pair->destination_sql("SELECT count(*) FROM parallel_pull_plan($dsn, 'people', key => 'id', filter => "
+      . quoted(q(email = 'bob1@x.org')) . ", chunk_size => '64kB')"), '>', 1, 'plan cuts by a sample of what it takes');
+
+# ---- errors say which side ----
+
+$pair->error_is("SELECT parallel_pull_table($dsn, 'people', filter => 'nowhere(id)')", '42883',
+  qr/filter cannot be read on the source: function nowhere\(integer\) does not exist/, 'an error of the source names it');
+$pair->destination_sql('DROP FUNCTION odd');
+$pair->error_is("SELECT * FROM parallel_pull_verify($dsn, 'people', filter => 'odd(id)')", '42883',
+  qr/filter cannot be read here: function odd\(integer\) does not exist.*search_path/s, '… and one of this side');
+$pair->destination_sql("CREATE SCHEMA own; " . $ODD =~ s/odd/own.odd/r);
+is($pair->destination_sql("SET search_path = own, public; SELECT count(*) > 0 FROM parallel_pull_verify($dsn, 'people', filter => 'odd(id)')"),
+  't', '… where the search path of the session finds names');
+is($pair->destination_sql("SELECT count(*) FROM parallel_pull_check($dsn, 'people', filter => 'nowhere(id)')"
+    . q( WHERE item = 'filter' AND message LIKE 'filter cannot be read on the source%')), 1, 'check says the same');
+$pair->destination_sql($ODD);
+
+# ---- the role's own path ----
+
+$pair->source_sql(<<'SQL');
+CREATE ROLE reader LOGIN; CREATE SCHEMA reader AUTHORIZATION reader; CREATE SCHEMA tools; CREATE SCHEMA late;
+GRANT USAGE ON SCHEMA tools, late TO reader; GRANT SELECT ON people TO reader;
+CREATE FUNCTION tools.third(i int) RETURNS bool LANGUAGE sql IMMUTABLE AS 'SELECT i % 3 = 0';
+CREATE FUNCTION reader.third(i int) RETURNS bool LANGUAGE sql IMMUTABLE AS 'SELECT i % 3 = 1';
+CREATE FUNCTION late.length(t text) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 1000';
+CREATE FUNCTION public.length(t citext) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 3';
+SQL
+my $reader = literal($pair->dsn('postgres', 'user=reader'));
+sub as_reader {
+  my ($setting, $filter, $rule) = @_;
+  local $Test::Builder::Level = $Test::Builder::Level + 1;
+  $pair->source_sql($setting);
+  my $session = ParallelLoader::Session->new($pair->source, user => 'reader');
+  my $want = $session->query_safe("SELECT count(*) FROM public.people WHERE $filter");
+  $session->close;
+  emptied('people');
+  return is($pair->destination_sql("SELECT rows FROM parallel_pull_table($reader, 'people', source_table => 'public.people',"
+        . " chunk_size => '64kB', workers => 2, filter => " . quoted($filter) . ')'), $want, $rule);
+}
+as_reader('SELECT 1', q(third(id)), q(the role's "$user"));
+as_reader('ALTER ROLE reader SET search_path = tools, public', q(third(id) AND email = 'bob1@x.org'), 'a path of the role');
+as_reader('ALTER ROLE reader RESET search_path; ALTER DATABASE postgres SET search_path = tools, public',
+  q(third(id)), 'a path of the database');
+as_reader('ALTER DATABASE postgres RESET search_path; ALTER ROLE reader SET search_path = late, pg_catalog, public',
+  q(length(m::text) = 1000 AND odd(id)), 'a path that names pg_catalog late');
+as_reader(q(ALTER ROLE reader SET search_path = ''), q(id % 2 = 0), 'an empty path');
+as_reader(q(ALTER ROLE reader SET search_path = "no such", public), q(odd(id)), 'a path with a schema that is not there');
+$pair->source_sql('ALTER ROLE reader RESET search_path');
+
+# ---- operators that somebody else has put there ----
+
+my @TRAPPED = qw(< <= = <> >= > + - * / % ||);
+my $traps = "CREATE SCHEMA traps; GRANT USAGE ON SCHEMA traps TO PUBLIC; CREATE TABLE traps.sprung (what text);\n"
+  . "GRANT INSERT ON traps.sprung TO PUBLIC;\n";
+my $number = 0;
+my @pairs = map { my $left = $_; map { [$left, $_] } qw(int4 int8 float8 numeric text) } qw(int2 int4 int8 float8 numeric text);
+push @pairs, ['xid', 'int8'], ['oid', 'oid'], ['oid', 'int8'], ['tid', 'tid'], ['citext', 'citext'], ['citext', 'text'];
+for my $operator (@TRAPPED) {
+  for (@pairs) {
+    my ($left, $right) = @$_;
+    my $result = $operator =~ /[<>=]/ ? 'bool' : $operator eq '||' ? 'text' : 'int8';
+    $traps .= "CREATE FUNCTION traps.f$number($left, $right) RETURNS $result LANGUAGE plpgsql AS"
+      . " 'BEGIN RAISE EXCEPTION USING MESSAGE = ''trap $operator $left $right''; END';"
+      . " CREATE OPERATOR traps.$operator (LEFTARG = $left, RIGHTARG = $right, FUNCTION = traps.f$number);\n";
+    $number++;
+  }
+}
+$traps .= "CREATE FUNCTION traps.$_ LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''trap function''; END';\n"
+  for 'floor(float8) RETURNS float8', 'ceil(float8) RETURNS float8', 'count(int8) RETURNS int8',
+  'width_bucket(int8, int8[]) RETURNS int', 'format(text, int8) RETURNS text', 'octet_length(text) RETURNS int',
+  'hashtextextended(text, int8) RETURNS int8', 'pg_column_size(citext) RETURNS int';
+$pair->source_sql($traps);
+$pair->destination_sql($traps);
+my $PATH = 'traps, pg_catalog, public';
+$pair->source_sql("ALTER ROLE reader SET search_path = $PATH; CREATE TABLE grown (LIKE people INCLUDING ALL);"
+    . ' INSERT INTO grown SELECT * FROM people; ANALYZE grown; GRANT SELECT ON grown TO reader;'
+    . ' CREATE TABLE by_mail (email citext PRIMARY KEY, id int);'
+    . " INSERT INTO by_mail SELECT 'mail' || i, i FROM generate_series(1, 20000) AS i; ANALYZE by_mail;"
+    . ' GRANT SELECT ON by_mail TO reader; CREATE TABLE parts (id int, n int) PARTITION BY RANGE (id);'
+    . ' CREATE TABLE parts_1 PARTITION OF parts FOR VALUES FROM (0) TO (10000);'
+    . ' CREATE TABLE parts_2 PARTITION OF parts FOR VALUES FROM (10000) TO (30000);'
+    . ' INSERT INTO parts SELECT i, i FROM generate_series(1, 20000) AS i; CREATE INDEX ON parts (id); ANALYZE parts;'
+    . ' GRANT SELECT ON parts, parts_1, parts_2 TO reader');
+$pair->destination_sql('CREATE TABLE grown (LIKE people INCLUDING ALL); CREATE TABLE by_mail (email citext PRIMARY KEY, id int);'
+    . ' CREATE TABLE parts (id int, n int)');
+my $YES = literal('odd(id)');
+for my $key (undef, 'id', '(id, m)', 'ctid') {
+  emptied('people');
+  my $named = defined $key ? ", key => '$key'" : '';
+  is($pair->destination_sql("SELECT rows FROM parallel_pull_table($reader, 'people', chunk_size => '64kB', filter => $YES$named)"),
+    10000, 'traps in the path, key ' . ($key // 'chosen'));
+}
+emptied('people');
+is($pair->destination_sql("SELECT parallel_pull($reader, 'people', 5::bigint, 15000, filter => $YES)"), 7498, '… a range');
+is($pair->destination_sql("SELECT rows FROM parallel_pull_table($reader, 'by_mail', chunk_size => '64kB', key => 'email', filter => $YES)"),
+  10000, '… a key of an extension type');
+is($pair->destination_sql("SELECT rows FROM parallel_pull_table($reader, 'parts', chunk_size => '64kB', filter => $YES)"),
+  10000, '… partitions');
+is($pair->destination_sql("SELECT parallel_pull_append($reader, 'grown', filter => $YES)"), 10000, '… an append');
+$pair->source_sql('INSERT INTO grown SELECT id + 20000, email, path, attrs, m, at FROM people');
+is($pair->destination_sql("SELECT parallel_pull_append($reader, 'grown', filter => $YES)"), 10000, '… the next one');
+emptied('people');
+$pair->destination_sql("SELECT parallel_pull_table($reader, 'people', filter => $YES)");
+is($pair->destination_sql("SET search_path = traps, pg_catalog, public; SELECT pg_catalog.bool_and(matches) FROM"
+    . " public.parallel_pull_verify($reader, 'public.people', filter => $YES)"), 't', '… verify, traps on both sides');
+is($pair->source_sql('SELECT count(*) FROM traps.sprung'), 0, 'no trap was sprung');
+$pair->source_sql('ALTER ROLE reader RESET search_path');
+
+# ---- the path of the plan is that of the pull ----
+
+$pair->source_sql('ALTER ROLE reader SET search_path = tools, public');
+emptied('people');
+my $id = $pair->destination_sql("SELECT parallel_pull_create($reader, 'people', key => 'id', chunk_size => '64kB', filter => 'third(id)')");
+is($pair->destination_sql("SELECT source_path FROM parallel_loader.pull WHERE pull_id = $id"), '{tools,public}',
+  'the ledger keeps the path');
+$pair->source_sql('ALTER ROLE reader SET search_path = reader, public');
+$pair->destination_sql("SELECT parallel_pull_work($id, max_chunks => 2)");
+$pair->destination_sql("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE backend_type = 'parallel_loader coordinator'");
+$pair->state_becomes($id, 'failed|cancelled', 'a pull ends in its middle');
+is($pair->destination_sql("SELECT rows FROM parallel_pull_resume($id, $reader, new_snapshot => true)"),
+  psql_count('people', 'tools.third(id)'), '… and its resume reads the filter as before');
+is($pair->destination_sql('SELECT count(*) FROM people WHERE id % 3 <> 0'), 0, '… in every chunk');
+
+$pair->source_sql('ALTER ROLE reader SET search_path = tools, public');
+$pair->destination_sql('CREATE TABLE g2 (LIKE people INCLUDING ALL)');
+my $append = "SELECT parallel_pull_append($reader, 'g2', source_table => 'public.grown', filter => 'third(id)')";
+is($pair->destination_sql($append), psql_count('grown', 'tools.third(id)'), 'an append under a path');
+$pair->source_sql('ALTER ROLE reader SET search_path = reader, public');
+my $old = psql_count('grown', 'tools.third(id)');
+$pair->source_sql('INSERT INTO grown SELECT id + 40000, email, path, attrs, m, at FROM people');
+is($pair->destination_sql($append), psql_count('grown', 'tools.third(id)') - $old, '… the mark keeps it for the next one');
+
+# ---- a session that others had before ----
+
+$pair->source_sql('ALTER ROLE reader RESET search_path');
+$pair->source_sql('CREATE TABLE public.wanted (id int); INSERT INTO wanted VALUES (1), (2); GRANT SELECT ON wanted TO reader');
+emptied('people');
+is($pair->destination_sql("SELECT rows FROM parallel_pull_table($reader, 'people', filter => 'id IN (SELECT w.id FROM wanted AS w)')"),
+  2, 'a filter with a query of its own');
+
+$pair->nothing_left('at the end no worker and no session is left');
+$pair->finish;
