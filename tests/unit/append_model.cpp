@@ -66,17 +66,17 @@ private:
       return true;
     if (skip("NOT "))
       return !factor();
-    if (skip("tableoid IN ("))
+    if (skip("tableoid OPERATOR(pg_catalog.=) ANY ('{"))
       return is_listed();
     if (skip(kXmin)) {
-      const bool is_below = skip(" < ");
+      const bool is_below = skip(" OPERATOR(pg_catalog.<) ");
       if (!is_below)
-        expect(" >= ");
+        expect(" OPERATOR(pg_catalog.>=) ");
       const int64_t border = number();
       return is_below == (xmin_ < border);
     }
     expect("(");
-    if (skip(kXmin))
+    if (skip("(" + std::string(kXmin)))
       return is_in_window();
     const bool value = alternatives();
     expect(")");
@@ -86,15 +86,16 @@ private:
     bool is_there = number() == tableoid_;
     while (skip(", "))
       is_there = number() == tableoid_ || is_there;
-    expect(")");
+    expect("}'::pg_catalog.oid[])");
     return is_there;
   }
   bool is_in_window() {
-    expect(" + ");
+    expect(" OPERATOR(pg_catalog.+) ");
     const int64_t shift = number();
-    expect(") % ");
+    expect(") OPERATOR(pg_catalog.%) ");
     const int64_t modulus = number();
-    expect(" < ");
+    expect(")");
+    expect(" OPERATOR(pg_catalog.<) ");
     return (xmin_ + shift) % modulus < number();
   }
 

@@ -1,4 +1,4 @@
-// durable_source_test: how long an append waits for the source to flush.
+// durable_source_test: how the source is made to flush what an append builds on.
 #include "core/durable_source.hpp"
 
 #include "tests/unit/fake_executor.hpp"
@@ -10,33 +10,67 @@ namespace {
 
 using namespace testing;
 
+// Answers: is it a standby, may it look, may it write.
+Rows possible(const char *is_standby, const char *may_look, const char *may_write,
+              const char *delay_ms = "200") {
+  return one_row({is_standby, may_look, may_write, "150020", delay_ms});
+}
+
+bool was_asked(const FakeExecutor &executor, std::string_view part) {
+  for (const FakeExecutor::Call &call : executor.calls)
+    if (call.sql.find(part) != std::string::npos)
+      return true;
+  return false;
+}
+
 TEST(DurableSource, standby_has_flushed_what_it_shows) {
   FakeExecutor executor;
-  executor.answers = {one_row({"t"})};
-  DurableSource(executor).await();
+  executor.answers = {possible("t", "f", "f")};
+  EXPECT_TRUE(make_durable(executor));
   EXPECT_EQ(executor.calls.size(), 1U);
 }
 
-TEST(DurableSource, waits_for_what_had_ended_when_it_began) {
+TEST(DurableSource, commit_that_has_written_flushes_at_once) {
   FakeExecutor executor;
-  executor.answers = {one_row({"f"}), one_row({"0/16B3748", "200"}),
-                      one_row({"f"}), one_row({""}),
-                      one_row({"t"}), one_row({"f"})};
-  DurableSource(executor).await();
-  ASSERT_EQ(executor.calls.size(), 5U);
-  EXPECT_NE(executor.calls[2].sql.find("'0/16B3748'"), std::string::npos);
-  EXPECT_NE(executor.calls[3].sql.find("pg_sleep"), std::string::npos);
-  EXPECT_EQ(executor.calls[4].sql, executor.calls[2].sql);
+  executor.answers = {possible("f", "t", "t"), one_row({"0/16B3748"}), {}, {}, {}, {},
+                      one_row({"t"})};
+  EXPECT_TRUE(make_durable(executor));
+  EXPECT_TRUE(was_asked(executor, "pg_logical_emit_message"));
+  EXPECT_TRUE(was_asked(executor, "set_config('synchronous_commit', 'local', true)"));
+  EXPECT_TRUE(was_asked(executor, "'0/16B3748'"));
+  EXPECT_FALSE(was_asked(executor, "pg_sleep"));
 }
 
-TEST(DurableSource, open_transaction_that_is_not_flushed_does_not_hold_it_for_ever) {
+TEST(DurableSource, role_that_may_write_need_not_look) {
   FakeExecutor executor;
-  executor.answers = {one_row({"f"}), one_row({"0/16B3748", "10000"})};
+  executor.answers = {possible("f", "f", "t")};
+  EXPECT_TRUE(make_durable(executor));
+  EXPECT_EQ(executor.calls.back().sql, "COMMIT");
+}
+
+TEST(DurableSource, role_that_may_do_neither_cannot_tell) {
+  FakeExecutor executor;
+  executor.answers = {possible("f", "f", "f")};
+  EXPECT_FALSE(make_durable(executor));
+}
+
+TEST(DurableSource, role_that_may_not_write_waits) {
+  FakeExecutor executor;
+  executor.answers = {
+      possible("f", "t", "f"), one_row({"0/16B3748"}), {}, {}, {}, {}, one_row({"f"}),
+      one_row({""}),           one_row({"t"})};
+  EXPECT_TRUE(make_durable(executor));
+  EXPECT_TRUE(was_asked(executor, "pg_current_xact_id"));
+  EXPECT_TRUE(was_asked(executor, "pg_sleep"));
+}
+
+TEST(DurableSource, what_is_never_flushed_is_not_durable) {
+  FakeExecutor executor;
+  executor.answers = {possible("f", "t", "f", "10000"), one_row({"0/16B3748"}), {}, {}, {}, {}};
   for (int turn = 0; turn < 5000; ++turn)
     executor.answers.push_back(one_row({"f"}));
-  DurableSource(executor).await();
-  EXPECT_GT(executor.calls.size(), 1000U) << "30 seconds in steps of 50 ms, each two statements";
-  EXPECT_LT(executor.calls.size(), 2000U);
+  EXPECT_FALSE(make_durable(executor));
+  EXPECT_LT(executor.calls.size(), 2000U) << "15 seconds in steps of 20 ms, each two statements";
 }
 
 } // namespace

@@ -113,7 +113,7 @@ TEST(Ledger, plan_of_a_pull_that_is_not_there_is_an_error) {
 TEST(Ledger, plan_is_read_back_for_a_worker) {
   FakeExecutor executor;
   executor.answers = {one_row({"public.\"T\"", "id", "\"pg_catalog\".\"int8\"", "binary", "3-1",
-                               "150020", "-7", "700:700:", "a", "10.0.0.1", "5433"}),
+                               "150020", "-7", "700:700:", "a", "10.0.0.1", "5433", "{public}"}),
                       Rows(1, {"a", "B c"})};
   const PullPlan plan = Ledger(executor).load_plan(5);
   EXPECT_EQ(plan.source_table, (QualifiedName{"public", "T"}));
@@ -136,7 +136,7 @@ TEST(Ledger, pull_is_read_back_for_a_resume) {
   FakeExecutor executor;
   executor.answers = {
       one_row({"public.\"T\"", "id", "\"pg_catalog\".\"int8\"", "text", "3-1", "150020", "9", "",
-               "", "", ""}),
+               "", "", "", "{public}"}),
       Rows(1, {"id"}), Rows(),
       one_row({"9",          "10",     "16384",  "old_server", "id",      "1",
                std::nullopt, "id > 0", "auto",   "4",          "1048576", "UTC",

@@ -188,7 +188,7 @@ TEST_F(PlanTest, source_without_tid_ranges_is_sampled_by_the_server) {
   source.version = "130000";
   source.pieces = kTwoCuts;
   (void)plan("id");
-  EXPECT_TRUE(sample_has("TABLESAMPLE SYSTEM"));
+  EXPECT_TRUE(sample_has("TABLESAMPLE pg_catalog.system"));
 }
 
 TEST_F(PlanTest, ctid_needs_ranges_of_it) {
@@ -232,7 +232,7 @@ TEST_F(PlanTest, sizes_of_columns_that_stay_do_not_count) {
   source.pieces = kTwoCuts;
   columns = {{"id"}};
   (void)plan("id");
-  EXPECT_FALSE(sample_has("nullif(all_w, 0)")); // the table's own size
+  EXPECT_FALSE(sample_has("CASE WHEN all_w")); // the table's own size
 }
 
 TEST_F(PlanTest, partitions_are_cut_one_by_one) {
@@ -254,7 +254,7 @@ TEST_F(PlanTest, partition_without_right_leaves_all_to_the_root) {
   source.pieces = kTwoCuts;
   for (const PlannedChunk &chunk : plan("id"))
     EXPECT_EQ(chunk.relation, "");
-  EXPECT_TRUE(sample_has("FROM \"public\".\"t\" TABLESAMPLE SYSTEM"));
+  EXPECT_TRUE(sample_has("FROM \"public\".\"t\" TABLESAMPLE pg_catalog.system"));
 }
 
 TEST_F(PlanTest, filter_that_names_the_root_is_left_to_it) {
@@ -270,7 +270,7 @@ TEST_F(PlanTest, range_of_partitions_is_left_to_the_root) {
   table.kind = 'p';
   source.pieces = kTwoCuts;
   EXPECT_EQ(ranges("id", {"1", "9"}), (std::vector<Range>{{"1", "5"}, {"5", "9"}}));
-  EXPECT_TRUE(sample_has("WHERE (\"id\" >= '1'"));
+  EXPECT_TRUE(sample_has("WHERE (\"id\" OPERATOR(pg_catalog.>=) '1'"));
 }
 
 TEST_F(PlanTest, bounds_of_a_view_are_cut_once_per_worker) {

@@ -15,7 +15,8 @@ protected:
     types.add(user_type(kUserBase, "small", TypeKind::kDomain, kSmallint));
     types.add(user_type(kUserBase + 1, "smaller", TypeKind::kDomain, kUserBase));
     TypeInfo citext = user_type(kUserBase + 2, "citext", TypeKind::kBase);
-    citext.operator_schema = "ext";
+    citext.operators = {"OPERATOR(ext.<)", "OPERATOR(ext.<=)", "OPERATOR(ext.=)",
+                        "OPERATOR(ext.>=)", "OPERATOR(ext.>)"};
     types.add(citext);
     table = source_table({column("id", kInteger, true), column("n", kBigint), column("B c", kText),
                           column("ts", kTimestamptz), column("d", kDate, true),
@@ -101,9 +102,10 @@ TEST_F(KeyTest, ctid_is_a_key_of_tables_only) {
 
 TEST_F(KeyTest, condition_is_half_open) {
   EXPECT_EQ(resolve("id").condition({"1", "9"}),
-            "\"id\" >= '1'::\"pg_catalog\".\"int8\" AND \"id\" < '9'::\"pg_catalog\".\"int8\"");
+            "\"id\" OPERATOR(pg_catalog.>=) '1'::\"pg_catalog\".\"int8\" AND \"id\" "
+            "OPERATOR(pg_catalog.<) '9'::\"pg_catalog\".\"int8\"");
   EXPECT_EQ(resolve("B c").condition({std::nullopt, "it's"}),
-            "\"B c\" < 'it''s'::\"pg_catalog\".\"text\"");
+            "\"B c\" OPERATOR(pg_catalog.<) 'it''s'::\"pg_catalog\".\"text\"");
 }
 
 TEST_F(KeyTest, open_range_is_the_whole_relation) {
@@ -119,7 +121,8 @@ TEST_F(KeyTest, open_range_is_the_whole_relation) {
 
 TEST_F(KeyTest, row_ranges_leave_out_rows_with_any_null) {
   EXPECT_EQ(resolve("(id, \"B c\")").condition({"(1,\"a,b\")", std::nullopt}),
-            "(\"id\", \"B c\") >= ('1'::\"pg_catalog\".\"int8\", 'a,b'::\"pg_catalog\".\"text\")"
+            "(\"id\", \"B c\") OPERATOR(pg_catalog.>=) ('1'::\"pg_catalog\".\"int8\", "
+            "'a,b'::\"pg_catalog\".\"text\")"
             " AND \"B c\" IS DISTINCT FROM NULL");
   EXPECT_EQ(resolve("(n, \"B c\")").condition({.start = {}, .end = {}, .nulls = true}),
             "(\"n\" IS NOT DISTINCT FROM NULL OR \"B c\" IS NOT DISTINCT FROM NULL)");
@@ -127,11 +130,12 @@ TEST_F(KeyTest, row_ranges_leave_out_rows_with_any_null) {
 }
 
 TEST_F(KeyTest, expressions_compare_as_the_columns_do) {
-  EXPECT_EQ(resolve("id").compare({"k1"}, ">", "7"), "k1 > '7'::\"pg_catalog\".\"int8\"");
+  EXPECT_EQ(resolve("id").compare({"k1"}, ">", "7"),
+            "k1 OPERATOR(pg_catalog.>) '7'::\"pg_catalog\".\"int8\"");
   EXPECT_EQ(resolve("(id, \"B c\")").compare({"k1", "k2"}, "<", "(7,x)"),
-            "(k1, k2) < ('7'::\"pg_catalog\".\"int8\", 'x'::\"pg_catalog\".\"text\")");
-  EXPECT_EQ(resolve("ci").compare({"k1"}, ">", "a"),
-            "k1 OPERATOR(\"ext\".>) 'a'::\"s\".\"citext\"");
+            "(k1, k2) OPERATOR(pg_catalog.<) ('7'::\"pg_catalog\".\"int8\", "
+            "'x'::\"pg_catalog\".\"text\")");
+  EXPECT_EQ(resolve("ci").compare({"k1"}, ">", "a"), "k1 OPERATOR(ext.>) 'a'::\"s\".\"citext\"");
 }
 
 TEST_F(KeyTest, row_bound_with_another_number_of_fields_is_refused) {
@@ -141,7 +145,7 @@ TEST_F(KeyTest, row_bound_with_another_number_of_fields_is_refused) {
 
 TEST_F(KeyTest, operators_outside_pg_catalog_are_named_with_their_schema) {
   EXPECT_EQ(resolve("ci").condition({"a", std::nullopt}),
-            "\"ci\" OPERATOR(\"ext\".>=) 'a'::\"s\".\"citext\"");
+            "\"ci\" OPERATOR(ext.>=) 'a'::\"s\".\"citext\"");
   EXPECT_SQLSTATE("0A000", resolve("(id, ci)"));
 }
 

@@ -19,7 +19,7 @@ inline TypeInfo builtin(TypeOid oid, std::string_view name) {
           .quoted_name = "\"pg_catalog\".\"" + std::string(name) + "\"",
           .kind = TypeKind::kBase,
           .has_binary = true,
-          .operator_schema = {},
+          .operators = {},
           .inner = 0,
           .fields = {}};
 }

@@ -174,11 +174,11 @@ TEST(Types, chain_of_types_may_be_long_but_is_not_followed_for_ever) {
 
 TEST(Types, load_refuses_a_type_without_its_kind) {
   for (const size_t missing : {0, 1, 2, 3, 4, 5, 6}) {
-    std::vector<std::optional<std::string>> values{"20000", "s.c",        "s", "c", "b", "f",
-                                                   "t",     std::nullopt, {},  {},  {}};
+    std::vector<std::optional<std::string>> values{
+        "20000", "s.c", "s", "c", "b", "f", "t", std::nullopt, {}, {}, {}, {}, {}, {}, {}};
     values[missing] = missing % 2 == 0 ? std::nullopt : std::optional<std::string>("");
     FakeExecutor server;
-    server.answers = {one_row({"150020"}), Rows(11, values)};
+    server.answers = {one_row({"150020"}), Rows(15, values)};
     EXPECT_SQLSTATE("08P01", Types::load(server, std::vector<TypeOid>{20000})) << missing;
   }
 }
@@ -186,14 +186,26 @@ TEST(Types, load_refuses_a_type_without_its_kind) {
 TEST(Types, load_gathers_the_fields_of_a_composite) {
   FakeExecutor server;
   const auto field = [](std::string name, std::string type) {
-    return std::vector<std::optional<std::string>>{
-        "20000",         "s.c",          "s", "c", "c", "f", "t", "0", std::nullopt,
-        std::move(name), std::move(type)};
+    return std::vector<std::optional<std::string>>{"20000",
+                                                   "s.c",
+                                                   "s",
+                                                   "c",
+                                                   "c",
+                                                   "f",
+                                                   "t",
+                                                   "0",
+                                                   std::nullopt,
+                                                   std::nullopt,
+                                                   std::nullopt,
+                                                   std::nullopt,
+                                                   std::nullopt,
+                                                   std::move(name),
+                                                   std::move(type)};
   };
   std::vector<std::optional<std::string>> values = field("a", "23");
   for (auto &value : field("b", "25"))
     values.push_back(value);
-  server.answers = {one_row({"150020"}), Rows(11, values)};
+  server.answers = {one_row({"150020"}), Rows(15, values)};
   const Types types = Types::load(server, std::vector<TypeOid>{20000});
   const TypeInfo &type = types.get(20000);
   EXPECT_EQ(type.kind, TypeKind::kComposite);
@@ -206,7 +218,7 @@ TEST(Types, load_gathers_the_fields_of_a_composite) {
 TEST(Types, load_asks_for_multiranges_from_14_only) {
   for (const auto &[version, has_multiranges] : {std::pair{"130022", false}, {"140000", true}}) {
     FakeExecutor server;
-    server.answers = {one_row({version}), Rows(11, {})};
+    server.answers = {one_row({version}), Rows(15, {})};
     (void)Types::load(server, std::vector<TypeOid>{23});
     EXPECT_EQ(server.calls.at(1).sql.find("rngmultitypid") != std::string::npos, has_multiranges);
   }
