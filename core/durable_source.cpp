@@ -28,8 +28,8 @@ SELECT pg_catalog.pg_is_in_recovery(),
   (SELECT s.setting FROM pg_catalog.pg_settings AS s
    WHERE s.name OPERATOR(pg_catalog.=) 'wal_writer_delay')
 FROM (SELECT COALESCE(
-  pg_catalog.to_regprocedure('pg_catalog.pg_logical_emit_message(boolean, text, text)'),
-  pg_catalog.to_regprocedure('pg_catalog.pg_logical_emit_message(boolean, text, text, boolean)')
+  pg_catalog.to_regprocedure('pg_catalog.pg_logical_emit_message(boolean, pg_catalog.text, pg_catalog.text)'),
+  pg_catalog.to_regprocedure('pg_catalog.pg_logical_emit_message(boolean, pg_catalog.text, pg_catalog.text, boolean)')
   )) AS m(function))sql";
 
 constexpr std::string_view kSettings =

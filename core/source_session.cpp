@@ -86,8 +86,10 @@ std::string set_config(std::string_view name, std::string_view value) {
 constexpr int kConnectionCheckSince = 140000;
 constexpr std::string_view kConnectionCheck =
     "pg_catalog.set_config('client_connection_check_interval', CASE WHEN "
-    "pg_catalog.strpos(pg_catalog.version(), 'linux') > 0 THEN '1s' ELSE '0' END, true), ";
+    "pg_catalog.strpos(pg_catalog.version(), 'linux') OPERATOR(pg_catalog.>) 0 THEN '1s' ELSE '0' "
+    "END, true), ";
 
+// The session's own search path still holds: no operator is named without its schema.
 std::string settings_statement(const SourceFormats &formats, int server_version) {
   std::string sql = "SELECT ";
   for (const Setting &setting : kSettings)

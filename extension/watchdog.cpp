@@ -45,6 +45,7 @@ private:
   Clock::time_point deadline_;
 };
 
+// The session's own search path holds: no operator is named without its schema.
 // A role sees of others' sessions that they are there and what blocks them, not their waits.
 std::string source_sql(const std::vector<int> &backends) {
   std::string list;
@@ -52,8 +53,9 @@ std::string source_sql(const std::vector<int> &backends) {
     list += (list.empty() ? "" : ", ") + std::to_string(backend);
   return "SELECT a.pid, a.state, a.wait_event_type, a.wait_event, "
          "pg_catalog.array_to_string(pg_catalog.pg_blocking_pids(a.pid), ', ') "
-         "FROM pg_catalog.pg_stat_activity AS a WHERE a.pid IN (" +
-         list + ") ORDER BY a.pid";
+         "FROM pg_catalog.pg_stat_activity AS a WHERE a.pid OPERATOR(pg_catalog.=) ANY "
+         "('{" +
+         list + "}'::pg_catalog.int4[]) ORDER BY a.pid";
 }
 
 std::string describe_backend(const Rows &rows, size_t row) {
