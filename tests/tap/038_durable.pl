@@ -1,0 +1,91 @@
+# What a mark builds on is flushed on the source: at once by a commit of ours, by the WAL writer where
+# the role may not write; where it is not, an append copies nothing and a pull leaves no mark.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/lib";
+
+use ParallelLoader::Session;
+use ParallelLoader::Test;
+use Test::More;
+use Time::HiRes qw(sleep time);
+
+my $pair = ParallelLoader::Test->new(source => {conf => "wal_level = logical\nwal_writer_delay = 500ms\n"});
+$pair->both_sql('CREATE TABLE t (id integer PRIMARY KEY, note text); CREATE TABLE g (id integer PRIMARY KEY)');
+$pair->source_sql(q(CREATE ROLE reader LOGIN; GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader;
+  INSERT INTO t SELECT i, md5(i::text) FROM generate_series(1, 100) AS i; INSERT INTO g VALUES (1)));
+my $dsn = literal($pair->dsn('postgres', 'user=reader'));
+my $writer = $pair->source_sql(q(SELECT pid FROM pg_stat_activity WHERE backend_type = 'walwriter'));
+
+sub unflushed {
+  my ($sql) = @_;
+  return $pair->source_sql("SET synchronous_commit = off; $sql");
+}
+sub is_flushed {
+  return $pair->source_sql(q(SELECT pg_current_wal_flush_lsn() = pg_current_wal_insert_lsn()));
+}
+
+# ---- the WAL writer stands still ----
+
+kill 'STOP', $writer;
+unflushed("UPDATE t SET note = note || 'x'");
+is(is_flushed(), 'f', 'a transaction of the source is not flushed');
+my $seconds = stopwatch();
+my $result = $pair->try_sql("SELECT rows FROM parallel_pull_table($dsn, 't')");
+is($result->summary, 'success: 100', 'a pull has it flushed, without a word');
+is(is_flushed(), 't', '… and with it all before');
+cmp_ok($seconds->(), '<', 2, '… and does not wait for the WAL writer');
+unflushed('INSERT INTO t VALUES (101)');
+is($pair->destination_sql("SELECT parallel_pull_append($dsn, 't')"), 1, '… so does an append');
+is(is_flushed(), 't', '… of all that it builds on');
+
+# ---- a role that may not write a record ----
+
+$pair->source_sql('REVOKE EXECUTE ON FUNCTION pg_logical_emit_message(boolean, text, text) FROM PUBLIC');
+unflushed('INSERT INTO t VALUES (102)');
+$pair->error_is("SELECT parallel_pull_append($dsn, 't')", '55000', qr/source was not seen to flush.*HINT/s,
+  'an append that cannot be sure is an error');
+is($pair->destination_sql('SELECT max(id) FROM t'), 101, '… and has copied nothing');
+unflushed('INSERT INTO g VALUES (2)');
+$result = $pair->try_sql("SELECT rows FROM parallel_pull_table($dsn, 'g')");
+like($result->err, qr/WARNING.*leaves no mark for appends/s, 'a pull that cannot be sure says so');
+is($pair->pull->{state}, 'done', '… and is done');
+is($pair->destination_sql('SELECT count(*) FROM g'), 2, '… with its rows');
+is($pair->destination_sql('SELECT snapshot_xmin IS NULL FROM parallel_loader.pull ORDER BY pull_id DESC LIMIT 1'), 't',
+  '… and without bounds');
+$pair->error_is("SELECT parallel_pull_append($dsn, 'g')", '55000', qr/no mark/, '… so no append begins there');
+
+kill 'CONT', $writer;
+is($pair->destination_sql("SELECT parallel_pull_append($dsn, 't')"), 1, 'once the WAL writer goes on, so does the append');
+$pair->destination_sql('TRUNCATE g');
+$result = $pair->try_sql("SELECT rows FROM parallel_pull_table($dsn, 'g')");
+is($result->summary, 'success: 2', '… and a pull leaves its mark');
+is($pair->destination_sql("SELECT parallel_pull_append($dsn, 'g')"), 0, '… at which an append begins');
+$pair->source_sql('GRANT EXECUTE ON FUNCTION pg_logical_emit_message(boolean, text, text) TO PUBLIC');
+
+# ---- those who decode the database see nothing of it ----
+
+$pair->source_sql(q(SELECT pg_create_logical_replication_slot('decoder', 'test_decoding')));
+unflushed('INSERT INTO t VALUES (103)');
+is($pair->destination_sql("SELECT parallel_pull_append($dsn, 't')"), 1, 'an append beside a logical slot');
+unlike($pair->source_sql(q(SELECT string_agg(data, ' ') FROM pg_logical_slot_get_changes('decoder', NULL, NULL))),
+  qr/message/, '… sends no message to it');
+$pair->source_sql(q(SELECT pg_drop_replication_slot('decoder')));
+
+# ---- what a small pull costs ----
+
+$pair->destination_sql('CREATE TABLE small (LIKE t INCLUDING ALL)');
+my $least = 9;
+for my $round (1 .. 5) {
+  $pair->destination_sql('TRUNCATE small');
+  $pair->source_sql('CHECKPOINT');
+  my $took = $pair->destination_sql("SELECT seconds FROM parallel_pull_table($dsn, 'small', source_table => 't')");
+  $least = $took if $took < $least;
+}
+note "a pull of 100 rows: $least s";
+cmp_ok($least, '<', 0.4, 'a pull of 100 rows from an idle source waits for nothing');
+
+$pair->nothing_left('at the end no worker and no session is left');
+$pair->finish;
