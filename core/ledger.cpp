@@ -133,7 +133,7 @@ WITH freed AS (
   UPDATE @ledger@.chunk SET state = 'planned'
   WHERE pull_id = $1::bigint AND state = 'failed')
 UPDATE @ledger@.pull
-SET state = 'running', segment = $2::bigint, snapshot = $3::pg_catalog.text,
+SET segment = $2::bigint, snapshot = $3::pg_catalog.text,
   snapshot_xmin = CASE WHEN snapshot_xmin IS NOT NULL THEN least(snapshot_xmin, $4::bigint) END,
   snapshot_xmax = CASE WHEN snapshot_xmin IS NOT NULL
     THEN greatest(snapshot_xmax, $5::bigint) END,
@@ -158,10 +158,13 @@ SELECT kind = 'pull' AND range_start IS NULL AND range_end IS NULL
   AND source_relations IS NOT NULL AND snapshot_xmin IS NULL
 FROM @ledger@.pull WHERE pull_id = $1::bigint)sql";
 
+// Compare and set: whoever finds the pull in another state than he took it to be in is told.
 constexpr std::string_view kSetState = R"sql(
 UPDATE @ledger@.pull SET state = $2::pg_catalog.text
-WHERE pull_id = $1::bigint AND state IN ('planned', 'running', 'paused')
-  AND state <> $2::pg_catalog.text)sql";
+WHERE pull_id = $1::bigint AND state = ANY ($3::pg_catalog.text[]))sql";
+
+constexpr std::string_view kReadState = R"sql(
+SELECT state FROM @ledger@.pull WHERE pull_id = $1::bigint)sql";
 
 constexpr std::string_view kSetLimits = R"sql(
 UPDATE @ledger@.pull
@@ -206,9 +209,9 @@ WHERE c.pull_id = f.pull_id AND c.chunk = f.chunk)sql";
 
 constexpr std::string_view kEndPull = R"sql(
 UPDATE @ledger@.pull
-SET state = $2::pg_catalog.text, sqlstate = $3::pg_catalog.text, error = $4::pg_catalog.text,
+SET sqlstate = $2::pg_catalog.text, error = $3::pg_catalog.text,
   finished = pg_catalog.clock_timestamp()
-WHERE pull_id = $1::bigint AND state IN ('planned', 'running', 'paused'))sql";
+WHERE pull_id = $1::bigint)sql";
 
 constexpr std::string_view kTotals = R"sql(
 SELECT coalesce(pg_catalog.sum(rows), 0)::bigint, coalesce(pg_catalog.sum(bytes), 0)::bigint,
@@ -229,18 +232,6 @@ Param number(int64_t value) {
 
 std::string_view kind_name(PullKind kind) {
   return kind == PullKind::kAppend ? "append" : "pull";
-}
-
-std::string_view state_name(PullEnd end) {
-  switch (end) {
-  case PullEnd::kDone:
-    return "done";
-  case PullEnd::kFailed:
-    return "failed";
-  case PullEnd::kCancelled:
-    return "cancelled";
-  }
-  return {};
 }
 
 /// The chunks of a plan as array literals, one a column.
@@ -433,7 +424,7 @@ RecordedPull Ledger::load_pull(int64_t pull_id) {
   request.date_order = row.text(0, 12);
   request.kind =
       row.text(0, 13) == kind_name(PullKind::kAppend) ? PullKind::kAppend : PullKind::kPull;
-  recorded.state = row.text(0, 14);
+  recorded.state = parse_pull_state(row.text(0, 14));
   recorded.max_rate_kb = row.integer(0, 15);
   recorded.plan.identity = {.system_identifier = row.text(0, 16),
                             .timeline = row.text(0, 17),
@@ -446,6 +437,7 @@ RecordedPull Ledger::load_pull(int64_t pull_id) {
 }
 
 void Ledger::resume_pull(int64_t pull_id, int64_t segment, const PullPlan &plan) {
+  change_state(pull_id, PullEvent::kResume, PullActor::kResume);
   change_chunks(pull_id, plan);
   exec(kResumePull,
        {number(pull_id), number(segment), null_if_empty(plan.snapshot.name),
@@ -469,8 +461,16 @@ bool Ledger::has_lost_bounds(int64_t pull_id) {
   return !row.empty() && row.boolean(0, 0);
 }
 
-void Ledger::set_state(int64_t pull_id, std::string_view state) {
-  exec(kSetState, {number(pull_id), std::string(state)});
+void Ledger::change_state(int64_t pull_id, PullEvent event, PullActor actor) {
+  const std::string_view target = state_name(target_state(event, actor));
+  const std::vector<std::string> sources = source_states(event, actor);
+  const Rows changed =
+      exec(kSetState, {number(pull_id), std::string(target), array_literal(sources)});
+  if (changed.affected() == 1)
+    return;
+  const Rows found = exec(kReadState, {number(pull_id)});
+  throw Error("55000", "pull " + std::to_string(pull_id) + " cannot become " + std::string(target) +
+                           ": it is " + (found.empty() ? "not in the ledger" : found.text(0, 0)));
 }
 
 void Ledger::set_limits(int64_t pull_id, std::optional<int> workers,
@@ -513,10 +513,10 @@ bool Ledger::note_attempt(int64_t pull_id, int chunk, const FailedAttempt &attem
              .affected() == 1;
 }
 
-void Ledger::end_pull(int64_t pull_id, PullEnd end, std::string_view sqlstate,
+void Ledger::end_pull(int64_t pull_id, PullEvent event, PullActor actor, std::string_view sqlstate,
                       std::string_view message) {
-  exec(kEndPull, {number(pull_id), std::string(state_name(end)), null_if_empty(sqlstate),
-                  null_if_empty(message)});
+  change_state(pull_id, event, actor);
+  exec(kEndPull, {number(pull_id), null_if_empty(sqlstate), null_if_empty(message)});
 }
 
 Ledger::Totals Ledger::totals(int64_t pull_id) {

@@ -4,6 +4,7 @@
 #include "core/column_map.hpp"
 #include "core/executor.hpp"
 #include "core/plan.hpp"
+#include "core/pull_state.hpp"
 #include "core/range.hpp"
 #include "core/source_session.hpp"
 
@@ -86,11 +87,11 @@ struct PullPlan {
 /// What a resume has to know of a pull.
 struct RecordedPull {
   PullRequest request;
-  PullPlan plan; // without its chunks
-  std::string state;
-  int64_t max_rate_kb = 0;      // 0: no limit
-  bool shares_snapshot = false; // with other pulls of its run
-  bool is_held = false;         // a coordinator has the snapshot; not of the ledger
+  PullPlan plan;                         // without its chunks
+  PullState state = PullState::kPlanned; // in the ledger
+  int64_t max_rate_kb = 0;               // 0: no limit
+  bool shares_snapshot = false;          // with other pulls of its run
+  bool is_held = false;                  // a coordinator has the snapshot; not of the ledger
 };
 
 struct ClaimedChunk {
@@ -117,9 +118,6 @@ struct ChunkResult {
   std::string local_relations = {}; // that the rows went into, see core/local_relations.hpp
 };
 
-/// Terminal states of a pull.
-enum class PullEnd { kDone, kFailed, kCancelled };
-
 struct FailedAttempt {
   std::string sqlstate;
   std::string message;
@@ -142,8 +140,8 @@ public:
   [[nodiscard]] RecordedPull load_pull(int64_t pull_id);
   /// What the pull's chunks are read from, each relation once.
   [[nodiscard]] std::vector<ChunkRelation> relations(int64_t pull_id);
-  /// An unfinished or failed pull becomes `running` again, under the snapshot of `plan`; chunks
-  /// that failed are planned again.
+  /// A pull without coordinator becomes `running` again (as change_state), under the snapshot of
+  /// `plan`; chunks that failed are planned again.
   void resume_pull(int64_t pull_id, int64_t segment, const PullPlan &plan);
   /// No append can begin at the pull's snapshot.
   void forget_bounds(int64_t pull_id);
@@ -151,8 +149,9 @@ public:
   [[nodiscard]] bool has_lost_bounds(int64_t pull_id);
   /// Why the snapshot of a pull that has failed is held no longer.
   void note_hold_ended(int64_t pull_id, std::string_view reason);
-  /// Moves between `planned`, `running` and `paused`; does nothing to a pull that has ended.
-  void set_state(int64_t pull_id, std::string_view state);
+  /// Writes the state that the event leads to.  Throws Error 55000 when the pull is in none of
+  /// those in which this actor may write it (see pull_state.hpp).
+  void change_state(int64_t pull_id, PullEvent event, PullActor actor);
   /// Remembers limits for a resume; nullopt leaves one as it is.
   void set_limits(int64_t pull_id, std::optional<int> workers, std::optional<int> max_rate_kb);
   /// Takes the next chunk that is neither done nor held by another worker, by row lock
@@ -163,7 +162,9 @@ public:
   /// Notes an attempt that failed, in a transaction of its own after that one was aborted; false
   /// when another worker has the chunk by now, which must not be waited for.
   [[nodiscard]] bool note_attempt(int64_t pull_id, int chunk, const FailedAttempt &attempt);
-  void end_pull(int64_t pull_id, PullEnd end, std::string_view sqlstate, std::string_view message);
+  /// As change_state, with the error that ended the pull; empty: none did.
+  void end_pull(int64_t pull_id, PullEvent event, PullActor actor, std::string_view sqlstate,
+                std::string_view message);
 
   struct Totals {
     int64_t row_count = 0;

@@ -5,12 +5,15 @@
 #include "extension/guarded_call.hpp"
 #include "extension/pull_arguments.hpp"
 #include "extension/pull_lookup.hpp"
+#include "extension/pull_refusal.hpp"
 #include "extension/scratch_memory.hpp"
+#include "extension/server/background.hpp"
 #include "extension/server/leader.hpp"
 #include "extension/server/lock_trap.hpp"
+#include "extension/server/mailbox.hpp"
 #include "extension/server/result_set.hpp"
+#include "extension/server/session.hpp"
 #include "extension/server/socket_wait.hpp"
-#include "extension/server/throttle.hpp"
 #include "extension/server/work_session.hpp"
 #include "extension/source_address.hpp"
 #include "extension/spi_executor.hpp"
@@ -30,14 +33,6 @@ namespace parallel_loader {
 namespace {
 
 constexpr int64 kLookAgainMs = 50;
-
-void require_joinable(const FoundPull &found) {
-  if (found.is_live)
-    return;
-  throw Error("55000",
-              "pull " + std::to_string(found.pull_id) + " cannot be joined: it is " + found.state,
-              "", "Resume it with parallel_pull_resume, or create another pull.");
-}
 
 // The bytes of a source of the session's own, for its workers; empty for the pull's.
 std::string serialize_source(const std::string &src_dsn) {
@@ -60,7 +55,7 @@ WorkResult work(FunctionCallInfo fcinfo) {
   const WipeAtEnd wiped_source(src_dsn);
   const WorkRequest request = read_work_request(fcinfo);
   const FoundPull found = find_pull(pull_id_argument(fcinfo));
-  if (found.state == "done")
+  if (found.state == PullState::kDone)
     return {};
   require_joinable(found);
   call([&]() noexcept { lock_trap_check_before_start(found.table); });
@@ -105,7 +100,7 @@ std::string wait_for(int64 pull_id, int64 timeout_ms) {
   for (;; memory.reset()) {
     const FoundPull found = find_pull(pull_id);
     if (!found.is_live || milliseconds_until(deadline) <= 0)
-      return found.state;
+      return std::string(state_name(found.state));
     const AttachedPull attached(found);
     if (attached.get() != nullptr)
       wait_for_end(attached.get(), deadline);
@@ -125,56 +120,106 @@ std::optional<int> int_argument(FunctionCallInfo fcinfo, int number) {
                                      : std::optional(argument_int(fcinfo, number, 0));
 }
 
-void alter_running(SharedPull *pull, std::optional<int> workers, std::optional<int> max_rate_kb) {
-  if (workers) {
-    throttle_set_paused(pull, *workers == 0);
-    if (*workers > 0)
-      pg_atomic_write_u32(&pull->workers_target, static_cast<uint32>(*workers));
-  }
-  if (max_rate_kb)
-    throttle_set_rate(pull, int64{*max_rate_kb} * 1024);
-  pg_atomic_write_u32(&pull->limits_changed, 1);
-  call([&]() noexcept { shared_pull_wake(pull->coordinator_pid); });
+// Keeps resumes, and others who change the ledger, away from a pull without coordinator until this
+// transaction ends.
+void lock_for_change(int64_t pull_id) {
+  if (!call([&]() noexcept { return transaction_try_lock_resume(pull_id); }))
+    throw being_changed(pull_id);
 }
 
-// The coordinator of a pull that runs writes the ledger: this transaction may stay open for long,
-// and would keep it from its row.
-void alter(int64 pull_id, std::optional<int> workers, std::optional<int> max_rate_kb) {
+// The coordinator of a pull that is alive writes the ledger: this transaction may stay open for
+// long, and would keep it from its row.  False when there is no such coordinator.
+bool alter_live(const FoundPull &found, const PullLimits &limits) {
+  const AttachedPull attached(found);
+  if (!found.is_live || attached.get() == nullptr)
+    return false;
+  return call([&]() noexcept { return mailbox_post_limits(attached.get(), &limits); });
+}
+
+void alter(int64_t pull_id, std::optional<int> workers, std::optional<int> max_rate_kb) {
   require_between(workers, "workers", kMaxWorkers);
   require_between(max_rate_kb, "max_rate", PG_INT32_MAX);
-  const FoundPull found = find_pull(pull_id);
-  const AttachedPull attached(found);
-  if (found.is_live && attached.get() != nullptr) {
-    alter_running(attached.get(), workers, max_rate_kb);
+  const PullLimits limits = {workers.has_value(), static_cast<uint32>(workers.value_or(0)),
+                             max_rate_kb.has_value(), int64{max_rate_kb.value_or(0)} * 1024};
+  FoundPull found = find_pull(pull_id);
+  if (alter_live(found, limits))
     return;
-  }
-  if (found.state == "done") {
+  if (found.is_live) // it has just ended
+    found = find_pull(pull_id);
+  if (found.state == PullState::kDone) {
     throw Error("55000", "pull " + std::to_string(pull_id) + " is done", "",
                 "View parallel_pulls shows the state of your pulls.");
   }
+  lock_for_change(pull_id);
   SpiExecutor executor(SpiMode::kWrite);
   Ledger(executor).set_limits(pull_id, workers == 0 ? std::nullopt : workers, max_rate_kb);
 }
 
-bool cancel(int64 pull_id) {
-  const FoundPull found = find_pull(pull_id);
+enum class CancelStep { kDone, kTooLate, kAgain };
+
+CancelStep cancel_live(const FoundPull &found) {
   const AttachedPull attached(found);
-  if (found.is_held && attached.get() != nullptr) {
-    call([&]() noexcept { shared_pull_end_hold(attached.get(), kHoldCancelled); });
-    return true;
-  }
-  if (attached.get() != nullptr) {
-    return call([&]() noexcept {
-      shared_pull_request_stop(attached.get(), kStopCancelled);
-      return shared_pull_stop_reason(attached.get()) == kStopCancelled;
-    });
-  }
-  if (found.state != "interrupted")
-    return false;
+  SharedPull *pull = attached.get();
+  if (pull == nullptr)
+    return CancelStep::kAgain; // it has just ended
+  call([&]() noexcept { shared_pull_request_stop(pull, kStopCancelled); });
+  return shared_pull_stop_reason(pull) == kStopCancelled ? CancelStep::kDone : CancelStep::kTooLate;
+}
+
+CancelStep cancel_held(const FoundPull &found) {
+  const AttachedPull attached(found);
+  if (attached.get() == nullptr)
+    return CancelStep::kAgain;
+  call([&]() noexcept { mailbox_post_hold_end(attached.get(), kHoldCancelled); });
+  return found.state == PullState::kFailed ? CancelStep::kDone : CancelStep::kTooLate;
+}
+
+// Under the lock that a resume takes first, so that none begins.
+CancelStep cancel_without_coordinator(const FoundPull &found) {
   SpiExecutor executor(SpiMode::kWrite);
-  Ledger(executor).end_pull(pull_id, PullEnd::kCancelled, "57014",
+  Ledger(executor).end_pull(found.pull_id, PullEvent::kCancel, PullActor::kCaller, "57014",
                             "canceling pull due to user request");
-  return true;
+  return CancelStep::kDone;
+}
+
+// With the lock, which it keeps only where it has written something.
+CancelStep cancel_locked(int64_t pull_id) {
+  const FoundPull found = find_pull(pull_id);
+  if (!found.is_live && !found.is_held && found.state == PullState::kInterrupted)
+    return cancel_without_coordinator(found);
+  call([&]() noexcept { transaction_unlock_resume(pull_id); });
+  if (found.is_live)
+    return cancel_live(found);
+  return found.is_held ? cancel_held(found) : CancelStep::kTooLate;
+}
+
+// A resume that has begun, and written nothing yet, is cancelled as the query that it is.  True if
+// there was one.
+bool cancel_resume(int64_t pull_id) {
+  const int pid = find_resumer(pull_id);
+  return pid != 0 && call([&]() noexcept { return background_cancel_coordinator(pid); });
+}
+
+bool cancel(int64_t pull_id) {
+  constexpr long kStepMs = 50;
+  constexpr int kSteps = 100;
+  bool has_cancelled_resume = false;
+  for (int step = 0; step < kSteps; step++) {
+    const FoundPull before = find_pull(pull_id);
+    if (before.state == PullState::kDone)
+      return false;
+    CancelStep result = CancelStep::kAgain;
+    if (before.is_live)
+      result = cancel_live(before);
+    else if (call([&]() noexcept { return transaction_try_lock_resume(pull_id); }))
+      result = cancel_locked(pull_id);
+    else
+      has_cancelled_resume = cancel_resume(pull_id) || has_cancelled_resume;
+    if (result != CancelStep::kAgain)
+      return result == CancelStep::kDone || has_cancelled_resume;
+    call([]() noexcept { latch_sleep(kStepMs); });
+  }
+  throw being_changed(pull_id);
 }
 
 } // namespace

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "extension/boundary.hpp"
+#include "extension/pull_refusal.hpp"
 #include "extension/server/last_commit.hpp"
 #include "extension/server/session.hpp"
 #include "extension/server/socket_wait.hpp"
@@ -35,14 +36,6 @@ int64_t milliseconds_since(TimestampTz then) {
 
 } // namespace
 
-template <class Fn> void Coordinator::in_transaction(Fn fn) {
-  call([]() noexcept { session_begin(); });
-  SpiExecutor executor(SpiMode::kWrite);
-  Ledger ledger(executor);
-  fn(ledger);
-  call([]() noexcept { session_commit(); });
-}
-
 void Coordinator::begin() {
   if (order_.kind == OrderKind::kResume)
     resume();
@@ -51,17 +44,12 @@ void Coordinator::begin() {
   start();
 }
 
-// The lock comes before the commit, so that nobody sees the pull without its coordinator.
 void Coordinator::create() {
   if (order_.request.kind == PullKind::kAppend) // one after the other: each begins at a mark
     call([&]() noexcept { session_lock_append(pull_->table); });
-  in_transaction([&](Ledger &ledger) {
-    const int64_t pull_id = ledger.create_pull(order_.request);
-    call([&]() noexcept { static_cast<void>(session_try_lock_pull(pull_id)); });
-    pull_->pull_id = pull_id;
-  });
+  record_.create(order_.request);
   call([&]() noexcept { shared_pull_enter_phase(pull_, kPhaseRecorded); });
-  in_transaction([&](Ledger &ledger) {
+  record_.in_transaction([&](Ledger &ledger) {
     const PullPlan plan = hold_.open_and_plan(order_, pull_id());
     stay_at(plan.snapshot.place);
     shared_pull_set_notice(pull_, plan.notice.message.c_str(), plan.notice.hint.c_str());
@@ -73,10 +61,8 @@ void Coordinator::create() {
 // Of several resumes one goes on, and looks at the pull once the others cannot change it any more.
 FoundPull Coordinator::find_resumable() {
   const int64_t pull_id = order_.resume_id;
-  if (!call([&]() noexcept { return session_try_lock_resume(pull_id); })) {
-    throw Error("55006", "pull " + std::to_string(pull_id) + " is being resumed already", "",
-                "parallel_pull_wait waits for its end, parallel_pull_work joins it.");
-  }
+  if (!call([&]() noexcept { return session_try_lock_resume(pull_id); }))
+    throw being_changed(pull_id);
   call([]() noexcept { session_begin(); });
   FoundPull found = find_pull(pull_id);
   call([]() noexcept { session_commit(); });
@@ -88,32 +74,31 @@ FoundPull Coordinator::find_resumable() {
 void Coordinator::resume() {
   const FoundPull found = find_resumable();
   pull_->pull_id = order_.resume_id;
-  if (found.state == "done") { // by a resume that was quicker
-    in_transaction([&](Ledger &ledger) { count_chunks(ledger); });
+  if (found.state == PullState::kDone) { // by a resume that was quicker
+    record_.in_transaction([&](Ledger &ledger) { count_chunks(ledger); });
     return;
   }
   RecordedPull recorded;
   std::vector<ChunkRelation> relations;
   int done_count = 0;
-  in_transaction([&](Ledger &ledger) {
+  record_.in_transaction([&](Ledger &ledger) {
     recorded = ledger.load_pull(pull_id());
     relations = ledger.relations(pull_id());
     done_count = ledger.totals(pull_id()).done_count;
   });
   recorded.is_held = found.is_held;
   PullPlan plan;
-  in_transaction([&](Ledger & /*ledger*/) {
+  record_.in_transaction([&](Ledger & /*ledger*/) {
     plan = hold_.open_for_resume(order_, recorded, relations, done_count);
   });
   stay_at(plan.snapshot.place);
   call([&]() noexcept { take_over_pull(found.segment, pull_id()); });
-  in_transaction([&](Ledger &ledger) {
-    ledger.resume_pull(pull_id(), order_.request.segment, plan);
-    count_chunks(ledger);
-  });
-  state_ = "running";
+  record_.resume(order_.request.segment, plan);
   call([&]() noexcept { session_unlock_resume(pull_id()); });
+  record_.in_transaction([&](Ledger &ledger) { count_chunks(ledger); });
+  order_.request.workers = recorded.request.workers; // as they are under the lock
   throttle_set_rate(pull_, recorded.max_rate_kb * 1024);
+  waiter_.read_mail(); // what was posted meanwhile is newer
 }
 
 // Whatever else dials the source is to come to the server that has the snapshot.
@@ -197,7 +182,7 @@ void Coordinator::let_snapshot_go() {
 void Coordinator::release_snapshot() {
   if (!hold_.is_open() || hold_.end_durably())
     return;
-  in_transaction([&](Ledger &ledger) { ledger.forget_bounds(pull_id()); });
+  record_.in_transaction([&](Ledger &ledger) { ledger.forget_bounds(pull_id()); });
   call([&]() noexcept { session_log_no_mark(pull_->pull_id); });
 }
 
@@ -223,24 +208,26 @@ void Coordinator::replace_lost_workers() {
   static_cast<void>(notes_.write());
 }
 
-// What parallel_pull_alter has changed.
+// Applies what was posted, and writes down what has come of it.
 void Coordinator::follow_orders() {
+  waiter_.read_mail();
   record_limits();
   const bool is_paused = pg_atomic_read_u32(&pull_->is_paused) != 0;
-  const bool has_begun = pg_atomic_read_u32(&pull_->has_joined) != 0;
-  const std::string state = is_paused ? "paused" : has_begun ? "running" : "planned";
-  if (state == state_)
-    return;
-  in_transaction([&](Ledger &ledger) { ledger.set_state(pull_id(), state); });
-  state_ = state;
+  const bool has_joined = pg_atomic_read_u32(&pull_->has_joined) != 0;
+  if (is_paused && record_.state() != PullState::kPaused)
+    record_.change(PullEvent::kPause);
+  else if (!is_paused && record_.state() == PullState::kPaused)
+    record_.change(PullEvent::kGoOn);
+  else if (!is_paused && has_joined && record_.state() == PullState::kPlanned)
+    record_.change(PullEvent::kWorkerJoined);
 }
 
 void Coordinator::record_limits() {
-  if (pg_atomic_exchange_u32(&pull_->limits_changed, 0) == 0)
+  if (!waiter_.take_news())
     return;
   const auto target = static_cast<int>(pg_atomic_read_u32(&pull_->workers_target));
   const auto rate_kb = static_cast<int>(pg_atomic_read_u64(&pull_->max_rate) / 1024);
-  in_transaction([&](Ledger &ledger) {
+  record_.in_transaction([&](Ledger &ledger) {
     ledger.set_limits(pull_id(), target > 0 ? std::optional(target) : std::nullopt, rate_kb);
   });
 }
@@ -268,7 +255,7 @@ void Coordinator::await_slot(bool lacks_workers) {
   if (!slot_wait_)
     slot_wait_.emplace(order_.retry_budget_ms, pull_id());
   pg_atomic_write_u32(&pull_->needs_slot, 1);
-  in_transaction([&](Ledger &) { slot_wait_->ask_for_room(); });
+  record_.in_transaction([&](Ledger &) { slot_wait_->ask_for_room(); });
   if (lacks_workers)
     slot_wait_->require_patience();
 }
@@ -284,7 +271,7 @@ bool Coordinator::is_done() {
   if (counts.chunks_done < counts.chunks && worker_slots_any_used(pull_))
     return false;
   bool done = false;
-  in_transaction([&](Ledger &ledger) {
+  record_.in_transaction([&](Ledger &ledger) {
     const Ledger::Totals totals = ledger.totals(pull_id());
     done = totals.done_count == totals.chunk_count;
   });
@@ -308,22 +295,21 @@ void Coordinator::throw_if_abandoned() {
   }
 }
 
-void Coordinator::end(PullEnd end, const ErrorReport *report) {
+void Coordinator::end(PullEvent event, const ErrorReport *report) {
   crew_.wait_for_processes();
-  if (pull_id() == 0 || (order_.kind == OrderKind::kResume && state_ == "planned"))
-    return; // nothing is recorded, or the resume has not begun
+  if (!record_.is_ours())
+    return;
+  waiter_.read_mail();
   record_limits();
   static_cast<void>(notes_.write());
   ErrorReport change;
   call([&]() noexcept { last_commit_begin(pull_); });
-  in_transaction([&](Ledger &ledger) {
-    if (end == PullEnd::kDone && find_local_change(change)) {
-      end = PullEnd::kFailed;
+  record_.in_transaction([&](Ledger &ledger) {
+    if (event == PullEvent::kAllDone && find_local_change(change)) {
+      event = PullEvent::kFailure;
       report = &change;
     }
-    ledger.end_pull(pull_id(), end, report != nullptr ? error_report_sqlstate(report) : "",
-                    report != nullptr ? report->message : "");
-    call([]() noexcept { session_force_flush(); });
+    record_.end(ledger, event, report);
   });
   call([&]() noexcept { last_commit_end(pull_); });
 }
@@ -343,25 +329,40 @@ bool Coordinator::find_local_change(ErrorReport &report) {
   error_report_set(&report, "55000", ("table " + table + " was changed while the pull ran").c_str(),
                    (*change + "\nPull " + std::to_string(pull_id()) + " failed.").c_str(),
                    local_change_hint(table, resume).c_str());
-  call([&]() noexcept { shared_pull_fail(pull_, &report, kStopFailed); });
+  call([&]() noexcept {
+    pg_atomic_write_u32(&pull_->stop, kStopNone); // it was settled too early
+    shared_pull_fail(pull_, &report, kStopFailed);
+  });
   return true;
 }
 
+void Coordinator::tell_end(bool is_holding) {
+  call([&]() noexcept {
+    pg_atomic_write_u32(&pull_->holds_snapshot, is_holding ? 1 : 0);
+    shared_pull_enter_phase(pull_, kPhaseEnded);
+  });
+  if (!record_.is_ours())
+    return;
+  waiter_.read_mail(); // for the last time: see mailbox
+  record_limits();
+}
+
 bool Coordinator::is_worth_holding() {
-  if (!hold_.is_open() || order_.snapshot_hold_ms <= 0 || !worker_slots_any_unread(pull_))
+  if (!record_.is_ours() || !hold_.is_open() || order_.snapshot_hold_ms <= 0 ||
+      !worker_slots_any_unread(pull_))
     return false;
   bool shares_snapshot = false;
-  in_transaction(
+  record_.in_transaction(
       [&](Ledger &ledger) { shares_snapshot = ledger.load_pull(pull_id()).shares_snapshot; });
   return shares_snapshot || worker_slots_counts(pull_).chunks_done > 0;
 }
 
 void Coordinator::hold_snapshot() {
-  waiter_.heed(&pull_->hold_end); // the pull's own stop has been heeded
+  waiter_.heed(&pull_->mail.hold_end); // the pull's own stop has been heeded
   const std::string reason = why_hold_ends();
   hold_.close();
   if (!reason.empty())
-    in_transaction([&](Ledger &ledger) { ledger.note_hold_ended(pull_id(), reason); });
+    record_.in_transaction([&](Ledger &ledger) { ledger.note_hold_ended(pull_id(), reason); });
 }
 
 // Returns an empty text when the pull goes on under the snapshot.
@@ -369,7 +370,7 @@ std::string Coordinator::why_hold_ends() {
   const TimestampTz end = GetCurrentTimestamp() + order_.snapshot_hold_ms * 1000;
   try {
     while (GetCurrentTimestamp() < end) {
-      switch (static_cast<HoldEnd>(pg_atomic_read_u32(&pull_->hold_end))) {
+      switch (static_cast<HoldEnd>(pg_atomic_read_u32(&pull_->mail.hold_end))) {
       case kHoldKept:
         break;
       case kHoldResumed:

@@ -5,9 +5,10 @@
 
 #include "extension/attempt_notes.hpp"
 #include "extension/crew.hpp"
-#include "extension/latch_waiter.hpp"
+#include "extension/mail_waiter.hpp"
 #include "extension/order.hpp"
 #include "extension/pull_lookup.hpp"
+#include "extension/pull_record.hpp"
 #include "extension/server/shared_pull.hpp"
 #include "extension/slot_wait.hpp"
 #include "extension/source_hold.hpp"
@@ -26,8 +27,9 @@ namespace parallel_loader {
 class Coordinator {
 public:
   Coordinator(SharedPull *pull, dsm_handle handle)
-      : pull_(pull), order_(parse_order({pull->order, pull->order_size})), crew_(pull, handle),
-        notes_(pull), watchdog_(pull, order_), waiter_(&pull->stop), hold_(waiter_) {
+      : pull_(pull), order_(parse_order({pull->order, pull->order_size})), record_(pull),
+        crew_(pull, handle), notes_(pull), waiter_(pull), watchdog_(pull, order_, waiter_),
+        hold_(waiter_) {
     order_.request.owner = pull->owner;
     order_.request.segment = handle;
   }
@@ -37,7 +39,9 @@ public:
   /// Returns when every chunk is done.  Throws what ends the pull before, Stopped among it.
   void supervise();
   /// Writes the pull's end into the ledger, if the pull is there.
-  void end(PullEnd end, const ErrorReport *report);
+  void end(PullEvent event, const ErrorReport *report);
+  /// Tells everybody that it has ended, and whether its snapshot is held.
+  void tell_end(bool is_holding);
   /// Keeps the snapshot of a pull that has failed, until its time is over or a resume has it.
   void hold_snapshot();
 
@@ -48,7 +52,6 @@ public:
   void let_go() { hold_.close(); }
 
 private:
-  template <class Fn> void in_transaction(Fn fn);
   void create();
   void resume();
   FoundPull find_resumable();
@@ -72,13 +75,13 @@ private:
 
   SharedPull *pull_;
   Order order_;
+  PullRecord record_;
   Crew crew_;
   AttemptNotes notes_;
+  MailWaiter waiter_;
   Watchdog watchdog_;
-  LatchWaiter waiter_;
   SourceHold hold_;
   std::optional<SlotWait> slot_wait_;
-  std::string state_ = "planned";                 // as the ledger has it
   int chunks_done_ = 0;                           // at the last look
   TimestampTz worked_at_ = GetCurrentTimestamp(); // when a worker was last there
   TimestampTz unread_at_ = GetCurrentTimestamp(); // when a row was last to be read

@@ -37,7 +37,7 @@ bool run_pull(Coordinator &coordinator, SharedPull *pull) {
   try {
     coordinator.begin();
     coordinator.supervise();
-    return true;
+    return shared_pull_settle_done(pull);
   } catch (const Stopped &) {
     return false;
   } catch (const PgError &error) {
@@ -63,7 +63,7 @@ bool close_failed_pull(Coordinator &coordinator, SharedPull *pull) {
   const bool is_worth_holding = has_failed && coordinator.is_worth_holding();
   if (!is_worth_holding)
     coordinator.let_go();
-  coordinator.end(has_failed ? PullEnd::kFailed : PullEnd::kCancelled, &report);
+  coordinator.end(has_failed ? PullEvent::kFailure : PullEvent::kCancel, &report);
   call([&]() noexcept { session_log_failure(pull->pull_id, report.message); });
   return is_worth_holding;
 }
@@ -76,12 +76,9 @@ void run_coordinator(SharedPull *pull, dsm_handle handle) {
     session_hold_cancel();
   });
   if (is_done)
-    coordinator.end(PullEnd::kDone, nullptr);
+    coordinator.end(PullEvent::kAllDone, nullptr);
   const bool is_holding = !is_done && close_failed_pull(coordinator, pull);
-  call([&]() noexcept {
-    pg_atomic_write_u32(&pull->holds_snapshot, is_holding ? 1 : 0);
-    shared_pull_enter_phase(pull, kPhaseEnded);
-  });
+  coordinator.tell_end(is_holding);
   if (is_holding)
     coordinator.hold_snapshot();
 }

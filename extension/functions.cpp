@@ -6,6 +6,7 @@
 #include "extension/guarded_call.hpp"
 #include "extension/pull_arguments.hpp"
 #include "extension/pull_lookup.hpp"
+#include "extension/pull_refusal.hpp"
 #include "extension/rows_notice.hpp"
 #include "extension/scratch_memory.hpp"
 #include "extension/server/leader.hpp"
@@ -161,7 +162,7 @@ Datum resume(FunctionCallInfo fcinfo) {
   const WipeAtEnd wiped(src_dsn);
   const FoundPull found = find_pull(pull_id_argument(fcinfo));
   require_resumable(found);
-  if (found.state != "done") {
+  if (found.state != PullState::kDone) {
     require_rows_kept(found);
     const bool new_snapshot = !fcinfo->args[2].isnull && DatumGetBool(fcinfo->args[2].value);
     Order order = resume_order(found, src_dsn, new_snapshot);

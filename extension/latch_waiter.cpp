@@ -39,7 +39,8 @@ void LatchWaiter::nap(std::chrono::microseconds time) {
   heed_stop();
 }
 
-void LatchWaiter::heed_stop() const {
+void LatchWaiter::heed_stop() {
+  look_up();
   if (pg_atomic_read_u32(stop_) != 0)
     throw Stopped();
 }

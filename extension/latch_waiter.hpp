@@ -18,10 +18,12 @@ public:
   [[nodiscard]] const char *what() const noexcept override { return "the pull is being stopped"; }
 };
 
-class LatchWaiter final : public Waiter {
+class LatchWaiter : public Waiter {
 public:
   /// `stop` becomes non-zero when the process is to give up; it outlives the waiter.
   explicit LatchWaiter(pg_atomic_uint32 *stop) : stop_(stop) {}
+  LatchWaiter(const LatchWaiter &) = delete;
+  LatchWaiter &operator=(const LatchWaiter &) = delete;
   /// Heeds another flag from now on.
   void heed(pg_atomic_uint32 *stop) noexcept { stop_ = stop; }
   ~LatchWaiter() override;
@@ -30,8 +32,12 @@ public:
   Woke wait(int fd, Want want, std::chrono::milliseconds timeout) override;
   void nap(std::chrono::microseconds time) override;
 
+protected:
+  /// Called whenever the latch was set, and at least twice a second.
+  virtual void look_up() {}
+
 private:
-  void heed_stop() const;
+  void heed_stop();
 
   pg_atomic_uint32 *stop_;
   SocketWait socket_wait_ = {};

@@ -101,9 +101,9 @@ Datum parallel_loader_current_pull(PG_FUNCTION_ARGS) {
     const FoundPull found = find_pull(PG_GETARG_INT64(0));
     SpiExecutor executor(SpiMode::kReadLatest);
     const Ledger::Totals totals = Ledger(executor).totals(found.pull_id);
-    const Datum values[] = {text_datum(found.state), Int64GetDatum(totals.row_count),
-                            Int64GetDatum(totals.byte_count), Int32GetDatum(totals.done_count),
-                            Int32GetDatum(totals.retry_count)};
+    const Datum values[] = {text_datum(std::string(state_name(found.state))),
+                            Int64GetDatum(totals.row_count), Int64GetDatum(totals.byte_count),
+                            Int32GetDatum(totals.done_count), Int32GetDatum(totals.retry_count)};
     return call([&]() noexcept { return result_row(fcinfo, values, lengthof(values)); });
   });
 }

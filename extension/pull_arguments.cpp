@@ -117,7 +117,8 @@ void join_run(FunctionCallInfo fcinfo, const ArgumentLayout &layout, Order &orde
   const FoundPull first = find_pull(run_id);
   if (!first.is_live || first.snapshot.empty()) {
     throw Error("55000", "run " + std::to_string(run_id) + " holds no snapshot any more",
-                "Its first pull is " + first.state + ".", "Begin a new run.");
+                "Its first pull is " + std::string(state_name(first.state)) + ".",
+                "Begin a new run.");
   }
   order.request.run_id = run_id;
   SpiExecutor executor(SpiMode::kReadLatest);

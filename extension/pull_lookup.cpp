@@ -17,8 +17,11 @@ std::string lookup_sql(std::string_view condition) {
   return "SELECT p.pull_id, p.owner::oid, p.\"table\"::oid, p.state, p.snapshot, "
          "(SELECT count(*) FROM parallel_loader.chunk AS c"
          " WHERE c.pull_id = p.pull_id AND c.state <> 'done'), "
-         "p.segment, l.pid IS NOT NULL, p.state IN ('planned', 'running', 'paused'), p.kind, "
-         "p.workers "
+         "p.segment, l.pid IS NOT NULL, p.kind, p.workers, p.source, coalesce(p.key, ''), "
+         "EXISTS (SELECT FROM parallel_loader.chunk AS c"
+         " WHERE c.pull_id = p.pull_id AND c.state = 'done'), "
+         "EXISTS (SELECT FROM parallel_loader.pull AS o"
+         " WHERE o.run_id = p.run_id AND o.pull_id <> p.pull_id) "
          "FROM parallel_loader.pull AS p LEFT JOIN pg_locks AS l"
          " ON l.locktype = 'advisory' AND l.granted"
          " AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())"
@@ -36,12 +39,17 @@ FoundPull read_row(const Rows &rows, size_t row) {
   found.snapshot = rows.text(row, 4);
   found.chunks_left = static_cast<int>(rows.integer(row, 5));
   found.segment = static_cast<dsm_handle>(rows.integer(row, 6));
-  found.kind = rows.text(row, 9);
-  found.workers = static_cast<int>(rows.integer(row, 10));
-  const bool is_unfinished = rows.boolean(row, 8);
-  found.is_live = rows.boolean(row, 7) && is_unfinished;
-  found.is_held = rows.boolean(row, 7) && !is_unfinished;
-  found.state = is_unfinished && !found.is_live ? "interrupted" : rows.text(row, 3);
+  found.kind = rows.text(row, 8);
+  found.workers = static_cast<int>(rows.integer(row, 9));
+  found.source = rows.text(row, 10);
+  found.key = rows.text(row, 11);
+  found.is_begun = rows.boolean(row, 12);
+  found.shares_snapshot = rows.boolean(row, 13);
+  const PullState recorded = parse_pull_state(rows.text(row, 3));
+  const bool has_coordinator = rows.boolean(row, 7);
+  found.is_live = has_coordinator && !has_ended(recorded);
+  found.is_held = has_coordinator && has_ended(recorded);
+  found.state = has_coordinator || has_ended(recorded) ? recorded : PullState::kInterrupted;
   return found;
 }
 
@@ -64,24 +72,19 @@ static FoundPull look_up(int64_t pull_id) {
 // last word is committed before its lock goes, so a second look tells.
 FoundPull find_pull(int64_t pull_id) {
   FoundPull found = look_up(pull_id);
-  return found.state == "interrupted" ? look_up(pull_id) : found;
+  return found.state == PullState::kInterrupted ? look_up(pull_id) : found;
 }
 
-void require_resumable(const FoundPull &found) {
-  if (found.kind == "append") {
-    throw Error("55000", "pull " + std::to_string(found.pull_id) + " cannot be resumed",
-                "It is an append: what it did not copy, the next one does.",
-                "Call parallel_pull_append again.");
-  }
-  if (!found.is_live && found.state != "done" && found.snapshot.empty()) {
-    throw Error("55000",
-                "pull " + std::to_string(found.pull_id) + " cannot be resumed: it has no plan",
-                "It ended while it was planned: nothing was moved.", "Pull the table again.");
-  }
-  if (!found.is_live)
-    return;
-  throw Error("55006", "pull " + std::to_string(found.pull_id) + " is " + found.state + " already",
-              "", "parallel_pull_wait waits for its end, parallel_pull_work joins it.");
+int find_resumer(int64_t pull_id) {
+  SpiExecutor executor(SpiMode::kReadLatest);
+  const Rows rows = executor.exec(
+      "SELECT l.pid FROM pg_locks AS l WHERE l.locktype = 'advisory' AND l.granted"
+      " AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+      " AND l.classid::bigint = $1::bigint >> 32"
+      " AND l.objid::bigint = $1::bigint & 4294967295 AND l.objsubid = " +
+          std::to_string(kResumeLockClass),
+      {std::to_string(pull_id)});
+  return rows.empty() || rows.is_null(0, 0) ? 0 : static_cast<int>(rows.integer(0, 0));
 }
 
 std::vector<FoundPull> find_live_pulls() {

@@ -1,6 +1,8 @@
 // pull_lookup: a pull that exists already, as a session that joins, watches or cancels it finds it.
 #pragma once
 
+#include "core/pull_state.hpp"
+
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -15,22 +17,26 @@ struct FoundPull {
   int64_t pull_id = 0;
   Oid owner = InvalidOid;
   Oid table = InvalidOid;
-  std::string state; // as in the view: `interrupted` when the coordinator is gone
+  PullState state = PullState::kPlanned; // `interrupted` when the coordinator is gone
   std::string snapshot;
   std::string kind; // pull or append
   int chunks_left = 0;
-  int workers = 0;        // as it was asked for, or altered to
-  dsm_handle segment = 0; // valid while is_live or is_held
-  bool is_live = false;   // it is unfinished and its coordinator is there
-  bool is_held = false;   // it has failed, and its coordinator keeps the snapshot for a resume
+  int workers = 0;              // as it was asked for, or altered to
+  bool is_begun = false;        // a chunk is done
+  std::string source;           // as the caller named it, without the password
+  std::string key;              // empty: none
+  bool shares_snapshot = false; // with other pulls of its run
+  dsm_handle segment = 0;       // valid while is_live or is_held
+  bool is_live = false;         // it is unfinished and its coordinator is there
+  bool is_held = false; // it has failed, and its coordinator keeps the snapshot for a resume
 };
 
 /// Looks the pull up, as of now.  Throws Error 42704 when there is none that the current user may
 /// see.
 [[nodiscard]] FoundPull find_pull(int64_t pull_id);
 
-/// Throws Error 55006 for a pull that runs, 55000 for an append, or one without a plan.
-void require_resumable(const FoundPull &found);
+/// The process that holds the lock of resumes of the pull, or 0.
+[[nodiscard]] int find_resumer(int64_t pull_id);
 
 /// All pulls of the current user (a superuser's: all pulls) whose coordinator is alive.
 [[nodiscard]] std::vector<FoundPull> find_live_pulls();

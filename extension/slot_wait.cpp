@@ -7,6 +7,7 @@
 
 #include "extension/boundary.hpp"
 #include "extension/pull_lookup.hpp"
+#include "extension/server/mailbox.hpp"
 #include "extension/server/worker_census.hpp"
 
 namespace parallel_loader {
@@ -31,7 +32,7 @@ void SlotWait::ask_for_room() {
     SharedPull *pull = attached.get();
     if (pull == nullptr)
       continue;
-    call([&]() noexcept { shared_pull_end_hold(pull, kHoldGaveWay); });
+    call([&]() noexcept { mailbox_post_hold_end(pull, kHoldGaveWay); });
     asked_.push_back(held.pull_id);
     asked_at_ = Clock::now();
     return;

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "extension/boundary.hpp"
+#include "extension/pull_refusal.hpp"
 #include "extension/server/worker_census.hpp"
 #include "extension/server/worker_slots.hpp"
 
@@ -36,10 +37,6 @@ std::string duration_text(int64_t seconds) {
   return seconds < kMinute ? rest : std::to_string(seconds / kMinute) + " min " + rest;
 }
 
-std::string call_text(const char *function, int64_t pull_id, const std::string &rest = {}) {
-  return function + ("(" + std::to_string(pull_id)) + rest + ")";
-}
-
 std::string slot_text() {
   const WorkerCensus census = call([]() noexcept { return worker_census_take(); });
   return std::string("a background worker slot: ") + census.text;
@@ -56,7 +53,7 @@ std::string abandoned_text(int64_t pull_id, TimestampTz end) {
 std::string waiting_text(const FoundPull &found, SharedPull *pull) {
   if (is_paused(pull)) {
     return call_text("parallel_pull_alter", found.pull_id,
-                     ", workers => " + std::to_string(std::max(found.workers, 1)));
+                     "workers => " + std::to_string(std::max(found.workers, 1)));
   }
   if (lacks_slot(pull))
     return slot_text();

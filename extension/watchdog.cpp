@@ -5,7 +5,6 @@
 
 #include "extension/boundary.hpp"
 #include "extension/database_text.hpp"
-#include "extension/latch_waiter.hpp"
 #include "extension/server/session.hpp"
 #include "extension/server/throttle.hpp"
 #include "extension/server/wait_info.hpp"
@@ -27,8 +26,8 @@ constexpr size_t kMostTextBytes = 2000; // of what the source says its sessions 
 // Bounds all that a session does together, so that a dead network does not hold the coordinator.
 class DeadlineWaiter final : public Waiter {
 public:
-  DeadlineWaiter(pg_atomic_uint32 *stop, milliseconds limit)
-      : waiter_(stop), deadline_(Clock::now() + limit) {}
+  DeadlineWaiter(Waiter &waiter, milliseconds limit)
+      : waiter_(waiter), deadline_(Clock::now() + limit) {}
 
   Woke wait(int fd, Want want, milliseconds timeout) override {
     const auto left = std::chrono::ceil<milliseconds>(deadline_ - Clock::now());
@@ -41,7 +40,7 @@ public:
 
 private:
   using Clock = std::chrono::steady_clock;
-  LatchWaiter waiter_;
+  Waiter &waiter_;
   Clock::time_point deadline_;
 };
 
@@ -138,7 +137,7 @@ std::string Watchdog::describe_wait() {
 }
 
 std::string Watchdog::describe_sources(const std::vector<int> &backends) {
-  DeadlineWaiter waiter(&pull_->stop, kAskFor);
+  DeadlineWaiter waiter(waiter_, kAskFor);
   try {
     SourceSession source = SourceSession::open(order_.source.conninfo, "parallel_loader watchdog",
                                                order_.source.password_rule, waiter);

@@ -1,6 +1,8 @@
 // watchdog: measures how fast a pull moves, and finds out what it waits for when it does not.
 #pragma once
 
+#include "core/waiter.hpp"
+
 #include "extension/order.hpp"
 #include "extension/server/shared_pull.hpp"
 
@@ -12,7 +14,9 @@ namespace parallel_loader {
 
 class Watchdog {
 public:
-  Watchdog(SharedPull *pull, const Order &order) : pull_(pull), order_(order) {}
+  /// `waiter` waits for the source while it is asked.
+  Watchdog(SharedPull *pull, const Order &order, Waiter &waiter)
+      : pull_(pull), order_(order), waiter_(waiter) {}
 
   /// Called at every turn of the coordinator.  Keeps the pull's rate; after ten seconds in which
   /// not a byte came, writes what the workers wait for into the shared memory and, once, to the
@@ -28,6 +32,7 @@ private:
 
   SharedPull *pull_;
   const Order &order_;
+  Waiter &waiter_;
   int64_t last_bytes_ = -1;
   int64_t measured_bytes_ = 0;
   Clock::time_point measured_at_ = Clock::now();

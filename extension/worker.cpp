@@ -4,6 +4,7 @@
 #include "core/retry.hpp"
 #include "core/source_session.hpp"
 
+#include <optional>
 #include <utility>
 
 #include "extension/attempt_notes.hpp"
@@ -237,6 +238,21 @@ void pin_worker_session(const Order &order) {
 
 } // namespace parallel_loader
 
+namespace parallel_loader {
+
+// A worker may come late: the coordinator overwrites the order when it leaves.
+static std::optional<Order> read_order(const SharedPull *pull) {
+  try {
+    return parse_order({pull->order, pull->order_size});
+  } catch (const Error &) {
+    if (pull->coordinator_pid == 0)
+      return std::nullopt;
+    throw;
+  }
+}
+
+} // namespace parallel_loader
+
 extern "C" PGDLLEXPORT void parallel_loader_worker_main(Datum /*argument*/);
 
 void parallel_loader_worker_main(Datum /*argument*/) {
@@ -246,7 +262,10 @@ void parallel_loader_worker_main(Datum /*argument*/) {
   background_enter_slot(pull, &args);
   background_connect(pull);
   const bool is_done = entry([&] {
-    Order order = parse_order({pull->order, pull->order_size});
+    std::optional<Order> found = read_order(pull);
+    if (!found)
+      return true; // the pull has ended
+    Order &order = *found;
     SharedWork *work =
         args.work == 0 ? nullptr : call([&]() noexcept { return shared_work_attach(args.work); });
     if (args.work != 0 && work == nullptr)

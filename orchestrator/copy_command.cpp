@@ -96,9 +96,11 @@ void CopyCommand::load() {
 void CopyCommand::plan(PullControl &control, const SourceView &source) {
   const TargetTable target = control.find_table(options_.table.target);
   run_.target = target.name.display();
+  const PullCall call = pull_call(options_, source, target);
+  run_.needs_password = call.source.find("password") != std::string::npos;
   try {
     control.create(
-        pull_call(options_, source, target),
+        call,
         [this](std::string_view message, std::string_view hint) {
           write_message(
               warning_text(Error("01000", std::string(message), {}, std::string(hint)), style_));
@@ -190,6 +192,8 @@ void CopyCommand::refresh(PullControl &control) {
   run_.byte_count = pull_.byte_count;
   run_.chunk_count = pull_.chunk_count;
   run_.chunk_done_count = pull_.chunk_done_count;
+  run_.is_held = pull_.is_held;
+  run_.has_block_ranges = pull_.key == "ctid";
   run_.elapsed = std::chrono::duration_cast<milliseconds>(Clock::now() - started_at_);
   run_.rate_bytes_per_s = rate_.add(run_.elapsed, run_.byte_count);
 }

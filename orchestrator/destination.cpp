@@ -144,13 +144,21 @@ void Destination::work(int64_t pull_id, NoticeHandler on_notice) {
 
 PullStatus Destination::read_pull(int64_t pull_id) {
   const Rows rows = query(
-      fmt::format("SELECT p.state, p.rows, p.bytes, d.rows, d.bytes, p.chunks, p.chunks_done, "
-                  "p.key, p.format, p.sqlstate, p.error "
-                  "FROM {0}.parallel_pulls AS p CROSS JOIN ("
-                  "SELECT pg_catalog.sum(rows)::bigint AS rows, pg_catalog.sum(bytes)::bigint AS "
-                  "bytes FROM {0}.parallel_pull_chunks WHERE pull_id = $1::bigint AND state = "
-                  "'done') AS d WHERE p.pull_id = $1::bigint",
-                  schema_),
+      fmt::format(
+          "SELECT p.state, p.rows, p.bytes, d.rows, d.bytes, p.chunks, p.chunks_done, "
+          "p.key, p.format, p.sqlstate, p.error, p.state OPERATOR(pg_catalog.=) 'failed'::text "
+          // As the coordinator's lock says: see session.hpp of the extension.
+          "AND EXISTS (SELECT FROM pg_catalog.pg_locks AS l "
+          "WHERE l.locktype OPERATOR(pg_catalog.=) 'advisory'::text AND l.granted "
+          "AND l.objsubid OPERATOR(pg_catalog.=) 20556 AND l.objid::bigint "
+          "OPERATOR(pg_catalog.=) ($1::bigint OPERATOR(pg_catalog.&) 4294967295) "
+          "AND l.classid::bigint OPERATOR(pg_catalog.=) "
+          "($1::bigint OPERATOR(pg_catalog.>>) 32)) "
+          "FROM {0}.parallel_pulls AS p CROSS JOIN ("
+          "SELECT pg_catalog.sum(rows)::bigint AS rows, pg_catalog.sum(bytes)::bigint AS "
+          "bytes FROM {0}.parallel_pull_chunks WHERE pull_id = $1::bigint AND state = "
+          "'done') AS d WHERE p.pull_id = $1::bigint",
+          schema_),
       {std::to_string(pull_id)});
   if (rows.empty())
     throw Error(sqlstate::kUndefinedObject, fmt::format("pull {} does not exist", pull_id));
@@ -164,7 +172,8 @@ PullStatus Destination::read_pull(int64_t pull_id) {
           .key = rows.text(0, 7),
           .format = rows.text(0, 8),
           .sqlstate = rows.text(0, 9),
-          .error = rows.text(0, 10)};
+          .error = rows.text(0, 10),
+          .is_held = rows.boolean(0, 11)};
 }
 
 void Destination::cancel_pull(int64_t pull_id) {

@@ -42,6 +42,7 @@ struct PullStatus {
   std::string format = {};
   std::string sqlstate = {}; // of the pull's failure; empty without one
   std::string error = {};
+  bool is_held = false; // it has ended, and its coordinator is there
 };
 
 struct TargetTable {

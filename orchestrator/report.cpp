@@ -55,14 +55,33 @@ std::string summary_text(const Run &run, const Error *failure, Color color) {
              state_text(run, failure, color));
 }
 
+namespace {
+
+// What goes on with the others, up to where the rest of the hint begins.
+std::string resume_sentence(const Run &run) {
+  if (run.is_held) {
+    return fmt::format(
+        "On the destination, SELECT * FROM parallel_pull_resume({}) moves the others "
+        "as long as the snapshot is held; ",
+        run.pull_id);
+  }
+  if (run.has_block_ranges)
+    return "The others are ranges of ctid, which cannot be resumed without their snapshot: ";
+  return fmt::format("On the destination, SELECT * FROM parallel_pull_resume({}{}, new_snapshot => "
+                     "true) moves the others, as the source has them then; ",
+                     run.pull_id,
+                     run.needs_password ? ", 'CONNECTION STRING WITH ITS PASSWORD'" : "");
+}
+
+} // namespace
+
 std::optional<std::string> leftover_hint(const Run &run) {
   if (run.state == RunState::kDone || run.chunk_done_count == 0)
     return std::nullopt;
-  return fmt::format(
-      "{} of {} chunks {} in the table. On the destination, SELECT * FROM "
-      "parallel_pull_resume({}) moves the others; empty the table before you copy it again.",
-      run.chunk_done_count, run.chunk_count,
-      run.chunk_done_count == 1 ? "is done and stays" : "are done and stay", run.pull_id);
+  return fmt::format("{} of {} chunks {} in the table. {}empty the table before you copy it again.",
+                     run.chunk_done_count, run.chunk_count,
+                     run.chunk_done_count == 1 ? "is done and stays" : "are done and stay",
+                     resume_sentence(run));
 }
 
 std::string command_tag(const Run &run) {

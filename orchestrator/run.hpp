@@ -30,6 +30,9 @@ struct Run {
   int64_t estimated_bytes = 0; // what the table takes on the source's disk; 0 without an estimate
   double rate_bytes_per_s = 0; // of the last seconds
   std::chrono::milliseconds elapsed{0};
+  bool is_held = false;          // it has failed, and its snapshot is kept for a resume
+  bool has_block_ranges = false; // its chunks are ranges of ctid
+  bool needs_password = false;   // which the destination does not keep
 };
 
 /// `sales.orders`, or `sales.orders -> archive.orders` when the names differ; printable.

@@ -1,6 +1,8 @@
 // background: see background.hpp.
 #include "extension/server/background.hpp"
 
+#include <csignal>
+
 #include "extension/server/compat.hpp"
 #include "extension/server/pull_owner.hpp"
 #include "extension/server/worker_slots.hpp"
@@ -50,6 +52,11 @@ BackgroundWorkerHandle *background_start_in_slot(SharedPull *pull, WorkerArgs *a
     return nullptr;
   }
   return handle;
+}
+
+bool background_cancel_coordinator(int pid) {
+  const char *type = GetBackgroundWorkerTypeByPid(pid);
+  return type != nullptr && strcmp(type, kCoordinatorType) == 0 && kill(pid, SIGINT) == 0;
 }
 
 bool background_has_ended(BackgroundWorkerHandle *handle) {

@@ -30,6 +30,9 @@ BackgroundWorkerHandle *background_start_coordinator(dsm_handle pull);
 /// nullptr when the pull or the server has no slot left.
 BackgroundWorkerHandle *background_start_in_slot(SharedPull *pull, WorkerArgs *args);
 
+/// Cancels what a coordinator does; false when `pid` is none.
+bool background_cancel_coordinator(int pid);
+
 /// True once the process behind `handle` has ended or could not start.
 bool background_has_ended(BackgroundWorkerHandle *handle);
 

@@ -167,6 +167,16 @@ bool session_try_lock_resume(int64 pull_id) {
   return LockAcquire(&tag, ExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL;
 }
 
+bool transaction_try_lock_resume(int64 pull_id) {
+  const LOCKTAG tag = lock_tag(pull_id, kResumeLockClass);
+  return LockAcquire(&tag, ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL;
+}
+
+void transaction_unlock_resume(int64 pull_id) {
+  const LOCKTAG tag = lock_tag(pull_id, kResumeLockClass);
+  LockRelease(&tag, ExclusiveLock, false);
+}
+
 void session_unlock_resume(int64 pull_id) {
   const LOCKTAG tag = lock_tag(pull_id, kResumeLockClass);
   LockRelease(&tag, ExclusiveLock, true);

@@ -65,6 +65,9 @@ bool session_try_lock_append(Oid table);
 /// another one does.
 bool session_try_lock_resume(int64 pull_id);
 void session_unlock_resume(int64 pull_id);
+/// As session_try_lock_resume, until the transaction ends; twice by one transaction is once.
+bool transaction_try_lock_resume(int64 pull_id);
+void transaction_unlock_resume(int64 pull_id);
 
 /// The fourth field of the advisory lock that a pull's coordinator holds ("PL"; SQL functions use 1
 /// and 2): pg_locks shows it as objsubid.

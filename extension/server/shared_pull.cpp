@@ -4,6 +4,8 @@
 #include <csignal>
 #include <initializer_list>
 
+#include "extension/server/mailbox.hpp"
+
 extern "C" {
 #include "mb/pg_wchar.h"
 #include "storage/proc.h"
@@ -34,10 +36,10 @@ dsm_segment *shared_pull_create(Oid owner, Oid table, const char *order, Size or
   pg_atomic_init_u32(&shared->phase, kPhaseStarting);
   pg_atomic_init_u32(&shared->stop, kStopNone);
   for (pg_atomic_uint32 *flag :
-       {&shared->holds_snapshot, &shared->hold_end, &shared->needs_slot, &shared->slot_waiters,
+       {&shared->holds_snapshot, &shared->needs_slot, &shared->slot_waiters,
         &shared->workers_wanted, &shared->workers_started, &shared->workers_target,
-        &shared->is_paused, &shared->limits_changed, &shared->has_joined, &shared->commit_level,
-        &shared->is_closing, &shared->is_given_up})
+        &shared->is_paused, &shared->has_joined, &shared->commit_level, &shared->is_closing,
+        &shared->is_given_up})
     pg_atomic_init_u32(flag, 0);
   pg_atomic_init_u64(&shared->max_rate, 0);
   pg_atomic_init_u64(&shared->bytes_moved, 0);
@@ -45,6 +47,7 @@ dsm_segment *shared_pull_create(Oid owner, Oid table, const char *order, Size or
   pg_atomic_init_u64(&shared->given_up_at, 0);
   pg_atomic_init_u32(&shared->waiting_version, 0);
   pg_atomic_init_u32(&shared->error_state, kErrorNone);
+  mailbox_init(&shared->mail);
   SpinLockInit(&shared->mutex);
   for (WorkerSlot &slot : shared->slots)
     init_slot(&slot);
@@ -107,6 +110,16 @@ PullStop shared_pull_stop_reason(const SharedPull *pull) {
   return static_cast<PullStop>(pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&pull->stop)));
 }
 
+bool shared_pull_is_stopped(const SharedPull *pull) {
+  const PullStop reason = shared_pull_stop_reason(pull);
+  return reason != kStopNone && reason != kStopDone;
+}
+
+bool shared_pull_settle_done(SharedPull *pull) {
+  uint32 expected = kStopNone;
+  return pg_atomic_compare_exchange_u32(&pull->stop, &expected, kStopDone);
+}
+
 // SIGINT is a query cancel to any of our processes: it ends what it waits for in the server.
 static void interrupt_coordinator(const SharedPull *pull) {
   const int pid = pull->coordinator_pid;
@@ -120,12 +133,6 @@ void shared_pull_request_stop(SharedPull *pull, PullStop reason) {
   const bool is_closing = pg_atomic_read_u32(&pull->is_closing) != 0;
   if ((is_first || is_closing) && shared_pull_phase(pull) != kPhaseEnded)
     interrupt_coordinator(pull);
-}
-
-void shared_pull_end_hold(SharedPull *pull, HoldEnd reason) {
-  uint32 kept = kHoldKept;
-  pg_atomic_compare_exchange_u32(&pull->hold_end, &kept, reason);
-  shared_pull_wake(pull->coordinator_pid);
 }
 
 // The writer copies 14 kB and is then through; it cannot be ended in between.

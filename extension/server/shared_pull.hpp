@@ -28,6 +28,7 @@ enum PullStop : uint32 {
   kStopFailed,    // a worker failed: see error
   kStopCancelled, // somebody cancelled it
   kStopLeader,    // the session that waited for it is gone, or its statement has ended
+  kStopDone,      // it has got to its end: nothing else can end it any more
 };
 
 /// Why the coordinator of a failed pull is to let its snapshot go; the first reason stays.
@@ -89,6 +90,13 @@ struct PullProgress {
 inline constexpr Size kWaitTextSize = 512;
 inline constexpr Size kNoticeSize = 512;
 
+/// See mailbox.hpp.
+struct Mailbox {
+  pg_atomic_uint32 workers;
+  pg_atomic_uint64 max_rate;
+  pg_atomic_uint32 hold_end;
+};
+
 struct SharedPull {
   uint32 magic;
   Oid database;
@@ -99,16 +107,15 @@ struct SharedPull {
   int leader_pid;        // who is told of every change; 0: nobody
   int coordinator_pid;
   pg_atomic_uint32 phase;
-  pg_atomic_uint32 stop;
+  pg_atomic_uint32 stop; // PullStop: who ends the pull, by whatever, writes it; once
+  Mailbox mail;
   pg_atomic_uint32 holds_snapshot; // the pull has failed, its coordinator stays for a resume
-  pg_atomic_uint32 hold_end;       // … until somebody says why not
   pg_atomic_uint32 needs_slot;     // no worker slot is free, and the pull has no worker
   pg_atomic_uint32 slot_waiters;   // sessions that wait for a slot for workers of their own
   pg_atomic_uint32 workers_wanted;
   pg_atomic_uint32 workers_started;
   pg_atomic_uint32 workers_target;   // how many the coordinator is to keep
   pg_atomic_uint32 is_paused;        // nothing is to move
-  pg_atomic_uint32 limits_changed;   // the coordinator is to write workers and rate down
   pg_atomic_uint32 has_joined;       // a worker has come at least once
   pg_atomic_uint32 commit_level;     // synchronous_commit of the last commit: see last_commit.hpp
   pg_atomic_uint32 is_closing;       // the coordinator is at that commit
@@ -156,13 +163,14 @@ void shared_pull_wake(int pid);
 void shared_pull_enter_phase(SharedPull *pull, PullPhase phase);
 PullPhase shared_pull_phase(const SharedPull *pull);
 PullStop shared_pull_stop_reason(const SharedPull *pull);
+/// True when the pull is to end, or has ended, before its last chunk.
+bool shared_pull_is_stopped(const SharedPull *pull);
+/// Settles that the pull is done; false when somebody has ended it before.
+bool shared_pull_settle_done(SharedPull *pull);
 
 /// Asks for an early end; only the first reason counts.  Wakes the coordinator and cancels what it
 /// waits for in the server, at the last commit whatever the reason.
 void shared_pull_request_stop(SharedPull *pull, PullStop reason);
-
-/// Asks the coordinator of a failed pull to let its snapshot go.
-void shared_pull_end_hold(SharedPull *pull, HoldEnd reason);
 
 /// Keeps `report` if it is the pull's first error, and asks for the end for `reason`.
 void shared_pull_fail(SharedPull *pull, const ErrorReport *report, PullStop reason);

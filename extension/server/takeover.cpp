@@ -1,6 +1,7 @@
 // takeover: see takeover.hpp.
 #include "extension/server/takeover.hpp"
 
+#include "extension/server/mailbox.hpp"
 #include "extension/server/session.hpp"
 #include "extension/server/socket_wait.hpp"
 
@@ -13,7 +14,7 @@ static void ask_holder_to_go(dsm_handle handle, int64 pull_id) {
   if (segment == nullptr)
     return;
   if (pull->pull_id == pull_id && pg_atomic_read_u32(&pull->holds_snapshot) != 0)
-    shared_pull_end_hold(pull, kHoldResumed);
+    mailbox_post_hold_end(pull, kHoldResumed);
   if (is_new_mapping)
     dsm_detach(segment);
 }

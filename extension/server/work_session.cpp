@@ -139,7 +139,7 @@ static void bring_workers(const WorkPlace *place, int wanted, OwnWorkers *own) {
 }
 
 static void raise_error(SharedPull *pull) {
-  if (shared_pull_stop_reason(pull) == kStopNone)
+  if (!shared_pull_is_stopped(pull))
     return;
   work_session_wait_for_end(pull);
   ErrorReport report;

@@ -61,9 +61,31 @@ TEST(Report, ends_with_the_command_tag) {
 }
 
 TEST(Report, says_what_a_stopped_run_leaves_behind) {
-  EXPECT_EQ(leftover_hint(stopped(RunState::kFailed)),
-            "12 of 888 chunks are done and stay in the table. On the destination, SELECT * FROM "
-            "parallel_pull_resume(7) moves the others; empty the table before you copy it again.");
+  const std::string there = "12 of 888 chunks are done and stay in the table. ";
+  const std::string end = "empty the table before you copy it again.";
+  parallel_loader::Run run = stopped(RunState::kFailed);
+  run.is_held = true;
+  EXPECT_EQ(leftover_hint(run),
+            there +
+                "On the destination, SELECT * FROM parallel_pull_resume(7) moves the others as "
+                "long as the snapshot is held; " +
+                end);
+  run = stopped(RunState::kCancelled);
+  EXPECT_EQ(leftover_hint(run),
+            there +
+                "On the destination, SELECT * FROM parallel_pull_resume(7, new_snapshot => true) "
+                "moves the others, as the source has them then; " +
+                end);
+  run.needs_password = true;
+  EXPECT_NE(
+      leftover_hint(run)->find(
+          "parallel_pull_resume(7, 'CONNECTION STRING WITH ITS PASSWORD', new_snapshot => true)"),
+      std::string::npos);
+  run.has_block_ranges = true;
+  EXPECT_EQ(
+      leftover_hint(run),
+      there +
+          "The others are ranges of ctid, which cannot be resumed without their snapshot: " + end);
 }
 
 TEST(Report, has_no_hint_when_nothing_is_left_behind) {

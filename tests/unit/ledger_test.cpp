@@ -11,7 +11,8 @@ using namespace testing;
 
 TEST(Ledger, statements_name_the_schema_they_are_given) {
   FakeExecutor executor;
-  Ledger(executor, "odd \"schema").set_state(1, "running");
+  executor.answers = {affected(1)};
+  Ledger(executor, "odd \"schema").change_state(1, PullEvent::kPause, PullActor::kCoordinator);
   EXPECT_NE(executor.calls.at(0).sql.find("UPDATE \"odd \"\"schema\".pull"), std::string::npos);
   EXPECT_EQ(executor.calls.at(0).sql.find('@'), std::string::npos);
 }
@@ -159,7 +160,7 @@ TEST(Ledger, pull_is_read_back_for_a_resume) {
   EXPECT_EQ(pull.request.timezone, "UTC");
   EXPECT_EQ(pull.request.date_order, "DMY");
   EXPECT_EQ(pull.request.kind, PullKind::kAppend);
-  EXPECT_EQ(pull.state, "failed");
+  EXPECT_EQ(state_name(pull.state), "failed");
   EXPECT_EQ(pull.max_rate_kb, 512);
   EXPECT_EQ(pull.plan.identity.system_identifier, "7001");
   EXPECT_EQ(pull.plan.identity.timeline, "2");
@@ -179,8 +180,12 @@ TEST(Ledger, resume_widens_the_bounds_and_frees_failed_chunks) {
   plan.bounds = {.xmin = 800, .xmax = 810};
   plan.identity = {.system_identifier = "7001", .timeline = "2", .database = "d", .lsn = "0/9"};
   plan.source_version = 150020;
+  executor.answers = {affected(1)};
   Ledger(executor).resume_pull(5, 4712, plan);
-  const FakeExecutor::Call &call = executor.calls.at(0);
+  EXPECT_EQ(executor.calls.at(0).params,
+            (std::vector<Param>{"5", "running",
+                                R"({"failed","cancelled","planned","running","paused"})"}));
+  const FakeExecutor::Call &call = executor.calls.at(1);
   EXPECT_EQ(call.params, (std::vector<Param>{"5", "4712", "4-1", "800", "810", "0/9", "2", "150020",
                                              "77", "800:810:", "/tmp", std::nullopt, "5432"}));
   EXPECT_NE(call.sql.find("least(snapshot_xmin"), std::string::npos);
@@ -190,24 +195,25 @@ TEST(Ledger, resume_widens_the_bounds_and_frees_failed_chunks) {
 
 TEST(Ledger, pull_planned_anew_gets_other_chunks) {
   FakeExecutor executor;
-  executor.answers = {affected(4), affected(1)};
+  executor.answers = {affected(1), affected(4), affected(1)};
   PullPlan plan;
   plan.chunks = {{.range = {}, .relation_oid = 16390}};
   plan.chunk_change = ChunkChange::kReplaced;
   Ledger(executor).resume_pull(5, 4712, plan);
-  EXPECT_NE(executor.calls.at(0).sql.find("DELETE FROM"), std::string::npos);
-  EXPECT_EQ(executor.calls.at(1).params.at(26), "{\"16390\"}");
+  EXPECT_NE(executor.calls.at(1).sql.find("DELETE FROM"), std::string::npos);
+  EXPECT_EQ(executor.calls.at(2).params.at(26), "{\"16390\"}");
 }
 
 TEST(Ledger, new_chunks_come_behind_those_that_are_there) {
   FakeExecutor executor;
+  executor.answers = {affected(1)};
   PullPlan plan;
   plan.chunks = {{.range = {}, .relation = "\"s\".\"p\"", .relation_oid = 16390}};
   plan.chunk_change = ChunkChange::kAdded;
   plan.relations = "16390:16390";
   Ledger(executor).resume_pull(5, 4712, plan);
-  EXPECT_NE(executor.calls.at(0).sql.find("m.last + c.number"), std::string::npos);
-  EXPECT_EQ(executor.calls.at(1).params, (std::vector<Param>{"5", "16390:16390"}));
+  EXPECT_NE(executor.calls.at(1).sql.find("m.last + c.number"), std::string::npos);
+  EXPECT_EQ(executor.calls.at(2).params, (std::vector<Param>{"5", "16390:16390"}));
 }
 
 TEST(Ledger, what_the_caller_named_is_kept_beside_what_the_plan_chose) {
@@ -221,12 +227,17 @@ TEST(Ledger, what_the_caller_named_is_kept_beside_what_the_plan_chose) {
             (std::vector<Param>{"5", plan.source_shape, {}, {}, "{}", "auto", {}}));
 }
 
-TEST(Ledger, state_moves_between_those_of_unfinished_pulls_only) {
+TEST(Ledger, a_state_is_changed_only_where_the_table_has_it) {
   FakeExecutor executor;
-  Ledger(executor).set_state(5, "paused");
-  EXPECT_EQ(executor.calls.at(0).params, (std::vector<Param>{"5", "paused"}));
-  EXPECT_NE(executor.calls.at(0).sql.find("state IN ('planned', 'running', 'paused')"),
-            std::string::npos);
+  executor.answers = {affected(1), affected(0), one_row({"done"}), affected(0)};
+  Ledger ledger(executor);
+  ledger.change_state(5, PullEvent::kPause, PullActor::kCoordinator);
+  EXPECT_EQ(executor.calls.at(0).params,
+            (std::vector<Param>{"5", "paused", R"({"planned","running"})"}));
+  EXPECT_NE(executor.calls.at(0).sql.find("state = ANY ($3"), std::string::npos);
+  EXPECT_SQLSTATE("55000", ledger.change_state(5, PullEvent::kGoOn, PullActor::kCoordinator));
+  EXPECT_SQLSTATE("55000", ledger.change_state(5, PullEvent::kGoOn, PullActor::kCoordinator));
+  EXPECT_SQLSTATE("XX000", ledger.change_state(5, PullEvent::kPause, PullActor::kCaller));
 }
 
 TEST(Ledger, limits_that_are_not_given_stay) {
@@ -296,22 +307,26 @@ TEST(Ledger, chunk_keeps_the_tables_that_it_went_into) {
 
 TEST(Ledger, bounds_that_were_given_up_stay_so) {
   FakeExecutor executor;
+  executor.answers = {affected(1)};
   Ledger(executor).resume_pull(5, 4712, PullPlan());
-  const std::string &sql = executor.calls.at(0).sql;
+  const std::string &sql = executor.calls.at(1).sql;
   EXPECT_NE(sql.find("CASE WHEN snapshot_xmin IS NOT NULL THEN least(snapshot_xmin"),
             std::string::npos);
 }
 
-TEST(Ledger, end_is_written_under_its_name) {
+TEST(Ledger, an_end_is_written_with_its_error) {
   FakeExecutor executor;
+  executor.answers = {affected(1), {}, affected(1), {}, affected(0)};
   Ledger ledger(executor);
-  ledger.end_pull(1, PullEnd::kDone, "", "");
-  ledger.end_pull(1, PullEnd::kFailed, "22012", "division by zero");
-  ledger.end_pull(1, PullEnd::kCancelled, "57014", "canceled");
-  EXPECT_EQ(executor.calls.at(0).params, (std::vector<Param>{"1", "done", {}, {}}));
-  EXPECT_EQ(executor.calls.at(1).params,
-            (std::vector<Param>{"1", "failed", "22012", "division by zero"}));
-  EXPECT_EQ(executor.calls.at(2).params.at(1), "cancelled");
+  ledger.end_pull(1, PullEvent::kAllDone, PullActor::kCoordinator, "", "");
+  ledger.end_pull(1, PullEvent::kFailure, PullActor::kCoordinator, "22012", "division by zero");
+  EXPECT_SQLSTATE("55000",
+                  ledger.end_pull(1, PullEvent::kCancel, PullActor::kCaller, "57014", "x"));
+  EXPECT_EQ(executor.calls.at(0).params.at(1), "done");
+  EXPECT_EQ(executor.calls.at(1).params, (std::vector<Param>{"1", {}, {}}));
+  EXPECT_EQ(executor.calls.at(2).params.at(1), "failed");
+  EXPECT_EQ(executor.calls.at(3).params, (std::vector<Param>{"1", "22012", "division by zero"}));
+  EXPECT_EQ(executor.calls.at(4).params.at(1), "cancelled");
 }
 
 TEST(Ledger, totals_are_read_in_their_order) {

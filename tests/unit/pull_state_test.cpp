@@ -64,6 +64,14 @@ TEST(PullState, each_event_in_each_state_by_each_actor) {
             << describe(from, event, actor);
 }
 
+std::optional<State> target_or_none(Event event, Actor actor) {
+  try {
+    return target_state(event, actor);
+  } catch (const Error &) {
+    return std::nullopt;
+  }
+}
+
 TEST(PullState, an_event_of_one_actor_leads_to_one_state) {
   for (const Event event : kPullEvents)
     for (const Actor actor : kPullActors) {
@@ -72,10 +80,8 @@ TEST(PullState, an_event_of_one_actor_leads_to_one_state) {
         if (const auto to = next_state(from, event, actor))
           targets.insert(*to);
       EXPECT_LE(targets.size(), 1U);
-      if (targets.empty())
-        EXPECT_THROW(static_cast<void>(target_state(event, actor)), Error);
-      else
-        EXPECT_EQ(target_state(event, actor), *targets.begin());
+      EXPECT_EQ(target_or_none(event, actor),
+                targets.empty() ? std::nullopt : std::optional(*targets.begin()));
     }
 }
 
@@ -83,9 +89,9 @@ TEST(PullState, nobody_writes_interrupted_and_nothing_leaves_done) {
   for (const State from : kPullStates)
     for (const Event event : kPullEvents)
       for (const Actor actor : kPullActors) {
-        EXPECT_NE(next_state(from, event, actor), State::kInterrupted);
-        if (from == State::kDone)
-          EXPECT_EQ(next_state(from, event, actor), std::nullopt);
+        const std::optional<State> to = next_state(from, event, actor);
+        EXPECT_NE(to, State::kInterrupted);
+        EXPECT_FALSE(from == State::kDone && to.has_value());
       }
 }
 

@@ -1,0 +1,190 @@
+# Pulls that wait: for background worker slots, of which the server has too few, and for somebody
+# who works on them; and what they say meanwhile.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/lib";
+
+use IPC::Run ();
+use ParallelLoader::Test;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(sleep time);
+
+my $program = $ENV{PARALLEL_LOADER} // '';
+-x $program or BAIL_OUT("PARALLEL_LOADER names the program under test, not \"$program\"");
+
+# Sixteen chunks or so of 250 kB.
+my $ROWS = 30000;
+my $TABLE = <<"SQL";
+CREATE TABLE t (id integer PRIMARY KEY, note text);
+INSERT INTO t SELECT i, repeat('n', 110) || i FROM generate_series(1, $ROWS) AS i;
+SQL
+
+# ---- a server with few slots ----
+
+my $pair = ParallelLoader::Test->new(
+  destination => {conf => <<'CONF'});
+parallel_loader.retry_budget = 5min
+parallel_loader.snapshot_hold = 10min
+CONF
+my $target = $pair->destination->connstr('postgres');
+$pair->create_gate;
+$pair->source_sql($TABLE);
+$pair->destination_sql("CREATE TABLE t$_ (id integer, note text)") for 0 .. 6;
+$pair->destination_sql('CREATE TABLE bad (id integer CHECK (id < 0), note text)');
+$pair->destination_sql('CREATE TABLE worse (id integer CHECK (id <> 25000), note text)');
+
+sub set_slots {
+  my ($slots) = @_;
+  $pair->destination->append_conf('postgresql.conf', "max_worker_processes = $slots");
+  $pair->destination->restart;
+  return;
+}
+
+sub call_sql {
+  my ($call, $table, %named) = @_;
+  return $pair->table_sql($call, $table,
+    {source_table => 't', key => 'id', workers => 1, chunk_size => '256kB', %named});
+}
+
+sub waiting_for {
+  return $pair->destination_sql(
+    "SELECT waiting_for FROM parallel_pull_progress WHERE pull_id = $_[0]");
+}
+
+sub start_program {
+  my ($table) = @_;
+  my %run = (out => '', err => '');
+  $run{run} = IPC::Run::start([$program, 'copy', '--source', $pair->dsn, '--target', $target,
+      '--key', 'id', '--jobs', '2', "t=$table"],
+    '<', \'', '>', \$run{out}, '2>', \$run{err}, $run{timer} = IPC::Run::timeout(60));
+  return \%run;
+}
+
+sub exit_code {
+  my ($run) = @_;
+  return $run->{run}->full_result(0) >> 8 if eval { $run->{run}->finish; 1 };
+  $run->{run}->kill_kill;
+  return 'none in time';
+}
+
+# A pull that fails near its end, and holds its snapshot.
+sub fail_held {
+  my $result = $pair->try_sql(call_sql('parallel_pull_table', 'worse'));
+  is($result->sqlstate, '23514', 'a pull fails in its middle');
+  is(scalar($pair->coordinator_pids), 1, '… and holds its snapshot');
+  return $pair->newest_pull_id;
+}
+
+set_slots(2);
+sub rows_sql { return call_sql('parallel_pull_table', @_) =~ s/^SELECT/SELECT rows FROM/r }
+is($pair->try_sql(rows_sql('t0'))->summary, "success: $ROWS",
+  'two slots: one for the coordinator, one for a worker');
+
+# A failed pull is no reason to wait, held or not.
+my $id = $pair->destination_sql(call_sql('parallel_pull_create', 'bad'));
+my $seconds = stopwatch();
+$pair->error_is("SELECT parallel_pull_work($id, workers => 4)", '23514', qr/Pull $id failed/,
+  'a pull that fails tells those who work on it');
+cmp_ok($seconds->(), '<', 10, '… at once');
+$pair->nothing_left('… and holds nothing, as no chunk is done');
+
+my $held = fail_held();
+my $result = $pair->try_sql(rows_sql('t1'));
+is($result->summary, "success: $ROWS", 'a pull that needs the slot of a held one gets it');
+like($result->err, qr/waiting for a background worker slot.*1 parallel_loader coordinator/s,
+  '… after a notice that says who has them');
+is($pair->destination_sql("SELECT state || ': ' || hold_ended FROM parallel_loader.pull
+    WHERE pull_id = $held"),
+  'failed: another pull needed the background worker slot', '… and the ledger says what became of it');
+$pair->error_is("SELECT parallel_pull_resume($held)", '55000', qr/snapshot of pull $held is lost/,
+  '… which a resume then says');
+
+# Resume of a held pull needs no third slot for long: its holder leaves.
+set_slots(3);
+$held = fail_held();
+$pair->destination_sql('ALTER TABLE worse DROP CONSTRAINT worse_id_check');
+is($pair->try_sql("SELECT rows FROM parallel_pull_resume($held)")->summary, "success: $ROWS",
+  'three slots: a held pull is resumed, under the snapshot that it held');
+$pair->nothing_left('… and nothing is left');
+$pair->destination_sql(
+  'TRUNCATE worse; ALTER TABLE worse ADD CONSTRAINT worse_id_check CHECK (id <> 25000)');
+
+# ---- who waits says for what ----
+
+# Two coordinators and one worker.
+$pair->close_gate;
+my $busy = $pair->session('destination');
+$busy->start(call_sql('parallel_pull_table', 't2', filter => 'public.gate(id, 10)'));
+$pair->wait_at_gate;
+my $busy_id = $pair->newest_pull_id;
+my $waiting = $pair->destination_sql(call_sql('parallel_pull_start', 't3'));
+ok(wait_until(10, sub { waiting_for($waiting) =~
+      /^a background worker slot: 3 of 3 are in use: (?=.*2 parallel_loader coord)(?=.*1 parallel_loader w)/ }),
+  'a pull without a worker says that it waits for a slot, and who has them')
+  or diag waiting_for($waiting);
+is($pair->destination_sql("SELECT eta IS NULL FROM parallel_pull_progress WHERE pull_id = $waiting"),
+  't', '… and guesses no end');
+
+# Coordinators leave a slot for a worker, so a third one waits in its session.
+my $third = $pair->session('destination');
+my $count = $pair->destination_sql('SELECT count(*) FROM parallel_pulls');
+$third->start(rows_sql('t4'));
+sleep 1;
+ok(!$third->is_finished, 'without a slot for a coordinator the call waits');
+is($pair->destination_sql('SELECT count(*) FROM parallel_pulls'), $count, '… and records nothing');
+$pair->destination_sql('SELECT pg_cancel_backend(' . $third->backend_pid . ')');
+is($third->finish(5)->sqlstate, '57014', '… it can be cancelled');
+$pair->error_is("SET parallel_loader.retry_budget = '1s'; " . call_sql('parallel_pull_table', 't4'),
+  '53400', qr/no background worker slot is free.*3 of 3.*max_worker_processes/s,
+  '… and ends after the retry budget');
+
+# One chunk is asked for, and not more.
+$pair->destination_sql("SELECT parallel_pull_cancel($waiting)");
+$pair->state_becomes($waiting, 'cancelled', 'a pull that waits for a slot is cancelled');
+my $one = $pair->destination_sql(call_sql('parallel_pull_create', 't5'));
+like(waiting_for($one), qr/^parallel_pull_work\($one\): nobody works .* ends in (?:10 min 0|9 min \d+) s$/,
+  'a pull that nobody works on says so, and for how long');
+is($pair->destination_sql("SELECT eta IS NULL FROM parallel_pull_progress WHERE pull_id = $one"), 't',
+  '… and guesses no end');
+$pair->error_is("SELECT parallel_pull_resume($one)", '55006', qr/parallel_pull_work\($one\) moves/,
+  '… and a resume names the call that goes on');
+my $single = $pair->session('destination');
+$single->start("SELECT chunks, remaining > 0 FROM parallel_pull_work($one, max_chunks => 1)");
+ok(wait_until(10, sub { waiting_for($one) =~ /^a background worker slot: 3 of 3/ }),
+  'a session that works waits for a slot, too') or diag waiting_for($one);
+$pair->open_gate;
+$result = $single->finish(20);
+is($result->summary, 'success: 1|t', '… and then moves the one chunk that it was asked for');
+like($result->err, qr/waiting for a background worker slot/, '… after a notice');
+is($pair->pull($one)->{chunks_done}, 1, '… and nobody has moved another');
+is($busy->finish(20)->sqlstate, '00000', 'the pull that had the slot has ended');
+my $finish = "SELECT remaining FROM parallel_pull_work($one)";
+is($pair->try_sql($finish)->summary, 'success: 0', 'the call that waiting_for named goes on');
+
+$id = $pair->destination_sql("SET parallel_loader.snapshot_hold = '1s'; "
+    . call_sql('parallel_pull_create', 't6'));
+$pair->state_becomes($id, 'failed', 'a pull that nobody works on ends when the time is over');
+like($pair->pull($id)->{error}, qr/nobody has worked on the pull/, '… and says why');
+
+# ---- many at once ----
+
+for my $slots (3, 8) {
+  set_slots($slots);
+  $pair->destination_sql("TRUNCATE t$_") for 0 .. 6;
+  $seconds = stopwatch();
+  my @runs = map { start_program("t$_") } 1 .. 3;
+  is(join(' ', map { exit_code($_) } @runs), '0 0 0', "$slots slots: three programs at once")
+    or diag map { $_->{err} } @runs;
+  @runs = map { start_program('bad') } 1 .. 6;
+  is(join(' ', map { exit_code($_) } @runs), '1 1 1 1 1 1', '… and six that fail')
+    or diag map { $_->{err} } @runs;
+  $pair->nothing_left('… and leave nothing');
+  note sprintf '%.1f s', $seconds->();
+  }
+$_->close for $third, $single, $busy;
+$pair->finish;
