@@ -116,7 +116,8 @@ TEST_F(KeySampleTest, other_failures_are_passed_on) {
 
 TEST_F(KeySampleTest, row_size_counts_what_is_stored) {
   EXPECT_EQ(row_size_expression(source, 1, std::nullopt),
-            "('32'::pg_catalog.float8 + coalesce(pg_catalog.pg_column_size(\"x\"), 0))");
+            "('32'::pg_catalog.float8 OPERATOR(pg_catalog.+) "
+            "coalesce(pg_catalog.pg_column_size(\"x\"), 0))");
 }
 
 TEST_F(KeySampleTest, correlation_is_unknown_without_rows) {

@@ -179,7 +179,7 @@ std::string prove(const std::vector<std::string> &answer) {
 
 TEST(SourceSession, holder_is_looked_for_by_both_halves_of_its_lock) {
   const std::string question = prove({"700:720:701", "t"});
-  EXPECT_TRUE(holds(question, "l.classid = 4294967294::pg_catalog.oid")) << question;
+  EXPECT_TRUE(holds(question, "l.classid = 4294967295::pg_catalog.oid")) << question;
   EXPECT_TRUE(holds(question, "l.objid = 1::pg_catalog.oid AND l.objsubid = 1")) << question;
   EXPECT_TRUE(holds(question, "pg_catalog.pg_current_snapshot()")) << question;
 }
