@@ -399,8 +399,12 @@ PgResultPtr Connection::next_result() {
 // Reads to the command's end, so that the session can take another one.  Returns the first error if
 // there was one, else the last result, if any; rows go to `answer`.
 PgResultPtr Connection::finish_command(Answer *answer) {
+  constexpr int kMostResults = 16; // a statement has one, and an error may follow it
   PgResultPtr chosen;
+  int result_count = 0; // a row that comes by itself is part of the one that follows
   while (PgResultPtr result = next_result()) {
+    if (PQresultStatus(result.get()) != PGRES_SINGLE_TUPLE && ++result_count > kMostResults)
+      throw_violation("answered one statement again and again");
     if (is_failure(result.get()) && is_session_end(result.get()))
       throw lost_error(peer_, result.get(), {});
     if (is_copy(result.get()))

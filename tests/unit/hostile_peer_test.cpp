@@ -148,7 +148,7 @@ TEST(HostilePeer, results_without_end_are_cut_off) {
     for (;;)
       peer.send('C', std::string_view{"SELECT 1\0", 9});
   });
-  EXPECT_SQLSTATE("54000", session.connection.exec("SELECT"));
+  EXPECT_SQLSTATE("08P01", session.connection.exec("SELECT"));
 }
 
 TEST(HostilePeer, notices_and_notifications_without_end_end_a_statement) {
