@@ -305,7 +305,8 @@ $pair->nothing_left('… and nothing is left');
 
 $job = start_stuck(@GATED);
 is($pair->destination_sql(q(SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
-    WHERE application_name = 'parallel-loader' AND query NOT LIKE '%parallel_pull_work%')), 1,
+    WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()
+      AND query NOT LIKE '%parallel_pull_work%')), 1,
   'one session watches the pull');
 $pair->open_gate;
 eval { $job->{run}->finish };

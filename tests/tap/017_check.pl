@@ -116,7 +116,7 @@ has('error', 'columns', qr/"nowhere".*destination/, undef, 'a named column that 
 has('error', 'columns', qr/"needed".*source/, undef, '… or there');
 has('error', 'columns', qr/"doubled" is a generated column/, undef, '… or generated here');
 check('sound', {filter => 'nowhere = 1'});
-has('error', 'filter', qr/"nowhere" does not exist/, qr/columns of the source/, 'a wrong filter');
+has('error', 'filter', qr/"nowhere" does not exist/, qr/session of the source's role/, 'a wrong filter');
 pull_agrees('sound', {filter => 'nowhere = 1'}, '… in the words of the pull');
 check('sound', {key => 'nowhere'});
 has('error', 'plan', qr/key column "nowhere"/, undef, 'a wrong key');

@@ -260,17 +260,15 @@ $pair->same_rows({source => 'SELECT * FROM t', destination => 'SELECT * FROM t_n
 
 $pair->error_is('SELECT parallel_pull_resume(3)', '55000', qr/snapshot/,
   'an interrupted pull of 0.1 has lost its snapshot');
-is($pair->try_sql('SELECT rows, chunks FROM parallel_pull_resume(3, new_snapshot => true)')
-    ->summary, 'success: 4000|3', '… and is resumed under a new one');
-$pair->same_rows('SELECT * FROM t', '… which moves what was missing, and no more');
-is($pair->pull(3)->{state}, 'done', '… and it is done');
+$pair->error_is('SELECT parallel_pull_resume(3, new_snapshot => true)', '55000',
+  qr/planned by an earlier version/, '… and cannot go on under a new one: its types are not known');
+is($pair->destination_sql('SELECT count(*) FROM t'), 3000, '… and nothing of the table has changed');
 
 $pair->destination_sql('GRANT EXECUTE ON FUNCTION parallel_pull_resume(bigint, text, boolean) TO puller');
-is($pair->try_sql('SELECT rows FROM parallel_pull_resume(2, new_snapshot => true)')->summary,
-  'success: 4000', 'a failed pull of 0.1 is resumed');
-$pair->same_rows({source => 'SELECT * FROM t', destination => 'SELECT * FROM t_failed'},
-  '… with every row once');
-is($pair->pull(2)->{error} // 'none', 'none', '… and its error is gone');
+$pair->error_is('SELECT parallel_pull_resume(2, new_snapshot => true)', '55000',
+  qr/planned by an earlier version.*HINT:  Empty the table and pull it again/s,
+  'nor can a failed pull of 0.1 of which chunks are done');
+is($pair->pull(2)->{state}, 'failed', '… which stays what it is');
 
 # Cancelled before anything was moved: any snapshot will do.
 $pair->destination_sql('TRUNCATE t');
