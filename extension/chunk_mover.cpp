@@ -79,7 +79,9 @@ Connection &ChunkMover::open_source(const ClaimedChunk &chunk) {
                         static_cast<uint32>(reader_->session().connection().backend_pid()));
     find_table(*reader_);
   }
+  pg_atomic_write_u32(&slot_.has_lock, locked_.contains(from_item(chunk)) ? 1 : 0);
   lock_relation(chunk);
+  pg_atomic_write_u32(&slot_.has_lock, 1);
   return reader_->session().connection();
 }
 
@@ -209,6 +211,7 @@ void ChunkMover::require_local_types() {
 void ChunkMover::disconnect() {
   reader_.reset();
   locked_.clear();
+  pg_atomic_write_u32(&slot_.has_lock, 0);
   pg_atomic_write_u32(&slot_.source_pid, 0);
 }
 
@@ -270,8 +273,14 @@ std::string ChunkMover::resume_call() const {
 // this process commits.
 void ChunkMover::note_read() {
   worker_slot_chunk_read(task_.pull, task_.slot);
-  if (!worker_slots_any_unclaimed(task_.pull))
+  if (!worker_slots_any_unclaimed(task_.pull) && !is_awaited())
     disconnect();
+}
+
+// A worker that waits for its lock behind a command of others may have to give its chunk back, and
+// then only a session that stands before that command can read it.
+bool ChunkMover::is_awaited() const {
+  return reader_ && worker_slots_any_without_lock(task_.pull, task_.slot);
 }
 
 void ChunkMover::note_done(const ChunkResult &result) {

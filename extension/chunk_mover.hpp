@@ -29,6 +29,10 @@ public:
   /// The chunk that move_next() has claimed last and not completed; 0: none.
   [[nodiscard]] int chunk() const noexcept { return chunk_; }
 
+  /// True while a chunk that another worker has claimed may come to need this one's session on the
+  /// source.
+  [[nodiscard]] bool is_awaited() const;
+
   /// Gives up the session on the source; the next chunk connects anew.
   void disconnect();
 

@@ -36,13 +36,14 @@ public:
   bool run();
 
 private:
-  enum class Attempt { kMoved, kNoneLeft, kFailed };
+  enum class Attempt { kMoved, kAwaited, kNoneLeft, kFailed };
 
   Attempt attempt();
   [[nodiscard]] bool may_begin_chunk();
   [[nodiscard]] bool is_being_stopped() const;
   bool go_on_after_failure();
   void leave_to_others();
+  void wait_for_others();
   [[nodiscard]] bool has_others_at_source() const;
   void give_up(int chunk);
   void describe_loss(const SnapshotGone &gone);
@@ -71,6 +72,9 @@ bool Worker::run() {
       backoff_.reset();
       static_cast<void>(notes_.write());
       break;
+    case Attempt::kAwaited:
+      wait_for_others();
+      break;
     case Attempt::kFailed:
       if (is_being_stopped()) { // what a stop interrupts is no failure
         call([]() noexcept { session_abort(); });
@@ -87,7 +91,11 @@ Worker::Attempt Worker::attempt() {
   reason_ = kStopFailed;
   const bool was_snapshot_gone = std::exchange(is_snapshot_gone_, false);
   try {
-    return may_begin_chunk() && mover_.move_next() ? Attempt::kMoved : Attempt::kNoneLeft;
+    if (!may_begin_chunk())
+      return Attempt::kNoneLeft;
+    if (mover_.move_next())
+      return Attempt::kMoved;
+    return mover_.is_awaited() ? Attempt::kAwaited : Attempt::kNoneLeft;
   } catch (const PgError &error) {
     failure_ = error.report();
     reason_ = error.is_cancel() ? kStopCancelled : kStopFailed;
@@ -147,6 +155,17 @@ bool Worker::go_on_after_failure() {
   if (is_lock_trouble(error_report_sqlstate(&failure_)))
     leave_to_others();
   return true;
+}
+
+// No chunk is to be had, but one may come back that only a session such as this worker's can read.
+void Worker::wait_for_others() {
+  constexpr long kStepMs = 20;
+  if (task_.work != nullptr)
+    shared_work_return_chunk(task_.work);
+  WorkerSlot &slot = task_.pull->slots[task_.slot];
+  while (!is_being_stopped() && pg_atomic_read_u32(&slot.is_surplus) == 0 && mover_.is_awaited() &&
+         !worker_slots_any_unclaimed(task_.pull))
+    call([]() noexcept { latch_sleep(kStepMs); });
 }
 
 // A session of ours that has its lock on the source stands before the queue in which this worker

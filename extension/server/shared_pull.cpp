@@ -20,6 +20,7 @@ static void init_slot(WorkerSlot *slot) {
   pg_atomic_init_u32(&slot->state, kSlotFree);
   pg_atomic_init_u32(&slot->is_told_to_stop, 0);
   pg_atomic_init_u32(&slot->is_surplus, 0);
+  pg_atomic_init_u32(&slot->has_lock, 0);
   pg_atomic_init_u32(&slot->chunk, 0);
   pg_atomic_init_u32(&slot->is_read, 0);
   pg_atomic_init_u64(&slot->rows, 0);

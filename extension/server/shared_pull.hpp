@@ -64,6 +64,7 @@ struct WorkerSlot {
   pg_atomic_uint64 bytes;      // likewise
   int64 estimate;              // bytes that the plan gives that chunk
   pg_atomic_uint32 source_pid; // backend that serves the worker on the source; 0: none
+  pg_atomic_uint32 has_lock;   // that backend has locked what the chunk is read from
 };
 
 /// What is done, and what is left to do.

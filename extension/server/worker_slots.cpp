@@ -28,6 +28,7 @@ int worker_slot_reserve(SharedPull *pull, int launcher_pid) {
     pg_atomic_write_u32(&slot->is_surplus, 0);
     pg_atomic_write_u32(&slot->chunk, 0);
     pg_atomic_write_u32(&slot->source_pid, 0);
+    pg_atomic_write_u32(&slot->has_lock, 0);
     slot->launcher_pid = launcher_pid;
     slot->pid = 0;
     slot->generation++;
@@ -86,6 +87,7 @@ void worker_slot_leave(SharedPull *pull, int index, SlotState state) {
   if (state == kSlotFree)
     pg_atomic_write_u32(&slot->chunk, 0);
   pg_atomic_write_u32(&slot->source_pid, 0);
+  pg_atomic_write_u32(&slot->has_lock, 0);
   slot->pid = 0;
   pg_atomic_write_u32(&slot->state, state);
   SpinLockRelease(&pull->mutex);
@@ -196,6 +198,17 @@ bool worker_slots_any_unread(SharedPull *pull) {
 bool worker_slots_any_unclaimed(SharedPull *pull) {
   const PullCounts counts = worker_slots_counts(pull);
   return counts.chunks_done + counts.chunks_claimed < counts.chunks;
+}
+
+bool worker_slots_any_without_lock(SharedPull *pull, int own) {
+  for (int index = 0; index < kMaxWorkers; index++) {
+    WorkerSlot *slot = &pull->slots[index];
+    if (index != own && pg_atomic_read_u32(&slot->state) == kSlotRunning &&
+        pg_atomic_read_u32(&slot->chunk) != 0 && pg_atomic_read_u32(&slot->is_read) == 0 &&
+        pg_atomic_read_u32(&slot->has_lock) == 0)
+      return true;
+  }
+  return false;
 }
 
 // How much of the work is done.  The plan's estimates are sizes on the source's disk; what the done

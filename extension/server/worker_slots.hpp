@@ -42,6 +42,9 @@ PullCounts worker_slots_counts(SharedPull *pull);
 bool worker_slots_any_unread(SharedPull *pull);
 /// True if some chunk is neither done nor with a worker.
 bool worker_slots_any_unclaimed(SharedPull *pull);
+/// True if a worker other than the one of slot `own` has claimed a chunk that it may have to give
+/// back: what it is to be read from is not locked on the source yet.
+bool worker_slots_any_without_lock(SharedPull *pull, int own);
 /// Sums up what is done and in flight; what it returns never goes back while the segment lives.
 PullProgress worker_slots_progress(SharedPull *pull);
 

@@ -56,6 +56,25 @@ my $result = $pull->finish(60);
 like($result->summary, qr/^success: \(\d+,$ROWS,/, '… the other worker ends the pull, every row once');
 $pair->destination_sql('TRUNCATE t');
 
+# ---- a worker that comes behind the queue when the others are nearly through ----
+
+$id = $pair->destination_sql('SELECT id FROM (SELECT (' . $pair->table_sql('parallel_pull_start', 't',
+    {key => 'id', workers => 1, chunk_size => '64kB', columns => ['id', 'pad']})
+    . ') AS id OFFSET 0) AS started, LATERAL parallel_pull_alter(id, max_rate => 300)');
+wait_until(20, sub { $pair->pull($id)->{rows} > 0 });
+$ddl = queue_up('ALTER TABLE t ALTER COLUMN extra SET DEFAULT 1');
+$pair->destination_sql("SELECT parallel_pull_alter($id, workers => 2)");
+my $WAITS = q(SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'
+  AND application_name LIKE 'parallel_loader worker%');
+wait_until(10, sub { $pair->source_sql($WAITS) > 0 });
+$pair->destination_sql("SELECT parallel_pull_alter($id, max_rate => 0)");
+wait_until(10, sub { $pair->pull($id)->{state} ne 'running' });
+is($pair->pull($id)->{state}, 'done', 'the worker that has its lock stays for the chunk of one that waits')
+  or diag $pair->pull($id)->{error};
+is($pair->destination_sql('SELECT count(*) FROM t'), $ROWS, '… every row once');
+ok($ddl->finish(20)->is_ok, '… and the command has its turn');
+$pair->destination_sql('TRUNCATE t');
+
 # ---- a failed pull gives way ----
 
 $pair->destination_sql('ALTER TABLE t ADD CONSTRAINT ok CHECK (id < 4000)');
