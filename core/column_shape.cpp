@@ -69,7 +69,7 @@ const ShapeLine *find_line(const Shape &shape, const ShapeLine &wanted) {
   return found == shape.end() ? nullptr : &*found;
 }
 
-ShapeChange change_of(const ShapeLine &line, std::string before, std::string after) {
+ShapeChange change_of(const ShapeLine &line, const std::string &before, const std::string &after) {
   const std::string field = line.part == ShapePart::kField ? "field " + line.place + " " : "";
   return {.part = line.part,
           .name = line.name,

@@ -97,8 +97,7 @@ std::string merge_local_relations(std::string_view relations, std::string_view m
   for (std::string &word : split_words(more))
     words.push_back(std::move(word));
   std::ranges::sort(words);
-  const auto repeated = std::ranges::unique(words);
-  words.erase(repeated.begin(), repeated.end());
+  words.erase(std::unique(words.begin(), words.end()), words.end());
   std::string text;
   for (const std::string &word : words)
     text.append(text.empty() ? "" : " ").append(word);

@@ -122,7 +122,7 @@ std::string take_sqlstate(std::string &line) {
   constexpr std::string_view kBefore = ":  ";
   constexpr std::string_view kAfter = ": ";
   for (size_t at = 0; (at = line.find(kBefore, at)) != std::string::npos; at += kBefore.size()) {
-    const std::string code = line.substr(at + kBefore.size(), 5);
+    std::string code = line.substr(at + kBefore.size(), 5);
     const size_t end = at + kBefore.size() + code.size();
     if (!is_sqlstate(code) || line.compare(end, kAfter.size(), kAfter) != 0)
       continue;

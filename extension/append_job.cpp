@@ -184,7 +184,7 @@ void Append::require_kept(const AppendMark &mark) {
 std::string Append::local_relations(const std::optional<AppendMark> &mark, bool compares_all) {
   if (compares_all)
     return call([&]() noexcept { return local_relations_all(table_); });
-  const std::string written = call([&]() noexcept { return local_relations_written(table_); });
+  std::string written = call([&]() noexcept { return local_relations_written(table_); });
   if (!mark)
     return written;
   if (find_other_filenode(mark->local_relations, written))

@@ -81,7 +81,8 @@ std::vector<std::vector<std::string>> Comparison::find_keys() {
   std::vector<std::vector<std::string>> keys = find_row_keys(source_, rows_.source_table);
   std::erase_if(
       keys, [&](const auto &key) { return !holds(key, rows_.columns.columns); });
-  std::ranges::stable_partition(keys, [&](const auto &key) { return holds(key, named); });
+  std::stable_partition(keys.begin(), keys.end(),
+                        [&](const auto &key) { return holds(key, named); });
   return keys;
 }
 

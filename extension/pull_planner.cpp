@@ -205,6 +205,7 @@ std::string row_relations_text(Executor &source, const SourceTable &table,
   if (table.kind != 'r' && table.kind != 'p')
     return {};
   std::vector<uint32_t> oids;
+  oids.reserve(read.size() + 1);
   for (const ExpectedRelation &relation : read)
     oids.push_back(relation.oid);
   if (oids.empty())
