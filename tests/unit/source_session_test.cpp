@@ -139,7 +139,7 @@ bool says_gone(std::string_view severity, std::string_view sqlstate) {
   SourceSession session =
       SourceSession::open(server.conninfo(), "test", PasswordRule::kAny, waiter);
   try {
-    session.begin(kFormats, HeldSnapshot{.name = "3-1"});
+    session.begin(kFormats, {.name = "3-1", .lock = 0, .state = {}, .place = {}});
   } catch (const SnapshotGone &error) {
     EXPECT_EQ(error.sqlstate(), sqlstate);
     return true;
