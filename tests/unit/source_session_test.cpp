@@ -39,7 +39,7 @@ bool holds(const std::string &text, std::string_view part) {
 
 TEST(SourceSession, imports_the_snapshot_before_any_query) {
   const std::vector<std::string> statements =
-      begin("15.20", HeldSnapshot{.name = "00000003-0000001B-1"});
+      begin("15.20", HeldSnapshot{.name = "00000003-0000001B-1", .state = {}, .place = {}});
   ASSERT_EQ(statements.size(), 3U);
   EXPECT_EQ(statements[0],
             "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY, NOT DEFERRABLE");
@@ -89,7 +89,9 @@ TEST(SourceSession, refuses_snapshot_names_that_could_be_sql) {
     PollWaiter waiter;
     SourceSession session =
         SourceSession::open(server.conninfo(), "test", PasswordRule::kAny, waiter);
-    EXPECT_SQLSTATE("22023", session.begin(kFormats, HeldSnapshot{.name = snapshot})) << snapshot;
+    EXPECT_SQLSTATE(
+        "22023", session.begin(kFormats, HeldSnapshot{.name = snapshot, .state = {}, .place = {}}))
+        << snapshot;
   }
 }
 
@@ -139,7 +141,7 @@ bool says_gone(std::string_view severity, std::string_view sqlstate) {
   SourceSession session =
       SourceSession::open(server.conninfo(), "test", PasswordRule::kAny, waiter);
   try {
-    session.begin(kFormats, {.name = "3-1", .lock = 0, .state = {}, .place = {}});
+    session.begin(kFormats, HeldSnapshot{.name = "3-1", .lock = 0, .state = {}, .place = {}});
   } catch (const SnapshotGone &error) {
     EXPECT_EQ(error.sqlstate(), sqlstate);
     return true;
