@@ -24,6 +24,18 @@ bool lacks_slot(SharedPull *pull) {
   return pg_atomic_read_u32(&pull->needs_slot) != 0 && !worker_slots_any_used(pull);
 }
 
+// At its last commit nothing else matters any more: what the coordinator saw in its last turn may
+// be older than the workers that have come and gone since.
+bool is_closing(SharedPull *pull) {
+  return pg_atomic_read_u32(&pull->is_closing) != 0;
+}
+
+std::string noted_text(SharedPull *pull) {
+  char text[kWaitTextSize];
+  shared_pull_waiting(pull, text);
+  return text;
+}
+
 // When the pull ends unless somebody works on it; 0: somebody does.
 TimestampTz given_up_at(SharedPull *pull) {
   return worker_slots_any_used(pull)
@@ -51,6 +63,8 @@ std::string abandoned_text(int64_t pull_id, TimestampTz end) {
 } // namespace
 
 std::string waiting_text(const FoundPull &found, SharedPull *pull) {
+  if (is_closing(pull))
+    return noted_text(pull);
   if (is_paused(pull)) {
     return call_text("parallel_pull_alter", found.pull_id,
                      "workers => " + std::to_string(std::max(found.workers, 1)));
@@ -59,13 +73,11 @@ std::string waiting_text(const FoundPull &found, SharedPull *pull) {
     return slot_text();
   if (const TimestampTz end = given_up_at(pull); end != 0)
     return abandoned_text(found.pull_id, end);
-  char text[kWaitTextSize];
-  shared_pull_waiting(pull, text);
-  return text;
+  return noted_text(pull);
 }
 
 bool stands_still(SharedPull *pull) {
-  return is_paused(pull) || lacks_slot(pull) || given_up_at(pull) != 0;
+  return is_closing(pull) || is_paused(pull) || lacks_slot(pull) || given_up_at(pull) != 0;
 }
 
 } // namespace parallel_loader
