@@ -38,10 +38,69 @@ WHERE l.locktype = 'relation'::pg_catalog.text AND l.pid = pg_catalog.pg_backend
     OR c.oid IS NULL AND pg_catalog.pg_get_indexdef(l.relation) IS NULL)
 ORDER BY 1)sql";
 
+// pg_inherits is the snapshot's, pg_partition_tree answers for now.  A partition whose detachment
+// is pending was none already when the snapshot was taken.  One that was made after that has no
+// rows that the snapshot shows, and no row in pg_class.
+constexpr std::string_view kPartitions = R"sql(
+WITH RECURSIVE before(oid) AS (
+  SELECT i.inhrelid FROM pg_catalog.pg_inherits AS i
+  WHERE i.inhparent = ANY ($1::pg_catalog.oid[])
+    AND coalesce(pg_catalog.to_jsonb(i) ->> 'inhdetachpending', 'false') = 'false'
+  UNION
+  SELECT i.inhrelid FROM before AS b JOIN pg_catalog.pg_inherits AS i ON i.inhparent = b.oid
+  WHERE coalesce(pg_catalog.to_jsonb(i) ->> 'inhdetachpending', 'false') = 'false'),
+now(oid) AS (
+  SELECT DISTINCT p.relid::pg_catalog.oid
+  FROM pg_catalog.unnest($1::pg_catalog.oid[]) AS t(oid)
+  CROSS JOIN LATERAL pg_catalog.pg_partition_tree(t.oid::pg_catalog.regclass) AS p
+  WHERE p.level > 0)
+SELECT n.nspname, c.relname, w.oid IS NULL
+FROM before AS b FULL JOIN now AS w ON w.oid = b.oid
+JOIN pg_catalog.pg_class AS c ON c.oid = coalesce(b.oid, w.oid)
+JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+WHERE b.oid IS NULL OR w.oid IS NULL
+ORDER BY c.oid LIMIT 1)sql";
+
+// Of children that inherit nothing tells who they are now.  But the snapshot's row of pg_inherits
+// knows in xmax who has deleted it since, and INHERIT writes the child's columns anew.
+constexpr std::string_view kChildren = R"sql(
+WITH was AS (
+  SELECT pg_catalog.txid_snapshot_xmin(pg_catalog.txid_current_snapshot()) AS xmin),
+changed AS (
+  SELECT i.inhrelid AS oid, true AS is_gone, i.xmax::pg_catalog.text::pg_catalog.int8 AS xid
+  FROM pg_catalog.pg_inherits AS i
+  WHERE i.inhparent = ANY ($1::pg_catalog.oid[]) AND i.inhrelid <> ALL ($1::pg_catalog.oid[])
+  UNION ALL
+  SELECT a.attrelid, false, a.xmax::pg_catalog.text::pg_catalog.int8
+  FROM pg_catalog.pg_attribute AS a
+  WHERE a.attrelid = ANY ($1::pg_catalog.oid[]) AND a.attnum > 0::pg_catalog.int2),
+since AS (
+  SELECT c.oid, c.is_gone, was.xmin, (c.xid - was.xmin % 4294967296 + 4294967296) % 4294967296 AS age
+  FROM changed AS c CROSS JOIN was WHERE c.xid <> 0)
+SELECT n.nspname, c.relname, s.is_gone
+FROM since AS s
+JOIN pg_catalog.pg_class AS c ON c.oid = s.oid
+JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+WHERE CASE WHEN s.age < 2147483648
+  THEN pg_catalog.txid_status(s.xmin + s.age) = 'committed' ELSE false END
+ORDER BY s.is_gone DESC, c.oid LIMIT 1)sql";
+
+constexpr const char *kSnapshotOfNow = "Pull again, under a snapshot of now.";
+
+std::string first_name(const Rows &found) {
+  return QualifiedName{found.text(0, 0), found.text(0, 1)}.display();
+}
+
+Rows exec_for(Executor &source, std::string_view sql, std::span<const uint32_t> oids) {
+  std::vector<std::string> texts;
+  for (const uint32_t oid : oids)
+    texts.push_back(std::to_string(oid));
+  return source.exec(sql, {Param(array_literal(texts))});
+}
+
 [[noreturn]] void throw_other(const std::string &name) {
   throw SourceChanged("table " + name + " of the source is no longer the one that was planned",
-                      "It was dropped or renamed, or another one has its name.",
-                      "Pull again, under a snapshot of now.");
+                      "It was dropped or renamed, or another one has its name.", kSnapshotOfNow);
 }
 
 [[noreturn]] void throw_rewritten(const std::string &name) {
@@ -49,7 +108,7 @@ ORDER BY 1)sql";
       "table " + name + " of the source was emptied or rewritten after the snapshot was taken",
       "The snapshot no longer shows the table's rows: this follows from TRUNCATE, from an ALTER "
       "TABLE that rewrites, and from REFRESH; CLUSTER and VACUUM FULL cannot be told from them.",
-      "Pull again, under a snapshot of now.");
+      kSnapshotOfNow);
 }
 
 } // namespace
@@ -82,6 +141,43 @@ Shape locked_relations(Executor &source) {
                      .words = rows.text(row, 2)});
   }
   return shape;
+}
+
+void require_partitions_as_snapshot(Executor &source, std::span<const uint32_t> tables) {
+  const Rows changed = exec_for(source, kPartitions, tables);
+  if (changed.empty())
+    return;
+  const bool is_gone = changed.boolean(0, 2);
+  throw SourceChanged("partition \"" + first_name(changed) + "\" of the source was " +
+                          (is_gone ? "detached" : "attached") + " after the snapshot was taken",
+                      is_gone
+                          ? "The snapshot shows its rows, the table has them no more."
+                          : "The table has its rows now, the snapshot does not show them there.",
+                      kSnapshotOfNow);
+}
+
+void require_members_as_snapshot(Executor &source, const Shape &locked) {
+  std::vector<uint32_t> all, partitioned;
+  for (const ShapeLine &line : locked) {
+    const auto oid = static_cast<uint32_t>(std::stoul(line.name));
+    all.push_back(oid);
+    if (line.place == "p")
+      partitioned.push_back(oid);
+  }
+  require_partitions_as_snapshot(source, partitioned);
+  const Rows changed = exec_for(source, kChildren, all);
+  if (changed.empty())
+    return;
+  const std::string name = "table \"" + first_name(changed) + "\" of the source";
+  if (changed.boolean(0, 2))
+    throw SourceChanged(name + " ceased to inherit after the snapshot was taken",
+                        "The snapshot shows its rows with those of its parent, the parent has them "
+                        "no more.",
+                        kSnapshotOfNow);
+  throw SourceChanged(name + " was altered after the snapshot was taken",
+                      "It may have begun to inherit, and the snapshot does not show its rows with "
+                      "those of its parent.",
+                      kSnapshotOfNow);
 }
 
 Shape partition_tree(Executor &source, uint32_t oid) {
@@ -119,13 +215,11 @@ std::vector<std::string> row_relations(const Shape &locked) {
 }
 
 std::vector<std::string> row_relations(Executor &source, std::span<const uint32_t> oids) {
-  std::vector<std::string> texts;
-  for (const uint32_t oid : oids)
-    texts.push_back(std::to_string(oid));
-  const Rows rows = source.exec("SELECT c.oid::pg_catalog.text || ':' || c.relfilenode"
-                                " FROM pg_catalog.pg_class AS c"
-                                " WHERE c.oid = ANY ($1::pg_catalog.oid[]) ORDER BY c.oid",
-                                {Param(array_literal(texts))});
+  const Rows rows = exec_for(source,
+                             "SELECT c.oid::pg_catalog.text || ':' || c.relfilenode"
+                             " FROM pg_catalog.pg_class AS c"
+                             " WHERE c.oid = ANY ($1::pg_catalog.oid[]) ORDER BY c.oid",
+                             oids);
   std::vector<std::string> relations;
   for (size_t row = 0; row < rows.size(); ++row)
     relations.push_back(rows.text(row, 0));

@@ -3,7 +3,7 @@
 //
 // TRUNCATE, ALTER TABLE that rewrites, and REFRESH leave a new file, which is empty for an older
 // snapshot; a name may stand for another relation by now; ATTACH PARTITION and INHERIT wait for no
-// reader.
+// reader; and whatever came before our locks, such as DETACH PARTITION, waited for nobody.
 #pragma once
 
 #include "core/column_shape.hpp"
@@ -38,6 +38,15 @@ void require_as_snapshot(Executor &source, std::span<const ExpectedRelation> rel
 /// The tables and views that the session has locked by now, as lines of part kRelation, in the
 /// order of their OIDs; their kind is the place.  Throws SourceChanged as require_as_snapshot does.
 [[nodiscard]] Shape locked_relations(Executor &source);
+
+/// Throws SourceChanged when a partition was attached to one of these partitioned tables, or
+/// detached from it, at any level, after the snapshot was taken.  The session has locked them and
+/// the partitions that it reads.
+void require_partitions_as_snapshot(Executor &source, std::span<const uint32_t> tables);
+
+/// The same for all that a view is made of, by the lines of locked_relations: partitions, and
+/// children that inherit.
+void require_members_as_snapshot(Executor &source, const Shape &locked);
 
 /// The partitioned table and its partitions at all levels as they are now, as lines that have but a
 /// name.

@@ -152,7 +152,19 @@ public:
   }
 
   // A table that is read as one locks, and is made of, whatever reading it touches.
-  [[nodiscard]] Shape members() { return reader_.lock_members(table_, columns_); }
+  [[nodiscard]] Shape members() {
+    Shape members = reader_.lock_members(table_, columns_);
+    if (table_.kind == 'v')
+      require_members_as_snapshot(reader_.session().connection(), members);
+    require_partitions();
+    return members;
+  }
+
+  /// Those that are read by their own names have their locks.
+  void require_partitions() {
+    if (table_.kind == 'p')
+      require_partitions_as_snapshot(reader_.session().connection(), {&table_.oid, 1});
+  }
 
   [[nodiscard]] Shape shape(const Key &key) {
     Connection &source = reader_.session().connection();
@@ -271,6 +283,7 @@ PullPlan plan_pull(const Order &order, SourceReader &reader, LeafRule leaf_rule)
   } else {
     const std::vector<ExpectedRelation> read = relations_of(plan.chunks);
     reader.lock_relations(read);
+    side.require_partitions();
     plan.relations = row_relations_text(source, table, read);
   }
   reader.session().release_lock_timeout();

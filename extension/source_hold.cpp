@@ -133,20 +133,27 @@ PullPlan SourceHold::open_and_plan(const Order &order, int64_t pull_id) {
   return repeat(order, [&] { return open_and_plan_once(order); });
 }
 
-// What changes between our snapshot and our locks costs nothing but another look.
-PullPlan SourceHold::open_and_plan_once(const Order &order) {
+// What changes between a snapshot of ours and our locks costs nothing but another look.
+template <class Fn> PullPlan SourceHold::look_again(Fn fn) {
   constexpr int kAttempts = 5;
-  const bool may_repeat = order.snapshot.name.empty();
   for (int attempt = 1;; attempt++) {
-    open(order, order.snapshot);
+    bool is_new = false; // the snapshot
     try {
-      return plan(order);
+      return fn(is_new);
     } catch (const SourceChanged &) {
-      if (!may_repeat || attempt == kAttempts)
+      if (!is_new || attempt == kAttempts)
         throw;
     }
     close();
   }
+}
+
+PullPlan SourceHold::open_and_plan_once(const Order &order) {
+  return look_again([&](bool &is_new) {
+    is_new = order.snapshot.name.empty();
+    open(order, order.snapshot);
+    return plan(order);
+  });
 }
 
 PullPlan SourceHold::plan(const Order &order) {
@@ -192,14 +199,17 @@ PullPlan SourceHold::open_for_resume(const Order &order, const RecordedPull &rec
 PullPlan SourceHold::open_for_resume_once(const Order &order, const RecordedPull &recorded,
                                           const std::vector<ChunkRelation> &relations,
                                           int done_count) {
-  const ResumeSnapshot snapshot = open_snapshot(order, recorded, done_count);
-  require_same_source(recorded, reader_->session().identity());
-  if (done_count == 0)
-    return plan_untouched({order, recorded, relations, snapshot});
-  PullPlan plan = plan_rest({order, recorded, relations, snapshot}, *reader_);
-  is_standby_ = plan.identity.is_standby;
-  note_mark(order.request, plan);
-  return plan;
+  return look_again([&](bool &is_new) {
+    const ResumeSnapshot snapshot = open_snapshot(order, recorded, done_count);
+    is_new = snapshot == ResumeSnapshot::kNew;
+    require_same_source(recorded, reader_->session().identity());
+    if (done_count == 0)
+      return plan_untouched({order, recorded, relations, snapshot});
+    PullPlan plan = plan_rest({order, recorded, relations, snapshot}, *reader_);
+    is_standby_ = plan.identity.is_standby;
+    note_mark(order.request, plan);
+    return plan;
+  });
 }
 
 PullPlan SourceHold::plan_untouched(const ResumeRequest &request) {

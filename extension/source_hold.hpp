@@ -47,6 +47,7 @@ private:
   using Clock = std::chrono::steady_clock;
 
   template <class Fn> PullPlan repeat(const Order &order, Fn fn);
+  template <class Fn> PullPlan look_again(Fn fn);
   void rest(std::chrono::milliseconds time);
   PullPlan open_and_plan_once(const Order &order);
   PullPlan open_for_resume_once(const Order &order, const RecordedPull &recorded,

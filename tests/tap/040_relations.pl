@@ -60,6 +60,96 @@ $session->close;
 is($pair->destination_sql($pair->pull_sql('t')), 3000, 'a snapshot of now is right');
 empty();
 
+# ---- partitions and children that come and go between snapshot and plan ----
+
+$pair->source_sql(<<'SQL');
+CREATE TABLE q (id integer PRIMARY KEY, v integer) PARTITION BY RANGE (id);
+CREATE TABLE q1 PARTITION OF q FOR VALUES FROM (0) TO (1000);
+CREATE TABLE q2 PARTITION OF q FOR VALUES FROM (1000) TO (3000) PARTITION BY RANGE (id);
+CREATE TABLE q21 PARTITION OF q2 FOR VALUES FROM (1000) TO (2000);
+CREATE TABLE q22 PARTITION OF q2 FOR VALUES FROM (2000) TO (3000);
+CREATE TABLE q3 (id integer PRIMARY KEY, v integer);
+CREATE VIEW of_q AS SELECT * FROM q;
+CREATE TABLE par (id integer, v integer);
+CREATE TABLE kid () INHERITS (par);
+CREATE TABLE kid2 (id integer, v integer);
+CREATE VIEW of_par AS SELECT * FROM par;
+CREATE VIEW of_only AS SELECT * FROM ONLY par;
+CREATE ROLE root_only LOGIN PASSWORD 'secret';
+GRANT SELECT ON q, par, of_par, of_only TO root_only;
+INSERT INTO q SELECT i, i FROM generate_series(0, 2999) AS i;
+INSERT INTO q3 SELECT i, i FROM generate_series(3000, 3999) AS i;
+INSERT INTO par SELECT i, i FROM generate_series(0, 999) AS i;
+INSERT INTO kid SELECT i, i FROM generate_series(1000, 1999) AS i;
+INSERT INTO kid2 SELECT i, i FROM generate_series(2000, 2999) AS i;
+SQL
+my $ROOT_ONLY = $pair->dsn(undef, 'user=root_only');
+
+# Pulls under a snapshot that is older than the change, which is undone after.
+sub pull_before {
+  my ($relation, $change, $undo, $expected, $name, @dsn) = @_;
+  my $holder = $pair->session('source');
+  $holder->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ');
+  my $old = $holder->query_safe('SELECT pg_export_snapshot()');
+  $pair->source_sql($change);
+  my $pull = $pair->table_sql('parallel_pull_table', 't', {snapshot => $old, source_table => $relation, @dsn});
+  if (ref $expected) {
+    $pair->error_is($pull, '55000', $expected, $name);
+    is(count('t'), 0, '… and nothing is pulled');
+  } else {
+    my $result = $pair->try_sql($pull);
+    is($result->is_ok ? count('t') : $result->summary, $expected, $name);
+  }
+  $holder->close;
+  $pair->source_sql($undo) if $undo;
+  empty();
+  return;
+}
+my $DETACHED = qr/partition "public.q\d+" of the source was detached after the snapshot was taken/;
+my $ATTACHED = qr/partition "public.q\d+" of the source was attached after the snapshot was taken/;
+my $BACK = 'ALTER TABLE q ATTACH PARTITION q1 FOR VALUES FROM (0) TO (1000)';
+my $LEAF_BACK = 'ALTER TABLE q2 ATTACH PARTITION q21 FOR VALUES FROM (1000) TO (2000)';
+my $ADD = 'ALTER TABLE q ATTACH PARTITION q3 FOR VALUES FROM (3000) TO (4000)';
+my $REMOVE = 'ALTER TABLE q DETACH PARTITION q3';
+for my $case ([' by its partitions', 'q'], [' by its root', 'q', dsn => $ROOT_ONLY], [' by a view', 'of_q']) {
+  my ($how, $relation, @dsn) = @$case;
+  pull_before($relation, 'ALTER TABLE q DETACH PARTITION q1', $BACK, $DETACHED,
+    "a partition detached after the snapshot is missed, read$how", @dsn);
+  pull_before($relation, 'ALTER TABLE q DETACH PARTITION q1 CONCURRENTLY', $BACK, $DETACHED, '… concurrently', @dsn);
+  pull_before($relation, 'ALTER TABLE q2 DETACH PARTITION q21', $LEAF_BACK, $DETACHED, '… at a lower level', @dsn);
+  pull_before($relation, $ADD, $REMOVE, $ATTACHED, '… a table that was attached is told', @dsn);
+  # As another transaction has it in the middle: by the snapshot it is a partition still.
+  my $reader = $pair->session('source');
+  $reader->query_safe('BEGIN; SELECT FROM q LIMIT 0');
+  my $detacher = $pair->session('source');
+  $detacher->start('ALTER TABLE q DETACH PARTITION q1 CONCURRENTLY');
+  wait_until(5, sub { $pair->source_sql("SELECT inhdetachpending FROM pg_inherits WHERE inhrelid = 'q1'::regclass") eq 't' });
+  $pair->destination_sql($pair->table_sql('parallel_pull_table', 't', {source_table => $relation, @dsn}));
+  is(count('t'), 2000, '… one that is being detached is none when the snapshot is taken');
+  $reader->close;
+  $detacher->finish(20);
+  empty();
+  $pair->source_sql($BACK);
+}
+pull_before('q', 'ALTER TABLE q DETACH PARTITION q1; DROP TABLE q1',
+  'CREATE TABLE q1 PARTITION OF q FOR VALUES FROM (0) TO (1000); INSERT INTO q SELECT i, i FROM generate_series(0, 999) AS i',
+  $DETACHED, 'a partition that was detached and dropped is told');
+pull_before('q', 'DROP TABLE q2',
+  'CREATE TABLE q2 PARTITION OF q FOR VALUES FROM (1000) TO (3000); INSERT INTO q SELECT i, i FROM generate_series(1000, 2999) AS i',
+  qr/partition "public.q2\d?" of the source was detached/, '… so is one that was dropped with its own');
+pull_before('q', 'CREATE TABLE q4 PARTITION OF q FOR VALUES FROM (4000) TO (5000); INSERT INTO q VALUES (4001, 1)',
+  'DROP TABLE q4', 3000, 'a partition that was made after the snapshot has no rows in it');
+pull_before('of_par', 'ALTER TABLE kid NO INHERIT par', 'ALTER TABLE kid INHERIT par',
+  qr/table "public.kid" of the source ceased to inherit after the snapshot was taken/, 'a view misses a child that has left');
+pull_before('of_par', 'ALTER TABLE kid2 INHERIT par', 'ALTER TABLE kid2 NO INHERIT par',
+  qr/table "public.kid2" of the source was altered after the snapshot was taken.*begun to inherit/s,
+  'a view reads a child that has come');
+pull_before('of_only', 'SELECT 1', undef, 1000, 'a view that leaves out the children is read', dsn => $ROOT_ONLY);
+pull_before('of_par', 'BEGIN; ALTER TABLE kid NO INHERIT par; ALTER TABLE par ALTER v SET STATISTICS 7; ROLLBACK', undef,
+  2000, 'what was rolled back has changed nothing');
+pull_before('par', 'ALTER TABLE kid NO INHERIT par', 'ALTER TABLE kid INHERIT par', 1000,
+  'children are none of a table: they may come and go');
+
 # ---- a partition that is attached ----
 
 $pair->create_gate;

@@ -79,6 +79,8 @@ my %KIND = (
       "CREATE TABLE $_[0].p5 PARTITION OF $_[0].t FOR VALUES FROM (6000) TO (7000);"
         . " GRANT SELECT, INSERT ON $_[0].p5 TO $_[2]; " . fill_sql($_[0], 'p5', 6001, 6100) }},
   detach => {shapes => ['partitioned'], sql => sub { "ALTER TABLE $_[0].t DETACH PARTITION $_[0].t_p2" }},
+  'detach concurrently' => {shapes => ['partitioned'], alone => 1,
+    sql => sub { "ALTER TABLE $_[0].t DETACH PARTITION $_[0].t_p2 CONCURRENTLY" }},
   'detach and drop' => {shapes => ['partitioned'],
     sql => sub { "ALTER TABLE $_[0].t DETACH PARTITION $_[0].t_p1; DROP TABLE $_[0].t_p1" }},
   'detach and attach' => {shapes => ['partitioned'], sql => sub {
