@@ -15,6 +15,7 @@
 #include "extension/server/session.hpp"
 #include "extension/server/socket_wait.hpp"
 #include "extension/server/work_session.hpp"
+#include "extension/slot_wait.hpp"
 #include "extension/source_address.hpp"
 #include "extension/spi_executor.hpp"
 
@@ -72,6 +73,8 @@ WorkResult work(FunctionCallInfo fcinfo) {
     return work_session_run(attached.segment(), attached.get(), &request, address.data(),
                             address.size());
   });
+  if (result.lacks_slot)
+    throw no_free_slot("call " + call_text("parallel_pull_work", found.pull_id) + " again");
   result.remaining = find_pull(found.pull_id).chunks_left;
   if (result.remaining == 0)
     call([&]() noexcept { work_session_wait_for_end(attached.get()); });

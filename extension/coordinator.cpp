@@ -255,9 +255,11 @@ void Coordinator::await_slot(bool lacks_workers) {
   if (!slot_wait_)
     slot_wait_.emplace(order_.retry_budget_ms, pull_id());
   pg_atomic_write_u32(&pull_->needs_slot, 1);
-  record_.in_transaction([&](Ledger &) { slot_wait_->ask_for_room(); });
-  if (lacks_workers)
-    slot_wait_->require_patience();
+  record_.in_transaction([&](Ledger &) {
+    slot_wait_->ask_for_room();
+    if (lacks_workers)
+      slot_wait_->require_patience();
+  });
 }
 
 void Coordinator::forget_slot_wait() {

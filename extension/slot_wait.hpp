@@ -1,11 +1,22 @@
 // slot_wait: the wait of a pull for a background worker slot, of which the server has too few.
 #pragma once
 
+#include "core/error.hpp"
+
 #include <chrono>
 #include <cstdint>
+#include <string>
 #include <vector>
 
 namespace parallel_loader {
+
+/// Who has the server's background worker slots, for people; of the failed pulls that hold their
+/// snapshot, those of the current user by their ids.  Needs a transaction.
+[[nodiscard]] std::string slot_holders();
+
+/// 53400, with the holders, and the calls that free the slots of held pulls.  `again` says what to
+/// do later: `pull again`.  Needs a transaction.
+[[nodiscard]] Error no_free_slot(const std::string &again);
 
 class SlotWait {
 public:
@@ -16,6 +27,7 @@ public:
   /// whoever owns it.  One is asked at a time.  Needs a transaction.
   void ask_for_room();
   /// Throws Error 53400, which says who has the slots, once the wait has lasted for the budget.
+  /// Needs a transaction.
   void require_patience() const;
 
 private:

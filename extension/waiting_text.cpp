@@ -5,8 +5,8 @@
 
 #include "extension/boundary.hpp"
 #include "extension/pull_refusal.hpp"
-#include "extension/server/worker_census.hpp"
 #include "extension/server/worker_slots.hpp"
+#include "extension/slot_wait.hpp"
 
 extern "C" {
 #include "utils/timestamp.h"
@@ -49,11 +49,6 @@ std::string duration_text(int64_t seconds) {
   return seconds < kMinute ? rest : std::to_string(seconds / kMinute) + " min " + rest;
 }
 
-std::string slot_text() {
-  const WorkerCensus census = call([]() noexcept { return worker_census_take(); });
-  return std::string("a background worker slot: ") + census.text;
-}
-
 std::string abandoned_text(int64_t pull_id, TimestampTz end) {
   const int64_t left_s = std::max<int64_t>((end - GetCurrentTimestamp()) / USECS_PER_SEC, 0);
   return call_text("parallel_pull_work", pull_id) + ": nobody works on the pull, which ends in " +
@@ -70,7 +65,7 @@ std::string waiting_text(const FoundPull &found, SharedPull *pull) {
                      "workers => " + std::to_string(std::max(found.workers, 1)));
   }
   if (lacks_slot(pull))
-    return slot_text();
+    return "a background worker slot: " + slot_holders();
   if (const TimestampTz end = given_up_at(pull); end != 0)
     return abandoned_text(found.pull_id, end);
   return noted_text(pull);

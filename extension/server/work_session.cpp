@@ -7,7 +7,6 @@
 #include "extension/server/pull_owner.hpp"
 #include "extension/server/settings.hpp"
 #include "extension/server/shared_work.hpp"
-#include "extension/server/worker_census.hpp"
 #include "extension/server/worker_slots.hpp"
 
 extern "C" {
@@ -91,18 +90,9 @@ static bool may_wait_longer(TimestampTz since) {
   return GetCurrentTimestamp() - since < Max(setting_retry_budget_s, kLeastS) * INT64CONST(1000000);
 }
 
-static void raise_no_slot() {
-  const WorkerCensus census = worker_census_take();
-  ereport(ERROR,
-          (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-           errmsg("no background worker slot is free"),
-           errdetail("Of the slots of max_worker_processes, %s.", census.text),
-           errhint("Raise max_worker_processes, which takes a restart, or call parallel_pull_work "
-                   "again when some of these have ended.")));
-}
-
-// The coordinator, which sees who waits, asks failed pulls that are held to give way.
-static void wait_for_slot(const WorkPlace *place, int wanted, OwnWorkers *own) {
+// The coordinator, which sees who waits, asks failed pulls that are held to give way.  Returns
+// false when none was free for too long.
+static bool wait_for_slot(const WorkPlace *place, int wanted, OwnWorkers *own) {
   constexpr long kStepMs = 100;
   SharedPull *pull = place->pull;
   begin_waiting(pull);
@@ -114,13 +104,15 @@ static void wait_for_slot(const WorkPlace *place, int wanted, OwnWorkers *own) {
     if (is_moving)
       since = GetCurrentTimestamp();
     else if (!may_wait_longer(since))
-      raise_no_slot();
+      break;
   }
   end_waiting(pull);
+  return own->count > 0 || !has_work_left(pull);
 }
 
 // A worker that was killed is replaced; the coordinator ends the pull when that happens too often.
-static void bring_workers(const WorkPlace *place, int wanted, OwnWorkers *own) {
+// Returns false when no slot was free for too long.
+static bool bring_workers(const WorkPlace *place, int wanted, OwnWorkers *own) {
   SharedPull *pull = place->pull;
   for (bool is_first = true; wanted > 0; is_first = false) {
     own->count = 0;
@@ -128,14 +120,15 @@ static void bring_workers(const WorkPlace *place, int wanted, OwnWorkers *own) {
     start_workers(place, wanted, own);
     if (is_first && has_work_left(pull))
       leader_report_workers(own->count, wanted);
-    if (own->count == 0)
-      wait_for_slot(place, wanted, own);
+    if (own->count == 0 && !wait_for_slot(place, wanted, own))
+      return false;
     wait_for_processes(pull, own);
     wanted = own->count - static_cast<int>(pg_atomic_read_u32(&place->work->workers_through));
     if (wanted <= 0 || !has_work_left(pull))
-      return;
+      return true;
     leader_wait_turn(pull);
   }
+  return true;
 }
 
 static void raise_error(SharedPull *pull) {
@@ -165,11 +158,11 @@ WorkResult work_session_run(dsm_segment *segment, SharedPull *pull, const WorkRe
 
   const int wanted =
       request->max_chunks > 0 ? Min(request->workers, request->max_chunks) : request->workers;
-  bring_workers(&place, wanted, own);
+  const bool lacks_slot = !bring_workers(&place, wanted, own);
   raise_error(pull);
   const WorkResult result = {static_cast<int>(pg_atomic_read_u32(&work->chunks)),
                              static_cast<int64>(pg_atomic_read_u64(&work->rows)),
-                             static_cast<int64>(pg_atomic_read_u64(&work->bytes)), 0};
+                             static_cast<int64>(pg_atomic_read_u64(&work->bytes)), 0, lacks_slot};
   cancel_on_dsm_detach(segment, leave_workers_behind, Datum(0));
   dsm_detach(work_segment);
   return result;

@@ -15,6 +15,7 @@ struct WorkResult {
   int64 rows;
   int64 bytes;
   int remaining;
+  bool lacks_slot; // none was free for its workers within the retry budget
 };
 
 /// Starts workers and waits until they are through.  `address` is a source of their own, or empty;

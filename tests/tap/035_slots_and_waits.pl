@@ -27,13 +27,14 @@ SQL
 # ---- a server with few slots ----
 
 my $pair = ParallelLoader::Test->new(
+  source => {hba => 'local all other scram-sha-256'},
   destination => {conf => <<'CONF'});
 parallel_loader.retry_budget = 5min
 parallel_loader.snapshot_hold = 10min
 CONF
 my $target = $pair->destination->connstr('postgres');
 $pair->create_gate;
-$pair->source_sql($TABLE);
+$pair->source_sql("$TABLE; CREATE ROLE other LOGIN PASSWORD 'secret'; GRANT SELECT ON t TO other");
 $pair->destination_sql("CREATE TABLE t$_ (id integer, note text)") for 0 .. 6;
 $pair->destination_sql('CREATE TABLE bad (id integer CHECK (id < 0), note text)');
 $pair->destination_sql('CREATE TABLE worse (id integer CHECK (id <> 25000), note text)');
@@ -103,6 +104,51 @@ is($pair->destination_sql("SELECT state || ': ' || hold_ended FROM parallel_load
   'failed: another pull needed the background worker slot', '… and the ledger says what became of it');
 $pair->error_is("SELECT parallel_pull_resume($held)", '55000', qr/snapshot of pull $held is lost/,
   '… which a resume then says');
+
+# One that does not give way is named, with the call that ends it, to those who may make it.
+$pair->destination_sql('CREATE ROLE other LOGIN; GRANT INSERT ON t1 TO other;'
+    . ' GRANT EXECUTE ON FUNCTION parallel_pull_table, parallel_pull_create, parallel_pull_work TO other');
+$held = fail_held();
+my ($holder) = $pair->coordinator_pids;
+kill STOP => $holder;
+my $short = q(SET parallel_loader.retry_budget = '1s'; );
+my $refused = $pair->try_sql($short . call_sql('parallel_pull_table', 't1'));
+is($refused->sqlstate, '53400', 'a held pull that does not give way: no slot');
+like($refused->summary, qr/held for a resume, is pull $held\..*parallel_pull_cancel\($held\) frees the slot/s,
+  '… the detail names it, the hint the call that ends it');
+$refused = $pair->try_sql($short . call_sql('parallel_pull_table', 't1',
+    dsn => $pair->dsn(undef, 'user=other password=secret') =~ s/'//gr), user => 'other');
+is($refused->sqlstate, '53400', '… so it is for another role');
+unlike($refused->summary, qr/cancel|pull $held/, '… which hears of no pull of others');
+is($pair->destination_sql("SELECT parallel_pull_cancel($held)"), 't', '… the call that the hint named is possible');
+kill CONT => $holder;
+$pair->nothing_left('… and nothing is left');
+
+# The same where a pull waits for its worker, and a session for one of its own.
+set_slots(4);
+$held = fail_held();
+($holder) = $pair->coordinator_pids;
+kill STOP => $holder;
+$pair->close_gate;
+my $taker = $pair->session('destination');
+$taker->start(call_sql('parallel_pull_table', 't2', filter => 'public.gate(id, 10)'));
+$pair->wait_at_gate;
+my $created = $pair->destination_sql(call_sql('parallel_pull_create', 't1'));
+my $joiner = $pair->session('destination');
+$joiner->start("SET parallel_loader.retry_budget = '3s'; SELECT parallel_pull_work($created)");
+ok(wait_until(10, sub { waiting_for($created) =~ /^a background worker slot: 4 of 4 .*; failed, and held for a resume, is pull $held$/ }),
+  'waiting_for names the pulls that are held') or diag waiting_for($created);
+$refused = $joiner->finish(20);
+is($refused->sqlstate, '53400', 'a session that finds no slot for a worker ends after the retry budget');
+like($refused->summary, qr/is pull $held\..*parallel_pull_cancel\($held\) frees .* call parallel_pull_work\($created\) again/s,
+  '… and names who has one, and the calls that go on');
+kill CONT => $holder;
+$pair->destination_sql("SELECT parallel_pull_cancel($held)");
+is($pair->try_sql("SELECT remaining FROM parallel_pull_work($created)")->summary, 'success: 0', '… which go on');
+$pair->open_gate;
+is($taker->finish(20)->sqlstate, '00000', 'the pull that had the slot has ended');
+$pair->destination_sql('TRUNCATE t1, t2');
+$_->close for $taker, $joiner;
 
 # Resume of a held pull needs no third slot for long: its holder leaves.
 set_slots(3);
