@@ -105,6 +105,12 @@ SELECT coalesce(relation, ''), relation_oid, pg_catalog.bool_and(state = 'done')
 FROM @ledger@.chunk WHERE pull_id = $1::bigint
 GROUP BY relation, relation_oid ORDER BY pg_catalog.min(chunk))sql";
 
+constexpr std::string_view kNameRelations = R"sql(
+UPDATE @ledger@.chunk AS c SET relation_oid = f.oid
+FROM ROWS FROM (pg_catalog.unnest($2::pg_catalog.text[]), pg_catalog.unnest($3::pg_catalog.oid[]))
+  AS f(relation, oid)
+WHERE c.pull_id = $1::bigint AND c.relation_oid IS NULL AND coalesce(c.relation, '') = f.relation)sql";
+
 constexpr std::string_view kLoadPlan = R"sql(
 SELECT source_table, key, bound_type, format, snapshot, source_version, snapshot_lock,
   snapshot_state, source_host, source_hostaddr, source_port, source_path
@@ -439,6 +445,10 @@ RecordedPull Ledger::load_pull(int64_t pull_id) {
 void Ledger::resume_pull(int64_t pull_id, int64_t segment, const PullPlan &plan) {
   change_state(pull_id, PullEvent::kResume, PullActor::kResume);
   change_chunks(pull_id, plan);
+  if (!plan.found_relations.empty()) {
+    name_relations(pull_id, plan.found_relations);
+    record_shapes(pull_id, plan);
+  }
   exec(kResumePull,
        {number(pull_id), number(segment), null_if_empty(plan.snapshot.name),
         number(plan.bounds.xmin), number(plan.bounds.xmax), null_if_empty(plan.identity.lsn),
@@ -446,6 +456,15 @@ void Ledger::resume_pull(int64_t pull_id, int64_t segment, const PullPlan &plan)
         number(plan.snapshot.lock), null_if_empty(plan.snapshot.state),
         null_if_empty(plan.snapshot.place.host), null_if_empty(plan.snapshot.place.hostaddr),
         null_if_empty(plan.snapshot.place.port)});
+}
+
+void Ledger::name_relations(int64_t pull_id, const std::vector<ChunkRelation> &relations) {
+  std::vector<std::string> names, oids;
+  for (const ChunkRelation &relation : relations) {
+    names.push_back(relation.relation);
+    oids.push_back(std::to_string(relation.oid));
+  }
+  exec(kNameRelations, {number(pull_id), array_literal(names), array_literal(oids)});
 }
 
 void Ledger::forget_bounds(int64_t pull_id) {

@@ -56,6 +56,13 @@ enum class ChunkChange {
   kReplaced, // they were planned anew
 };
 
+/// A relation of the source that chunks are read from.
+struct ChunkRelation {
+  std::string relation; // see PlannedChunk
+  uint32_t oid = 0;     // 0: not recorded, as by an earlier version
+  bool is_done = false; // with all chunks
+};
+
 /// Word to the caller of a pull; empty: none.
 struct PlanNotice {
   std::string message;
@@ -82,6 +89,8 @@ struct PullPlan {
   PlanNotice notice; // not recorded
   std::vector<PlannedChunk> chunks;
   ChunkChange chunk_change = ChunkChange::kNone; // by a resume
+  // By a resume of a pull of an earlier version, which recorded neither OIDs nor shapes.
+  std::vector<ChunkRelation> found_relations;
 };
 
 /// What a resume has to know of a pull.
@@ -101,13 +110,6 @@ struct ClaimedChunk {
   Range range;
   std::string relation;      // see PlannedChunk
   uint32_t relation_oid = 0; // likewise; 0: a pull of an earlier version
-};
-
-/// A relation of the source that chunks are read from.
-struct ChunkRelation {
-  std::string relation; // see PlannedChunk
-  uint32_t oid = 0;
-  bool is_done = false; // with all chunks
 };
 
 struct ChunkResult {
@@ -182,6 +184,7 @@ private:
   void record_shapes(int64_t pull_id, const PullPlan &plan);
   void load_shapes(int64_t pull_id, PullPlan &plan);
   void change_chunks(int64_t pull_id, const PullPlan &plan);
+  void name_relations(int64_t pull_id, const std::vector<ChunkRelation> &relations);
 
   Executor &executor_;
   std::string schema_; // quoted

@@ -13,6 +13,7 @@
 #include "extension/local_table.hpp"
 #include "extension/pull_arguments.hpp"
 #include "extension/pull_planner.hpp"
+#include "extension/rows_notice.hpp"
 #include "extension/server/lock_trap.hpp"
 #include "extension/server/result_set.hpp"
 #include "extension/server/row_values.hpp"
@@ -255,7 +256,12 @@ void Check::check_destination() {
                             .source_bytes = source_bytes_};
   attempt(
       findings_, "columns", "", [&] { check_local_columns(caller_, check, columns_, findings_); });
-  attempt(findings_, "table", "", [&] { check_local_table(caller_, check, findings_); });
+  attempt(
+      findings_, "table", "", [&] { check_local_table(caller_, check, findings_); });
+  attempt(findings_, "filter", "", [&] {
+    if (const std::optional<PlanNotice> word = old_filter_word(order_.request))
+      findings_.warning("filter", word->message, word->hint);
+  });
   // The owner of the ledger sees what processes of others are.
   attempt(findings_, "server", "", [&] { check_local_server(catalog_, check, findings_); });
 }

@@ -3,6 +3,7 @@
 
 #include "extension/boundary.hpp"
 #include "extension/guarded_call.hpp"
+#include "extension/old_coordinator.hpp"
 #include "extension/pull_arguments.hpp"
 #include "extension/pull_lookup.hpp"
 #include "extension/pull_refusal.hpp"
@@ -65,7 +66,9 @@ WorkResult work(FunctionCallInfo fcinfo) {
   wipe(src_dsn); // the call may take long
   const AttachedPull attached(found);
   if (attached.get() == nullptr) {
-    require_joinable(find_pull(found.pull_id));
+    const FoundPull now = find_pull(found.pull_id);
+    require_joinable(now);
+    refuse_old_coordinator(now);
     return {};
   }
   WorkResult result = call([&]() noexcept {
@@ -147,8 +150,10 @@ void alter(int64_t pull_id, std::optional<int> workers, std::optional<int> max_r
   FoundPull found = find_pull(pull_id);
   if (alter_live(found, limits))
     return;
-  if (found.is_live) // it has just ended
+  if (found.is_live) { // it has just ended
     found = find_pull(pull_id);
+    refuse_old_coordinator(found);
+  }
   if (found.state == PullState::kDone) {
     throw Error("55000", "pull " + std::to_string(pull_id) + " is done", "",
                 "View parallel_pulls shows the state of your pulls.");
@@ -163,17 +168,18 @@ enum class CancelStep { kDone, kTooLate, kAgain };
 CancelStep cancel_live(const FoundPull &found) {
   const AttachedPull attached(found);
   SharedPull *pull = attached.get();
-  if (pull == nullptr)
-    return CancelStep::kAgain; // it has just ended
+  if (pull == nullptr) // it has just ended, or is of an earlier version
+    return cancel_old_coordinator(found) ? CancelStep::kDone : CancelStep::kAgain;
   call([&]() noexcept { shared_pull_request_stop(pull, kStopCancelled); });
   return shared_pull_stop_reason(pull) == kStopCancelled ? CancelStep::kDone : CancelStep::kTooLate;
 }
 
 CancelStep cancel_held(const FoundPull &found) {
   const AttachedPull attached(found);
-  if (attached.get() == nullptr)
+  if (attached.get() != nullptr)
+    call([&]() noexcept { mailbox_post_hold_end(attached.get(), kHoldCancelled); });
+  else if (!end_old_holder(found))
     return CancelStep::kAgain;
-  call([&]() noexcept { mailbox_post_hold_end(attached.get(), kHoldCancelled); });
   return found.state == PullState::kFailed ? CancelStep::kDone : CancelStep::kTooLate;
 }
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "extension/boundary.hpp"
+#include "extension/old_coordinator.hpp"
 #include "extension/pull_refusal.hpp"
 #include "extension/server/last_commit.hpp"
 #include "extension/server/session.hpp"
@@ -92,7 +93,9 @@ void Coordinator::resume() {
     plan = hold_.open_for_resume(order_, recorded, relations, done_count);
   });
   stay_at(plan.snapshot.place);
+  record_.in_transaction([&](Ledger & /*ledger*/) { end_old_holder(find_pull(pull_id())); });
   call([&]() noexcept { take_over_pull(found.segment, pull_id()); });
+  hold_.require_old_holder_left(order_, recorded);
   record_.resume(order_.request.segment, plan);
   call([&]() noexcept { session_unlock_resume(pull_id()); });
   record_.in_transaction([&](Ledger &ledger) { count_chunks(ledger); });

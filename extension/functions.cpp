@@ -166,6 +166,7 @@ Datum resume(FunctionCallInfo fcinfo) {
     require_rows_kept(found);
     const bool new_snapshot = !fcinfo->args[2].isnull && DatumGetBool(fcinfo->args[2].value);
     Order order = resume_order(found, src_dsn, new_snapshot);
+    notice_old_filter(found.pull_id);
     wipe(src_dsn); // the call may take long
     static_cast<void>(pull_and_wait(std::move(order), found.is_held));
   }

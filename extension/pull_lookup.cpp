@@ -21,7 +21,8 @@ std::string lookup_sql(std::string_view condition) {
          "EXISTS (SELECT FROM parallel_loader.chunk AS c"
          " WHERE c.pull_id = p.pull_id AND c.state = 'done'), "
          "EXISTS (SELECT FROM parallel_loader.pull AS o"
-         " WHERE o.run_id = p.run_id AND o.pull_id <> p.pull_id) "
+         " WHERE o.run_id = p.run_id AND o.pull_id <> p.pull_id), "
+         "p.snapshot_lock IS NOT NULL, l.pid "
          "FROM parallel_loader.pull AS p LEFT JOIN pg_locks AS l"
          " ON l.locktype = 'advisory' AND l.granted"
          " AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())"
@@ -45,6 +46,8 @@ FoundPull read_row(const Rows &rows, size_t row) {
   found.key = rows.text(row, 11);
   found.is_begun = rows.boolean(row, 12);
   found.shares_snapshot = rows.boolean(row, 13);
+  found.has_snapshot_lock = rows.boolean(row, 14);
+  found.coordinator_pid = static_cast<int>(rows.integer(row, 15));
   const PullState recorded = parse_pull_state(rows.text(row, 3));
   const bool has_coordinator = rows.boolean(row, 7);
   found.is_live = has_coordinator && !has_ended(recorded);

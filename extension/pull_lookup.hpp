@@ -21,13 +21,15 @@ struct FoundPull {
   std::string snapshot;
   std::string kind; // pull or append
   int chunks_left = 0;
-  int workers = 0;              // as it was asked for, or altered to
-  bool is_begun = false;        // a chunk is done
-  std::string source;           // as the caller named it, without the password
-  std::string key;              // empty: none
-  bool shares_snapshot = false; // with other pulls of its run
-  dsm_handle segment = 0;       // valid while is_live or is_held
-  bool is_live = false;         // it is unfinished and its coordinator is there
+  int workers = 0;                // as it was asked for, or altered to
+  bool is_begun = false;          // a chunk is done
+  std::string source;             // as the caller named it, without the password
+  std::string key;                // empty: none
+  bool shares_snapshot = false;   // with other pulls of its run
+  bool has_snapshot_lock = false; // else it is not planned yet, or by an earlier version
+  dsm_handle segment = 0;         // valid while is_live or is_held
+  int coordinator_pid = 0;        // likewise
+  bool is_live = false;           // it is unfinished and its coordinator is there
   bool is_held = false; // it has failed, and its coordinator keeps the snapshot for a resume
 };
 

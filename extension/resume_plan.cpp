@@ -8,6 +8,7 @@
 
 #include "extension/boundary.hpp"
 #include "extension/local_table.hpp"
+#include "extension/old_plan.hpp"
 #include "extension/pull_planner.hpp"
 #include "extension/server/random_number.hpp"
 
@@ -51,11 +52,13 @@ public:
     require_local();
     table_ = reader_.find_table(plan_.source_table);
     require_same_table();
-    require_shape();
-    if (is_cut_by_leaf())
-      lock_leaves();
-    reader_.session().release_lock_timeout();
+    const Shape shape = require_shape();
     PullPlan plan = plan_;
+    if (is_of_old_version())
+      complete(plan, shape);
+    if (is_cut_by_leaf())
+      lock_leaves(plan.found_relations);
+    reader_.session().release_lock_timeout();
     plan.identity = reader_.session().identity();
     if (request_.snapshot == ResumeSnapshot::kNew && is_cut_by_leaf())
       add_leaves(plan);
@@ -79,14 +82,24 @@ private:
         [](const ChunkRelation &relation) { return !relation.relation.empty(); });
   }
 
-  // A pull of an earlier version: only its snapshot's holder has kept the source as it was.
+  [[nodiscard]] bool is_of_old_version() const { return plan_.source_shape.empty(); }
+
+  // Only its snapshot's holder has kept the source as it was.
   void require_shapes_known() {
-    if (!plan_.source_shape.empty() || request_.snapshot == ResumeSnapshot::kSame)
+    if (!is_of_old_version() || request_.snapshot == ResumeSnapshot::kSame)
       return;
     throw Error("55000",
                 pull_name(order_) + " cannot go on under another snapshot: it was planned by an "
                                     "earlier version of the extension",
                 "The types that it was planned for are not known.", kBeginAnew);
+  }
+
+  void complete(PullPlan &plan, const Shape &shape) {
+    plan.found_relations = find_old_relations(source_, request_.relations, table_);
+    require_old_columns(order_.resume_id, order_.request.table, plan_, table_, source_);
+    plan.source_shape = write_shape(shape);
+    plan.local_shape =
+        write_shape(local_shape(describe_local_table(order_.request.table), plan_.columns));
   }
 
   void require_local() {
@@ -107,15 +120,15 @@ private:
                              "It was dropped, and another one has its name.");
   }
 
-  void require_shape() {
+  Shape require_shape() {
     const Types types = load_column_types(source_, table_);
     const Key key = Key::resolve(plan_.key, table_, types, plan_.bound_type);
     ColumnMap columns{plan_.columns, plan_.format, {}};
     Shape now = lock_source(reader_, table_, types, columns, key);
     if (has_members())
       std::ranges::copy(reader_.lock_members(table_, columns), std::back_inserter(now));
-    if (plan_.source_shape.empty())
-      return;
+    if (is_of_old_version())
+      return now;
     const Shape planned = read_shape(plan_.source_shape);
     if (const auto change = find_shape_change(planned, now, "cfke", PlaceRule::kCompared))
       throw_altered(order_, *change, "\"" + table_.name.display() + "\" of the source");
@@ -124,9 +137,13 @@ private:
       throw_other_relation(order_, "\"" + table_.name.display() + "\"",
                            "Other tables make it up: " +
                                (change->before.empty() ? change->after : change->before) + ".");
+    return now;
   }
 
+  // Which relations make it up matters where it is not cut by them.
   [[nodiscard]] bool has_members() const {
+    if (is_of_old_version())
+      return (table_.kind == 'p' || table_.kind == 'v') && !is_cut_by_leaf();
     const Shape planned = read_shape(plan_.source_shape);
     return std::ranges::any_of(
         planned, [](const ShapeLine &line) { return line.part == ShapePart::kRelation; });
@@ -140,9 +157,9 @@ private:
     return shape;
   }
 
-  void lock_leaves() {
+  void lock_leaves(const std::vector<ChunkRelation> &found) {
     std::vector<ExpectedRelation> open;
-    for (const ChunkRelation &relation : request_.relations)
+    for (const ChunkRelation &relation : found.empty() ? request_.relations : found)
       if (!relation.is_done && !relation.relation.empty())
         open.push_back({relation.oid, parse_qualified_name(relation.relation)});
     try {

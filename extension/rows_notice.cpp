@@ -25,10 +25,29 @@ WHERE p.kind = 'pull' AND p.state <> 'done' AND p."table" = $1::pg_catalog.oid
               WHERE c.pull_id = p.pull_id AND c.state = 'done' AND c.rows > 0)
 ORDER BY p.pull_id DESC LIMIT 1)sql";
 
-constexpr std::string_view kFindOldFilter = R"sql(
-SELECT FROM parallel_loader.mark AS m
-WHERE m."table" = $1::pg_catalog.oid AND m.filter = $2::pg_catalog.text AND m.filter <> ''
-  AND m.source_path IS NULL LIMIT 1)sql";
+// An append goes on from the newest of a source's marks, one that a pull has left among them.
+constexpr std::string_view kHasOldFilter = R"sql(
+SELECT coalesce(pg_catalog.bool_or(l.is_old), false)
+FROM (SELECT DISTINCT ON (m.source_database, m.source_table) m.source_path IS NULL AS is_old
+      FROM (SELECT source_database, source_table, pull_id, source_path
+            FROM parallel_loader.mark
+            WHERE "table" = $1::pg_catalog.oid AND filter = $2::pg_catalog.text
+            UNION ALL
+            SELECT source_database, source_table, pull_id, source_path
+            FROM parallel_loader.pull
+            WHERE kind = 'pull' AND state = 'done' AND "table" = $1::pg_catalog.oid
+              AND filter = $2::pg_catalog.text AND range_start IS NULL AND range_end IS NULL
+              AND snapshot_xmin IS NOT NULL) AS m
+      ORDER BY m.source_database, m.source_table, m.pull_id DESC) AS l)sql";
+
+constexpr std::string_view kIsPlannedSo = R"sql(
+SELECT FROM parallel_loader.pull AS p
+WHERE p.pull_id = $1::bigint AND p.filter IS NOT NULL AND p.snapshot IS NOT NULL
+  AND p.source_path IS NULL AND EXISTS (
+    SELECT FROM parallel_loader.chunk AS c WHERE c.pull_id = p.pull_id AND c.state = 'done')
+)sql";
+
+constexpr const char *kOldFilter = "the filter is read under an empty search path";
 
 bool is_of_whole_table(const Order &order) {
   return (order.kind == OrderKind::kRun || order.kind == OrderKind::kCreate) &&
@@ -64,15 +83,33 @@ void notice_rows_there(const Order &order) {
       "SELECT parallel_pull_resume(" + unfinished + "); would go on with that pull instead.");
 }
 
-void notice_old_filter(const Order &order) {
-  if (order.request.filter.empty())
-    return;
+std::optional<PlanNotice> old_filter_word(const PullRequest &request) {
+  if (request.filter.empty())
+    return std::nullopt;
   SpiExecutor executor(SpiMode::kReadLatest);
-  const Rows found = executor.exec("SELECT EXISTS (" + std::string(kFindOldFilter) + ")",
-                                   {std::to_string(order.request.table), order.request.filter});
-  if (found.boolean(0, 0))
-    say("the filter is read under an empty search path",
+  const Rows found = executor.exec(kHasOldFilter, {std::to_string(request.table), request.filter});
+  if (!found.boolean(0, 0))
+    return std::nullopt;
+  return PlanNotice{"an append to the table goes on from rows of version 0.3, and reads the filter "
+                    "as that did, under "
+                    "an empty search path",
+                    "To have names and operators found along the path of the source's role, empty "
+                    "the table and pull it again."};
+}
+
+void notice_old_filter(const Order &order) {
+  if (const std::optional<PlanNotice> word = old_filter_word(order.request))
+    say(kOldFilter,
         "The mark that the append goes on from was left by version 0.3, which read filters so.",
+        word->hint);
+}
+
+void notice_old_filter(int64_t pull_id) {
+  SpiExecutor executor(SpiMode::kReadLatest);
+  const Rows found =
+      executor.exec("SELECT EXISTS (" + std::string(kIsPlannedSo) + ")", {std::to_string(pull_id)});
+  if (found.boolean(0, 0))
+    say(kOldFilter, "The pull was begun by version 0.3, which read filters so.",
         "To have names and operators found along the path of the source's role, empty the table "
         "and pull it again.");
 }

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "extension/boundary.hpp"
+#include "extension/old_coordinator.hpp"
 #include "extension/pull_lookup.hpp"
 #include "extension/server/mailbox.hpp"
 #include "extension/server/worker_census.hpp"
@@ -79,9 +80,10 @@ void SlotWait::ask_for_room() {
       continue;
     const AttachedPull attached(held);
     SharedPull *pull = attached.get();
-    if (pull == nullptr)
+    if (pull != nullptr)
+      call([&]() noexcept { mailbox_post_hold_end(pull, kHoldGaveWay); });
+    else if (!end_old_holder(held))
       continue;
-    call([&]() noexcept { mailbox_post_hold_end(pull, kHoldGaveWay); });
     asked_.push_back(held.pull_id);
     asked_at_ = Clock::now();
     return;

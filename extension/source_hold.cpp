@@ -26,8 +26,8 @@ std::string resume_call(int64_t pull_id) {
   const bool is_of_old_version = recorded.plan.source_shape.empty();
   const std::string sentence =
       is_of_old_version
-          ? "It was planned by an earlier version of the extension, which recorded no types: empty "
-            "the table and pull it again."
+          ? "It was begun by an earlier version of the extension, whose pulls go on only under the "
+            "snapshot that their own coordinator holds: empty the table and pull it again."
       : has_block_ranges(recorded)
           ? "Its chunks are ranges of ctid, which mean other rows under another snapshot: empty "
             "the table and pull it again."
@@ -60,12 +60,33 @@ void SourceHold::open(const Order &order, const HeldSnapshot &snapshot) {
                   "parallel_loader coordinator of pull " + std::to_string(pull_id_), waiter_);
 }
 
-// A snapshot that version 0.3 has recorded has no lock: nothing but its living holder here proves
-// it.
-void SourceHold::open_recorded(const Order &order, const RecordedPull &recorded) {
-  if (recorded.plan.snapshot.lock == 0 && !recorded.is_held)
+// A snapshot that version 0.3 has recorded has no lock: nothing but its living holder proves it.
+void SourceHold::open_old(const Order &order, const RecordedPull &recorded) {
+  if (!recorded.is_held)
     throw SnapshotGone("55000",
-                       "nothing proves that the snapshot of an older version is still held");
+                       "it was begun by an earlier version, whose coordinator does not hold it");
+  open(order, recorded.plan.snapshot);
+  old_holder_ = find_old_holder(reader_->session(), recorded.plan.snapshot.name,
+                                recorded.plan.bounds, pull_id_);
+}
+
+void SourceHold::require_old_holder_left(const Order &order, const RecordedPull &recorded) {
+  constexpr std::chrono::seconds kPatience{5};
+  if (!old_holder_)
+    return;
+  const Clock::time_point end = Clock::now() + kPatience;
+  while (!has_left(reader_->session().connection(), *old_holder_)) {
+    if (Clock::now() >= end)
+      throw_snapshot_lost(order, recorded,
+                          "The session that has a snapshot of that name is not the pull's.");
+    rest(std::chrono::milliseconds(50));
+  }
+  old_holder_.reset();
+}
+
+void SourceHold::open_recorded(const Order &order, const RecordedPull &recorded) {
+  if (recorded.plan.snapshot.lock == 0)
+    return open_old(order, recorded);
   try {
     open(order, recorded.plan.snapshot);
   } catch (const SnapshotGone &) {
@@ -101,6 +122,7 @@ bool SourceHold::end_durably() {
 }
 
 void SourceHold::close() {
+  old_holder_.reset();
   reader_.reset();
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/ledger.hpp"
+#include "core/old_holder.hpp"
 
 #include "extension/order.hpp"
 #include "extension/resume_plan.hpp"
@@ -29,6 +30,11 @@ public:
   PullPlan open_for_resume(const Order &order, const RecordedPull &recorded,
                            const std::vector<ChunkRelation> &relations, int done_count);
 
+  /// After the holder of a snapshot of version 0.3 was sent away: that its session on the source
+  /// has ended proves that it was its own, and the snapshot the pull's.  Throws Error 55000 where
+  /// it has not.
+  void require_old_holder_left(const Order &order, const RecordedPull &recorded);
+
   [[nodiscard]] bool is_open() const noexcept { return reader_.has_value(); }
   /// Throws Error 08006 when the source has ended the session, and the snapshot with it.
   void require_alive();
@@ -53,6 +59,7 @@ private:
   PullPlan open_for_resume_once(const Order &order, const RecordedPull &recorded,
                                 const std::vector<ChunkRelation> &relations, int done_count);
   void open(const Order &order, const HeldSnapshot &snapshot);
+  void open_old(const Order &order, const RecordedPull &recorded);
   void open_recorded(const Order &order, const RecordedPull &recorded);
   PullPlan plan(const Order &order);
   PullPlan plan_untouched(const ResumeRequest &request);
@@ -63,6 +70,7 @@ private:
   int64_t pull_id_ = 0;
   bool is_standby_ = false;
   std::optional<SourceReader> reader_;
+  std::optional<OldHolder> old_holder_;           // of the snapshot that a resume goes on under
   Clock::time_point next_look_;                   // of is_in_the_way
   std::optional<Clock::time_point> waited_since_; // as it has seen
   bool leaves_mark_ = false;                      // an append may begin at the pull's snapshot

@@ -54,9 +54,17 @@ BackgroundWorkerHandle *background_start_in_slot(SharedPull *pull, WorkerArgs *a
   return handle;
 }
 
-bool background_cancel_coordinator(int pid) {
+static bool signal_coordinator(int pid, int signal) {
   const char *type = GetBackgroundWorkerTypeByPid(pid);
-  return type != nullptr && strcmp(type, kCoordinatorType) == 0 && kill(pid, SIGINT) == 0;
+  return type != nullptr && strcmp(type, kCoordinatorType) == 0 && kill(pid, signal) == 0;
+}
+
+bool background_cancel_coordinator(int pid) {
+  return signal_coordinator(pid, SIGINT);
+}
+
+bool background_end_coordinator(int pid) {
+  return signal_coordinator(pid, SIGTERM);
 }
 
 bool background_has_ended(BackgroundWorkerHandle *handle) {

@@ -32,6 +32,8 @@ BackgroundWorkerHandle *background_start_in_slot(SharedPull *pull, WorkerArgs *a
 
 /// Cancels what a coordinator does; false when `pid` is none.
 bool background_cancel_coordinator(int pid);
+/// The same, and ends the process.
+bool background_end_coordinator(int pid);
 
 /// True once the process behind `handle` has ended or could not start.
 bool background_has_ended(BackgroundWorkerHandle *handle);

@@ -3,6 +3,37 @@
 -- complain if script is sourced in psql, rather than via ALTER EXTENSION
 \echo Use "ALTER EXTENSION parallel_loader UPDATE TO '0.4'" to load this file. \quit
 
+-- All locks at once, in the order in which those who read the views take them: views, then pull,
+-- chunk and mark.  Chunks that are being moved are waited for, others wait for this transaction.  An
+-- append goes from its chunk to its pull: where it meets us between the two, the locks are given back
+-- and taken anew before it would find the deadlock.
+DO $do$
+DECLARE
+    patience text := pg_catalog.current_setting('deadlock_timeout'::text);
+    attempt integer := 0;
+BEGIN
+    PERFORM pg_catalog.set_config('deadlock_timeout'::text, '50ms'::text, true);
+    LOOP
+        attempt := attempt + 1;
+        BEGIN
+            ALTER VIEW @extschema@.parallel_pull_progress SET (security_barrier);
+            ALTER VIEW @extschema@.parallel_pull_chunks SET (security_barrier);
+            ALTER VIEW @extschema@.parallel_pulls SET (security_barrier);
+            LOCK TABLE parallel_loader.pull IN ACCESS EXCLUSIVE MODE;
+            LOCK TABLE parallel_loader.chunk IN ACCESS EXCLUSIVE MODE;
+            LOCK TABLE parallel_loader.mark IN ACCESS EXCLUSIVE MODE;
+            EXIT;
+        EXCEPTION WHEN deadlock_detected THEN
+            IF attempt = 100 THEN
+                RAISE;
+            END IF;
+            PERFORM pg_catalog.pg_sleep(0.05::double precision);
+        END;
+    END LOOP;
+    PERFORM pg_catalog.set_config('deadlock_timeout'::text, patience, true);
+END
+$do$;
+
 ALTER TABLE parallel_loader.pull
     ADD COLUMN snapshot_lock bigint,
     ADD COLUMN snapshot_state text,
@@ -352,3 +383,38 @@ REVOKE EXECUTE ON FUNCTION
     @extschema@.parallel_pull_forget(regclass, text, text),
     @extschema@.parallel_pull_keep(regclass, text, text)
 FROM PUBLIC;
+
+-- What of the pulls so far is another thing from now on.
+DO $do$
+DECLARE
+    open_pulls text;
+    filters text;
+BEGIN
+    SELECT pg_catalog.string_agg(p.pull_id::text, ', '::text ORDER BY p.pull_id) INTO open_pulls
+    FROM parallel_loader.pull AS p
+    WHERE p.kind = 'pull' AND p.state <> 'done' AND EXISTS (
+        SELECT FROM parallel_loader.chunk AS c WHERE c.pull_id = p.pull_id AND c.state = 'done');
+    IF open_pulls IS NOT NULL THEN
+        RAISE WARNING USING
+            MESSAGE = 'pulls that are not finished were begun by an earlier version: '::text || open_pulls,
+            DETAIL = 'One that runs goes on. One that has failed can be resumed while its coordinator '
+                     'holds its snapshot, and not after that.'::text,
+            HINT = 'Those that cannot be resumed: empty the table and pull it again.'::text;
+    END IF;
+    SELECT pg_catalog.string_agg(DISTINCT f.name, ', '::text) INTO filters
+    FROM (SELECT m."table"::text FROM parallel_loader.mark AS m WHERE m.filter <> ''
+          UNION ALL
+          SELECT p."table"::text FROM parallel_loader.pull AS p
+          WHERE p.kind = 'pull' AND p.filter IS NOT NULL AND p.range_start IS NULL
+            AND p.range_end IS NULL AND p.snapshot_xmin IS NOT NULL) AS f(name);
+    IF filters IS NOT NULL THEN
+        RAISE WARNING USING
+            MESSAGE = 'rows of some tables were chosen by filters that were read under an empty '
+                      'search path: '::text || filters,
+            DETAIL = 'Appends to them, and resumes of their pulls, go on reading those filters so; '
+                     'new pulls read filters along the path of the source''s role.'::text,
+            HINT = 'To have an append read its filter along that path, empty the table and pull it '
+                   'again.'::text;
+    END IF;
+END
+$do$;

@@ -15,7 +15,7 @@ use Test::More;
 
 my $pair = ParallelLoader::Test->new(retries => 1, extension => 0);
 my $ROWS = 4000;
-my @TABLES = qw(t_done t_failed t_untouched t_interrupted t_planned t_mark t_filtered);
+my @TABLES = qw(t_done t_failed t_untouched t_interrupted t_planned t_mark t_filtered t_whole_filtered);
 $pair->source_sql(join ";\n", map {
   "CREATE TABLE $_ (id bigint PRIMARY KEY, note text);
    INSERT INTO $_ SELECT i, 'row ' || i FROM generate_series(1, $ROWS) AS i" } @TABLES);
@@ -77,6 +77,7 @@ my $failed = old_pull('t_failed', 'failed', 1, sqlstate => '08006', error => 'co
 my $untouched = old_pull('t_untouched', 'failed', 0, sqlstate => '23514', error => 'a check');
 my $interrupted = old_pull('t_interrupted', 'running', 1);
 my $planned = old_pull('t_planned', 'planned', 0);
+my $whole_filtered = old_pull('t_whole_filtered', 'done', 2, filter => 'id > 0');
 old_pull('t_mark', 'done', 2, kind => 'append');
 old_mark('t_mark');
 old_pull('t_filtered', 'done', 2, kind => 'append', filter => 'id > 0');
@@ -98,12 +99,41 @@ $pair->error_is("SELECT * FROM parallel_pull_table($dsn, 't_done')", '55000',
 my $view = $pair->error_is('SELECT * FROM my_pulls', '55000',
   qr/ALTER EXTENSION parallel_loader UPDATE/, '… and views');
 my ($update) = $view->error->{hint} =~ /Run (ALTER EXTENSION parallel_loader UPDATE)/;
-ok($pair->try_sql($update)->is_ok, '… and what they say works');
+
+# Whoever reads and writes meanwhile neither meets a deadlock nor makes one: a worker with its chunk, one
+# that goes from its chunk to its pull as that of an append does, those who look at the views.
+my $append = $pair->session('destination')->start(<<"SQL");
+DO \$\$ BEGIN
+  PERFORM FROM parallel_loader.chunk WHERE pull_id = $interrupted AND state = 'planned' FOR UPDATE;
+  FOR turn IN 1 .. 5000 LOOP
+    EXIT WHEN EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = 'parallel_loader.chunk'::regclass);
+    PERFORM pg_sleep(0.001);
+  END LOOP;
+  PERFORM count(*) FROM parallel_loader.pull;
+END \$\$
+SQL
+my $worker = $pair->session('destination');
+$worker->query_safe("BEGIN; SELECT FROM parallel_loader.chunk WHERE pull_id = $failed AND state = 'planned' FOR UPDATE");
+my $updater = $pair->session('destination')->start($update);
+my $waits = sub { my ($count, $relation) = @_; wait_until(10, sub { $pair->destination_sql(
+    "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation::regclass::text LIKE '$relation'") == $count }) };
+is($append->finish(10)->sqlstate, '00000', 'an append goes on before the update');
+ok($waits->(1, 'parallel_loader.chunk'), 'the update waits for a chunk that is moved');
+my @readers = map { $pair->session('destination')->start("SELECT count(*) FROM my_$_") } qw(pulls chunks progress);
+ok($waits->(3, 'parallel_pull%'), '… those who look wait for it');
+$worker->query_safe('COMMIT');
+my $updated = $updater->finish(20);
+is($updated->summary, 'success: ', '… and what they say works');
+is($_->finish(10)->summary =~ s{\d+$}{}r, 'success: ', '… for who waited, too') for @readers;
+like($updated->err, qr/WARNING.*not finished were begun by an earlier version: $failed, $interrupted\n/,
+  '… and it says which pulls can be resumed only while they are held');
+like($updated->err, qr/WARNING.*empty search path: t_filtered, t_whole_filtered\n.*HINT/s,
+  '… and whose filters mean what they meant');
 is($pair->destination_sql($columns), $before, 'views keep names, order and types of their columns');
 is($pair->destination_sql('SELECT count(*) FROM my_pulls') . $pair->destination_sql(
-    'SELECT count(*) FROM my_progress'), '70', '… and what was built on them is there');
+    'SELECT count(*) FROM my_progress'), '80', '… and what was built on them is there');
 is($pair->destination_sql('SELECT string_agg(state, \',\' ORDER BY pull_id) FROM parallel_pulls'),
-  'done,failed,failed,interrupted,interrupted,done,done', 'each pull has the state that it had');
+  'done,failed,failed,interrupted,interrupted,done,done,done', 'each pull has the state that it had');
 
 # Library and objects that do not match; the marker is the extension's version.
 $pair->destination_sql(q(UPDATE pg_extension SET extversion = '0.10' WHERE extname = 'parallel_loader'));
@@ -140,15 +170,21 @@ for my $case ([$failed, 't_failed'], [$interrupted, 't_interrupted']) {
 
 # ---- appending ----
 
-$pair->source_sql("INSERT INTO $_ VALUES (10001, 'new')") for qw(t_done t_mark t_filtered);
+$pair->source_sql("INSERT INTO $_ VALUES (10001, 'new')") for qw(t_done t_mark t_filtered t_whole_filtered);
 for my $table (qw(t_mark t_done)) {
   my $result = $pair->try_sql("SELECT parallel_pull_append($dsn, '$table')");
   is($result->is_ok ? $result->out : $result->summary, 1, "$table: an append goes on");
   $pair->same_rows("SELECT * FROM $table", '… and all rows are there once');
 }
-my $result = $pair->try_sql("SELECT parallel_pull_append($dsn, 't_filtered', filter => 'id > 0')");
-is($result->is_ok ? $result->out : $result->summary, 1, 't_filtered: an append goes on');
-like(join("\n", $result->notices), qr/filter is read under an empty search path/,
-  '… and says how the filter is read');
-$pair->same_rows('SELECT * FROM t_filtered', '… and all rows are there once');
+for my $table (qw(t_filtered t_whole_filtered)) {
+  my $check = sub { join "\n", map { "$_->{level}: $_->{message}" } grep { $_->{item} eq 'filter' }
+      $pair->table_rows('parallel_pull_check', $table, {filter => 'id > 0'}) };
+  like($check->(), qr/warning: .*empty search path/, "$table: a check says how an append reads the filter");
+  my $result = $pair->try_sql("SELECT parallel_pull_append($dsn, '$table', filter => 'id > 0')");
+  is($result->is_ok ? $result->out : $result->summary, 1, '… an append goes on');
+  like(join("\n", $result->notices), qr/filter is read under an empty search path/, '… and says so, too');
+  $pair->same_rows("SELECT * FROM $table", '… and all rows are there once');
+}
+is(join(' ', map { $_->{message} } grep { $_->{item} eq 'filter' }
+    $pair->table_rows('parallel_pull_check', 't_done', {filter => 'id > 0'})), '', 'of other tables it says nothing');
 $pair->finish;
