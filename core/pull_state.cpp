@@ -19,6 +19,7 @@ constexpr Transition kTransitions[] = {
     {State::kPlanned, Event::kPause, Actor::kCoordinator, State::kPaused},
     {State::kRunning, Event::kPause, Actor::kCoordinator, State::kPaused},
     {State::kPaused, Event::kGoOn, Actor::kCoordinator, State::kRunning},
+    {State::kPaused, Event::kGoOnUnbegun, Actor::kCoordinator, State::kPlanned},
 
     {State::kPlanned, Event::kAllDone, Actor::kCoordinator, State::kDone}, // it has no chunk
     {State::kRunning, Event::kAllDone, Actor::kCoordinator, State::kDone},

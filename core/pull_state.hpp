@@ -24,7 +24,8 @@ enum class PullState {
 enum class PullEvent {
   kWorkerJoined,
   kPause,
-  kGoOn,
+  kGoOn,        // the pause is over
+  kGoOnUnbegun, // likewise, of a pull that was planned only
   kAllDone,
   kFailure,
   kCancel,
@@ -49,8 +50,8 @@ inline constexpr std::array kPullStates = {
     PullState::kPlanned, PullState::kRunning,   PullState::kPaused,     PullState::kDone,
     PullState::kFailed,  PullState::kCancelled, PullState::kInterrupted};
 inline constexpr std::array kPullEvents = {
-    PullEvent::kWorkerJoined, PullEvent::kPause,  PullEvent::kGoOn,  PullEvent::kAllDone,
-    PullEvent::kFailure,      PullEvent::kCancel, PullEvent::kResume};
+    PullEvent::kWorkerJoined, PullEvent::kPause,   PullEvent::kGoOn,   PullEvent::kGoOnUnbegun,
+    PullEvent::kAllDone,      PullEvent::kFailure, PullEvent::kCancel, PullEvent::kResume};
 inline constexpr std::array kPullActors = {PullActor::kCoordinator, PullActor::kResume,
                                            PullActor::kCaller};
 

@@ -9,9 +9,11 @@
 #include "extension/pull_refusal.hpp"
 #include "extension/scratch_memory.hpp"
 #include "extension/server/background.hpp"
+#include "extension/server/last_commit.hpp"
 #include "extension/server/leader.hpp"
 #include "extension/server/lock_trap.hpp"
 #include "extension/server/mailbox.hpp"
+#include "extension/server/notice.hpp"
 #include "extension/server/result_set.hpp"
 #include "extension/server/session.hpp"
 #include "extension/server/socket_wait.hpp"
@@ -165,13 +167,23 @@ void alter(int64_t pull_id, std::optional<int> workers, std::optional<int> max_r
 
 enum class CancelStep { kDone, kTooLate, kAgain };
 
+// What has been decided stays as it is.
+void notice_last_wait(const SharedPull *pull) {
+  const char *end = mailbox_stop(pull) == kStopDone ? "is done" : "has ended";
+  notice(psprintf("pull " INT64_FORMAT " %s already", pull->pull_id, end),
+         "Its last commit no longer waits for a synchronous standby.", "");
+}
+
 CancelStep cancel_live(const FoundPull &found) {
   const AttachedPull attached(found);
   SharedPull *pull = attached.get();
   if (pull == nullptr) // it has just ended, or is of an earlier version
     return cancel_old_coordinator(found) ? CancelStep::kDone : CancelStep::kAgain;
-  call([&]() noexcept { shared_pull_request_stop(pull, kStopCancelled); });
-  return shared_pull_stop_reason(pull) == kStopCancelled ? CancelStep::kDone : CancelStep::kTooLate;
+  const bool was_waiting = last_commit_waits(pull);
+  call([&]() noexcept { mailbox_post_urgent_stop(pull, kStopCancelled); });
+  if (was_waiting)
+    call([&]() noexcept { notice_last_wait(pull); });
+  return mailbox_stop(pull) == kStopCancelled ? CancelStep::kDone : CancelStep::kTooLate;
 }
 
 CancelStep cancel_held(const FoundPull &found) {

@@ -141,12 +141,14 @@ void Coordinator::start() {
 
 void Coordinator::supervise() {
   while (!is_done()) {
-    if (shared_pull_stop_reason(pull_) != kStopNone)
+    waiter_.read_mail();
+    if (pg_atomic_read_u32(&pull_->stop) != kStopNone)
       throw Stopped();
     turn();
     call([&]() noexcept { latch_sleep(slot_wait_ ? kHurriedTurnMs : kTurnMs); });
   }
   release_snapshot();
+  require_rows_kept();
 }
 
 void Coordinator::turn() {
@@ -220,7 +222,7 @@ void Coordinator::follow_orders() {
   if (is_paused && record_.state() != PullState::kPaused)
     record_.change(PullEvent::kPause);
   else if (!is_paused && record_.state() == PullState::kPaused)
-    record_.change(PullEvent::kGoOn);
+    record_.go_on();
   else if (!is_paused && has_joined && record_.state() == PullState::kPlanned)
     record_.change(PullEvent::kWorkerJoined);
 }
@@ -300,45 +302,44 @@ void Coordinator::throw_if_abandoned() {
   }
 }
 
-void Coordinator::end(PullEvent event, const ErrorReport *report) {
-  crew_.wait_for_processes();
-  if (!record_.is_ours())
+// A pull whose rows were taken away while it ran is not done.  Rows and mark of an append were one
+// transaction.
+void Coordinator::require_rows_kept() {
+  if (order_.request.kind == PullKind::kAppend)
     return;
+  std::optional<std::string> change;
+  std::string table;
+  record_.in_transaction([&](Ledger &) {
+    SpiExecutor executor(SpiMode::kWrite);
+    change = LocalRelations(executor).why_pull_changed(pull_id());
+    if (change)
+      table = call([&]() noexcept { return target_table_display_name(pull_->table); });
+  });
+  if (!change)
+    return;
+  throw Error("55000", "table " + table + " was changed while the pull ran", *change,
+              local_change_hint(table, "parallel_pull_resume(" + std::to_string(pull_id()) + ")"));
+}
+
+void Coordinator::end(PullEvent event, const ErrorReport *report, bool is_holding) {
+  crew_.wait_for_processes();
+  if (!record_.is_ours()) {
+    tell_end(is_holding);
+    return;
+  }
   waiter_.read_mail();
   record_limits();
   static_cast<void>(notes_.write());
-  ErrorReport change;
   call([&]() noexcept { last_commit_begin(pull_); });
   record_.in_transaction([&](Ledger &ledger) {
-    if (event == PullEvent::kAllDone && find_local_change(change)) {
-      event = PullEvent::kFailure;
-      report = &change;
-    }
     record_.end(ledger, event, report);
+    last_commit_seal();
   });
   call([&]() noexcept { last_commit_end(pull_); });
-}
-
-// A pull whose rows were taken away while it ran is not done.  Rows and mark of an append were one
-// transaction.
-bool Coordinator::find_local_change(ErrorReport &report) {
-  if (order_.request.kind == PullKind::kAppend)
-    return false;
-  SpiExecutor executor(SpiMode::kWrite);
-  const std::optional<std::string> change = LocalRelations(executor).why_pull_changed(pull_id());
-  if (!change)
-    return false;
-  const std::string table =
-      call([&]() noexcept { return target_table_display_name(pull_->table); });
-  const std::string resume = "parallel_pull_resume(" + std::to_string(pull_id()) + ")";
-  error_report_set(&report, "55000", ("table " + table + " was changed while the pull ran").c_str(),
-                   (*change + "\nPull " + std::to_string(pull_id()) + " failed.").c_str(),
-                   local_change_hint(table, resume).c_str());
-  call([&]() noexcept {
-    pg_atomic_write_u32(&pull_->stop, kStopNone); // it was settled too early
-    shared_pull_fail(pull_, &report, kStopFailed);
-  });
-  return true;
+  tell_end(is_holding);
+  last_commit_unseal();
+  waiter_.read_mail(); // for the last time: see mailbox
+  record_limits();
 }
 
 void Coordinator::tell_end(bool is_holding) {
@@ -346,10 +347,6 @@ void Coordinator::tell_end(bool is_holding) {
     pg_atomic_write_u32(&pull_->holds_snapshot, is_holding ? 1 : 0);
     shared_pull_enter_phase(pull_, kPhaseEnded);
   });
-  if (!record_.is_ours())
-    return;
-  waiter_.read_mail(); // for the last time: see mailbox
-  record_limits();
 }
 
 bool Coordinator::is_worth_holding() {

@@ -38,10 +38,9 @@ public:
   void begin();
   /// Returns when every chunk is done.  Throws what ends the pull before, Stopped among it.
   void supervise();
-  /// Writes the pull's end into the ledger, if the pull is there.
-  void end(PullEvent event, const ErrorReport *report);
-  /// Tells everybody that it has ended, and whether its snapshot is held.
-  void tell_end(bool is_holding);
+  /// Writes the pull's end into the ledger, if the pull is there, and tells everybody, and whether
+  /// its snapshot is held.
+  void end(PullEvent event, const ErrorReport *report, bool is_holding);
   /// Keeps the snapshot of a pull that has failed, until its time is over or a resume has it.
   void hold_snapshot();
 
@@ -67,7 +66,8 @@ private:
   void forget_slot_wait();
   void let_snapshot_go();
   void release_snapshot();
-  [[nodiscard]] bool find_local_change(ErrorReport &report);
+  void require_rows_kept();
+  void tell_end(bool is_holding);
   [[nodiscard]] std::vector<int> source_backends() const;
   [[nodiscard]] bool is_done();
   void throw_if_abandoned();

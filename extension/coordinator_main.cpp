@@ -2,6 +2,7 @@
 #include "extension/boundary.hpp"
 #include "extension/coordinator.hpp"
 #include "extension/server/background.hpp"
+#include "extension/server/mailbox.hpp"
 #include "extension/server/session.hpp"
 
 extern "C" {
@@ -22,7 +23,7 @@ void locate(const SharedPull *pull, ErrorReport &report) {
 // A pull that was stopped without an error of its own gets the reason as one.
 void explain_stop(SharedPull *pull) {
   ErrorReport report;
-  const PullStop reason = shared_pull_stop_reason(pull);
+  const PullStop reason = call([&]() noexcept { return mailbox_take_stop(pull); });
   error_report_set(&report, "57014",
                    reason == kStopLeader ? "the session that waited for the pull has ended"
                                          : "canceling pull due to user request",
@@ -37,7 +38,7 @@ bool run_pull(Coordinator &coordinator, SharedPull *pull) {
   try {
     coordinator.begin();
     coordinator.supervise();
-    return shared_pull_settle_done(pull);
+    return mailbox_close_for_done(pull);
   } catch (const Stopped &) {
     return false;
   } catch (const PgError &error) {
@@ -46,7 +47,7 @@ bool run_pull(Coordinator &coordinator, SharedPull *pull) {
   } catch (...) {
     describe_current_exception(report);
   }
-  if (shared_pull_stop_reason(pull) == kStopNone) { // else a stop interrupted us, by a cancel
+  if (mailbox_stop(pull) == kStopNone) { // else a stop interrupted us, by a cancel
     locate(pull, report);
     shared_pull_fail(pull, &report, reason);
   }
@@ -59,12 +60,12 @@ bool close_failed_pull(Coordinator &coordinator, SharedPull *pull) {
   ErrorReport report;
   shared_pull_error(pull, &report);
   coordinator.crew().clear_away();
-  const bool has_failed = shared_pull_stop_reason(pull) == kStopFailed;
+  const bool has_failed = mailbox_stop(pull) == kStopFailed;
   const bool is_worth_holding = has_failed && coordinator.is_worth_holding();
   if (!is_worth_holding)
     coordinator.let_go();
-  coordinator.end(has_failed ? PullEvent::kFailure : PullEvent::kCancel, &report);
   call([&]() noexcept { session_log_failure(pull->pull_id, report.message); });
+  coordinator.end(has_failed ? PullEvent::kFailure : PullEvent::kCancel, &report, is_worth_holding);
   return is_worth_holding;
 }
 
@@ -76,10 +77,8 @@ void run_coordinator(SharedPull *pull, dsm_handle handle) {
     session_hold_cancel();
   });
   if (is_done)
-    coordinator.end(PullEvent::kAllDone, nullptr);
-  const bool is_holding = !is_done && close_failed_pull(coordinator, pull);
-  coordinator.tell_end(is_holding);
-  if (is_holding)
+    coordinator.end(PullEvent::kAllDone, nullptr, false);
+  else if (close_failed_pull(coordinator, pull))
     coordinator.hold_snapshot();
 }
 

@@ -104,7 +104,7 @@ void Crew::clear_away() {
     if (!worker_slots_any_used(pull_))
       return;
     call([&]() noexcept {
-      worker_slots_stop(pull_, 0);
+      worker_slots_stop(pull_);
       if (waited_ms >= kPatienceMs)
         worker_slots_terminate(pull_);
       latch_sleep(kStepMs);

@@ -13,7 +13,10 @@ public:
   explicit MailWaiter(SharedPull *pull) : LatchWaiter(&pull->stop), pull_(pull) {}
 
   /// Makes what was posted hold for the workers, at once.
-  void read_mail() { has_news_ = mailbox_take_limits(pull_) || has_news_; }
+  void read_mail() {
+    call([&]() noexcept { mailbox_take_stop(pull_); });
+    has_news_ = mailbox_take_limits(pull_) || has_news_;
+  }
   /// True once after limits have changed: they are to be written down.
   [[nodiscard]] bool take_news() { return std::exchange(has_news_, false); }
 

@@ -22,7 +22,13 @@ void PullRecord::resume(int64_t segment, const PullPlan &plan) {
 void PullRecord::change(PullEvent event) {
   in_transaction(
       [&](Ledger &ledger) { ledger.change_state(pull_->pull_id, event, PullActor::kCoordinator); });
+  if (event == PullEvent::kPause)
+    paused_from_ = state();
   state_ = target_state(event, PullActor::kCoordinator);
+}
+
+void PullRecord::go_on() {
+  change(paused_from_ == PullState::kPlanned ? PullEvent::kGoOnUnbegun : PullEvent::kGoOn);
 }
 
 void PullRecord::end(Ledger &ledger, PullEvent event, const ErrorReport *report) {

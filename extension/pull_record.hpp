@@ -30,6 +30,8 @@ public:
   /// Writes what has happened.  Throws Error 55000 when the ledger has another state than this
   /// process has written.
   void change(PullEvent event);
+  /// Ends a pause: the pull is again what it was before.
+  void go_on();
   /// As `change`, for good, in the transaction of `ledger`; `report` is nullptr when no error ended
   /// the pull.
   void end(Ledger &ledger, PullEvent event, const ErrorReport *report);
@@ -46,6 +48,7 @@ public:
 private:
   SharedPull *pull_;
   std::optional<PullState> state_; // as the ledger has it
+  PullState paused_from_ = PullState::kRunning;
 };
 
 } // namespace parallel_loader

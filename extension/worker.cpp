@@ -135,7 +135,7 @@ bool Worker::may_begin_chunk() {
 
 bool Worker::is_being_stopped() const {
   return pg_atomic_read_u32(&task_.pull->slots[task_.slot].is_told_to_stop) != 0 ||
-         shared_pull_stop_reason(task_.pull) != kStopNone;
+         pg_atomic_read_u32(&task_.pull->stop) != kStopNone;
 }
 
 // Returns true when there is to be another attempt, after a rest; else the pull has failed.

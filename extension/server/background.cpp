@@ -4,6 +4,7 @@
 #include <csignal>
 
 #include "extension/server/compat.hpp"
+#include "extension/server/mailbox.hpp"
 #include "extension/server/pull_owner.hpp"
 #include "extension/server/worker_slots.hpp"
 
@@ -109,8 +110,8 @@ void background_enter_slot(SharedPull *pull, const WorkerArgs *args) {
 static void leave_workers_behind(dsm_segment *segment, Datum /*unused*/) {
   SharedPull *pull = pull_of(segment);
   if (shared_pull_phase(pull) != kPhaseEnded) {
-    shared_pull_request_stop(pull, kStopCancelled);
-    worker_slots_stop(pull, 0);
+    mailbox_post_stop(pull, kStopCancelled);
+    mailbox_take_stop(pull);
   }
   pull->coordinator_pid = 0;
   explicit_bzero(pull->order, pull->order_size); // the password; no worker may come any more

@@ -13,8 +13,19 @@ void last_commit_ask(SharedPull *pull);
 void last_commit_give_up(SharedPull *pull);
 
 /// In the coordinator, before the transaction: makes its commit go by what was asked for, and at
-/// least flush locally.  A stop that is requested from now on ends its wait.
+/// least flush locally.  An urgent stop that is posted from now on ends its wait.
 void last_commit_begin(SharedPull *pull);
+/// In the transaction, when all is written: nothing but the wait for a standby is to be interrupted
+/// until others know how the pull has ended.
+void last_commit_seal();
+/// After the commit: notes whether its wait was cut short.
 void last_commit_end(SharedPull *pull);
+/// When others know.
+void last_commit_unseal();
+
+/// True while the last commit waits for a synchronous standby.
+bool last_commit_waits(SharedPull *pull);
+/// In a session that has waited for a pull that is done: warns if that wait was cut short.
+void last_commit_report(const SharedPull *pull);
 
 } // namespace parallel_loader

@@ -3,6 +3,7 @@
 
 #include "extension/server/last_commit.hpp"
 #include "extension/server/lock_trap.hpp"
+#include "extension/server/mailbox.hpp"
 #include "extension/server/notice.hpp"
 #include "extension/server/pull_owner.hpp"
 #include "extension/server/session.hpp"
@@ -22,16 +23,18 @@ namespace parallel_loader {
 // For the coordinator and a worker.
 static constexpr int kLeastSlots = 2;
 
+static void give_up(SharedPull *pull) {
+  last_commit_give_up(pull);
+  mailbox_post_urgent_stop(pull, kStopLeader);
+}
+
 // Runs when the statement fails, is cancelled, or the session ends.
 static void leave_pull_behind(dsm_segment *segment, Datum /*unused*/) {
   auto *pull = static_cast<SharedPull *>(dsm_segment_address(segment));
   if (pull->coordinator_pid == 0) // else the coordinator overwrites it: it holds the password
     explicit_bzero(pull->order, pull->order_size);
-  last_commit_give_up(pull);
-  shared_pull_request_stop(pull, kStopLeader);
-  // At once, before this transaction frees locks that workers may wait for.
-  if (shared_pull_phase(pull) != kPhaseEnded)
-    worker_slots_stop(pull, 0);
+  give_up(pull);
+  mailbox_await_stop(pull); // this transaction is about to free locks that workers may wait for
 }
 
 Leader leader_prepare(Oid owner, Oid table, const char *order, Size order_size) {
@@ -108,8 +111,20 @@ void leader_wait_for_room(bool is_first) {
   CHECK_FOR_INTERRUPTS();
 }
 
+// At the last commit a cancel is what it is to COMMIT: it ends the wait for the standby alone.
+static void give_up_last_wait(SharedPull *pull) {
+  const bool is_first = pg_atomic_read_u32(&pull->mail.is_given_up) == 0;
+  if (!QueryCancelPending || pull->leader_pid != MyProcPid || !is_first || !last_commit_waits(pull))
+    return;
+  QueryCancelPending = false;
+  give_up(pull);
+}
+
 void leader_wait_turn(SharedPull *pull, long sleep_ms) {
+  HOLD_CANCEL_INTERRUPTS();
   latch_sleep(sleep_ms);
+  RESUME_CANCEL_INTERRUPTS();
+  give_up_last_wait(pull);
   check_client();
   CHECK_FOR_INTERRUPTS();
   if (lock_trap_is_caught(pull))
@@ -143,6 +158,7 @@ void leader_wait(const Leader *leader, PullPhase phase) {
     if (pg_atomic_read_u32(&leader->pull->holds_snapshot) == 0)
       wait_for_process(leader);
     leader_raise_error(leader);
+    last_commit_report(leader->pull);
   }
 }
 

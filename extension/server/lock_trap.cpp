@@ -3,6 +3,7 @@
 
 #include "extension/server/blockers.hpp"
 #include "extension/server/compat.hpp"
+#include "extension/server/mailbox.hpp"
 #include "extension/server/target_table.hpp"
 #include "extension/server/worker_slots.hpp"
 
@@ -159,8 +160,7 @@ void lock_trap_raise(SharedPull *pull) {
   if (pull->leader_pid == MyProcPid) {
     error_report_add_detail(&report, psprintf("Pull " INT64_FORMAT " failed.", pull->pull_id));
     shared_pull_fail(pull, &report, kStopFailed);
-    // Before the error frees the lock, so that no row arrives after it.
-    worker_slots_stop(pull, 0);
+    mailbox_await_stop(pull); // the error frees the lock: no row is to arrive after it
   }
   error_report_raise(&report);
 }

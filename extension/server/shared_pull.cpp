@@ -1,7 +1,6 @@
 // shared_pull: see shared_pull.hpp.
 #include "extension/server/shared_pull.hpp"
 
-#include <csignal>
 #include <initializer_list>
 
 #include "extension/server/mailbox.hpp"
@@ -20,6 +19,7 @@ static void init_slot(WorkerSlot *slot) {
   pg_atomic_init_u32(&slot->state, kSlotFree);
   pg_atomic_init_u32(&slot->is_told_to_stop, 0);
   pg_atomic_init_u32(&slot->is_surplus, 0);
+  pg_atomic_init_u32(&slot->is_left, 0);
   pg_atomic_init_u32(&slot->has_lock, 0);
   pg_atomic_init_u32(&slot->chunk, 0);
   pg_atomic_init_u32(&slot->is_read, 0);
@@ -39,8 +39,7 @@ dsm_segment *shared_pull_create(Oid owner, Oid table, const char *order, Size or
   for (pg_atomic_uint32 *flag :
        {&shared->holds_snapshot, &shared->needs_slot, &shared->slot_waiters,
         &shared->workers_wanted, &shared->workers_started, &shared->workers_target,
-        &shared->is_paused, &shared->has_joined, &shared->commit_level, &shared->is_closing,
-        &shared->is_given_up})
+        &shared->is_paused, &shared->has_joined, &shared->is_closing, &shared->is_unreplicated})
     pg_atomic_init_u32(flag, 0);
   pg_atomic_init_u64(&shared->max_rate, 0);
   pg_atomic_init_u64(&shared->bytes_moved, 0);
@@ -107,35 +106,6 @@ PullPhase shared_pull_phase(const SharedPull *pull) {
   return phase;
 }
 
-PullStop shared_pull_stop_reason(const SharedPull *pull) {
-  return static_cast<PullStop>(pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&pull->stop)));
-}
-
-bool shared_pull_is_stopped(const SharedPull *pull) {
-  const PullStop reason = shared_pull_stop_reason(pull);
-  return reason != kStopNone && reason != kStopDone;
-}
-
-bool shared_pull_settle_done(SharedPull *pull) {
-  uint32 expected = kStopNone;
-  return pg_atomic_compare_exchange_u32(&pull->stop, &expected, kStopDone);
-}
-
-// SIGINT is a query cancel to any of our processes: it ends what it waits for in the server.
-static void interrupt_coordinator(const SharedPull *pull) {
-  const int pid = pull->coordinator_pid;
-  if (pid != 0 && pid != MyProcPid && BackendPidGetProc(pid) != nullptr)
-    kill(pid, SIGINT);
-}
-
-void shared_pull_request_stop(SharedPull *pull, PullStop reason) {
-  uint32 expected = kStopNone;
-  const bool is_first = pg_atomic_compare_exchange_u32(&pull->stop, &expected, reason);
-  const bool is_closing = pg_atomic_read_u32(&pull->is_closing) != 0;
-  if ((is_first || is_closing) && shared_pull_phase(pull) != kPhaseEnded)
-    interrupt_coordinator(pull);
-}
-
 // The writer copies 14 kB and is then through; it cannot be ended in between.
 static ErrorState settled_error_state(SharedPull *pull) {
   constexpr long kStepUs = 100;
@@ -157,9 +127,7 @@ void shared_pull_fail(SharedPull *pull, const ErrorReport *report, PullStop reas
   } else {
     settled_error_state(pull);
   }
-  uint32 expected = kStopNone;
-  pg_atomic_compare_exchange_u32(&pull->stop, &expected, reason);
-  shared_pull_wake(pull->coordinator_pid);
+  mailbox_post_stop(pull, reason);
 }
 
 bool shared_pull_error(SharedPull *pull, ErrorReport *report) {

@@ -22,7 +22,7 @@ enum PullPhase : uint32 {
   kPhaseEnded,    // final: the ledger says how
 };
 
-/// Why a pull is to end early; the first reason stays.
+/// Why a pull is to end; the first reason stays.
 enum PullStop : uint32 {
   kStopNone,
   kStopFailed,    // a worker failed: see error
@@ -52,9 +52,10 @@ enum ErrorState : uint32 { kErrorNone, kErrorWriting, kErrorWritten };
 
 struct WorkerSlot {
   pg_atomic_uint32 state;
-  pg_atomic_uint32 is_told_to_stop;
-  pg_atomic_uint32 is_surplus; // to leave before its next chunk
-  uint32 generation;           // grows with each reservation: a worker comes to its own only
+  pg_atomic_uint32 is_told_to_stop; // written by the coordinator alone
+  pg_atomic_uint32 is_surplus;      // likewise: to leave before its next chunk
+  pg_atomic_uint32 is_left;         // for the coordinator: who brought the worker has gone
+  uint32 generation;                // grows with each reservation: a worker comes to its own only
   int pid;
   int proc_number;             // of that process, among the server's
   int launcher_pid;            // who started the worker and waits for it
@@ -91,11 +92,14 @@ struct PullProgress {
 inline constexpr Size kWaitTextSize = 512;
 inline constexpr Size kNoticeSize = 512;
 
-/// See mailbox.hpp.
+/// What is wanted of the coordinator: see mailbox.hpp, and last_commit.hpp for the last two.
 struct Mailbox {
+  pg_atomic_uint32 stop; // PullStop
   pg_atomic_uint32 workers;
   pg_atomic_uint64 max_rate;
-  pg_atomic_uint32 hold_end;
+  pg_atomic_uint32 hold_end;     // HoldEnd
+  pg_atomic_uint32 commit_level; // synchronous_commit of the last commit
+  pg_atomic_uint32 is_given_up;  // who began the pull does not wait for it any more
 };
 
 struct SharedPull {
@@ -108,8 +112,8 @@ struct SharedPull {
   int leader_pid;        // who is told of every change; 0: nobody
   int coordinator_pid;
   pg_atomic_uint32 phase;
-  pg_atomic_uint32 stop; // PullStop: who ends the pull, by whatever, writes it; once
   Mailbox mail;
+  pg_atomic_uint32 stop; // PullStop that the coordinator has taken from its mail, or settled
   pg_atomic_uint32 holds_snapshot; // the pull has failed, its coordinator stays for a resume
   pg_atomic_uint32 needs_slot;     // no worker slot is free, and the pull has no worker
   pg_atomic_uint32 slot_waiters;   // sessions that wait for a slot for workers of their own
@@ -118,9 +122,8 @@ struct SharedPull {
   pg_atomic_uint32 workers_target;   // how many the coordinator is to keep
   pg_atomic_uint32 is_paused;        // nothing is to move
   pg_atomic_uint32 has_joined;       // a worker has come at least once
-  pg_atomic_uint32 commit_level;     // synchronous_commit of the last commit: see last_commit.hpp
-  pg_atomic_uint32 is_closing;       // the coordinator is at that commit
-  pg_atomic_uint32 is_given_up;      // who began the pull does not wait for it any more
+  pg_atomic_uint32 is_closing;       // the coordinator is at the last commit: see last_commit.hpp
+  pg_atomic_uint32 is_unreplicated;  // that commit did not wait to the end for a standby
   pg_atomic_uint64 max_rate;         // bytes a second; 0: no limit
   pg_atomic_uint64 bytes_moved;      // by all attempts together, so it only grows
   pg_atomic_uint64 bytes_per_second; // of late
@@ -163,15 +166,6 @@ void shared_pull_wake(int pid);
 /// Enters a phase and tells leader and launchers.
 void shared_pull_enter_phase(SharedPull *pull, PullPhase phase);
 PullPhase shared_pull_phase(const SharedPull *pull);
-PullStop shared_pull_stop_reason(const SharedPull *pull);
-/// True when the pull is to end, or has ended, before its last chunk.
-bool shared_pull_is_stopped(const SharedPull *pull);
-/// Settles that the pull is done; false when somebody has ended it before.
-bool shared_pull_settle_done(SharedPull *pull);
-
-/// Asks for an early end; only the first reason counts.  Wakes the coordinator and cancels what it
-/// waits for in the server, at the last commit whatever the reason.
-void shared_pull_request_stop(SharedPull *pull, PullStop reason);
 
 /// Keeps `report` if it is the pull's first error, and asks for the end for `reason`.
 void shared_pull_fail(SharedPull *pull, const ErrorReport *report, PullStop reason);

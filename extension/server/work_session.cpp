@@ -4,6 +4,7 @@
 #include "extension/server/background.hpp"
 #include "extension/server/last_commit.hpp"
 #include "extension/server/leader.hpp"
+#include "extension/server/mailbox.hpp"
 #include "extension/server/pull_owner.hpp"
 #include "extension/server/settings.hpp"
 #include "extension/server/shared_work.hpp"
@@ -48,7 +49,8 @@ static void end_waiting(SharedPull *pull) {
 static void leave_workers_behind(dsm_segment *segment, Datum /*unused*/) {
   auto *pull = static_cast<SharedPull *>(dsm_segment_address(segment));
   end_waiting(pull);
-  worker_slots_stop(pull, MyProcPid);
+  worker_slots_leave_behind(pull);
+  mailbox_await_stop(pull); // as leave_pull_behind of a leader
 }
 
 static void start_workers(const WorkPlace *place, int wanted, OwnWorkers *own) {
@@ -81,7 +83,7 @@ static void wait_for_processes(SharedPull *pull, const OwnWorkers *own) {
 }
 
 static bool has_work_left(SharedPull *pull) {
-  return shared_pull_stop_reason(pull) == kStopNone && pull->coordinator_pid != 0 &&
+  return mailbox_stop(pull) == kStopNone && pull->coordinator_pid != 0 &&
          worker_slots_any_unclaimed(pull);
 }
 
@@ -132,7 +134,7 @@ static bool bring_workers(const WorkPlace *place, int wanted, OwnWorkers *own) {
 }
 
 static void raise_error(SharedPull *pull) {
-  if (!shared_pull_is_stopped(pull))
+  if (!mailbox_is_stop_posted(pull))
     return;
   work_session_wait_for_end(pull);
   ErrorReport report;
@@ -176,6 +178,8 @@ void work_session_wait_for_plan(SharedPull *pull) {
 void work_session_wait_for_end(SharedPull *pull) {
   while (shared_pull_phase(pull) != kPhaseEnded && pull->coordinator_pid != 0)
     leader_wait_turn(pull);
+  if (!mailbox_is_stop_posted(pull))
+    last_commit_report(pull);
 }
 
 } // namespace parallel_loader

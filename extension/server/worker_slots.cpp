@@ -26,6 +26,7 @@ int worker_slot_reserve(SharedPull *pull, int launcher_pid) {
       continue;
     pg_atomic_write_u32(&slot->is_told_to_stop, 0);
     pg_atomic_write_u32(&slot->is_surplus, 0);
+    pg_atomic_write_u32(&slot->is_left, 0);
     pg_atomic_write_u32(&slot->chunk, 0);
     pg_atomic_write_u32(&slot->source_pid, 0);
     pg_atomic_write_u32(&slot->has_lock, 0);
@@ -116,15 +117,42 @@ static void signal_worker(int pid, int signal) {
     kill(pid, signal);
 }
 
-void worker_slots_stop(SharedPull *pull, int launcher_pid) {
-  for (WorkerSlot &slot : pull->slots) {
-    const auto state = static_cast<SlotState>(pg_atomic_read_u32(&slot.state));
-    if ((state == kSlotReserved || state == kSlotRunning) &&
-        (launcher_pid == 0 || slot.launcher_pid == launcher_pid)) {
-      pg_atomic_write_u32(&slot.is_told_to_stop, 1);
-      signal_worker(slot.pid, SIGINT); // a query cancel: it ends what the worker waits for
-    }
-  }
+static bool has_worker(WorkerSlot *slot) {
+  const auto state = static_cast<SlotState>(pg_atomic_read_u32(&slot->state));
+  return state == kSlotReserved || state == kSlotRunning;
+}
+
+static void stop_worker(WorkerSlot *slot) {
+  pg_atomic_write_u32(&slot->is_told_to_stop, 1);
+  signal_worker(slot->pid, SIGINT); // a query cancel: it ends what the worker waits for
+}
+
+void worker_slots_stop(SharedPull *pull) {
+  for (WorkerSlot &slot : pull->slots)
+    if (has_worker(&slot))
+      stop_worker(&slot);
+}
+
+void worker_slots_stop_left(SharedPull *pull) {
+  for (WorkerSlot &slot : pull->slots)
+    if (pg_atomic_read_u32(&slot.is_left) != 0 && pg_atomic_read_u32(&slot.is_told_to_stop) == 0 &&
+        has_worker(&slot))
+      stop_worker(&slot);
+}
+
+void worker_slots_leave_behind(SharedPull *pull) {
+  for (WorkerSlot &slot : pull->slots)
+    if (slot.launcher_pid == MyProcPid && has_worker(&slot))
+      pg_atomic_write_u32(&slot.is_left, 1);
+  shared_pull_wake(pull->coordinator_pid);
+}
+
+bool worker_slots_any_left(SharedPull *pull) {
+  for (WorkerSlot &slot : pull->slots)
+    if (slot.launcher_pid == MyProcPid && pg_atomic_read_u32(&slot.is_left) != 0 &&
+        pg_atomic_read_u32(&slot.is_told_to_stop) == 0 && has_worker(&slot))
+      return true;
+  return false;
 }
 
 void worker_slots_terminate(SharedPull *pull) {

@@ -20,9 +20,15 @@ SlotState worker_slot_state(const SharedPull *pull, int slot);
 /// True if some worker is attached, or on its way and somebody alive waits for it.
 bool worker_slots_any_used(const SharedPull *pull);
 
-/// Tells workers to stop, and cancels what they wait for in the server: those that `launcher_pid`
-/// started, or all when it is 0.
-void worker_slots_stop(SharedPull *pull, int launcher_pid);
+/// For the coordinator alone: tells all workers to stop, and cancels what they wait for in the
+/// server.
+void worker_slots_stop(SharedPull *pull);
+/// Likewise those whose session has left them behind.
+void worker_slots_stop_left(SharedPull *pull);
+/// Asks the coordinator to stop the workers that this process has brought.
+void worker_slots_leave_behind(SharedPull *pull);
+/// True while the coordinator has not told some of those.
+bool worker_slots_any_left(SharedPull *pull);
 /// Ends the processes of workers that do not heed worker_slots_stop.
 void worker_slots_terminate(SharedPull *pull);
 

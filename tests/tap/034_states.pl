@@ -13,7 +13,7 @@ use Test::More;
 use Time::HiRes qw(sleep time);
 
 my $pair = ParallelLoader::Test->new(retries => 1);
-my $ROUNDS = $ENV{ROUNDS} // 6;
+my $ROUNDS = $ENV{ROUNDS} // 4;
 my $seed = $ENV{SEED} // time & 0xFFFF;
 srand $seed;
 note "SEED=$seed";
@@ -45,6 +45,7 @@ sub may_change {
   return $UNFINISHED{$before} if $after =~ /^(?:done|failed|cancelled)$/;
   return $before =~ /^(?:failed|cancelled|paused|planned)$/ if $after eq 'running';
   return $before =~ /^(?:planned|running)$/ if $after eq 'paused';
+  return $before eq 'paused' if $after eq 'planned';
   return 0;
 }
 
@@ -69,6 +70,14 @@ sub paused {
   my $id = running();
   $pair->destination_sql("SELECT parallel_pull_alter($id, workers => 0)");
   $pair->state_becomes($id, 'paused', "pull $id is paused");
+  return $id;
+}
+
+# Paused before the first worker has come.
+sub unbegun {
+  my $id = created();
+  $pair->destination_sql("SELECT parallel_pull_alter($id, workers => 0)");
+  $pair->state_becomes($id, 'paused', "pull $id is paused before it has begun");
   return $id;
 }
 
@@ -111,6 +120,7 @@ my %MAKE = (
   planned => \&created,
   running => \&running,
   paused => \&paused,
+  unbegun => \&unbegun,
   held => sub { failed('10min') },
   failed => sub { failed('0') },
   cancelled => \&cancelled,
@@ -147,6 +157,11 @@ my %EXPECTED = (
     resume => [qr/^55006.*paused already.*parallel_pull_alter\(\d+, workers => \d\) lets/s],
     fresh => [qr/^55006/], workers => [qr/^success: $/, 'running'],
     cancel => [qr/^success: t$/, 'cancelled']},
+  unbegun => {
+    wait => [qr/^success: paused$/], rate => [qr/^success: $/], pause => [qr/^success: $/],
+    resume => [qr/^55006.*paused already.*parallel_pull_alter\(\d+, workers => \d\) lets/s],
+    fresh => [qr/^55006/], workers => [qr/^success: $/, 'running|done'],
+    cancel => [qr/^success: t$/, 'cancelled']},
   held => {
     %LIMITS, wait => [qr/^success: failed$/], resume => [qr/^\Q$ALL\E$/, 'done'],
     work => [qr/^55000.*is failed.*parallel_pull_resume\(\d+\) goes on/s],
@@ -175,7 +190,7 @@ sub outcome {
 
 # Commands that leave the state as it is are tried one after the other on the same pull.
 for my $state (sort keys %EXPECTED) {
-  my $stored = $state eq 'held' ? 'failed' : $state;
+  my $stored = {held => 'failed', unbegun => 'paused'}->{$state} // $state;
   my $expected = $EXPECTED{$state};
   my $id;
   for my $name (sort { @{$expected->{$a}} <=> @{$expected->{$b}} || $a cmp $b } keys %$expected) {
@@ -190,6 +205,8 @@ for my $state (sort keys %EXPECTED) {
   $pair->destination_sql("SELECT parallel_pull_cancel($id)") if defined $id;
 }
 $pair->nothing_left('no process is left of all of these');
+is($pair->destination_sql(q(SELECT count(*) > 0 FROM changes WHERE before = 'paused' AND after = 'planned')), 't',
+  'after a pause a pull is what it was before');
 
 # ---- a command is heard at once ----
 
@@ -205,6 +222,27 @@ my $seconds = stopwatch();
 $pair->destination_sql("SELECT parallel_pull_cancel($id)");
 $pair->state_becomes($id, 'cancelled', 'a paused pull is cancelled');
 cmp_ok($seconds->(), '<', $ParallelLoader::Test::PROMPT_S, '… in time');
+
+# A pull is done once nothing can end it otherwise any more: until then a cancel cancels, also while
+# the coordinator looks whether the rows are there still.
+for my $change ('', 'TRUNCATE t') {
+  my $looker = $pair->session('destination');
+  $looker->query_safe('BEGIN; LOCK TABLE parallel_loader.unlogged_chunk IN ACCESS EXCLUSIVE MODE');
+  $id = created();
+  $pair->destination_sql("SELECT parallel_pull_alter($id, workers => 2)");
+  ok(wait_until(20, sub { $pair->destination_sql(
+        q(SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'parallel_loader.unlogged_chunk'::regclass)) }),
+    'the last look at the rows has begun');
+  is($pair->pull($id)->{chunks_done}, $pair->pull($id)->{chunks}, '… every chunk is done');
+  $pair->destination_sql($change) if $change;
+  $seconds = stopwatch();
+  is($pair->destination_sql("SELECT parallel_pull_cancel($id)"), 't', '… a cancel is heard');
+  $pair->state_becomes($id, 'cancelled', "… and comes true, $change");
+  cmp_ok($seconds->(), '<', $ParallelLoader::Test::PROMPT_S, '… in time');
+  $looker->query_safe('ROLLBACK');
+  $looker->close;
+  $pair->nothing_left('… and nothing is left');
+}
 
 # ---- cancel and resume of an interrupted pull ----
 

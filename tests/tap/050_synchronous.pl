@@ -94,6 +94,72 @@ SQL
   }
 }
 
+# ---- who ends the last wait of a pull that is done has cancelled nothing ----
+
+# As a COMMIT whose wait is cancelled: a warning, and the statement is through.
+my $CUT_SHORT = qr/canceling the wait for a synchronous standby.*committed on this server/s;
+sub words { return join "\n", map { $_->{text} } @{$_[0]{messages}} }
+my %ENDS = (
+  'a cancel of the caller' => sub { $pair->destination_sql("SELECT pg_cancel_backend($_[0])") },
+  'a terminate of the coordinator' => sub {
+    $pair->destination_sql('SELECT pg_terminate_backend(' . ($pair->coordinator_pids)[0] . ')');
+  },
+  'a cancel of the coordinator' => sub {
+    $pair->destination_sql('SELECT pg_cancel_backend(' . ($pair->coordinator_pids)[0] . ')');
+  },
+  'a cancel of the pull' => sub {
+    my $cancel = $pair->try_sql("SELECT parallel_pull_cancel($_[1])");
+    is($cancel->summary, 'success: f', '… which says that it cancels nothing');
+    like(words($cancel), qr/is done already.*no longer waits for a synchronous standby/s, '… and what');
+  });
+
+sub wait_for_standby {
+  my ($rule) = @_;
+  return ok(wait_until(10, sub { ($pair->destination_sql(
+          'SELECT waiting_for FROM parallel_pull_progress') // '') =~ /synchronous/ }), $rule);
+}
+
+for my $end (sort keys %ENDS) {
+  for my $function ('parallel_pull', 'parallel_pull_work') {
+    next if $function eq 'parallel_pull_work' && $end eq 'a cancel of the caller';
+    my $call = prepare($function);
+    my $session = $pair->session('destination', user => 'caller');
+    $session->query_safe('SET synchronous_commit = on');
+    $session->start($call);
+    wait_for_standby("$function waits for the standby");
+    my $id = $pair->newest_pull_id;
+    $ENDS{$end}->($session->backend_pid, $id);
+    my $ended = $session->finish(10);
+    is($ended->summary, 'success: 1000', "… $end ends the wait, and not the pull");
+    like(words($ended), $CUT_SHORT, '… which its caller is told');
+    is($pair->pull($id)->{state}, 'done', '… the pull is done');
+    is($pair->destination_sql('SELECT count(*) FROM t'), 1000, '… its rows are there');
+    $pair->nothing_left('… and nothing is left');
+    $session->close;
+  }
+}
+
+# Every command beside a last commit that waits.
+{
+  my $call = prepare('parallel_pull');
+  my $session = $pair->session('destination', user => 'caller');
+  $session->query_safe('SET synchronous_commit = on');
+  $session->start($call);
+  wait_for_standby('a pull waits for the standby');
+  my $id = $pair->newest_pull_id;
+  is($pair->try_sql("SELECT parallel_pull_wait($id, '10 ms')")->summary, 'success: running',
+    '… it is not done for others yet');
+  like($pair->try_sql("SELECT parallel_pull_resume($id)")->summary, qr/55006/, '… no resume');
+  is($pair->try_sql("SELECT parallel_pull_alter($id, workers => 0)")->summary, 'success: ',
+    '… limits can be set');
+  like($pair->destination_sql('SELECT waiting_for FROM parallel_pull_progress'), qr/synchronous/,
+    '… and change nothing');
+  is($pair->try_sql("SELECT parallel_pull_cancel($id)")->summary, 'success: f', '… no cancel');
+  is($session->finish(10)->summary, 'success: 1000', '… the call is through');
+  is($pair->pull($id)->{state}, 'done', '… the pull is done');
+  $session->close;
+}
+
 # ---- pulls that do not come to their end ----
 
 $pair->create_gate;

@@ -39,6 +39,8 @@ std::optional<State> expected(State from, Event event, Actor actor) {
     return from != State::kPaused ? std::optional(State::kPaused) : std::nullopt;
   case Event::kGoOn:
     return from == State::kPaused ? std::optional(State::kRunning) : std::nullopt;
+  case Event::kGoOnUnbegun:
+    return from == State::kPaused ? std::optional(State::kPlanned) : std::nullopt;
   case Event::kAllDone:
     return State::kDone;
   case Event::kFailure:
