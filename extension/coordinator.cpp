@@ -156,6 +156,7 @@ void Coordinator::turn() {
   let_snapshot_go();
   if (hold_.is_open())
     hold_.require_alive();
+  give_way();
   replace_lost_workers();
   follow_orders();
   staff();
@@ -181,6 +182,17 @@ void Coordinator::let_snapshot_go() {
     return;
   hold_.end_backends(backends);
   release_snapshot();
+}
+
+// While workers have their locks, whoever wants the source's table for himself waits for them.
+// Before one has, that is for the coordinator's lock alone, behind which no worker gets its own:
+// then others have their turn, and what they made of the table is looked at by the workers.
+void Coordinator::give_way() {
+  constexpr int64_t kRecentMs = 15'000;
+  const auto refused_at = static_cast<TimestampTz>(pg_atomic_read_u64(&pull_->lock_refused_at));
+  const bool is_refused = refused_at != 0 && milliseconds_since(refused_at) < kRecentMs;
+  if ((is_refused || !worker_slots_any_used(pull_)) && hold_.is_in_the_way())
+    hold_.release_locks();
 }
 
 // A later append begins at the snapshot's bounds, if a crash of the source cannot make them untrue.

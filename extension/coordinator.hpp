@@ -29,7 +29,7 @@ public:
   Coordinator(SharedPull *pull, dsm_handle handle)
       : pull_(pull), order_(parse_order({pull->order, pull->order_size})), record_(pull),
         crew_(pull, handle), notes_(pull), waiter_(pull), watchdog_(pull, order_, waiter_),
-        hold_(waiter_) {
+        hold_(waiter_, pull) {
     order_.request.owner = pull->owner;
     order_.request.segment = handle;
   }
@@ -65,6 +65,7 @@ private:
   void await_slot(bool lacks_workers);
   void forget_slot_wait();
   void let_snapshot_go();
+  void give_way();
   void release_snapshot();
   void require_rows_kept();
   void tell_end(bool is_holding);

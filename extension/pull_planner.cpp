@@ -242,6 +242,8 @@ PullPlan plan_pull(const Order &order, SourceReader &reader, LeafRule leaf_rule)
   Connection &source = reader.session().connection();
   SpiExecutor destination(SpiMode::kReadLatest);
 
+  PullPlan plan;
+  plan.snapshot = reader.hold_snapshot(lock_key(order.snapshot));
   reader.set_timezone(order, Format::kBinary);
   const SourceTable table = reader.find_table(parse_qualified_name(request.source_table));
   const Types source_types = load_column_types(source, table);
@@ -255,7 +257,6 @@ PullPlan plan_pull(const Order &order, SourceReader &reader, LeafRule leaf_rule)
   require_same_money_scale(source_types, table, source, destination);
   SourceSide side(reader, table, source_types, columns);
   side.lock();
-  PullPlan plan;
   if (!request.filter.empty())
     plan.source_path = reader.session().filter_path();
   // That of an append is read as its mark says, by the worker that has the mark.
@@ -300,7 +301,6 @@ PullPlan plan_pull(const Order &order, SourceReader &reader, LeafRule leaf_rule)
   plan.bound_type = key.is_none() ? std::string() : key.columns().front().bound_type;
   plan.format = columns.format;
   plan.columns = std::move(columns.columns);
-  plan.snapshot = reader.session().export_snapshot(lock_key(order.snapshot));
   plan.identity = reader.session().identity();
   plan.source_version = source.server_version();
   return plan;

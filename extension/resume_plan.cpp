@@ -50,6 +50,7 @@ public:
 
   PullPlan run() {
     require_local();
+    const HeldSnapshot held = reader_.hold_snapshot(lock_key());
     table_ = reader_.find_table(plan_.source_table);
     require_same_table();
     const Shape shape = require_shape();
@@ -62,7 +63,7 @@ public:
     plan.identity = reader_.session().identity();
     if (request_.snapshot == ResumeSnapshot::kNew && is_cut_by_leaf())
       add_leaves(plan);
-    plan.snapshot = reader_.session().export_snapshot(lock_key());
+    plan.snapshot = held;
     plan.bounds = reader_.session().snapshot_bounds();
     plan.source_version = source_.server_version();
     return plan;

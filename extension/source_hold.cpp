@@ -53,6 +53,15 @@ std::string comma_list(const std::vector<int> &numbers) {
   return list;
 }
 
+// What keeps others from reading a table may last, so waiting_for says it.
+std::string lock_text(const Error &error) {
+  constexpr std::string_view kCouldNot = "could not lock ";
+  const bool is_named = error.message().starts_with(kCouldNot);
+  return "a lock on " +
+         (is_named ? error.message().substr(kCouldNot.size()) : "a table on the source") +
+         ", which another session there has, or waits for";
+}
+
 } // namespace
 
 void SourceHold::open(const Order &order, const HeldSnapshot &snapshot) {
@@ -124,6 +133,8 @@ bool SourceHold::end_durably() {
 void SourceHold::close() {
   old_holder_.reset();
   reader_.reset();
+  has_locks_ = false;
+  resumed_ = ResumeSnapshot::kNew;
 }
 
 // A session that waited in a queue for locks could be waited for by what stands before it: attempts
@@ -132,14 +143,33 @@ template <class Fn> PullPlan SourceHold::repeat(const Order &order, Fn fn) {
   const Clock::time_point end = Clock::now() + std::chrono::milliseconds(order.retry_budget_ms);
   for (Backoff backoff;;) {
     try {
-      return fn();
+      PullPlan plan = fn();
+      has_locks_ = true;
+      shared_pull_set_waiting(pull_, "");
+      return plan;
     } catch (const Error &error) {
       if (!is_lock_trouble(error.sqlstate()) || Clock::now() >= end)
         throw;
+      shared_pull_set_waiting(pull_, lock_text(error).c_str());
     }
-    close();
+    leave_queue();
     rest(backoff.next());
   }
+}
+
+// A resume keeps the snapshot that it has come to, while its old holder may have to give way.
+void SourceHold::leave_queue() {
+  if (reader_ && reader_->holds_snapshot() && resumed_ == ResumeSnapshot::kSame)
+    reader_->release_locks();
+  else
+    close();
+}
+
+void SourceHold::release_locks() {
+  if (!reader_ || !has_locks_)
+    return;
+  reader_->release_locks();
+  has_locks_ = false;
 }
 
 void SourceHold::rest(std::chrono::milliseconds time) {
@@ -222,7 +252,9 @@ PullPlan SourceHold::open_for_resume_once(const Order &order, const RecordedPull
                                           const std::vector<ChunkRelation> &relations,
                                           int done_count) {
   return look_again([&](bool &is_new) {
-    const ResumeSnapshot snapshot = open_snapshot(order, recorded, done_count);
+    if (!reader_)
+      resumed_ = open_snapshot(order, recorded, done_count);
+    const ResumeSnapshot snapshot = resumed_;
     is_new = snapshot == ResumeSnapshot::kNew;
     require_same_source(recorded, reader_->session().identity());
     if (done_count == 0)

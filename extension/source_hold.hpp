@@ -6,6 +6,7 @@
 
 #include "extension/order.hpp"
 #include "extension/resume_plan.hpp"
+#include "extension/server/shared_pull.hpp"
 #include "extension/source_reader.hpp"
 
 #include <chrono>
@@ -16,7 +17,7 @@ namespace parallel_loader {
 
 class SourceHold {
 public:
-  explicit SourceHold(Waiter &waiter) : waiter_(waiter) {}
+  SourceHold(Waiter &waiter, SharedPull *pull) : waiter_(waiter), pull_(pull) {}
 
   /// Connects for a new pull, on the order's snapshot if it names one, and plans it.
   PullPlan open_and_plan(const Order &order, int64_t pull_id);
@@ -41,6 +42,8 @@ public:
   /// True once a session of the source has waited ten seconds for a lock that this one holds. Looks
   /// once a second, whenever it is called.  Throws as Connection::exec does.
   [[nodiscard]] bool is_in_the_way();
+  /// Lets go of the locks on the source's tables, and keeps the snapshot.
+  void release_locks();
   /// Ends those of these backends of the source that serve workers of the pull.
   void end_backends(const std::vector<int> &backends);
   /// Lets the snapshot go, and makes sure that the source cannot lose what it showed, so that its
@@ -55,6 +58,7 @@ private:
   template <class Fn> PullPlan repeat(const Order &order, Fn fn);
   template <class Fn> PullPlan look_again(Fn fn);
   void rest(std::chrono::milliseconds time);
+  void leave_queue();
   PullPlan open_and_plan_once(const Order &order);
   PullPlan open_for_resume_once(const Order &order, const RecordedPull &recorded,
                                 const std::vector<ChunkRelation> &relations, int done_count);
@@ -67,12 +71,15 @@ private:
   void note_mark(const PullRequest &request, const PullPlan &plan);
 
   Waiter &waiter_;
+  SharedPull *pull_;
   int64_t pull_id_ = 0;
   bool is_standby_ = false;
   std::optional<SourceReader> reader_;
   std::optional<OldHolder> old_holder_;           // of the snapshot that a resume goes on under
   Clock::time_point next_look_;                   // of is_in_the_way
   std::optional<Clock::time_point> waited_since_; // as it has seen
+  bool has_locks_ = false;                        // since it is open
+  ResumeSnapshot resumed_ = ResumeSnapshot::kNew; // what it has opened
   bool leaves_mark_ = false;                      // an append may begin at the pull's snapshot
 };
 

@@ -63,6 +63,19 @@ SourceReader::SourceReader(const Order &order, const SourceAddress &address,
                            const HeldSnapshot &snapshot, std::string_view role, Waiter &waiter)
     : session_(begin_session(order, address, snapshot, role, waiter)) {}
 
+const HeldSnapshot &SourceReader::hold_snapshot(int64_t lock) {
+  if (!held_) {
+    held_ = session_.export_snapshot(lock); // which cannot be done below a savepoint
+    session_.connection().exec("SAVEPOINT parallel_loader_locks");
+  }
+  return *held_;
+}
+
+void SourceReader::release_locks() {
+  session_.connection().exec("ROLLBACK TO SAVEPOINT parallel_loader_locks");
+  is_in_callers_zone_ = false; // as before
+}
+
 Error unknown_timezone(const std::string &zone, const std::string &why) {
   return Error(
       sqlstate::kInvalidParameterValue, "source does not know time zone \"" + zone + "\"", why,

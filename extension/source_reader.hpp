@@ -42,6 +42,13 @@ public:
 
   [[nodiscard]] SourceSession &session() noexcept { return session_; }
 
+  /// Exports the snapshot, the first time; the lock with that key proves it.  All locks that are
+  /// taken on tables from then on can be released, the snapshot stays.
+  const HeldSnapshot &hold_snapshot(int64_t lock);
+  [[nodiscard]] bool holds_snapshot() const noexcept { return held_.has_value(); }
+  /// After an error, too.  Needs hold_snapshot before.
+  void release_locks();
+
   /// Reads and writes times in the caller's zone from now on, where that can matter: bounds, filter
   /// and window need it, rows that travel as text get it if the source knows it.  UTC before, and
   /// elsewhere.  Throws Error 22023 when the source does not know a zone that is needed.
@@ -71,6 +78,7 @@ private:
 
   ReservedDescriptor descriptor_;
   SourceSession session_;
+  std::optional<HeldSnapshot> held_;
   bool is_in_callers_zone_ = false;
 };
 

@@ -17,6 +17,7 @@
 
 extern "C" {
 #include "storage/ipc.h"
+#include "utils/timestamp.h"
 }
 
 namespace parallel_loader {
@@ -48,6 +49,7 @@ private:
   void give_up(int chunk);
   void describe_loss(const SnapshotGone &gone);
   void locate(int chunk);
+  [[nodiscard]] std::string lock_hint() const;
   void tell_ledger(int chunk, bool is_final);
   void leave();
   void rest(std::chrono::milliseconds time);
@@ -60,6 +62,7 @@ private:
   PullStop reason_ = kStopFailed;
   bool may_retry_ = false;
   bool is_snapshot_gone_ = false;
+  bool is_refused_lock_ = false; // on the source
 };
 
 bool Worker::run() {
@@ -89,6 +92,7 @@ bool Worker::run() {
 
 Worker::Attempt Worker::attempt() {
   reason_ = kStopFailed;
+  is_refused_lock_ = false;
   const bool was_snapshot_gone = std::exchange(is_snapshot_gone_, false);
   try {
     if (!may_begin_chunk())
@@ -108,6 +112,7 @@ Worker::Attempt Worker::attempt() {
   } catch (const Error &error) {
     describe_current_exception(failure_);
     may_retry_ = is_worth_retrying_on_source(error.sqlstate());
+    is_refused_lock_ = is_lock_trouble(error.sqlstate());
     return Attempt::kFailed;
   } catch (...) {
     describe_current_exception(failure_);
@@ -143,6 +148,8 @@ bool Worker::go_on_after_failure() {
   const int chunk = mover_.chunk();
   call([]() noexcept { session_abort(); });
   mover_.disconnect();
+  if (is_refused_lock_)
+    pg_atomic_write_u64(&task_.pull->lock_refused_at, static_cast<uint64>(GetCurrentTimestamp()));
   const int64 trouble_ms = worker_slot_chunk_failed(task_.pull, task_.slot, may_retry_);
   if (!may_retry_ || trouble_ms >= task_.order.retry_budget_ms) {
     give_up(chunk);
@@ -152,7 +159,7 @@ bool Worker::go_on_after_failure() {
   if (task_.work != nullptr)
     shared_work_return_chunk(task_.work);
   rest(backoff_.next());
-  if (is_lock_trouble(error_report_sqlstate(&failure_)))
+  if (is_refused_lock_)
     leave_to_others();
   return true;
 }
@@ -201,6 +208,23 @@ void Worker::locate(int chunk) {
   error_report_add_detail(&failure_, sentence.c_str());
   if (failure_.sqlerrcode == ERRCODE_UNIQUE_VIOLATION && failure_.hint[0] == '\0')
     strlcpy(failure_.hint, kDuplicatesHint, sizeof(failure_.hint));
+  if (is_refused_lock_)
+    strlcpy(failure_.hint, lock_hint().c_str(), sizeof(failure_.hint));
+}
+
+// What goes on once the lock is to be had: it is that of a session of the source's.
+std::string Worker::lock_hint() const {
+  constexpr const char *kThen = " when that session is done.";
+  if (task_.order.request.kind == PullKind::kAppend)
+    return std::string("Call parallel_pull_append again") + kThen;
+  const bool is_resumable =
+      task_.order.snapshot_hold_ms > 0 || worker_slots_counts(task_.pull).chunks_done == 0;
+  if (!is_resumable)
+    return std::string("Pull again") + kThen;
+  const bool has_password = !task_.source.conninfo.get("password").empty();
+  return "parallel_pull_resume(" + std::to_string(task_.pull->pull_id) + ") goes on" + kThen +
+         (has_password ? "  If its connection string had a password, name it again in src_dsn."
+                       : "");
 }
 
 // The ledger may be what failed; the pull's error says all the same what happened first.

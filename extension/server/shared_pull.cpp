@@ -45,6 +45,7 @@ dsm_segment *shared_pull_create(Oid owner, Oid table, const char *order, Size or
   pg_atomic_init_u64(&shared->bytes_moved, 0);
   pg_atomic_init_u64(&shared->bytes_per_second, 0);
   pg_atomic_init_u64(&shared->given_up_at, 0);
+  pg_atomic_init_u64(&shared->lock_refused_at, 0);
   pg_atomic_init_u32(&shared->waiting_version, 0);
   pg_atomic_init_u32(&shared->error_state, kErrorNone);
   mailbox_init(&shared->mail);

@@ -128,7 +128,9 @@ struct SharedPull {
   pg_atomic_uint64 bytes_moved;      // by all attempts together, so it only grows
   pg_atomic_uint64 bytes_per_second; // of late
   pg_atomic_uint64 given_up_at; // when the pull ends unless somebody works on it; 0: somebody does
-  TimestampTz snapshot_taken;   // 0: not yet
+  pg_atomic_uint64
+      lock_refused_at;        // when a worker last failed to get a lock on the source; 0: never
+  TimestampTz snapshot_taken; // 0: not yet
 
   char notice[kNoticeSize];      // for the caller; written before kPhasePlanned; may be empty
   char notice_hint[kNoticeSize]; // likewise
