@@ -110,7 +110,7 @@ bool Check::resolve(const std::string &src_dsn) {
   if (is_conninfo(src_dsn))
     static_cast<void>(ConnInfo::parse(src_dsn));
   return attempt(findings_, "connection", "", [&] {
-    NamedSource source = resolve_source(src_dsn);
+    NamedSource source = resolve_source(src_dsn, order_.request.owner);
     order_.source = std::move(source.address);
     order_.request.source = std::move(source.display);
   });

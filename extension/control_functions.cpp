@@ -39,8 +39,9 @@ namespace {
 constexpr int64 kLookAgainMs = 50;
 
 // The bytes of a source of the session's own, for its workers; empty for the pull's.
-std::string serialize_source(const std::string &src_dsn) {
-  return src_dsn.empty() ? std::string() : serialize_address(resolve_source(src_dsn).address);
+std::string serialize_source(const std::string &src_dsn, Oid owner) {
+  return src_dsn.empty() ? std::string()
+                         : serialize_address(resolve_source(src_dsn, owner).address);
 }
 
 WorkRequest read_work_request(FunctionCallInfo fcinfo) {
@@ -63,7 +64,7 @@ WorkResult work(FunctionCallInfo fcinfo) {
     return {};
   require_joinable(found);
   call([&]() noexcept { lock_trap_check_before_start(found.table); });
-  std::string address = serialize_source(src_dsn);
+  std::string address = serialize_source(src_dsn, found.owner);
   const WipeAtEnd wiped_address(address);
   wipe(src_dsn); // the call may take long
   const AttachedPull attached(found);

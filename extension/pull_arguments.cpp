@@ -187,7 +187,7 @@ Order read_order(FunctionCallInfo fcinfo, const ArgumentLayout &layout, OrderKin
   std::string src_dsn = read_source_argument(fcinfo);
   const WipeAtEnd wiped(src_dsn);
   Order order = read_local_order(fcinfo, layout, kind);
-  NamedSource source = resolve_source(src_dsn);
+  NamedSource source = resolve_source(src_dsn, order.request.owner);
   order.source = std::move(source.address);
   order.request.source = std::move(source.display);
   return order;
@@ -203,11 +203,11 @@ Order resume_order(const FoundPull &found, const std::string &src_dsn, bool new_
   order.request = Ledger(executor).load_pull(found.pull_id).request; // bounds are read as at first
   check_destination(order.request.table, order.kind);
   if (!src_dsn.empty())
-    order.source = resolve_source(src_dsn).address;
+    order.source = resolve_source(src_dsn, found.owner).address;
   else if (const AttachedPull holder(found); holder.get() != nullptr)
     order.source = parse_order({holder.get()->order, holder.get()->order_size}).source;
   else
-    order.source = resolve_source(order.request.source).address;
+    order.source = resolve_source(order.request.source, found.owner).address;
   return order;
 }
 

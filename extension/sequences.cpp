@@ -117,7 +117,8 @@ Order read_sequence_order(FunctionCallInfo fcinfo) {
   Order order;
   order.kind = OrderKind::kLook;
   read_session(order);
-  order.source = resolve_source(src_dsn).address;
+  order.request.owner = call([]() noexcept { return GetUserId(); });
+  order.source = resolve_source(src_dsn, order.request.owner).address;
   return order;
 }
 

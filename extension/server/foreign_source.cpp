@@ -23,14 +23,20 @@ static void append(ForeignSource *source, List *options, bool is_trusted) {
   }
 }
 
-ForeignSource foreign_source_options(const char *name) {
+ForeignSource foreign_source_options(const char *name, Oid role) {
   ForeignServer *server = GetForeignServerByName(name, true);
   if (server == nullptr) {
     ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("server \"%s\" does not exist", name),
                     errhint("A source is a conninfo string such as \"host=… dbname=…\", a "
                             "postgresql:// URI, or the name of a foreign server.")));
   }
-  const AclResult right = compat_foreign_server_aclcheck(server->serverid, GetUserId(), ACL_USAGE);
+  const AclResult right = compat_foreign_server_aclcheck(server->serverid, role, ACL_USAGE);
+  if (right != ACLCHECK_OK && role != GetUserId()) {
+    ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+                    errmsg("permission denied for foreign server %s", server->servername),
+                    errdetail("The source is dialled with the rights of the pull's owner, "
+                              "whoever calls.")));
+  }
   if (right != ACLCHECK_OK)
     aclcheck_error(right, OBJECT_FOREIGN_SERVER, server->servername);
   ForeignDataWrapper *wrapper = GetForeignDataWrapper(server->fdwid);
@@ -41,7 +47,7 @@ ForeignSource foreign_source_options(const char *name) {
              errdetail("It belongs to foreign-data wrapper \"%s\".", wrapper->fdwname),
              errhint("Create a server of dblink_fdw or postgres_fdw.")));
   }
-  UserMapping *mapping = GetUserMapping(GetUserId(), server->serverid);
+  UserMapping *mapping = GetUserMapping(role, server->serverid);
 
   ForeignSource source = {};
   source.needs_password = true;

@@ -18,9 +18,9 @@ struct ForeignSource {
   bool needs_password;    // false when a superuser has set password_required = false (postgres_fdw)
 };
 
-/// Collects the options of server `name` for the current user.
+/// Collects the options of server `name` for `role`.
 /// Raises 42704 when there is no such server or no user mapping, 42501 without USAGE on it, 42809
 /// when it belongs to a wrapper other than dblink_fdw and postgres_fdw.
-ForeignSource foreign_source_options(const char *name);
+ForeignSource foreign_source_options(const char *name, Oid role);
 
 } // namespace parallel_loader

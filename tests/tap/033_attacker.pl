@@ -22,6 +22,7 @@ CONF
   source => {hba => 'local all reader scram-sha-256'});
 my $base = 'host=' . $pair->source->host . ' port=' . $pair->source->port . ' dbname=postgres';
 my $dsn = "$base user=reader password=$SECRET";
+my $dsn_literal = literal($dsn);
 
 $pair->source_sql(<<"SQL");
 CREATE ROLE reader LOGIN PASSWORD '$SECRET';
@@ -195,6 +196,77 @@ runs_as('mallory', 'a superuser who resumes',
 is($pair->destination_sql(q(SELECT count(*) FROM pg_roles WHERE rolname = 'climbed')), 0,
   'nothing made itself a superuser');
 
+# ---- the address that a pull's owner has written, when another role goes on with the pull ----
+
+$pair->destination_sql(<<"SQL");
+GRANT USAGE ON FOREIGN DATA WRAPPER dblink_fdw TO mallory;
+CREATE SERVER lent FOREIGN DATA WRAPPER dblink_fdw OPTIONS (host '@{[$pair->source->host]}',
+  port '@{[$pair->source->port]}', dbname 'postgres');
+CREATE USER MAPPING FOR mallory SERVER lent OPTIONS (user 'reader', password '$SECRET');
+CREATE USER MAPPING FOR postgres SERVER lent OPTIONS (user 'postgres');
+GRANT USAGE ON FOREIGN SERVER lent TO mallory;
+SQL
+$pair->destination_sql(<<"SQL", user => 'mallory');
+CREATE SERVER own FOREIGN DATA WRAPPER dblink_fdw OPTIONS (host '@{[$pair->source->host]}',
+  port '@{[$pair->source->port]}', dbname 'postgres');
+CREATE USER MAPPING FOR mallory SERVER own OPTIONS (user 'reader', password '$SECRET');
+CREATE USER MAPPING FOR postgres SERVER own OPTIONS (user 'postgres');
+SQL
+# The function in its filter runs on the source, which may be this very cluster.
+$pair->source_sql(<<'SQL');
+CREATE FUNCTION evil.look() RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN RAISE LOG 'filter runs as %', current_user; RETURN true; END $$;
+SQL
+my %own = (dsn => 'own', filter => 'evil.look()', key => 'id');
+my $plain = sub { $pair->destination_sql('TRUNCATE evil.plain') };
+my $create = sub {
+  my (%changed) = @_;
+  $plain->();
+  return $pair->destination_sql($pair->table_sql('parallel_pull_create', 'evil.plain', {%own, %changed}),
+    user => 'mallory');
+};
+my $cancelled = sub {
+  my $pull = $create->(@_);
+  $pair->destination_sql("SELECT parallel_pull_cancel($pull)");
+  $pair->state_becomes($pull, 'cancelled', 'a pull to be resumed');
+  return $pull;
+};
+my $from_own = $cancelled->();
+$pair->destination_sql(<<'SQL', user => 'mallory');
+ALTER USER MAPPING FOR mallory SERVER own OPTIONS (SET user 'postgres', SET password 'x');
+SQL
+my $trusted = "$base user=postgres";
+for my $source ('', ", 'own'", ', ' . literal($trusted), ', ' . literal("$trusted password=x")) {
+  my $given = $source =~ /own/ ? 'the owner\'s server' : $source ? 'a login without password' : 'its source';
+  for my $user ('mallory', 'postgres') {
+    $pair->error_is("SELECT parallel_pull_resume($from_own$source)", '2F003', qr/password/,
+      "$user resumes by $given", user => $user);
+    next unless $source;
+    my $joined = $create->(dsn => $dsn); # a worker that is refused ends the pull
+    $pair->error_is("SELECT parallel_pull_work($joined$source)", '2F003', qr/password/,
+      '… or works on it', user => $user);
+    $pair->destination_sql("SELECT parallel_pull_cancel($joined)");
+  }
+}
+my $joined = $create->(dsn => $dsn);
+for my $call ("resume($from_own, ", "work($joined, ") {
+  $pair->error_is("SELECT parallel_pull_$call" . literal("$dsn options=-cwork_mem=64kB") . ')', '42501',
+    qr/"options"/, "a superuser who calls parallel_pull_$call…) has the owner's options" =~ s/\d+/N/r);
+  $pair->error_is("SELECT parallel_pull_$call" . literal("$dsn sslcrl=/dev/null") . ')', '42501',
+    qr/"sslcrl"/, '… and files');
+}
+ok(slurp_file($pair->source->logfile) !~ /filter runs as postgres/, 'no filter ran as a superuser');
+is($pair->destination_sql("SELECT rows FROM parallel_pull_work($joined, 'lent')"), 3,
+  'a superuser may name another server, by the mapping of the owner');
+$plain->();
+is($pair->destination_sql("SELECT rows FROM parallel_pull_resume($from_own, $dsn_literal)"), 3,
+  '… or give a password');
+$from_own = $cancelled->(dsn => $dsn);
+$pair->destination_sql('REVOKE USAGE ON FOREIGN SERVER lent FROM mallory');
+$pair->error_is("SELECT parallel_pull_resume($from_own, 'lent')", '42501',
+  qr/permission denied for foreign server lent.*pull's owner/s, '… but no server that is not the owner\'s');
+ok(slurp_file($pair->source->logfile) =~ /filter runs as reader/, '… while others have run');
+
 # Who it is shows to itself and to others.
 $pair->create_gate;
 $pair->source_sql('CREATE VIEW evil.gated AS SELECT id FROM evil.t WHERE gate(id, 2);'
@@ -222,7 +294,6 @@ $pair->open_gate;
 
 # ---- operations in which other roles' functions run ----
 
-my $dsn_literal = literal($dsn);
 my %CALLS = (
   parallel_pull => "parallel_pull($dsn_literal, 'evil.plain', NULL::integer, NULL)",
   map({ $_ => "$_($dsn_literal, 'evil.plain')" } qw(parallel_pull_table parallel_pull_start
