@@ -17,6 +17,7 @@
 #include "extension/pull_planner.hpp"
 #include "extension/server/result_set.hpp"
 #include "extension/server/row_values.hpp"
+#include "extension/server/target_table.hpp"
 #include "extension/spi_executor.hpp"
 
 extern "C" {
@@ -43,6 +44,7 @@ private:
   void end_source_queries();
   void choose_timezone();
   void require_readable_here();
+  Rows read_here(const std::string &sql);
   void prepare();
   std::vector<PlannedChunk> plan_as_one();
   void choose_ranges(const TablePair &tables, TextForm form);
@@ -227,12 +229,29 @@ void Verification::run() {
   }
 }
 
+// Both sides run the filter, and functions of types: an error says which.
+Rows Verification::read_here(const std::string &sql) {
+  try {
+    return plan_.filter.empty() ? local_.exec(sql) : local_.exec_filter(sql);
+  } catch (const PgError &error) {
+    if (error.is_cancel())
+      throw;
+    const ErrorReport &report = error.report();
+    const Oid table = order_.request.table;
+    throw Error(error_report_sqlstate(&report),
+                "could not read table " +
+                    std::string(call([&]() noexcept { return target_table_display_name(table); })) +
+                    " here: " + std::string(report.message),
+                report.detail, report.hint);
+  }
+}
+
 void Verification::compare() {
   prepare();
   start_source();
   const std::string sql =
       fingerprint_statement(plan_, local_from_item(order_.request.table), 0, plan_.borders.size());
-  add_fingerprints(here_, plan_.filter.empty() ? local_.exec(sql) : local_.exec_filter(sql));
+  add_fingerprints(here_, read_here(sql));
   finish_source();
 }
 

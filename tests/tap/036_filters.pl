@@ -76,6 +76,53 @@ is($pair->destination_sql("SELECT count(*) FROM parallel_pull_check($dsn, 'peopl
     . q( WHERE item = 'filter' AND message LIKE 'filter cannot be read on the source%')), 1, 'check says the same');
 $pair->destination_sql($ODD);
 
+# At run time, too: a row here that the source has not, and the reverse.
+$pair->both_sql('CREATE TABLE zero (id int PRIMARY KEY, n int)');
+$pair->destination_sql('INSERT INTO zero VALUES (1, 0)');
+my $ZERO = literal('1 / n < 5');
+$pair->error_is("SELECT * FROM parallel_pull_verify($dsn, 'zero', filter => $ZERO)", '22012',
+  qr/could not read table public\.zero here: division by zero/, 'an error that a row here raises names this side');
+$pair->source_sql('INSERT INTO zero VALUES (1, 0)');
+$pair->destination_sql('TRUNCATE zero');
+for my $call (qw(parallel_pull_verify parallel_pull_table parallel_pull_append)) {
+  $pair->error_is("SELECT $call($dsn, 'zero', filter => $ZERO)", '22012',
+    qr/could not read from source: division by zero/, "… one that a row of the source raises the source, $call");
+}
+
+# ---- a key whose operators have other names ----
+
+my $OWN = "CREATE SCHEMA pos; GRANT USAGE ON SCHEMA pos TO PUBLIC; CREATE TYPE pos.pos AS (x int);\n";
+my %OPERATOR = (lt => ['<', '#<#', 1], le => ['<=', '#<=#', 2], eq => ['=', '#=#', 3], ge => ['>=', '#>=#', 4], gt => ['>', '#>#', 5]);
+for my $name (sort keys %OPERATOR) {
+  my ($sign, $operator) = @{$OPERATOR{$name}};
+  # The other way round, so that the type's own order is not that of a row.
+  $OWN .= "CREATE FUNCTION pos.$name(pos.pos, pos.pos) RETURNS bool LANGUAGE sql IMMUTABLE AS 'SELECT (\$2).x $sign (\$1).x';\n"
+    . "CREATE OPERATOR pos.$operator (LEFTARG = pos.pos, RIGHTARG = pos.pos, FUNCTION = pos.$name, RESTRICT = scalarltsel);\n";
+}
+$OWN .= "CREATE FUNCTION pos.cmp(pos.pos, pos.pos) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT btint4cmp((\$2).x, (\$1).x)';\n"
+  . 'CREATE OPERATOR CLASS pos.pos_ops DEFAULT FOR TYPE pos.pos USING btree AS '
+  . join(', ', map { "OPERATOR $OPERATOR{$_}[2] pos.$OPERATOR{$_}[1]" } qw(lt le eq ge gt)) . ", FUNCTION 1 pos.cmp(pos.pos, pos.pos);\n"
+  . "CREATE TABLE places (at pos.pos PRIMARY KEY, note text)";
+$pair->both_sql($OWN);
+$pair->source_sql("INSERT INTO places SELECT ROW(i)::pos.pos, repeat('n', 100) FROM generate_series(1, 6000) AS i; ANALYZE places");
+is($pair->destination_sql("SELECT rows FROM parallel_pull_table($dsn, 'places', key => 'at', chunk_size => '64kB', workers => 3)"), 6000,
+  'a key whose operators have other names: every row once');
+cmp_ok($pair->pull->{chunks}, '>', 3, '… in chunks');
+$pair->same_rows('SELECT * FROM places', '… the right ones');
+is($pair->destination_sql("TRUNCATE places; SELECT parallel_pull($dsn, 'places', '(200)', '(100)', key => 'at')"), 100,
+  '… a range goes by its order');
+is($pair->destination_sql("SELECT (max((at).x), min((at).x)) FROM places"), '(200,101)', '… from one end to the other');
+$pair->destination_sql('TRUNCATE places');
+my $open = $pair->session('source');
+$open->query_safe(q(BEGIN; INSERT INTO places VALUES (ROW(7000)::pos.pos, 'late')));
+is($pair->destination_sql("SELECT rows FROM parallel_pull_table($dsn, 'places', key => 'at')"), 6000, '… a pull beside an open transaction');
+$pair->source_sql(q(INSERT INTO places VALUES (ROW(7001)::pos.pos, 'now')));
+$open->query_safe('COMMIT');
+is($pair->destination_sql("SELECT parallel_pull_append($dsn, 'places', key => 'at')"), 2, '… an append compares by its equality');
+$pair->same_rows('SELECT * FROM places', '… and brings every row once');
+is($pair->destination_sql("SELECT bool_and(matches) FROM parallel_pull_verify($dsn, 'places', key => 'at')"), 't', '… verify agrees');
+$open->close;
+
 # ---- the role's own path ----
 
 $pair->source_sql(<<'SQL');

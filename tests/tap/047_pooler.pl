@@ -46,27 +46,36 @@ sub run_program {
 # ---- a pooler ----
 
 my $SESSIONS = 4;
-my $folder = PostgreSQL::Test::Utils::tempdir_short();
-my $port = PostgreSQL::Test::Cluster::get_free_port();
-my ($host, $server_port) = ($pair->destination->host, $pair->destination->port);
-append_to_file("$folder/pgbouncer.ini", <<"INI");
+
+# Starts a pooler in front of `node`; returns it, and how to connect through it.
+sub start_pooler {
+  my ($node) = @_;
+  my $folder = PostgreSQL::Test::Utils::tempdir_short();
+  my $port = PostgreSQL::Test::Cluster::get_free_port();
+  my ($host, $server_port) = ($node->host, $node->port);
+  append_to_file("$folder/pgbouncer.ini", <<"INI");
 [databases]
-postgres = host=$host port=$server_port dbname=postgres user=postgres
+postgres = host=$host port=$server_port dbname=postgres
 [pgbouncer]
 listen_addr =
 listen_port = $port
 unix_socket_dir = $folder
-auth_type = any
+auth_type = trust
+auth_file = $folder/users
 pool_mode = transaction
 default_pool_size = $SESSIONS
 logfile = $folder/log
 pidfile = $folder/pid
 ignore_startup_parameters = extra_float_digits
 INI
-my $running = IPC::Run::start([$bouncer, '-q', "$folder/pgbouncer.ini"], '<', \undef,
-  '>', '/dev/null', '2>&1');
-my $pooled = "host=$folder port=$port dbname=postgres user=postgres";
-wait_until(10, sub { -S "$folder/.s.PGSQL.$port" }) or diag('pgbouncer has not come up');
+  append_to_file("$folder/users", qq("postgres" ""\n"reader" ""\n));
+  my $running = IPC::Run::start([$bouncer, '-q', "$folder/pgbouncer.ini"], '<', \undef,
+    '>', '/dev/null', '2>&1');
+  wait_until(10, sub { -S "$folder/.s.PGSQL.$port" }) or diag('pgbouncer has not come up');
+  return ($running, "host=$folder port=$port dbname=postgres");
+}
+my ($running, $pooled) = start_pooler($pair->destination);
+$pooled .= ' user=postgres';
 
 # The settings of every session of the pool that are not as a new one has them.
 my $DIFFERING = q(SELECT name || '=' || setting FROM pg_settings
@@ -104,6 +113,64 @@ pool_is_clean('after an error in a call');
 
 $running->signal('INT');
 $running->finish;
+
+# ---- a pooler before the source: sessions that others had before ----
+
+$pair->destination_sql('TRUNCATE t');
+$pair->source_sql(<<'SQL');
+CREATE ROLE reader LOGIN; CREATE SCHEMA tools; CREATE SCHEMA evil; GRANT USAGE ON SCHEMA tools, evil TO reader;
+CREATE TABLE wanted (id integer); INSERT INTO wanted VALUES (1), (2), (3);
+GRANT SELECT ON t, wanted TO reader; GRANT TEMPORARY ON DATABASE postgres TO reader;
+CREATE FUNCTION tools.odd(i int) RETURNS bool LANGUAGE sql IMMUTABLE AS 'SELECT i % 2 = 1';
+CREATE FUNCTION evil.odd(i int) RETURNS bool LANGUAGE sql IMMUTABLE AS 'SELECT false';
+CREATE TABLE evil.t (id integer, at timestamptz, note text); GRANT SELECT ON evil.t TO reader;
+ALTER ROLE reader SET search_path = tools, public;
+SQL
+my $old;
+($running, $old) = start_pooler($pair->source);
+$old .= ' user=reader';
+my @before = map { $pair->session('source', connstr => $old) } 1 .. $SESSIONS;
+$_->query_safe('BEGIN') for @before; # each has one for itself
+$_->query_safe(<<'SQL') for @before;
+SET search_path = evil, pg_temp, public; SET DateStyle = 'German, DMY'; SET TimeZone = 'Asia/Tokyo'; SET statement_timeout = '1s';
+SET IntervalStyle = sql_standard; SET bytea_output = escape; SET row_security = on; SET default_transaction_read_only = off;
+CREATE TEMPORARY TABLE t (id integer, at timestamptz, note text); CREATE TEMPORARY TABLE wanted (id integer);
+CREATE FUNCTION pg_temp.odd(i int) RETURNS bool LANGUAGE sql IMMUTABLE AS 'SELECT false';
+SQL
+$_->query_safe('COMMIT') for @before;
+is($before[0]->query_safe('SELECT count(*) FROM t'), 0, 'the sessions of the pool keep what others have left');
+$_->close for @before;
+for my $case (['odd(id)', 10000], ['id IN (SELECT w.id FROM wanted AS w)', 3], [q(at < '2024-01-02 03:04'), 1623]) {
+  my ($filter, $want) = @$case;
+  $pair->destination_sql('TRUNCATE t');
+  my $call = $pair->table_sql('parallel_pull_table', 't', {dsn => $old, filter => $filter, workers => 3, chunk_size => '64kB',
+      key => 'id', source_table => 't'}) =~ s/^SELECT/SET TimeZone = 'UTC'; SELECT rows FROM/r;
+  is($pair->try_sql($call)->summary, "success: $want", "… none of which a pull with filter $filter sees");
+}
+$pair->destination_sql(q(TRUNCATE t; SELECT parallel_pull_forget('t', 'public.t', 'odd(id)')));
+is($pair->try_sql($pair->table_sql('parallel_pull_append', 't', {dsn => $old, filter => 'odd(id)', source_table => 't'}))->summary,
+  'success: 10000', '… nor an append');
+is($pair->destination_sql($pair->table_sql('parallel_pull_verify', 't', {dsn => $old, filter => 'id % 2 = 1', source_table => 't'})
+    =~ s/^SELECT/SELECT bool_and(matches) FROM/r), 't', '… nor verify');
+my $target_dsn = $pair->destination->connstr('postgres');
+$pair->destination_sql('TRUNCATE t');
+$run = run_program({PGTZ => 'UTC'}, 'copy', '--source', $old, '--target', $target_dsn, '--jobs', 2, '--where', 'odd(id)',
+  '--key', 'id', '--start', 5, '--end', 105, 't');
+is($run->{code}, 0, '… nor the program') or diag($run->{err});
+is($pair->destination_sql('SELECT count(*) || min(id)::text FROM t'), '505', '… whose condition is read along the path of the role');
+$running->signal('INT');
+$running->finish;
+
+# Its own environment and its own options: the ones stay with the program, the others are the source's.
+my $direct = $pair->source->connstr('postgres') . ' user=reader';
+for my $case ([{PGOPTIONS => '-c search_path=evil'}, $direct, 10000], [{}, "$direct options='-c search_path=evil'", 0]) {
+  my ($environment, $from, $want) = @$case;
+  $pair->destination_sql('TRUNCATE t');
+  $run = run_program($environment, 'copy', '--source', $from, '--target', $target_dsn, '--where', 'odd(id)', 'public.t=public.t');
+  is($run->{code}, 0, 'a condition and a path of the ' . (%$environment ? 'environment' : 'connection string')) or diag($run->{err});
+  is($pair->destination_sql('SELECT count(*) FROM t'), $want, '… is read along that of the source');
+}
+$pair->source_sql('ALTER ROLE reader RESET search_path');
 
 # ---- the environment ----
 
