@@ -2,7 +2,6 @@
 #include "core/filter_path.hpp"
 
 #include "core/connection.hpp"
-#include "core/error.hpp"
 
 namespace parallel_loader {
 namespace {
@@ -38,16 +37,34 @@ std::string filter_probe(std::string_view from_item, std::string_view filter) {
   return "SELECT FROM " + std::string(from_item) + " WHERE (" + std::string(filter) + "\n) LIMIT 0";
 }
 
+std::string condition_probe(std::string_view from_item, std::string_view filter) {
+  return "SELECT FROM " + std::string(from_item) + " WHERE CASE WHEN " + std::string(filter) +
+         "\n THEN true END LIMIT 0";
+}
+
+Error not_one_condition(std::string_view reason) {
+  return {
+      sqlstate::kSyntaxError, "filter is not one condition",
+      "It can be read only together with what stands around it: " + std::string(reason) + ".",
+      "Write one SQL condition, with a closing parenthesis for each opening one, and a query in "
+      "parentheses."};
+}
+
 void require_readable_filter(Connection &source, const FilterPath &path, std::string_view from_item,
                              std::string_view filter) {
   constexpr std::string_view kPrefix = "could not read from source: ";
+  bool is_readable = false;
   try {
     set_filter_path(source, path);
     static_cast<void>(source.describe(filter_probe(from_item, filter)));
+    is_readable = true;
+    static_cast<void>(source.describe(condition_probe(from_item, filter)));
     clear_filter_path(source);
   } catch (const Error &error) {
     if (!error.message().starts_with(kPrefix)) // the session is lost
       throw;
+    if (is_readable && error.sqlstate() == sqlstate::kSyntaxError)
+      throw not_one_condition(error.message().substr(kPrefix.size()));
     throw Error(error.sqlstate(),
                 "filter cannot be read on the source: " + error.message().substr(kPrefix.size()),
                 error.detail(),

@@ -1,6 +1,7 @@
 // filter_path: the schemas along which the names in a caller's filter are found on the source.
 #pragma once
 
+#include "core/error.hpp"
 #include "core/executor.hpp"
 
 #include <optional>
@@ -27,11 +28,18 @@ void clear_filter_path(Executor &source);
 Rows exec_along(Executor &source, const FilterPath &path, std::string_view sql);
 
 /// Has the source parse the filter on the rows of `from_item`.  It locks no more than that.
-/// Throws Error with the source's SQLSTATE and words; the message says that it is the filter.
+/// Throws Error with the source's SQLSTATE and words; the message says that it is the filter; 42601
+/// for a text that is not one condition by itself, such as `a) OR (b`.
 void require_readable_filter(Connection &source, const FilterPath &path, std::string_view from_item,
                              std::string_view filter);
 
-/// The statement by which a server reads a filter, and no row.
+/// The statement by which a server reads a filter, and no row; it has the filter in parentheses, as
+/// all statements of ours.
 [[nodiscard]] std::string filter_probe(std::string_view from_item, std::string_view filter);
+/// The same with no parenthesis around it: a text that closes ours, and opens another, fails here.
+/// What both can read has a closing parenthesis for each opening one, and is one expression.
+[[nodiscard]] std::string condition_probe(std::string_view from_item, std::string_view filter);
+/// For what only the first can read.
+[[nodiscard]] Error not_one_condition(std::string_view reason);
 
 } // namespace parallel_loader

@@ -2,6 +2,7 @@
 #include "extension/resume_plan.hpp"
 
 #include "core/column_shape.hpp"
+#include "core/filter_path.hpp"
 #include "core/source_relations.hpp"
 
 #include <algorithm>
@@ -60,6 +61,8 @@ public:
     if (is_cut_by_leaf())
       lock_leaves(plan.found_relations);
     reader_.session().release_lock_timeout();
+    if (const std::string &filter = request_.recorded.request.filter; !filter.empty())
+      require_readable_filter(source_, plan_.source_path, table_.from_item(), filter);
     plan.identity = reader_.session().identity();
     if (request_.snapshot == ResumeSnapshot::kNew && is_cut_by_leaf())
       add_leaves(plan);

@@ -1,6 +1,7 @@
 // source: see source.hpp.
 #include "orchestrator/source.hpp"
 
+#include "core/filter_path.hpp"
 #include "core/range.hpp"
 #include "core/source_session.hpp"
 #include "core/source_table.hpp"
@@ -100,6 +101,8 @@ SourceView inspect_table(SourceSession &session, const ConnInfo &given,
   if (options.start || options.end) {
     const Key key = resolve_key(source, table, options);
     view.key = key.text();
+    if (options.where) // by itself: the destination sees both as one
+      require_readable_filter(source, session.filter_path(), table.from_item(), *options.where);
     view.filter = join_conditions(range_condition(source, key, options), options.where);
     view.estimated_bytes = 0;
   }

@@ -203,6 +203,9 @@ exits('a table that the destination lacks', 1, qr/not_there/, 'copy', @both, 'no
 exits('a column that is missing', 1, qr/nope/, 'copy', @both, '--columns', 'nope', 'signals');
 exits('a condition that fails', 1, qr/division by zero/, 'copy', @both, '--where',
   '1 / (id - 7) > 0', 'signals');
+exits("a condition that leaves its parentheses$_->[0]", 1, qr/filter is not one condition/, 'copy', @both, '--where',
+  'id > 5) OR (id = 3', @$_[1 .. $#$_], 'signals')
+  for [''], [' and the range', '--start', 5, '--end', 20];
 exits('a violated constraint', 1, qr/checked_id_check/, 'copy', @both, 'signals=checked');
 exits('a primary key that is taken', 1, qr/signals_pkey/, 'copy', @both, 'signals');
 exits('a start after the end', 2, qr/start/, 'copy', @both, '--start', 5, '--end', 1, 'signals');

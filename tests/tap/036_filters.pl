@@ -62,6 +62,53 @@ is($pair->destination_sql("SELECT count(*) FROM parallel_pull_check($dsn, 'peopl
 cmp_ok($pair->destination_sql("SELECT count(*) FROM parallel_pull_plan($dsn, 'people', key => 'id', filter => "
       . quoted(q(email = 'bob1@x.org')) . ", chunk_size => '64kB')"), '>', 1, 'plan cuts by a sample of what it takes');
 
+# ---- a text that is not one condition ----
+
+# Each can be read within our parentheses, or within what stands around them.
+my @NO_CONDITIONS = ('id > 5) OR (id = 3', 'true) OR (true', "id < 5\n) OR (\nid > 19990", '(id > 5)) OR ((id = 3)',
+  'id > 5) /* ) */ OR (id = 3', "id > 5) OR (email = ')", 'id > 5) OR (id = 3 -- )', 'id > 5 THEN true WHEN id = 3',
+  'id > 5 THEN true END AND CASE WHEN id = 3', 'SELECT true', 'id, id', 'id > 5) LIMIT (5', '', '-- nothing', 'id > 5)', '(id > 5',
+  q(id > 5 /*), q(email = '), 'id > 5) UNION SELECT FROM people WHERE (true', 'id > 5; SELECT 1');
+my @CALLS = ("parallel_pull($dsn, 'people', 5, 15", "parallel_pull_table($dsn, 'people', 'id'",
+  "parallel_pull_start($dsn, 'people', 'id', snapshot => %s", "parallel_pull_create($dsn, 'people', 'id'",
+  "parallel_pull_append($dsn, 'people'", "parallel_pull_plan($dsn, 'people', 'id'",
+  "parallel_pull_verify($dsn, 'people', 'id'");
+emptied('people');
+my $exporter = $pair->session('source');
+my $snapshot = literal($exporter->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT pg_export_snapshot()'));
+for my $call (@CALLS) {
+  my ($function) = $call =~ /(\w+)/;
+  for my $text ($function =~ /_table|_append/ ? @NO_CONDITIONS : $NO_CONDITIONS[0]) {
+    next if $text eq ''; # as NULL
+    my $filled = $call =~ s/%s/$snapshot/r;
+    my $result = $pair->try_sql("SELECT * FROM $filled, filter => " . quoted($text) . ')');
+    like($result->summary, qr/^ERROR: 42(?:601|804): .*filter /s, "$function refuses $text" =~ s/\n/ /gr);
+  }
+}
+$exporter->close;
+$pair->error_is("SELECT parallel_pull_table($dsn, 'people', filter => " . quoted($NO_CONDITIONS[0]) . ')', '42601',
+  qr/filter is not one condition.*syntax error at or near "\)".*Write one SQL condition/s, '… and says why');
+is($pair->destination_sql("SELECT count(*) FROM parallel_pull_check($dsn, 'people', filter => "
+    . quoted($NO_CONDITIONS[0]) . ") WHERE item = 'filter' AND message = 'filter is not one condition'"), 1, 'check says so, too');
+is($pair->destination_sql('SELECT count(*) FROM people'), 0, '… and no row came');
+# What the ledger has already, of a version that took it.
+my $taken = $pair->destination_sql("SELECT parallel_pull_create($dsn, 'people', 'id', filter => 'id > 5')");
+$pair->destination_sql("SELECT parallel_pull_work($taken, max_chunks => 1); SELECT parallel_pull_cancel($taken)");
+$pair->destination_sql("UPDATE parallel_loader.pull SET filter = 'id > 5) OR (id = 3', state = 'failed' WHERE pull_id = $taken;"
+    . "UPDATE parallel_loader.chunk SET state = 'planned' WHERE pull_id = $taken AND chunk > 1");
+$pair->error_is("SELECT parallel_pull_resume($taken, $dsn, new_snapshot => true)", '42601', qr/filter is not one condition/,
+  'a resume refuses it');
+# The same of names, which are never SQL text of ours but in quotes.
+for my $name ('people" WHERE id = 3 --', 'id") OR ("id', q(id' OR 'a)) {
+  my $text = literal($name);
+  for my $argument ("key => $text", "source_table => $text", "columns => ARRAY[$text]", "snapshot => $text", "format => $text",
+    "chunk_size => $text") {
+    my $result = $pair->try_sql("SELECT rows FROM parallel_pull_table($dsn, 'people', $argument)");
+    like($result->summary, qr/^ERROR: (?:42703|42P01|42602|42601|22023)/, "$argument is no SQL");
+  }
+}
+is($pair->destination_sql('SELECT count(*) FROM people WHERE id <= 5'), 0, '… and no row came');
+
 # ---- errors say which side ----
 
 $pair->error_is("SELECT parallel_pull_table($dsn, 'people', filter => 'nowhere(id)')", '42883',
