@@ -53,6 +53,13 @@ WHERE p.kind = 'pull' AND p.state <> 'done' AND p."table" = $1::pg_catalog.oid
               WHERE c.pull_id = p.pull_id AND c.state = 'done' AND c.rows > 0)
 ORDER BY p.pull_id DESC LIMIT 1)sql";
 
+constexpr std::string_view kFindUnmarked = R"sql(
+SELECT pg_catalog.max(pull_id)
+FROM parallel_loader.pull
+WHERE kind = 'pull' AND state = 'done' AND NOT source_flushed AND "table" = $1::pg_catalog.oid
+  AND source_database = $2::pg_catalog.text AND source_table = $3::pg_catalog.text
+  AND coalesce(filter, '') = $4::pg_catalog.text AND range_start IS NULL AND range_end IS NULL)sql";
+
 constexpr std::string_view kDropMark = R"sql(
 DELETE FROM parallel_loader.mark
 WHERE "table" = $1::pg_catalog.oid AND source_database = $2::pg_catalog.text
@@ -121,6 +128,11 @@ std::optional<int64_t> AppendLedger::find_unfinished(const AppendSubject &subjec
   params.emplace_back(std::to_string(mark.pull_id));
   const Rows row = executor_.exec(kFindUnfinished, params);
   return row.empty() ? std::nullopt : std::optional(row.integer(0, 0));
+}
+
+std::optional<int64_t> AppendLedger::find_unmarked(const AppendSubject &subject) {
+  const Rows row = executor_.exec(kFindUnmarked, subject_params(subject));
+  return row.is_null(0, 0) ? std::nullopt : std::optional(row.integer(0, 0));
 }
 
 void AppendLedger::save_mark(const AppendSubject &subject, const AppendMark &mark) {

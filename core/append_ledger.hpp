@@ -21,6 +21,9 @@ public:
   /// The mark of the last append, or of the last whole pull of the table if that is younger;
   /// nullopt when there is neither.  Younger is what has the higher id: clocks go back at times.
   [[nodiscard]] std::optional<AppendMark> find_mark(const AppendSubject &subject);
+  /// The newest pull of the whole table that is done and left no mark, as the source was not seen
+  /// to flush what it had read.
+  [[nodiscard]] std::optional<int64_t> find_unmarked(const AppendSubject &subject);
   /// A whole pull of the table, younger than the mark, that has brought rows and is not done.
   [[nodiscard]] std::optional<int64_t> find_unfinished(const AppendSubject &subject,
                                                        const AppendMark &mark);

@@ -17,12 +17,15 @@ constexpr std::string_view kSchemaMark = "@ledger@";
 constexpr std::string_view kCreatePull = R"sql(
 INSERT INTO @ledger@.pull (pull_id, run_id, owner, "table", source, source_table, key,
   range_start, range_end, columns, filter, format, workers, chunk_bytes, timezone, date_order,
-  segment, kind)
+  segment, kind, table_name)
 SELECT n.id, coalesce($1::bigint, n.id), $2::pg_catalog.oid::pg_catalog.regrole,
   $3::pg_catalog.oid::pg_catalog.regclass, $4::pg_catalog.text, $5::pg_catalog.text,
   $6::pg_catalog.text, $7::pg_catalog.text, $8::pg_catalog.text, $9::pg_catalog.text[],
   $10::pg_catalog.text, $11::pg_catalog.text, $12::integer, $13::bigint, $14::pg_catalog.text,
-  $15::pg_catalog.text, $16::bigint, $17::pg_catalog.text
+  $15::pg_catalog.text, $16::bigint, $17::pg_catalog.text,
+  (SELECT pg_catalog.concat(pg_catalog.quote_ident(s.nspname), '.', pg_catalog.quote_ident(c.relname))
+   FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS s ON s.oid = c.relnamespace
+   WHERE c.oid = $3::pg_catalog.oid)
 FROM (SELECT pg_catalog.nextval(pg_catalog.pg_get_serial_sequence('@ledger@.pull', 'pull_id')
         ::pg_catalog.regclass) AS id) AS n
 RETURNING pull_id)sql";
@@ -148,11 +151,24 @@ SET segment = $2::bigint, snapshot = $3::pg_catalog.text,
   source_version = $8::integer, snapshot_lock = $9::bigint,
   snapshot_state = $10::pg_catalog.text, source_host = $11::pg_catalog.text,
   source_hostaddr = $12::pg_catalog.text, source_port = $13::pg_catalog.text, sqlstate = NULL,
-  error = NULL, finished = NULL, hold_ended = NULL
+  error = NULL, finished = NULL, hold_ended = NULL, source_flushed = NULL
 WHERE pull_id = $1::bigint AND state <> 'done')sql";
 
+// Bounds of which nobody knows whether the source has flushed what they stand for are given up.
+constexpr std::string_view kReopenPull = R"sql(
+UPDATE @ledger@.pull
+SET segment = $2::bigint, sqlstate = NULL, error = NULL, finished = NULL, hold_ended = NULL,
+  source_flushed = coalesce(source_flushed, source_relations IS NULL OR range_start IS NOT NULL
+    OR range_end IS NOT NULL),
+  snapshot_xmin = CASE WHEN source_flushed THEN snapshot_xmin END,
+  snapshot_xmax = CASE WHEN source_flushed THEN snapshot_xmax END
+WHERE pull_id = $1::bigint)sql";
+
+constexpr std::string_view kNoteFlushed = R"sql(
+UPDATE @ledger@.pull SET source_flushed = snapshot_xmin IS NOT NULL WHERE pull_id = $1::bigint)sql";
+
 constexpr std::string_view kForgetBounds = R"sql(
-UPDATE @ledger@.pull SET snapshot_xmin = NULL, snapshot_xmax = NULL
+UPDATE @ledger@.pull SET snapshot_xmin = NULL, snapshot_xmax = NULL, source_flushed = false
 WHERE pull_id = $1::bigint)sql";
 
 constexpr std::string_view kNoteHoldEnded = R"sql(
@@ -161,7 +177,7 @@ WHERE pull_id = $1::bigint AND state IN ('failed', 'cancelled'))sql";
 
 constexpr std::string_view kHasLostBounds = R"sql(
 SELECT kind = 'pull' AND range_start IS NULL AND range_end IS NULL
-  AND source_relations IS NOT NULL AND snapshot_xmin IS NULL
+  AND source_relations IS NOT NULL AND NOT source_flushed
 FROM @ledger@.pull WHERE pull_id = $1::bigint)sql";
 
 // Compare and set: whoever finds the pull in another state than he took it to be in is told.
@@ -465,6 +481,15 @@ void Ledger::name_relations(int64_t pull_id, const std::vector<ChunkRelation> &r
     oids.push_back(std::to_string(relation.oid));
   }
   exec(kNameRelations, {number(pull_id), array_literal(names), array_literal(oids)});
+}
+
+void Ledger::reopen_pull(int64_t pull_id, int64_t segment) {
+  change_state(pull_id, PullEvent::kResume, PullActor::kResume);
+  exec(kReopenPull, {number(pull_id), number(segment)});
+}
+
+void Ledger::note_flushed(int64_t pull_id) {
+  exec(kNoteFlushed, {number(pull_id)});
 }
 
 void Ledger::forget_bounds(int64_t pull_id) {

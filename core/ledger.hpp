@@ -145,7 +145,12 @@ public:
   /// A pull without coordinator becomes `running` again (as change_state), under the snapshot of
   /// `plan`; chunks that failed are planned again.
   void resume_pull(int64_t pull_id, int64_t segment, const PullPlan &plan);
-  /// No append can begin at the pull's snapshot.
+  /// The same for one of which every chunk is done, so that it needs no snapshot.  Unless the
+  /// source was seen to flush what its snapshot showed, no append can begin there from now on.
+  void reopen_pull(int64_t pull_id, int64_t segment);
+  /// The source has flushed what the pull's snapshot showed.
+  void note_flushed(int64_t pull_id);
+  /// It may not have: no append can begin there.
   void forget_bounds(int64_t pull_id);
   /// True of a pull at whose snapshot an append could begin, had its bounds not been forgotten.
   [[nodiscard]] bool has_lost_bounds(int64_t pull_id);

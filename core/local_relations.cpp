@@ -25,7 +25,7 @@ recorded AS (
   SELECT DISTINCT pg_catalog.split_part(w.word, ':', 1)::pg_catalog.oid AS oid,
     pg_catalog.split_part(w.word, ':', 2)::pg_catalog.oid AS filenode
   FROM pg_catalog.unnest(pg_catalog.string_to_array($2::pg_catalog.text, ' ')) AS w(word)
-  WHERE w.word <> '' AND w.word NOT LIKE '@%')
+  WHERE w.word <> '' AND w.word NOT LIKE '@%' AND w.word NOT LIKE '=%')
 SELECT r.oid, n.nspname, c.relname, c.oid IS NULL, t.oid IS NULL
 FROM recorded AS r
 LEFT JOIN pg_catalog.pg_class AS c ON c.oid = r.oid
@@ -43,12 +43,13 @@ FROM pg_catalog.pg_control_system() AS s)sql";
 constexpr std::string_view kPullLoss = R"sql(
 SELECT p."table"::pg_catalog.oid,
   coalesce(pg_catalog.bool_or(c.local_relations IS NULL), false),
-  coalesce(pg_catalog.bool_or(u.pull_id IS NULL AND c.local_relations LIKE '%:u%'), false)
+  coalesce(pg_catalog.bool_or(u.pull_id IS NULL AND c.local_relations LIKE '%:u%'), false),
+  coalesce(p.table_name, '')
 FROM parallel_loader.pull AS p
 LEFT JOIN parallel_loader.chunk AS c ON c.pull_id = p.pull_id AND c.state = 'done'
 LEFT JOIN parallel_loader.unlogged_chunk AS u ON u.pull_id = c.pull_id AND u.chunk = c.chunk
 WHERE p.pull_id = $1::bigint AND c.pull_id IS NOT NULL
-GROUP BY p."table")sql";
+GROUP BY p."table", p.table_name)sql";
 
 constexpr std::string_view kDisplayName = R"sql(
 SELECT n.nspname, c.relname
@@ -59,13 +60,29 @@ std::string oid_of(std::string_view word) {
   return std::string(word.substr(0, word.find(':')));
 }
 
-bool is_system(std::string_view word) {
-  return word.starts_with('@');
+// Else it says something of another one, or of the server.
+bool is_relation(std::string_view word) {
+  return !word.starts_with('@') && !word.starts_with('=');
 }
 
-std::string sentence(const Rows &row) {
+std::string decoded(std::string_view text) {
+  std::string name;
+  for (size_t at = 0; at < text.size(); at++) {
+    if (text[at] == '%' && at + 2 < text.size()) {
+      const std::string code(text.substr(at + 1, 2));
+      name += code == "20" ? ' ' : code == "3A" ? ':' : '%';
+      at += 2;
+    } else {
+      name += text[at];
+    }
+  }
+  return name;
+}
+
+std::string sentence(const Rows &row, const std::string &recorded_name) {
   if (row.boolean(0, 3)) {
-    return "The table with OID " + row.text(0, 0) +
+    return (recorded_name.empty() ? "The table with OID " + row.text(0, 0)
+                                  : "Table " + recorded_name) +
            ", which rows went into, does not exist any more.";
   }
   const std::string name = QualifiedName{row.text(0, 1), row.text(0, 2)}.display();
@@ -119,7 +136,7 @@ std::optional<std::string> find_other_filenode(std::string_view recorded,
   std::vector<std::string> known = split_words(recorded);
   std::ranges::sort(known);
   for (const std::string &word : split_words(written)) {
-    if (is_system(word) || std::ranges::binary_search(known, word))
+    if (!is_relation(word) || std::ranges::binary_search(known, word))
       continue;
     const std::string oid = oid_of(word);
     if (std::ranges::any_of(known, [&](const std::string &other) { return oid_of(other) == oid; }))
@@ -128,11 +145,20 @@ std::optional<std::string> find_other_filenode(std::string_view recorded,
   return std::nullopt;
 }
 
+std::string recorded_name(std::string_view relations, std::string_view oid) {
+  const std::string begin = "=" + std::string(oid) + "=";
+  for (const std::string &word : split_words(relations))
+    if (word.starts_with(begin))
+      return decoded(std::string_view(word).substr(begin.size()));
+  return {};
+}
+
 std::string LocalRelations::recorded(int64_t pull_id) {
   return executor_.exec(kRecorded, {std::to_string(pull_id)}).text(0, 0);
 }
 
-std::optional<std::string> LocalRelations::why_changed(uint32_t table, std::string_view relations) {
+std::optional<std::string> LocalRelations::why_changed(uint32_t table, std::string_view relations,
+                                                       std::string_view table_name) {
   const std::string text(relations);
   if (text.empty())
     return std::nullopt;
@@ -140,7 +166,11 @@ std::optional<std::string> LocalRelations::why_changed(uint32_t table, std::stri
     return "The ledger was restored from another server: which tables here the rows are in is not "
            "known.";
   const Rows row = executor_.exec(kWhatChanged, {std::to_string(table), text});
-  return row.empty() ? std::nullopt : std::optional(sentence(row));
+  if (row.empty())
+    return std::nullopt;
+  const std::string oid = row.text(0, 0);
+  return sentence(row, oid == std::to_string(table) ? std::string(table_name)
+                                                    : recorded_name(relations, oid));
 }
 
 std::optional<std::string> LocalRelations::why_pull_changed(int64_t pull_id) {
@@ -150,7 +180,7 @@ std::optional<std::string> LocalRelations::why_pull_changed(int64_t pull_id) {
   if (loss.boolean(0, 1))
     return "Its chunks were done by an older version, which did not record what they went into.";
   const auto table = static_cast<uint32_t>(loss.integer(0, 0));
-  if (std::optional<std::string> change = why_changed(table, recorded(pull_id)))
+  if (std::optional<std::string> change = why_changed(table, recorded(pull_id), loss.text(0, 3)))
     return change;
   return loss.boolean(0, 2) ? std::optional(unlogged_loss()) : std::nullopt;
 }

@@ -1,9 +1,10 @@
 // local_relations: which local tables hold a pull's rows, and whether they still do.
 //
-// The ledger keeps them as words: `@SYSTEM OID:FILENODE OID:FILENODE:u …`.  SYSTEM is this server's
-// system identifier, so that a ledger restored on another server is known for one; `:u` marks an
-// unlogged table.  TRUNCATE and whatever rewrites a table give it another filenode; a crash empties
-// an unlogged one, and with it parallel_loader.unlogged_chunk.
+// The ledger keeps them as words: `@SYSTEM OID:FILENODE OID:FILENODE:u =OID=NAME …`.  SYSTEM is
+// this server's system identifier, so that a ledger restored on another server is known for one;
+// `:u` marks an unlogged table; a partition's name is there for when it is gone (blanks, colons and
+// percent signs in it are %20, %3A and %25).  TRUNCATE and whatever rewrites a table give it
+// another filenode; a crash empties an unlogged one, and with it parallel_loader.unlogged_chunk.
 #pragma once
 
 #include "core/executor.hpp"
@@ -31,6 +32,9 @@ namespace parallel_loader {
 [[nodiscard]] std::optional<std::string> find_other_filenode(std::string_view recorded,
                                                              std::string_view written);
 
+/// The name that `relations` has for the table with this OID; empty when it has none.
+[[nodiscard]] std::string recorded_name(std::string_view relations, std::string_view oid);
+
 /// What has happened to the tables that rows went into, each as a full sentence; every call is one
 /// or two statements in the Executor's current transaction.
 class LocalRelations {
@@ -40,8 +44,10 @@ public:
   /// What the done chunks of a pull have recorded, each word once.
   [[nodiscard]] std::string recorded(int64_t pull_id);
 
-  /// Compares with the tables as they are now.  `relations` belong to the local table `table`.
-  [[nodiscard]] std::optional<std::string> why_changed(uint32_t table, std::string_view relations);
+  /// Compares with the tables as they are now.  `relations` belong to the local table `table`, of
+  /// which `table_name` was the name.
+  [[nodiscard]] std::optional<std::string> why_changed(uint32_t table, std::string_view relations,
+                                                       std::string_view table_name = {});
 
   /// The same for all that the done chunks of a pull went into, with what a crash has emptied.
   [[nodiscard]] std::optional<std::string> why_pull_changed(int64_t pull_id);

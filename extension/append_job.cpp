@@ -56,7 +56,7 @@ public:
 
 private:
   void lock_table();
-  void require_empty();
+  void require_empty(AppendLedger &marks, const AppendSubject &subject);
   void require_durable();
   void require_whole(AppendLedger &marks, const AppendSubject &subject, const AppendMark &mark);
   std::string window_condition(const std::optional<AppendMark> &mark);
@@ -97,7 +97,7 @@ ChunkResult Append::run() {
   if (mark)
     require_whole(marks, subject, *mark);
   else
-    require_empty();
+    require_empty(marks, subject);
   AppendPlan plan = plan_append(mark, recorded.plan.bounds, read_relations(source_, job_.table),
                                 recorded.plan.identity);
   plan.next.key = job_.key.text();
@@ -139,11 +139,15 @@ void Append::require_durable() {
               "pg_logical_emit_message(boolean, text, text) there to the role that reads.");
 }
 
-void Append::require_empty() {
+void Append::require_empty(AppendLedger &marks, const AppendSubject &subject) {
   if (run_as_caller("SELECT FROM " + local_name_ + " LIMIT 1") == 0)
     return;
+  const std::optional<int64_t> unmarked = marks.find_unmarked(subject);
   throw Error("55000", "table " + local_name_ + " is not empty and has no mark to append from",
-              "What it has of the source's rows is not known.",
+              unmarked ? "Pull " + std::to_string(*unmarked) +
+                             " left none: the source was not seen to flush what it had read, so a "
+                             "crash there might have taken some of it back."
+                       : "What it has of the source's rows is not known.",
               "Pull it with parallel_pull_table, which leaves a mark, or empty it first.");
 }
 

@@ -11,14 +11,18 @@
 #include "extension/append_job.hpp"
 #include "extension/boundary.hpp"
 #include "extension/local_table.hpp"
+#include "extension/pull_lookup.hpp"
 #include "extension/route.hpp"
 #include "extension/row_job.hpp"
 #include "extension/server/copy_from.hpp"
 #include "extension/server/local_relations.hpp"
 #include "extension/server/session.hpp"
-#include "extension/server/target_table.hpp"
 #include "extension/server/worker_slots.hpp"
 #include "extension/spi_executor.hpp"
+
+extern "C" {
+#include "utils/lsyscache.h"
+}
 
 namespace parallel_loader {
 
@@ -29,8 +33,7 @@ void ChunkMover::load_plan() {
   call([]() noexcept { session_begin(); });
   SpiExecutor executor(SpiMode::kWrite);
   plan_ = Ledger(executor).load_plan(task_.pull->pull_id);
-  table_name_ =
-      call([&]() noexcept { return target_table_display_name(task_.order.request.table); });
+  table_name_ = find_pull(task_.pull->pull_id).table_name; // the table may be gone
   call([]() noexcept { session_commit(); });
   source_shape_ = read_shape(plan_->source_shape);
   local_shape_ = read_shape(plan_->local_shape);
@@ -196,9 +199,12 @@ void ChunkMover::require_unchanged(const ClaimedChunk &chunk) {
 
 // Under the lock that the rows are written with.
 void ChunkMover::require_local_types() {
+  const Oid table = task_.order.request.table;
+  if (call([&]() noexcept { return get_rel_relkind(table); }) == '\0')
+    throw Error(sqlstate::kUndefinedTable, "table " + table_name_ + " does not exist any more", "",
+                "Make the table anew, and pull it again.");
   if (local_shape_.empty())
     return;
-  const Oid table = task_.order.request.table;
   const TargetColumns names(columns_);
   const CopyTarget target = names.target(table, table_name_.c_str());
   call([&]() noexcept { copy_from_check(&target); });

@@ -12,7 +12,6 @@
 #include "extension/server/session.hpp"
 #include "extension/server/socket_wait.hpp"
 #include "extension/server/takeover.hpp"
-#include "extension/server/target_table.hpp"
 #include "extension/server/throttle.hpp"
 #include "extension/server/worker_slots.hpp"
 #include "extension/spi_executor.hpp"
@@ -79,6 +78,8 @@ void Coordinator::resume() {
     record_.in_transaction([&](Ledger &ledger) { count_chunks(ledger); });
     return;
   }
+  if (found.is_read())
+    return take_up(found);
   RecordedPull recorded;
   std::vector<ChunkRelation> relations;
   int done_count = 0;
@@ -93,8 +94,7 @@ void Coordinator::resume() {
     plan = hold_.open_for_resume(order_, recorded, relations, done_count);
   });
   stay_at(plan.snapshot.place);
-  record_.in_transaction([&](Ledger & /*ledger*/) { end_old_holder(find_pull(pull_id())); });
-  call([&]() noexcept { take_over_pull(found.segment, pull_id()); });
+  take_over(found);
   hold_.require_old_holder_left(order_, recorded);
   record_.resume(order_.request.segment, plan);
   call([&]() noexcept { session_unlock_resume(pull_id()); });
@@ -102,6 +102,20 @@ void Coordinator::resume() {
   order_.request.workers = recorded.request.workers; // as they are under the lock
   throttle_set_rate(pull_, recorded.max_rate_kb * 1024);
   waiter_.read_mail(); // what was posted meanwhile is newer
+}
+
+void Coordinator::take_over(const FoundPull &found) {
+  record_.in_transaction([&](Ledger & /*ledger*/) { end_old_holder(find_pull(pull_id())); });
+  call([&]() noexcept { take_over_pull(found.segment, pull_id()); });
+}
+
+// Nothing is left to be read, so neither source nor snapshot is needed: what failed is the last
+// look at the local table, or nobody came to it.
+void Coordinator::take_up(const FoundPull &found) {
+  take_over(found);
+  record_.reopen(order_.request.segment);
+  call([&]() noexcept { session_unlock_resume(pull_id()); });
+  record_.in_transaction([&](Ledger &ledger) { count_chunks(ledger); });
 }
 
 // Whatever else dials the source is to come to the server that has the snapshot.
@@ -197,10 +211,17 @@ void Coordinator::give_way() {
 
 // A later append begins at the snapshot's bounds, if a crash of the source cannot make them untrue.
 void Coordinator::release_snapshot() {
-  if (!hold_.is_open() || hold_.end_durably())
+  if (!hold_.is_open())
     return;
-  record_.in_transaction([&](Ledger &ledger) { ledger.forget_bounds(pull_id()); });
-  call([&]() noexcept { session_log_no_mark(pull_->pull_id); });
+  const bool is_durable = hold_.end_durably();
+  record_.in_transaction([&](Ledger &ledger) {
+    if (is_durable)
+      ledger.note_flushed(pull_id());
+    else
+      ledger.forget_bounds(pull_id());
+  });
+  if (!is_durable)
+    call([&]() noexcept { session_log_no_mark(pull_->pull_id); });
 }
 
 std::vector<int> Coordinator::source_backends() const {
@@ -320,17 +341,19 @@ void Coordinator::require_rows_kept() {
   if (order_.request.kind == PullKind::kAppend)
     return;
   std::optional<std::string> change;
-  std::string table;
+  FoundPull found;
   record_.in_transaction([&](Ledger &) {
     SpiExecutor executor(SpiMode::kWrite);
     change = LocalRelations(executor).why_pull_changed(pull_id());
     if (change)
-      table = call([&]() noexcept { return target_table_display_name(pull_->table); });
+      found = find_pull(pull_id());
   });
   if (!change)
     return;
-  throw Error("55000", "table " + table + " was changed while the pull ran", *change,
-              local_change_hint(table, "parallel_pull_resume(" + std::to_string(pull_id()) + ")"));
+  throw Error("55000", "table " + found.table_name + " was changed while the pull ran", *change,
+              found.has_table ? local_change_hint(found.table_name,
+                                                  call_text("parallel_pull_resume", pull_id()))
+                              : "Make the table anew, and pull it again.");
 }
 
 void Coordinator::end(PullEvent event, const ErrorReport *report, bool is_holding) {

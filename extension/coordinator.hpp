@@ -54,6 +54,8 @@ private:
   void create();
   void resume();
   FoundPull find_resumable();
+  void take_over(const FoundPull &found);
+  void take_up(const FoundPull &found);
   void stay_at(const SourcePlace &place);
   void count_chunks(Ledger &ledger);
   void start();

@@ -150,10 +150,9 @@ void require_rows_kept(const FoundPull &found) {
   if (!change)
     return;
   const std::string pull_id = std::to_string(found.pull_id);
-  const std::string table = call([&]() noexcept { return target_table_display_name(found.table); });
-  throw Error("55000",
-              "pull " + pull_id + " cannot be resumed: the rows of its done chunks may be gone",
-              *change, local_change_hint(table, "parallel_pull_resume(" + pull_id + ")"));
+  throw Error(
+      "55000", "pull " + pull_id + " cannot be resumed: the rows of its done chunks may be gone",
+      *change, local_change_hint(found.table_name, "parallel_pull_resume(" + pull_id + ")"));
 }
 
 Datum resume(FunctionCallInfo fcinfo) {
@@ -163,6 +162,7 @@ Datum resume(FunctionCallInfo fcinfo) {
   const FoundPull found = find_pull(pull_id_argument(fcinfo));
   require_resumable(found);
   if (found.state != PullState::kDone) {
+    require_table(found);
     require_rows_kept(found);
     const bool new_snapshot = !fcinfo->args[2].isnull && DatumGetBool(fcinfo->args[2].value);
     Order order = resume_order(found, src_dsn, new_snapshot);

@@ -202,6 +202,8 @@ Order resume_order(const FoundPull &found, const std::string &src_dsn, bool new_
   SpiExecutor executor(SpiMode::kReadLatest);
   order.request = Ledger(executor).load_pull(found.pull_id).request; // bounds are read as at first
   check_destination(order.request.table, order.kind);
+  if (found.is_read())
+    return order;
   if (!src_dsn.empty())
     order.source = resolve_source(src_dsn, found.owner).address;
   else if (const AttachedPull holder(found); holder.get() != nullptr)

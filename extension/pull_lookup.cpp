@@ -22,7 +22,11 @@ std::string lookup_sql(std::string_view condition) {
          " WHERE c.pull_id = p.pull_id AND c.state = 'done'), "
          "EXISTS (SELECT FROM parallel_loader.pull AS o"
          " WHERE o.run_id = p.run_id AND o.pull_id <> p.pull_id), "
-         "p.snapshot_lock IS NOT NULL, l.pid "
+         "p.snapshot_lock IS NOT NULL, l.pid, coalesce((SELECT format('%I.%I', s.nspname, "
+         "c.relname)"
+         " FROM pg_class AS c JOIN pg_namespace AS s ON s.oid = c.relnamespace"
+         " WHERE c.oid = p.\"table\"::oid), p.table_name, p.\"table\"::oid::text), "
+         "EXISTS (SELECT FROM pg_class AS c WHERE c.oid = p.\"table\"::oid) "
          "FROM parallel_loader.pull AS p LEFT JOIN pg_locks AS l"
          " ON l.locktype = 'advisory' AND l.granted"
          " AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())"
@@ -48,6 +52,8 @@ FoundPull read_row(const Rows &rows, size_t row) {
   found.shares_snapshot = rows.boolean(row, 13);
   found.has_snapshot_lock = rows.boolean(row, 14);
   found.coordinator_pid = static_cast<int>(rows.integer(row, 15));
+  found.table_name = rows.text(row, 16);
+  found.has_table = rows.boolean(row, 17);
   const PullState recorded = parse_pull_state(rows.text(row, 3));
   const bool has_coordinator = rows.boolean(row, 7);
   found.is_live = has_coordinator && !has_ended(recorded);

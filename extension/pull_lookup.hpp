@@ -30,7 +30,12 @@ struct FoundPull {
   dsm_handle segment = 0;         // valid while is_live or is_held
   int coordinator_pid = 0;        // likewise
   bool is_live = false;           // it is unfinished and its coordinator is there
+  std::string table_name;         // as it is, or was when the pull was begun
+  bool has_table = false;         // it is still there
   bool is_held = false; // it has failed, and its coordinator keeps the snapshot for a resume
+
+  /// Every chunk is done: nothing of the source is needed any more.
+  [[nodiscard]] bool is_read() const noexcept { return is_begun && chunks_left == 0; }
 };
 
 /// Looks the pull up, as of now.  Throws Error 42704 when there is none that the current user may

@@ -19,6 +19,11 @@ void PullRecord::resume(int64_t segment, const PullPlan &plan) {
   state_ = target_state(PullEvent::kResume, PullActor::kResume);
 }
 
+void PullRecord::reopen(int64_t segment) {
+  in_transaction([&](Ledger &ledger) { ledger.reopen_pull(pull_->pull_id, segment); });
+  state_ = target_state(PullEvent::kResume, PullActor::kResume);
+}
+
 void PullRecord::change(PullEvent event) {
   in_transaction(
       [&](Ledger &ledger) { ledger.change_state(pull_->pull_id, event, PullActor::kCoordinator); });

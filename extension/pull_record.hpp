@@ -22,6 +22,8 @@ public:
   void create(const PullRequest &request);
   /// Makes this process, which has the pull's lock, the one that goes on with it.
   void resume(int64_t segment, const PullPlan &plan);
+  /// The same where every chunk is done.
+  void reopen(int64_t segment);
 
   /// False before create or resume has committed: then the pull is not ours to end.
   [[nodiscard]] bool is_ours() const noexcept { return state_.has_value(); }

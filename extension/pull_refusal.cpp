@@ -77,6 +77,13 @@ void require_resumable(const FoundPull &found) {
   }
 }
 
+void require_table(const FoundPull &found) {
+  if (!found.has_table)
+    throw Error(sqlstate::kUndefinedTable,
+                "table " + found.table_name + " of " + name_of(found) + " does not exist any more",
+                "", "Make the table anew, and pull it again.");
+}
+
 void require_joinable(const FoundPull &found) {
   if (!found.is_live) {
     throw Error("55000",

@@ -9,6 +9,9 @@
 
 namespace parallel_loader {
 
+/// Throws Error 42P01 if the pull's local table was dropped.
+void require_table(const FoundPull &found);
+
 /// `function(7)`, `function(7, rest)`.
 [[nodiscard]] std::string call_text(const char *function, int64_t pull_id,
                                     const std::string &rest = {});

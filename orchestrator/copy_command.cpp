@@ -93,9 +93,21 @@ void CopyCommand::load() {
   move(control, target);
 }
 
+void CopyCommand::tell_cut(const std::vector<CutName> &names) const {
+  for (const CutName &name : names)
+    write_message(warning_text(Error("42622", fmt::format("identifier \"{}\" will be truncated to "
+                                                          "\"{}\"",
+                                                          name.given, name.cut)),
+                               style_));
+}
+
 void CopyCommand::plan(PullControl &control, const SourceView &source) {
   const TargetTable target = control.find_table(options_.table.target);
   run_.target = target.name.display();
+  tell_cut(source.cut_names);
+  if (const CutName cut = {options_.table.target.name, target.name.name};
+      cut.given != cut.cut && std::ranges::find(source.cut_names, cut) == source.cut_names.end())
+    tell_cut({cut});
   const PullCall call = pull_call(options_, source, target);
   run_.needs_password = call.source.find("password") != std::string::npos;
   try {
@@ -144,6 +156,11 @@ void CopyCommand::move(PullControl &control, const ConnInfo &target) {
       write_message(warning_text(failure, style_));
   if (reason)
     throw explain_unreachable_source(*reason, options_);
+  if (!pull_.warning.empty())
+    write_message(
+        warning_text(Error("01000", fmt::format("pull {} {}", run_.pull_id, pull_.warning), {},
+                           "To append to the table, empty it and pull it again."),
+                     style_));
 }
 
 void CopyCommand::follow(PullControl &control, SessionPool &pool, ProgressDisplay &display) {

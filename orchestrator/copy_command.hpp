@@ -32,6 +32,7 @@ private:
 
   void load();
   void plan(PullControl &control, const SourceView &source);
+  void tell_cut(const std::vector<CutName> &names) const;
   void move(PullControl &control, const ConnInfo &target);
   void follow(PullControl &control, SessionPool &pool, ProgressDisplay &display);
   void settle(PullControl &control);

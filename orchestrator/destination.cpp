@@ -153,7 +153,9 @@ PullStatus Destination::read_pull(int64_t pull_id) {
           "AND l.objsubid OPERATOR(pg_catalog.=) 20556 AND l.objid::bigint "
           "OPERATOR(pg_catalog.=) ($1::bigint OPERATOR(pg_catalog.&) 4294967295) "
           "AND l.classid::bigint OPERATOR(pg_catalog.=) "
-          "($1::bigint OPERATOR(pg_catalog.>>) 32)) "
+          "($1::bigint OPERATOR(pg_catalog.>>) 32)), "
+          // Which the view of an older extension lacks.
+          "pg_catalog.to_jsonb(p) OPERATOR(pg_catalog.->>) 'warning'::text "
           "FROM {0}.parallel_pulls AS p CROSS JOIN ("
           "SELECT pg_catalog.sum(rows)::bigint AS rows, pg_catalog.sum(bytes)::bigint AS "
           "bytes FROM {0}.parallel_pull_chunks WHERE pull_id = $1::bigint AND state = "
@@ -173,7 +175,8 @@ PullStatus Destination::read_pull(int64_t pull_id) {
           .format = rows.text(0, 8),
           .sqlstate = rows.text(0, 9),
           .error = rows.text(0, 10),
-          .is_held = rows.boolean(0, 11)};
+          .is_held = rows.boolean(0, 11),
+          .warning = rows.text(0, 12)};
 }
 
 void Destination::cancel_pull(int64_t pull_id) {

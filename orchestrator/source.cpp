@@ -89,15 +89,29 @@ SourceTable find_table(SourceSession &session, const QualifiedName &name) {
   }
 }
 
-SourceView inspect_table(SourceSession &session, const ConnInfo &given,
+/// As SQL cuts a name: to the server's length, in its encoding.
+std::string cut_name(Executor &source, const std::string &name, std::vector<CutName> &cut_names) {
+  std::string cut =
+      source.exec("SELECT $1::pg_catalog.text::pg_catalog.name::pg_catalog.text", {name})
+          .text(0, 0);
+  if (cut != name)
+    cut_names.push_back({name, cut});
+  return cut;
+}
+
+SourceView inspect_table(SourceSession &session, const ConnInfo &conninfo,
                          const CopyOptions &options) {
   Connection &source = session.connection();
-  const SourceTable table = find_table(session, options.table.table);
-  SourceView view{.conninfo = address_of(source, given),
+  const QualifiedName &given = options.table.table;
+  std::vector<CutName> cut_names;
+  const SourceTable table = find_table(session, {cut_name(source, given.schema, cut_names),
+                                                 cut_name(source, given.name, cut_names)});
+  SourceView view{.conninfo = address_of(source, conninfo),
                   .table = table.name,
                   .key = options.key,
                   .filter = options.where,
-                  .estimated_bytes = options.where || options.columns ? 0 : table.bytes};
+                  .estimated_bytes = options.where || options.columns ? 0 : table.bytes,
+                  .cut_names = std::move(cut_names)};
   if (options.start || options.end) {
     const Key key = resolve_key(source, table, options);
     view.key = key.text();

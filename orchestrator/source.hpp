@@ -10,8 +10,17 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace parallel_loader {
+
+/// A name that was longer than a server's names are.
+struct CutName {
+  std::string given;
+  std::string cut;
+
+  friend bool operator==(const CutName &, const CutName &) = default;
+};
 
 /// The source's part of a pull.
 struct SourceView {
@@ -20,6 +29,7 @@ struct SourceView {
   std::optional<std::string> key;    // as Key::text() has it; nullopt leaves it to the destination
   std::optional<std::string> filter; // SQL condition: the range and --where
   int64_t estimated_bytes = 0;       // what will travel, as far as it is known; 0: unknown
+  std::vector<CutName> cut_names;    // of the table
 };
 
 /// Connects, looks the table up, reads --start and --end as values of its key.

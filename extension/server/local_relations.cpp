@@ -11,6 +11,8 @@ extern "C" {
 #include "catalog/pg_inherits.h"
 #include "lib/stringinfo.h"
 #include "storage/lmgr.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/syscache.h"
 }
 
@@ -22,8 +24,21 @@ static bool is_written(Oid relation) {
   return compat_lock_held_by_me(&tag, RowExclusiveLock);
 }
 
-// What holds no rows itself has no filenode, and is left out.
-static void append_relation(StringInfo text, Oid relation) {
+// Its name, as long as it has one; neither a blank nor a colon may be in it.
+static void append_name(StringInfo text, Oid relation, const FormData_pg_class *form) {
+  appendStringInfo(text, " =%u=", relation);
+  char *schema = get_namespace_name(form->relnamespace);
+  const char *name = quote_qualified_identifier(schema, NameStr(form->relname));
+  for (const char *at = name; *at != '\0'; at++)
+    if (strchr(" :%", *at) != nullptr)
+      appendStringInfo(text, "%%%02X", static_cast<unsigned char>(*at));
+    else
+      appendStringInfoChar(text, *at);
+}
+
+// What holds no rows itself has no filenode, and is left out.  The ledger knows the name of
+// `table`.
+static void append_relation(StringInfo text, Oid relation, Oid table) {
   const HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
   if (!HeapTupleIsValid(tuple)) // dropped since it was listed
     return;
@@ -31,6 +46,8 @@ static void append_relation(StringInfo text, Oid relation) {
   if (form->relkind != RELKIND_PARTITIONED_TABLE) {
     appendStringInfo(text, " %u:%u%s", relation, form->relfilenode,
                      form->relpersistence == RELPERSISTENCE_UNLOGGED ? ":u" : "");
+    if (relation != table)
+      append_name(text, relation, form);
   }
   ReleaseSysCache(tuple);
 }
@@ -43,7 +60,7 @@ static char *list(Oid table, bool only_written) {
   foreach (cell, find_all_inheritors(table, NoLock, nullptr)) {
     const Oid relation = lfirst_oid(cell);
     if (relation == table || !only_written || is_written(relation))
-      append_relation(&text, relation);
+      append_relation(&text, relation, table);
   }
   return text.data;
 }

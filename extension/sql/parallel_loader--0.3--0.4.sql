@@ -47,7 +47,15 @@ ALTER TABLE parallel_loader.pull
     ADD COLUMN asked_key text,
     ADD COLUMN asked_columns text[],
     ADD COLUMN asked_format text,
-    ADD COLUMN asked_bound_type text;
+    ADD COLUMN asked_bound_type text,
+    ADD COLUMN table_name text,
+    ADD COLUMN source_flushed boolean;
+
+UPDATE parallel_loader.pull AS p
+SET table_name = pg_catalog.quote_ident(n.nspname::text) || '.'::text
+    || pg_catalog.quote_ident(c.relname::text)
+FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+WHERE c.oid = p."table"::oid;
 
 ALTER TABLE parallel_loader.chunk
     ADD COLUMN relation_oid oid,
@@ -78,9 +86,15 @@ WITH RECURSIVE tree ("table", oid) AS (
 SELECT t."table",
        '@'::text || (SELECT s.system_identifier::text FROM pg_catalog.pg_control_system() AS s)
        || pg_catalog.string_agg(' '::text || c.oid::text || ':'::text || c.relfilenode::text
-           || CASE WHEN c.relpersistence = 'u' THEN ':u'::text ELSE ''::text END, ''::text)
+           || CASE WHEN c.relpersistence = 'u' THEN ':u'::text ELSE ''::text END
+           || CASE WHEN t."table" = c.oid THEN ''::text
+              ELSE ' ='::text || c.oid::text || '='::text || pg_catalog.replace(pg_catalog.replace(
+                pg_catalog.replace(pg_catalog.quote_ident(n.nspname::text) || '.'::text
+                    || pg_catalog.quote_ident(c.relname::text), '%'::text, '%25'::text),
+                ' '::text, '%20'::text), ':'::text, '%3A'::text) END, ''::text)
            AS relations
 FROM tree AS t JOIN pg_catalog.pg_class AS c ON c.oid = t.oid
+JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 WHERE c.relkind <> 'p'
 GROUP BY t."table";
 
@@ -120,6 +134,10 @@ COMMENT ON COLUMN parallel_loader.pull.hold_ended IS
     'why the snapshot of a pull that has failed was let go';
 COMMENT ON COLUMN parallel_loader.pull.asked_key IS
     'key, columns, format and type of the bounds as the caller named them, to plan the pull anew';
+COMMENT ON COLUMN parallel_loader.pull.table_name IS
+    'name of "table" when the pull was begun';
+COMMENT ON COLUMN parallel_loader.pull.source_flushed IS
+    'the source was seen to flush all that the snapshot showed; false: it was not, so that no append can begin there';
 COMMENT ON COLUMN parallel_loader.chunk.relation_oid IS
     'OID of relation on the source';
 COMMENT ON COLUMN parallel_loader.chunk.local_relations IS
@@ -158,8 +176,17 @@ SELECT p.pull_id,
        p.sqlstate,
        p.error,
        p.kind,
-       p.max_rate
+       p.max_rate,
+       coalesce(t.name, p.table_name) AS table_name,
+       CASE WHEN p.state = 'done' AND NOT p.source_flushed
+            THEN 'leaves no mark for appends: the source was not seen to flush what it has read'
+       END AS warning
 FROM parallel_loader.pull AS p
+LEFT JOIN LATERAL (
+    SELECT pg_catalog.quote_ident(s.nspname::text) || '.'::text
+        || pg_catalog.quote_ident(c.relname::text) AS name
+    FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS s ON s.oid = c.relnamespace
+    WHERE c.oid = p."table"::oid) AS t ON true
 LEFT JOIN parallel_loader.live_progress() AS l USING (pull_id)
 -- A pull that seems unfinished and is not alive has just ended, or was interrupted.
 LEFT JOIN LATERAL parallel_loader.current_pull(

@@ -56,7 +56,9 @@ CREATE TABLE parallel_loader.pull (
     asked_key          text,
     asked_columns      text[],
     asked_format       text,
-    asked_bound_type   text
+    asked_bound_type   text,
+    table_name         text,
+    source_flushed     boolean
 );
 
 CREATE TABLE parallel_loader.chunk (
@@ -155,6 +157,10 @@ COMMENT ON COLUMN parallel_loader.pull.hold_ended IS
     'why the snapshot of a pull that has failed was let go';
 COMMENT ON COLUMN parallel_loader.pull.asked_key IS
     'key, columns, format and type of the bounds as the caller named them, to plan the pull anew';
+COMMENT ON COLUMN parallel_loader.pull.table_name IS
+    'name of "table" when the pull was begun';
+COMMENT ON COLUMN parallel_loader.pull.source_flushed IS
+    'the source was seen to flush all that the snapshot showed; false: it was not, so that no append can begin there';
 COMMENT ON COLUMN parallel_loader.chunk.relation_oid IS
     'OID of relation on the source';
 COMMENT ON COLUMN parallel_loader.chunk.local_relations IS
@@ -229,8 +235,17 @@ SELECT p.pull_id,
        p.sqlstate,
        p.error,
        p.kind,
-       p.max_rate
+       p.max_rate,
+       coalesce(t.name, p.table_name) AS table_name,
+       CASE WHEN p.state = 'done' AND NOT p.source_flushed
+            THEN 'leaves no mark for appends: the source was not seen to flush what it has read'
+       END AS warning
 FROM parallel_loader.pull AS p
+LEFT JOIN LATERAL (
+    SELECT pg_catalog.quote_ident(s.nspname::text) || '.'::text
+        || pg_catalog.quote_ident(c.relname::text) AS name
+    FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS s ON s.oid = c.relnamespace
+    WHERE c.oid = p."table"::oid) AS t ON true
 LEFT JOIN parallel_loader.live_progress() AS l USING (pull_id)
 -- A pull that seems unfinished and is not alive has just ended, or was interrupted.
 LEFT JOIN LATERAL parallel_loader.current_pull(

@@ -119,6 +119,17 @@ like(run_program('--version')->{out}, qr/\b\Q$version\E\b/,
 my $run = copies('a whole table', 'true', ['signals']);
 unlike($run->{err}, qr/[\r\e]/, 'on a pipe there are neither colours nor a moving bar');
 copies('one job', 'true', ['--jobs', 1, 'signals']);
+
+# 64 bytes, the last letter of which has two: both servers know it by 62.
+my $long = 'n' x 62;
+$pair->both_sql("CREATE TABLE $long (id integer PRIMARY KEY)");
+$pair->source_sql("INSERT INTO $long VALUES (1), (2)");
+for my $case (["${long}ü"], ["signals=${long}ü", '--columns', 'id'], ["${long}ü=${long}ü"]) {
+  $run = copies("names of more than 63 bytes in @$case", 'true', $case, columns => 'id', to => $long,
+    from => $case->[0] =~ /^signals/ ? 'signals' : $long);
+  is(() = $run->{err} =~ /^parallel-loader: warning: identifier "${long}ü" will be truncated to "$long"$/mg, 1,
+    '… are cut as SQL cuts them, and it is said once');
+}
 copies('many jobs', 'true', ['-j', 6, 'public.signals']);
 copies("format $_", 'true', ['--format', $_, 'signals']) for qw(text binary);
 copies('a range', 'id >= 1 AND id < 2001', ['--start', 1, '--end', 2001, 'signals']);

@@ -7,6 +7,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::RealBin/lib";
 
+use IPC::Run ();
 use ParallelLoader::Session;
 use ParallelLoader::Test;
 use Test::More;
@@ -55,13 +56,24 @@ is($pair->pull->{state}, 'done', '… and is done');
 is($pair->destination_sql('SELECT count(*) FROM g'), 2, '… with its rows');
 is($pair->destination_sql('SELECT snapshot_xmin IS NULL FROM parallel_loader.pull ORDER BY pull_id DESC LIMIT 1'), 't',
   '… and without bounds');
-$pair->error_is("SELECT parallel_pull_append($dsn, 'g')", '55000', qr/no mark/, '… so no append begins there');
+like($pair->pull->{warning}, qr/leaves no mark for appends/, '… and the view says so to all who did not wait');
+$pair->destination_sql('CREATE TABLE by_program (id integer PRIMARY KEY)');
+unflushed('INSERT INTO g VALUES (3)');
+my $errors = '';
+IPC::Run::run([$ENV{PARALLEL_LOADER}, 'copy', '--source', $pair->dsn('postgres', 'user=reader'),
+    '--target', $pair->destination->connstr('postgres'), 'g=by_program'], '>', \my $printed, '2>', \$errors);
+like($errors, qr/warning: pull \d+ leaves no mark for appends/, '… the program among them');
+$pair->source_sql('DELETE FROM g WHERE id = 3');
+my $unmarked = $pair->newest_pull_id - 1;
+$pair->error_is("SELECT parallel_pull_append($dsn, 'g')", '55000', qr/no mark.*DETAIL:  Pull $unmarked left none: the source was not seen to flush/s,
+  '… so no append begins there, which says why');
 
 kill 'CONT', $writer;
 is($pair->destination_sql("SELECT parallel_pull_append($dsn, 't')"), 1, 'once the WAL writer goes on, so does the append');
 $pair->destination_sql('TRUNCATE g');
 $result = $pair->try_sql("SELECT rows FROM parallel_pull_table($dsn, 'g')");
 is($result->summary, 'success: 2', '… and a pull leaves its mark');
+is($pair->pull->{warning}, undef, '… without a word');
 is($pair->destination_sql("SELECT parallel_pull_append($dsn, 'g')"), 0, '… at which an append begins');
 $pair->source_sql('GRANT EXECUTE ON FUNCTION pg_logical_emit_message(boolean, text, text) TO PUBLIC');
 

@@ -109,7 +109,9 @@ for my $change (sort keys %CHANGES) {
 {
   my $pull = fail_midway($PLAIN);
   make($PLAIN);
-  $pair->error_is(resume_sql($pull), '42P01|55000', qr/exist/, 'the table is dropped and made anew');
+  $pair->error_is(resume_sql($pull), '42P01', qr/table public\.t of pull $pull does not exist any more.*HINT/s,
+    'the table is dropped and made anew');
+  is($pair->pull($pull)->{table_name}, 'public.t', '… the view names it as the ledger knows it');
   is(count(), 0, '… nothing comes into the new one');
   let_go($pull);
 }
@@ -117,7 +119,7 @@ for my $change (sort keys %CHANGES) {
 my %PART_CHANGES = (
   'TRUNCATE old' => qr/public\.old, it was emptied/,
   'ALTER TABLE t DETACH PARTITION old' => qr/public\.old, which rows went into, is no part/,
-  'DROP TABLE old' => qr/does not exist any more/,
+  'DROP TABLE old' => qr/Table public\.old, which rows went into, does not exist any more/,
   'VACUUM FULL old' => qr/public\.old, it was emptied .* or rewritten/);
 for my $change (sort keys %PART_CHANGES) {
   my $pull = fail_midway($PARTS);
@@ -195,6 +197,57 @@ sub create_pull {
       . resume_sql($pull), '55000', qr/public\.old, it was emptied/,
     'TRUNCATE of a partition that later chunks leave alone');
   is($pair->pull($pull)->{state}, 'failed', '… does not end as done');
+
+  # What is left to be done needs no source.
+  let_go($pull);
+  is($pair->destination_sql(q(SELECT parallel_pull_keep('t'))), 1, '… the caller vouches');
+  for my $more (q('host=/nowhere'), 'NULL, new_snapshot => true') {
+    my $rows = $pair->pull($pull)->{rows};
+    is($pair->try_sql("SELECT rows FROM parallel_pull_resume($pull, $more)")->summary, "success: $rows",
+      "… and a resume without a chunk to move asks no source ($more)");
+    is($pair->pull($pull)->{state}, 'done', '… it is done');
+  }
+  $pair->source_sql("INSERT INTO t VALUES ($ROWS + 1, 'new')");
+  appends($pair, 1, 't', {}, '… and an append goes on from it');
+  $pair->source_sql("DELETE FROM t WHERE id > $ROWS");
+}
+
+# All chunks done, but the coordinator went before it had seen what the source flushes.
+{
+  make($PLAIN);
+  my $pull = create_pull();
+  $pair->destination_sql("SELECT parallel_pull_work($pull); SELECT parallel_pull_wait($pull)");
+  $pair->destination_sql("UPDATE parallel_loader.pull SET state = 'running', finished = NULL, source_flushed = NULL"
+      . " WHERE pull_id = $pull");
+  my $result = $pair->try_sql("SELECT rows FROM parallel_pull_resume($pull, 'host=/nowhere')");
+  is($result->summary, "success: $ROWS", 'an interrupted pull with all chunks done needs no source');
+  like($result->err, qr/WARNING.*leaves no mark/, '… and says that it leaves no mark');
+  append_fails($pair, '55000', qr/Pull $pull left none: the source was not seen/, 't', {}, '… so that no append goes on from it');
+}
+
+# Names that would break a list of words, of partitions that are gone.
+{
+  make('CREATE TABLE t (id integer PRIMARY KEY, note text) PARTITION BY RANGE (id);'
+      . 'CREATE TABLE "o l%d:u 20%" PARTITION OF t FOR VALUES FROM (MINVALUE) TO (1000);'
+      . 'CREATE TABLE young PARTITION OF t FOR VALUES FROM (1000) TO (MAXVALUE)');
+  my $pull = create_pull();
+  $pair->destination_sql("SELECT parallel_pull_work($pull, max_chunks => 1)");
+  is($pair->destination_sql('SELECT count(*) FROM parallel_loader.unlogged_chunk WHERE pull_id = ' . $pull), 0,
+    'a name with a colon is no mark of an unlogged table');
+  $pair->destination_sql('DROP TABLE "o l%d:u 20%"');
+  $pair->error_is("SELECT parallel_pull_work($pull); SELECT parallel_pull_wait($pull);" . resume_sql($pull), '55000',
+    qr/Table public\."o l%d:u 20%", which rows went into, does not exist any more/,
+    'a partition that was dropped is told by its name');
+}
+
+# Dropped while it is pulled.
+{
+  make($PLAIN);
+  my $pull = create_pull();
+  $pair->destination_sql("SELECT parallel_pull_work($pull, max_chunks => 1)");
+  $pair->destination_sql('DROP TABLE t');
+  $pair->error_is("SELECT parallel_pull_work($pull)", '42P01', qr/public\.t\b.*does not exist/s, 'a table that was dropped is named');
+  let_go($pull);
 }
 
 # ---- unlogged tables ----

@@ -41,6 +41,26 @@ TEST(LocalRelations, nothing_recorded_is_nothing_changed) {
   EXPECT_TRUE(executor.calls.empty());
 }
 
+TEST(LocalRelations, names_are_words_apart) {
+  const char *words = "@7 1:10 16:20 =16=public.\"o%20l%25d%3Au\" 17:30 =17=public.users";
+  EXPECT_EQ(recorded_name(words, "16"), "public.\"o l%d:u\"");
+  EXPECT_EQ(recorded_name(words, "17"), "public.users");
+  EXPECT_EQ(recorded_name(words, "1"), "");
+  EXPECT_FALSE(has_unlogged(words));
+  EXPECT_EQ(find_other_filenode("16:20 =16=public.old", "16:20 =16=public.renamed"), std::nullopt);
+}
+
+TEST(LocalRelations, table_that_is_gone_is_named_as_it_was) {
+  const std::optional<std::string> no_name;
+  FakeExecutor executor;
+  executor.answers = {one_row({"f"}), one_row({"16", no_name, no_name, "t", "t"}), one_row({"f"}),
+                      one_row({"1", no_name, no_name, "t", "t"})};
+  LocalRelations relations(executor);
+  EXPECT_NE(relations.why_changed(1, "16:2 =16=s.old")->find("Table s.old, which"),
+            std::string::npos);
+  EXPECT_NE(relations.why_changed(1, "1:1", "s.t")->find("Table s.t, which"), std::string::npos);
+}
+
 TEST(LocalRelations, change_is_told_in_a_sentence) {
   const std::optional<std::string> no_name;
   FakeExecutor executor;
@@ -68,7 +88,8 @@ TEST(LocalRelations, pull_of_an_older_version_is_not_known) {
 
 TEST(LocalRelations, crash_has_emptied_unlogged_tables) {
   FakeExecutor executor;
-  executor.answers = {one_row({"16384", "f", "t"}), one_row({"@7 1:10:u"}), one_row({"f"}), Rows()};
+  executor.answers = {one_row({"16384", "f", "t", "s.t"}), one_row({"@7 1:10:u"}), one_row({"f"}),
+                      Rows()};
   EXPECT_EQ(LocalRelations(executor).why_pull_changed(5), unlogged_loss());
 }
 
