@@ -216,7 +216,8 @@ void ConnInfo::require_options_allowed_to_users(ServerFiles files) const {
                 "permission denied to set connection option \"" + option.keyword + "\"",
                 is_for_readers ? "It names a file, which the server opens."
                                : "Only superusers may set this option.",
-                is_for_readers ? "Leave it out, or GRANT pg_read_server_files to the role." : "");
+                is_for_readers ? "Leave it out, or ask for membership in pg_read_server_files."
+                               : "");
   }
 }
 

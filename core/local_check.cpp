@@ -97,10 +97,10 @@ bool check_rows(Executor &server, const LocalCheck &check, Findings &findings) {
           ? server.exec("SELECT EXISTS (SELECT FROM " + check.from_item + ")").boolean(0, 0)
           : row.boolean(0, 1);
   if (has_rows)
-    findings.warning("rows",
-                     "table \"" + check.name.display() +
-                         "\" is not empty: rows are added to those it has",
-                     "TRUNCATE it before, or pull a range that it lacks.");
+    findings.warning(
+        "rows",
+        "table \"" + check.name.display() + "\" is not empty: rows are added to those it has",
+        "Run TRUNCATE TABLE " + check.name.quoted() + "; before, or pull a range that it lacks.");
   return has_rows;
 }
 
@@ -159,7 +159,7 @@ void check_storage(Executor &server, const LocalCheck &check, Findings &findings
                      "table \"" + check.name.display() +
                          "\" is unlogged: a crash "
                          "empties it, pulled or not",
-                     "ALTER TABLE … SET LOGGED after the pull.");
+                     "Run ALTER TABLE " + check.name.quoted() + " SET LOGGED; after the pull.");
     return;
   }
   const int64_t wal_bytes = row.integer(0, 2);
@@ -244,7 +244,7 @@ void check_local_columns(Executor &server, const LocalCheck &check,
   if (!missing.empty())
     findings.error("rights", "permission denied for table " + check.name.name,
                    "GRANT INSERT (" + missing + ") ON " + check.name.quoted() + " TO " +
-                       quote_identifier(rows.text(0, 5)) + ".");
+                       quote_identifier(rows.text(0, 5)) + ";");
 }
 
 void check_local_table(Executor &server, const LocalCheck &check, Findings &findings) {

@@ -196,6 +196,8 @@ std::string unlogged_loss() {
 }
 
 std::string local_change_hint(std::string_view table, std::string_view next_call) {
+  if (next_call.empty())
+    return "Empty the table and pull it again.";
   return "Empty the table and pull it again; or, if it has every row that it should have, call "
          "parallel_pull_keep(" +
          quote_literal(table) + ") and then " + std::string(next_call) + ".";

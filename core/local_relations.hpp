@@ -62,7 +62,8 @@ private:
 /// That a crash has emptied unlogged tables.
 [[nodiscard]] std::string unlogged_loss();
 
-/// What to do about it, for an error's hint; `table` as messages show it.
+/// What to do about it, for an error's hint; `table` as messages show it, `next_call` what goes on
+/// once the table is kept; empty: nothing can.
 [[nodiscard]] std::string local_change_hint(std::string_view table, std::string_view next_call);
 
 } // namespace parallel_loader

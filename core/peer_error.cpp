@@ -139,7 +139,15 @@ bool is_location(std::string_view line) {
          std::ranges::all_of(line.substr(dot + 3), [](char c) { return c >= '0' && c <= '9'; });
 }
 
-std::string connect_hint(Peer peer, std::string_view code) {
+// As libpq writes it, in no other language.
+bool lacks_password(std::string_view line) {
+  return line.find("no password supplied") != std::string_view::npos;
+}
+
+std::string connect_hint(Peer peer, std::string_view code, std::string_view line) {
+  if (peer == Peer::kSource && lacks_password(line))
+    return "It asks for a password: put it into the connection string, which is src_dsn of the "
+           "function, or into a user mapping of a foreign server.  No password is kept of a pull.";
   if (code == "53300" && peer == Peer::kSource)
     return "A pull needs a session for itself and one for each worker. Use fewer workers, or raise "
            "the limit on the source: CONNECTION LIMIT of the role or of the database, or "
@@ -148,8 +156,8 @@ std::string connect_hint(Peer peer, std::string_view code) {
     return "Use fewer jobs, or raise the limit on the destination: CONNECTION LIMIT of the role or "
            "of the database, or max_connections of the server.";
   return peer == Peer::kSource
-             ? "Check that the source can be reached from the server that dials it, and that user "
-               "and password are right."
+             ? std::string(kUnreachableHint) +
+                   " from the server that dials it, and that user and password are right."
              : "Check that the destination can be reached, and that user and password are right.";
 }
 
@@ -175,7 +183,7 @@ Error connect_error(Peer peer, std::string_view text) {
   }
   return Error(sqlstate::kCannotConnect,
                "could not connect to " + peer_name(peer) + ": " + trim(line), std::move(detail),
-               connect_hint(peer, code));
+               connect_hint(peer, code, line));
 }
 
 } // namespace parallel_loader

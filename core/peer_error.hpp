@@ -23,6 +23,9 @@ namespace parallel_loader {
 /// The first line of what libpq said, no longer than a reader can use.
 [[nodiscard]] std::string first_line(std::string_view text);
 
+/// How the hint begins where all that is known is that the source cannot be reached.
+inline constexpr std::string_view kUnreachableHint = "Check that the source can be reached";
+
 /// Error 08001; `text` is libpq's reason, perhaps of several attempts.
 [[nodiscard]] Error connect_error(Peer peer, std::string_view text);
 

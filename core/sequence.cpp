@@ -141,6 +141,15 @@ std::string why_out_of_bounds(const LocalSequence &local, const SequenceState &s
          std::to_string(local.least) + " and " + std::to_string(local.most) + ".";
 }
 
+// Beyond its upper bound an ascending sequence needs room for more, and perhaps a wider type.
+std::string alter_bounds(const LocalSequence &local, const SequenceState &state) {
+  const bool is_above = state.last_value > local.most;
+  const std::string value = std::to_string(state.last_value);
+  const std::string wide = is_above ? " AS bigint NO MAXVALUE;" : " AS bigint NO MINVALUE;";
+  const std::string near = is_above ? " MAXVALUE " + value + ";" : " MINVALUE " + value + ";";
+  return "ALTER SEQUENCE " + local.name.quoted() + (is_above != local.is_descending ? wide : near);
+}
+
 std::string grant_to_set(const LocalSequence &local) {
   return "GRANT UPDATE ON SEQUENCE " + local.name.quoted() + " TO " + quote_identifier(local.user) +
          ";";

@@ -61,6 +61,9 @@ find_source_sequences(Executor &source, std::span<const SequenceOwner> owners);
 /// Why it cannot be set to this state, likewise.
 [[nodiscard]] std::string why_out_of_bounds(const LocalSequence &local, const SequenceState &state);
 
+/// SQL that gives the local sequence bounds which this state is between.
+[[nodiscard]] std::string alter_bounds(const LocalSequence &local, const SequenceState &state);
+
 /// What gives the right to set the local sequence, or to read that of the source: SQL for a role
 /// that may grant it.
 [[nodiscard]] std::string grant_to_set(const LocalSequence &local);

@@ -148,15 +148,16 @@ WHERE c.oid = $1::pg_catalog.oid ORDER BY a.attnum)sql",
       missing += (missing.empty() ? "" : ", ") + quote_identifier(rows.text(row, 0));
     has_all = has_all && !rows.is_null(row, 0) && !rows.boolean(row, 2);
   }
-  std::string hint;
-  if (!rows.empty() && !rows.boolean(0, 1))
-    hint = "GRANT USAGE ON SCHEMA " + quote_identifier(table.name.schema);
-  if (!missing.empty())
-    hint += (hint.empty() ? "GRANT SELECT " : ", and GRANT SELECT ") +
-            (has_all ? std::string() : "(" + missing + ") ") + "ON " + table.name.quoted();
-  if (hint.empty())
+  if (rows.empty())
     return {};
-  return "On the source, " + hint + " TO " + quote_identifier(rows.text(0, 3)) + ".";
+  const std::string to = " TO " + quote_identifier(rows.text(0, 3)) + ";";
+  std::string grants;
+  if (!rows.boolean(0, 1))
+    grants = " GRANT USAGE ON SCHEMA " + quote_identifier(table.name.schema) + to;
+  if (!missing.empty())
+    grants += " GRANT SELECT " + (has_all ? std::string() : "(" + missing + ") ") + "ON " +
+              table.name.quoted() + to;
+  return grants.empty() ? std::string() : "Run on the source:" + grants;
 }
 
 void check_encodings(std::string_view source, std::string_view destination, Findings &findings) {

@@ -8,6 +8,8 @@
 
 #include "extension/boundary.hpp"
 #include "extension/compared_rows.hpp"
+#include "extension/pull_lookup.hpp"
+#include "extension/pull_refusal.hpp"
 #include "extension/route.hpp"
 #include "extension/row_job.hpp"
 #include "extension/server/local_relations.hpp"
@@ -44,6 +46,15 @@ void require_not_negative(Executor &source, const std::string &window, const std
 /// Runs as the caller, under the caller's search path, as the rows are written.
 uint64 run_as_caller(const std::string &sql) {
   return call([&]() noexcept { return spi_write_as_caller(sql.c_str()); });
+}
+
+// Whoever may append may not see the pulls of all roles.
+std::string unfinished_hint(int64_t pull_id) {
+  try {
+    return resume_hint(find_pull(pull_id));
+  } catch (const Error &) {
+    return "Empty the table and pull it again.";
+  }
 }
 
 class Append {
@@ -148,7 +159,7 @@ void Append::require_empty(AppendLedger &marks, const AppendSubject &subject) {
                              " left none: the source was not seen to flush what it had read, so a "
                              "crash there might have taken some of it back."
                        : "What it has of the source's rows is not known.",
-              "Pull it with parallel_pull_table, which leaves a mark, or empty it first.");
+              "Empty it and append again: that brings all rows.");
 }
 
 // What such a pull has left out lies below the mark, so no append would bring it.
@@ -160,8 +171,7 @@ void Append::require_whole(AppendLedger &marks, const AppendSubject &subject,
   const std::string pull = std::to_string(*unfinished);
   throw Error("55000", "pull " + pull + " into table " + local_name_ + " is not finished",
               "It has brought some of the source's rows, but not all.",
-              "End it with parallel_pull_resume(" + pull +
-                  "), or empty the table and pull it again.");
+              unfinished_hint(*unfinished));
 }
 
 // What is gone from the tables that the mark knows would not come again: it lies below the mark.

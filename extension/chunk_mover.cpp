@@ -12,6 +12,7 @@
 #include "extension/boundary.hpp"
 #include "extension/local_table.hpp"
 #include "extension/pull_lookup.hpp"
+#include "extension/pull_refusal.hpp"
 #include "extension/route.hpp"
 #include "extension/row_job.hpp"
 #include "extension/server/copy_from.hpp"
@@ -143,13 +144,15 @@ bool ChunkMover::has_members() const {
 void ChunkMover::throw_altered(const ShapeChange &change, const std::string &table) {
   const std::string pull = std::to_string(task_.pull->pull_id);
   const bool is_untouched = worker_slots_counts(task_.pull).chunks_done == 0;
+  const std::string resume = next_resume();
   throw Error("55000",
               "column \"" + change.name + "\" of table " + table + " was altered since pull " +
                   pull + " was planned",
               change.sentence(),
               is_untouched ? "parallel_pull_resume(" + pull + ") plans the pull anew."
-                           : "Alter it back and call parallel_pull_resume(" + pull +
-                                 "), or empty the table and pull it again.");
+              : resume.empty()
+                  ? "Empty the table and pull it again."
+                  : "Alter it back and call " + resume + ", or empty the table and pull it again.");
 }
 
 void ChunkMover::require_types(const Shape &now, PlaceRule places) {
@@ -264,15 +267,16 @@ std::string ChunkMover::note_written(Executor &executor, ChunkResult &result) {
     throw Error("55000", "table " + table_name_ + " was changed while the pull ran",
                 "Since rows went into table " + relations.display_name(*other) +
                     ", it was emptied (TRUNCATE) or rewritten (VACUUM FULL, CLUSTER, ALTER TABLE).",
-                local_change_hint(table_name_, resume_call()));
+                local_change_hint(table_name_, next_resume()));
   }
   result.local_relations =
       written.size() > kLongList ? words_without(written, *written_) : std::move(written);
   return merge_local_relations(*written_, result.local_relations);
 }
 
-std::string ChunkMover::resume_call() const {
-  return "parallel_pull_resume(" + std::to_string(task_.pull->pull_id) + ")";
+// By the time somebody reads it: the pull is about to fail.
+std::string ChunkMover::next_resume() const {
+  return resume_call(task_.pull->pull_id, plan_->key, task_.order.snapshot_hold_ms > 0);
 }
 
 // A session that will read nothing more must not keep the source from cleaning up dead rows while

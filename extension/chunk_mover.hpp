@@ -52,7 +52,7 @@ private:
   [[nodiscard]] std::string from_item(const ClaimedChunk &chunk) const;
   ChunkResult move(Connection &source, const ClaimedChunk &chunk);
   [[nodiscard]] std::string note_written(Executor &executor, ChunkResult &result);
-  [[nodiscard]] std::string resume_call() const;
+  [[nodiscard]] std::string next_resume() const;
   void note_read();
   void note_done(const ChunkResult &result);
   [[nodiscard]] std::string describe(const ClaimedChunk &chunk) const;

@@ -8,6 +8,7 @@
 #include "extension/guarded_call.hpp"
 #include "extension/pull_arguments.hpp"
 #include "extension/pull_lookup.hpp"
+#include "extension/pull_refusal.hpp"
 #include "extension/server/local_relations.hpp"
 #include "extension/server/target_table.hpp"
 #include "extension/spi_executor.hpp"
@@ -51,17 +52,19 @@ void require_rights(ForgetLedger &ledger, Oid table) {
               "pulls may do this.");
 }
 
-[[noreturn]] void throw_busy(Oid table, const std::string &what) {
-  throw Error("55006", what + " table " + name_of(table) + " is running", "",
-              "Wait for its end, or cancel it with parallel_pull_cancel.");
+[[noreturn]] void throw_busy(Oid table, const std::string &what, const std::string &hint) {
+  throw Error("55006", what + " table " + name_of(table) + " is running", "", hint);
 }
 
 // What runs would write its own mark, and chunks, over this.
 void require_idle(Oid table) {
-  if (const std::optional<int64_t> pull = find_live_pull_into(table))
-    throw_busy(table, "pull " + std::to_string(*pull) + " into");
+  if (const std::optional<int64_t> pull = find_live_pull_into(table)) {
+    throw_busy(table, "pull " + std::to_string(*pull) + " into",
+               call_text("parallel_pull_wait", *pull) + " waits for its end, " +
+                   call_text("parallel_pull_cancel", *pull) + " ends it.");
+  }
   if (!call([&]() noexcept { return local_relations_lock_append(table); }))
-    throw_busy(table, "an append to");
+    throw_busy(table, "an append to", "Wait for its end.");
 }
 
 ForgetSubject read_subject(FunctionCallInfo fcinfo) {

@@ -150,9 +150,11 @@ void require_rows_kept(const FoundPull &found) {
   if (!change)
     return;
   const std::string pull_id = std::to_string(found.pull_id);
+  const bool needs_no_new_one = found.is_held || found.chunks_left == 0;
   throw Error(
       "55000", "pull " + pull_id + " cannot be resumed: the rows of its done chunks may be gone",
-      *change, local_change_hint(found.table_name, "parallel_pull_resume(" + pull_id + ")"));
+      *change,
+      local_change_hint(found.table_name, resume_call(found.pull_id, found.key, needs_no_new_one)));
 }
 
 Datum resume(FunctionCallInfo fcinfo) {

@@ -233,8 +233,8 @@ PlanNotice children_notice(const SourceTable &table) {
   return {.message = "table \"" + table.name.display() +
                      "\" of the source has inheritance children, whose rows are not pulled with it",
           .hint = "Pull each child, or a view on the source that reads them all, by its name in "
-                  "source_table: CREATE VIEW … AS SELECT * FROM " +
-                  table.name.quoted() + "."};
+                  "source_table: CREATE VIEW with_children AS SELECT * FROM " +
+                  table.name.quoted() + ";"};
 }
 
 PullPlan plan_pull(const Order &order, SourceReader &reader, LeafRule leaf_rule) {

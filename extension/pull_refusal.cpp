@@ -39,6 +39,14 @@ std::string live_hint(const FoundPull &found, const SharedPull *pull) {
          call_text("parallel_pull_cancel", id) + " ends it.";
 }
 
+std::string resume_call(int64_t pull_id, std::string_view key, bool is_held) {
+  if (is_held)
+    return call_text("parallel_pull_resume", pull_id);
+  if (key == "ctid") // means other rows under another snapshot
+    return {};
+  return call_text("parallel_pull_resume", pull_id, "new_snapshot => true");
+}
+
 std::string resume_hint(const FoundPull &found) {
   if (found.kind == "append")
     return "Call parallel_pull_append again.";

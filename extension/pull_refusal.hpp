@@ -4,6 +4,7 @@
 #include "core/error.hpp"
 
 #include <string>
+#include <string_view>
 
 #include "extension/pull_lookup.hpp"
 
@@ -18,6 +19,9 @@ void require_table(const FoundPull &found);
 
 /// The call by which a pull that waits or runs goes on or ends.
 [[nodiscard]] std::string live_hint(const FoundPull &found, const SharedPull *pull);
+/// The call that resumes a pull with done chunks, whose snapshot is held, or lost and needed; empty
+/// where that cannot be.
+[[nodiscard]] std::string resume_call(int64_t pull_id, std::string_view key, bool is_held);
 /// How to get the rest of a pull that has no coordinator at work, in a sentence.
 [[nodiscard]] std::string resume_hint(const FoundPull &found);
 

@@ -91,7 +91,8 @@ bool is_within_bounds(const SequencePair &pair, const SequenceState &state, bool
   const std::string reason = why_out_of_bounds(pair.local, state);
   if (reason.empty() || is_one_table)
     return true;
-  say_left(pair, reason, "Change its bounds with ALTER SEQUENCE.");
+  say_left(pair, reason,
+           "Run " + alter_bounds(pair.local, state) + " and call parallel_pull_sequences again.");
   return false;
 }
 

@@ -127,7 +127,7 @@ void Worker::describe_loss(const SnapshotGone &gone) {
   const bool has_own_source = task_.work != nullptr && task_.work->address_size > 0;
   error_report_set(&failure_, "08006", message.c_str(), gone.detail().c_str(),
                    has_own_source ? "src_dsn must name the pull's own source."
-                                  : "parallel_pull_resume says how to go on.");
+                                  : "A resume of the pull says how to go on.");
 }
 
 bool Worker::may_begin_chunk() {

@@ -1,6 +1,8 @@
 // copy_command: see copy_command.hpp.
 #include "orchestrator/copy_command.hpp"
 
+#include "core/peer_error.hpp"
+
 #include "orchestrator/outcome.hpp"
 #include "orchestrator/output.hpp"
 #include "orchestrator/report.hpp"
@@ -37,8 +39,9 @@ PullCall pull_call(const CopyOptions &options, const SourceView &source,
 
 /// We have just reached the source ourselves, so it may be the address that differs over there.
 Failure explain_unreachable_source(const Failure &failure, const CopyOptions &options) {
+  const bool is_address = failure.hint().starts_with(kUnreachableHint); // and no other reason
   if (failure.status() != ExitStatus::kSourceUnreachable || options.source_on_target ||
-      failure.sqlstate() != sqlstate::kCannotConnect)
+      failure.sqlstate() != sqlstate::kCannotConnect || !is_address)
     return failure;
   return {failure.status(),
           Error(failure.sqlstate(), failure.message(), failure.detail(),
@@ -89,6 +92,7 @@ void CopyCommand::load() {
 
   PullControl control(target, interrupt_);
   note(fmt::format("destination: {}", control.display()));
+  run_.function_schema = control.schema();
   plan(control, source);
   move(control, target);
 }

@@ -76,6 +76,8 @@ public:
   /// The exit status for an error that a call of this session has thrown: the session was lost, or
   /// the destination could not reach the source, or neither.
   [[nodiscard]] ExitStatus status_of(const Error &error) noexcept;
+  /// Where the extension's functions are, quoted.
+  [[nodiscard]] const std::string &schema() const noexcept { return schema_; }
   /// The parameters in use, for display.
   [[nodiscard]] std::string display() const { return connection_.resolved().display(); }
 

@@ -35,6 +35,7 @@ public:
   /// Ends the pull.  A pull that has ended already, or a lost session, is left as it is.
   void cancel() noexcept;
 
+  [[nodiscard]] const std::string &schema() const noexcept { return destination_->schema(); }
   [[nodiscard]] std::string display() const { return destination_->display(); }
 
 private:

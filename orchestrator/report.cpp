@@ -59,18 +59,20 @@ namespace {
 
 // What goes on with the others, up to where the rest of the hint begins.
 std::string resume_sentence(const Run &run) {
+  const bool is_on_path = run.function_schema.empty() || run.function_schema == "\"public\"";
+  const std::string schema = is_on_path ? "" : run.function_schema + ".";
   if (run.is_held) {
     return fmt::format(
-        "On the destination, SELECT * FROM parallel_pull_resume({}) moves the others "
+        "On the destination, SELECT * FROM {}parallel_pull_resume({}) moves the others "
         "as long as the snapshot is held; ",
-        run.pull_id);
+        schema, run.pull_id);
   }
   if (run.has_block_ranges)
     return "The others are ranges of ctid, which cannot be resumed without their snapshot: ";
-  return fmt::format("On the destination, SELECT * FROM parallel_pull_resume({}{}, new_snapshot => "
-                     "true) moves the others, as the source has them then; ",
-                     run.pull_id,
-                     run.needs_password ? ", 'CONNECTION STRING WITH ITS PASSWORD'" : "");
+  return fmt::format(
+      "On the destination, SELECT * FROM {}parallel_pull_resume({}{}, new_snapshot => "
+      "true) moves the others, as the source has them then; ",
+      schema, run.pull_id, run.needs_password ? ", 'CONNECTION STRING WITH ITS PASSWORD'" : "");
 }
 
 } // namespace

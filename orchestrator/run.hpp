@@ -32,6 +32,7 @@ struct Run {
   std::chrono::milliseconds elapsed{0};
   bool is_held = false;          // it has failed, and its snapshot is kept for a resume
   bool has_block_ranges = false; // its chunks are ranges of ctid
+  std::string function_schema;   // quoted; where the destination has our functions
   bool needs_password = false;   // which the destination does not keep
 };
 

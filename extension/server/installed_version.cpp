@@ -17,13 +17,13 @@ void installed_version_raise_old() {
   ereport(ERROR,
           (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
            errmsg("extension \"parallel_loader\" in this database is older than its library"),
-           errhint("Run ALTER EXTENSION parallel_loader UPDATE.")));
+           errhint("Run ALTER EXTENSION parallel_loader UPDATE;")));
 }
 
 static void raise_not_installed() {
   ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                   errmsg("extension \"parallel_loader\" is not installed in this database"),
-                  errhint("Run CREATE EXTENSION parallel_loader CASCADE, and commit.")));
+                  errhint("Run CREATE EXTENSION parallel_loader CASCADE; and commit.")));
 }
 
 static void raise_old_library(const char *installed) {

@@ -49,13 +49,15 @@ static bool is_new(Oid table) {
 static void require_unlocked(Oid table, LOCKMODE weakest) {
   if (!holds_lock(table, weakest) && !is_new(table))
     return;
-  ereport(ERROR,
-          (errcode(ERRCODE_OBJECT_IN_USE),
-           errmsg("table \"%s\" is locked by the transaction that calls the pull",
-                  target_table_display_name(table)),
-           errdetail("The workers have transactions of their own: they would wait for this one, "
-                     "and it for them."),
-           errhint("COMMIT what created, truncated, altered or locked the table, then pull.")));
+  ereport(
+      ERROR,
+      (errcode(ERRCODE_OBJECT_IN_USE),
+       errmsg("table \"%s\" is locked by the transaction that calls the pull",
+              target_table_display_name(table)),
+       errdetail("The workers have transactions of their own: they would wait for this one, "
+                 "and it for them."),
+       errhint("Do what creates, truncates, alters or locks the table in a transaction of its own, "
+               "COMMIT, then pull.")));
 }
 
 static List *foreign_key_targets(Oid table) {

@@ -244,12 +244,12 @@ END $$;
 SQL
 check('partly', $reader);
 has('error', 'rights', qr/^could not read from source: permission denied for table partly/,
-  qr/^On the source, GRANT SELECT \("closed", "hidden"\) ON "public"\."partly" TO "reader"\.$/,
+  qr/^Run on the source: GRANT SELECT \("closed", "hidden"\) ON "public"\."partly" TO "reader";$/,
   'columns that the source\'s role may not read, by name');
 pull_agrees('partly', $reader, '… in the words of the pull');
 check('shut.t', $reader);
 has('error', 'rights', qr/permission denied for schema shut/,
-  qr/GRANT USAGE ON SCHEMA "shut", and GRANT SELECT ON "shut"\."t" TO "reader"/,
+  qr/GRANT USAGE ON SCHEMA "shut" TO "reader"; GRANT SELECT ON "shut"\."t" TO "reader";/,
   'a schema that it may not use');
 check('guarded', {%$reader}, user => 'clerk');
 has('error', 'row security', qr/^could not read from source: query would be affected by row-level/,
@@ -258,7 +258,7 @@ has('error', 'row security', qr/^cannot pull into table "guarded" with row-level
   '… and here, in the same call');
 check('partly', $reader, user => 'clerk');
 has('error', 'rights', qr/^permission denied for table partly/,
-  qr/^GRANT INSERT \("closed", "hidden"\) ON "public"\."partly" TO "clerk"\.$/,
+  qr/^GRANT INSERT \("closed", "hidden"\) ON "public"\."partly" TO "clerk";$/,
   'columns that the caller may not write, by name');
 has('error', 'rights', qr/^could not read/, undef, '… beside those that cannot be read');
 check('sound', $reader, user => 'clerk');

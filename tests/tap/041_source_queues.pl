@@ -119,6 +119,7 @@ $pair->result_is_error($work{k}->finish(45), '55P03',
   qr/could not lock table "public.k" on the source.*parallel_pull_resume\($id{k}\) goes on when that session is done/s,
   'a command that keeps the table: the pull ends after its budget, the hint names the call that goes on');
 $ddl{k}->query_safe('COMMIT');
+# hint: extension/worker.cpp: parallel_pull_resume(
 is($pair->try_sql("SELECT rows FROM parallel_pull_resume($id{k})")->summary, "success: $ROWS", '… which works then');
 
 is($work{r}->finish(45)->summary, "success: $ROWS",

@@ -101,7 +101,7 @@ TEST(SourceCheck, names_the_rights_that_are_missing) {
   source.answers = {Rows(4, {"a", "t", "t", "reader", "b", "t", "f", "reader"})};
   const std::vector<std::string> columns{"a", "b"};
   EXPECT_EQ(missing_source_rights(source, table, columns),
-            "On the source, GRANT SELECT (\"b\") ON \"public\".\"t\" TO \"reader\".");
+            "Run on the source: GRANT SELECT (\"b\") ON \"public\".\"t\" TO \"reader\";");
   source.answers = {Rows(4, {"a", "t", "t", "reader", "b", "t", "t", "reader"})};
   EXPECT_EQ(missing_source_rights(source, table, columns), "");
 }

@@ -94,6 +94,17 @@ TEST(Sequence, is_left_alone_for_a_reason) {
   EXPECT_NE(why_out_of_bounds(local, {0, false}), "");
 }
 
+TEST(Sequence, bounds_are_altered_so_that_the_value_and_the_next_ones_fit) {
+  LocalSequence local = {.oid = 7, .name = {"s", "a\"b"}, .least = 1, .most = 9};
+  EXPECT_EQ(alter_bounds(local, {10, true}),
+            "ALTER SEQUENCE \"s\".\"a\"\"b\" AS bigint NO MAXVALUE;");
+  EXPECT_EQ(alter_bounds(local, {0, true}), "ALTER SEQUENCE \"s\".\"a\"\"b\" MINVALUE 0;");
+  local.is_descending = true;
+  EXPECT_EQ(alter_bounds(local, {10, true}), "ALTER SEQUENCE \"s\".\"a\"\"b\" MAXVALUE 10;");
+  EXPECT_EQ(alter_bounds(local, {0, true}),
+            "ALTER SEQUENCE \"s\".\"a\"\"b\" AS bigint NO MINVALUE;");
+}
+
 TEST(Sequence, right_that_is_missing_can_be_granted) {
   EXPECT_EQ(grant_to_set({.oid = 7, .name = {"s", "a\"b"}, .user = "me"}),
             "GRANT UPDATE ON SEQUENCE \"s\".\"a\"\"b\" TO \"me\";");

@@ -1,0 +1,166 @@
+# Hints of the program: what they say is run as it stands.  See 051_hints.pl.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/lib";
+
+use Cwd qw(abs_path getcwd);
+use IPC::Run ();
+use ParallelLoader::Hints;
+use ParallelLoader::Test;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $program = $ENV{PARALLEL_LOADER} // '';
+if (!-x $program) {
+  # Not skipped: a suite that has not tested the program has not passed.
+  fail("PARALLEL_LOADER names the program under test, not \"$program\"");
+  done_testing();
+  exit;
+}
+
+$program = abs_path($program);
+
+# The functions are where no search path leads to.
+my $pair = ParallelLoader::Test->new(
+  retries => 1,
+  extension => 0,
+  source => {hba => 'local all reader scram-sha-256'});
+$pair->destination_sql('CREATE SCHEMA "Lo ader"; CREATE EXTENSION parallel_loader SCHEMA "Lo ader" CASCADE; CREATE DATABASE fresh');
+$pair->create_gate;
+$pair->source_sql(<<'SQL');
+CREATE TABLE t (id integer PRIMARY KEY, note text);
+INSERT INTO t SELECT i, repeat('n', 100) FROM generate_series(1, 4000) AS i;
+CREATE TABLE keyless AS SELECT id, note FROM t WHERE id <= 10;
+CREATE ROLE reader LOGIN PASSWORD 'Plum';
+GRANT SELECT ON t TO reader;
+CREATE ROLE crowded LOGIN CONNECTION LIMIT 1;
+GRANT SELECT ON t TO crowded;
+SQL
+$pair->destination_sql(
+  'CREATE TABLE t (id integer, note text); CREATE TABLE keyless (id integer, note text)');
+
+my ($source, $target) = ($pair->source->connstr('postgres'), $pair->destination->connstr('postgres'));
+
+sub start_copy {
+  my ($from, $to, @arguments) = @_;
+  my $job = {out => '', err => ''};
+  $job->{run} = IPC::Run::start([$program, 'copy', '--source', $from, '--target', $to, @arguments],
+    '<', \'', '>', \$job->{out}, '2>', \$job->{err}, IPC::Run::timeout(60));
+  return $job;
+}
+
+sub end_of {
+  my ($job) = @_;
+  eval { $job->{run}->finish };
+  $job->{code} = $job->{run}->full_result(0) >> 8;
+  return $job;
+}
+
+sub copy { return end_of(start_copy($source, $target, @_)) }
+
+# What the pattern takes out of the program's hint.
+sub said {
+  my ($job, $pattern, $rule) = @_;
+  local $Test::Builder::Level = $Test::Builder::Level + 1;
+  my ($hint) = $job->{err} =~ /^parallel-loader: hint: (.*)$/m;
+  my @taken = ($hint // '') =~ $pattern;
+  ok($job->{code} && @taken, "$rule: has a hint") or diag($job->{err});
+  return $taken[0] // 'no_hint';
+}
+
+sub copies {
+  my ($rule, $table, @arguments) = @_;
+  local $Test::Builder::Level = $Test::Builder::Level + 1;
+  my $job = copy(@arguments, $table);
+  return is($job->{code}, 0, "$rule: what it says works") || diag($job->{err});
+}
+
+# hint: orchestrator/source.cpp: Name the column with --key.
+my $key = said(copy('--start', 2, 'keyless'), qr/with (--key)\./, 'a table without a key');
+copies('a table without a key', 'keyless', $key, 'id', '--start', 2);
+
+# hint: orchestrator/options.cpp: use --help
+my $help = said(copy('-h', 't'), qr/use (--help)/, '-h');
+is(end_of({run => IPC::Run::start([$program, $help], '<', \'', '>', \my $out, '2>', \my $err)})->{code}, 0, '-h: what it says works');
+
+# hint: orchestrator/options.cpp: joined by AND in --where
+my $where = said(copy('--where', 'id > 5', '--where', 'id < 9', 'keyless'), qr/joined by AND in (--where)/, 'two conditions');
+copies('two conditions', 'keyless', $where, 'id > 5 AND id < 9');
+
+# hint: orchestrator/destination.cpp: Run there: CREATE EXTENSION
+# hint: orchestrator/destination.cpp: pg_dump --schema-only --table
+my $fresh = $pair->destination->connstr('fresh');
+my $create = said(end_of(start_copy($source, $fresh, 't')), qr/^Run there: (CREATE EXTENSION .*;)$/, 'no extension');
+works($pair, $create, 'no extension', dbname => 'fresh');
+my $dump = said(end_of(start_copy($source, $fresh, 't')), qr/with (pg_dump --schema-only --table)\./, 'no table');
+is(system_or_bail_out("$dump t", $fresh), 0, 'no table: what it says can be run');
+is(end_of(start_copy($source, $fresh, 't'))->{code}, 0, 'no table: what it says works');
+
+sub system_or_bail_out {
+  my ($command, $into) = @_;
+  return system "$command -d '$source' | psql -qX -d '$into' >/dev/null 2>&1";
+}
+
+# hint: orchestrator/copy_command.cpp: give that one with --source-on-target
+$pair->destination_sql('TRUNCATE t');
+my $home = getcwd();
+ok(chdir $pair->source->host, 'the program stands in the folder of the socket');
+my $here = $source =~ s/host=\S+/host=\/proc\/self\/cwd/r; # a folder that the destination has not
+my $address = said(end_of(start_copy($here, $target, 't')), qr/give that one with (--source-on-target)\./, 'an address of the program alone');
+is(end_of(start_copy($here, $target, $address, $source, 't'))->{code}, 0, '… what it says works');
+
+chdir $home;
+
+# Another reason is not hidden behind this one.
+like(end_of(start_copy("$source user=crowded",
+      "$target options='-c parallel_loader.retry_budget=0'", 't'))->{err}, qr/^parallel-loader: hint: .*CONNECTION LIMIT/m,
+  'too many sessions for the role: the hint names the limit');
+
+# ---- after Ctrl-C, and after a failure ----
+
+sub interrupted {
+  my ($from) = @_;
+  $pair->close_gate;
+  $pair->destination_sql('TRUNCATE t');
+  my $job = start_copy($from, $target, '--jobs', 1, '--chunk-size', '64kB', '--key', 'id', '--where',
+    'public.gate(id, 3000)', 't');
+  $pair->wait_at_gate;
+  $job->{run}->signal('INT');
+  end_of($job);
+  $pair->open_gate;
+  $pair->nothing_left('an interrupted copy leaves nothing');
+  return $job;
+}
+
+sub goes_on {
+  my ($sql, $rule) = @_;
+  local $Test::Builder::Level = $Test::Builder::Level + 1;
+  works($pair, $sql, $rule);
+  return is($pair->destination_sql("SELECT count(*), count(DISTINCT id) FROM t"), '4000|4000',
+    '… every row is there once');
+}
+
+# hint: orchestrator/report.cpp: new_snapshot
+my $resume = said(interrupted($source), qr/On the destination, (SELECT .*?\)) moves the others/, 'Ctrl-C');
+like($resume, qr/new_snapshot => true/, '… it takes a new snapshot');
+goes_on($resume, 'Ctrl-C');
+
+my $secret = "$source user=reader password=Plum";
+$resume = said(interrupted($secret), qr/On the destination, (SELECT .*?\)) moves the others/, 'Ctrl-C, with a password');
+unlike($resume, qr/Plum/, '… which it does not show');
+goes_on($resume =~ s/'CONNECTION STRING WITH ITS PASSWORD'/literal($secret)/er, 'Ctrl-C, with a password');
+
+# hint: orchestrator/report.cpp: as long as the snapshot is held
+$pair->destination_sql('TRUNCATE t; ALTER TABLE t ADD CONSTRAINT refuse CHECK (id <> 3500)');
+my $failed = copy('--jobs', 1, '--chunk-size', '64kB', '--key', 'id', 't');
+$pair->destination_sql('ALTER TABLE t DROP CONSTRAINT refuse');
+my ($goes_on) = $failed->{err} =~ /On the destination, (SELECT .*?\)) moves the others as long as/;
+ok(defined $goes_on, 'a copy that failed: has a hint') or diag($failed->{err});
+goes_on($goes_on // 'no_hint', 'a copy that failed');
+
+$pair->nothing_left('no process or session is left');
+$pair->finish;
