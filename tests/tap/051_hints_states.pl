@@ -230,12 +230,26 @@ for my $hold ('10min', '0') {
 }
 
 # hint: extension/worker.cpp: Call parallel_pull_append again
-my $locker = $pair->session('source');
+# Planned while the table is free, its worker comes when a command waits for the table: no process
+# starts meanwhile, since the postmaster is stopped.
+my ($locker, $appender, $looking) = map { $pair->session($_) } qw(source destination destination);
 $locker->query_safe("BEGIN; LOCK TABLE $TABLE IN ACCESS EXCLUSIVE MODE");
-$append = hint($pair, q(SET parallel_loader.retry_budget = '1s'; ) . append(), '55P03',
-  qr/Call (parallel_pull_append) again when/, 'an append of a table that is locked on the source');
+$appender->query_safe(q(SET parallel_loader.retry_budget = '1s'));
+$appender->start(append());
+ok(wait_until(10, sub { $pair->source_sql('SELECT count(*) FROM pg_locks WHERE NOT granted') }), 'an append is being planned');
+my ($postmaster) = slurp_file($pair->destination->data_dir . '/postmaster.pid') =~ /^(\d+)/;
+kill STOP => $postmaster;
 $locker->query_safe('ROLLBACK');
-$locker->close;
+my $planned = q(SELECT count(*) FROM parallel_loader.chunk WHERE pull_id = (SELECT max(pull_id) FROM parallel_loader.pull));
+ok(wait_until(10, sub { $looking->query_safe($planned) }), '… and planned');
+$locker->start("BEGIN; LOCK TABLE $TABLE IN ACCESS EXCLUSIVE MODE");
+sleep 1;
+kill CONT => $postmaster;
+$append = hint($pair, $appender->finish(30), '55P03', qr/Call (parallel_pull_append) again when/,
+  'an append of a table that is locked on the source');
+ok($locker->finish(10)->is_ok, '… whose lock is then to be had');
+$locker->query_safe('ROLLBACK');
+$_->close for $locker, $appender, $looking;
 works($pair, append() =~ s/parallel_pull_append/$append/r, 'an append of a table that is locked on the source');
 
 # ---- transactions of the caller ----
