@@ -23,7 +23,10 @@ ORDER BY w.number LIMIT 1)sql";
 
 // An index that is younger than the snapshot has no row in pg_class, pg_get_indexdef knows it.
 constexpr std::string_view kLocked = R"sql(
-SELECT DISTINCT l.relation::pg_catalog.int8, coalesce(c.relfilenode, 0::pg_catalog.oid),
+SELECT DISTINCT l.relation::pg_catalog.int8,
+  CASE WHEN c.relkind = 'v'::"char"
+    THEN pg_catalog.hashtextextended(pg_catalog.pg_get_viewdef(c.oid), 0)::pg_catalog.text
+    ELSE coalesce(c.relfilenode, 0::pg_catalog.oid)::pg_catalog.text END,
   coalesce(l.relation::pg_catalog.regclass::pg_catalog.text, ''),
   c.oid IS NULL OR c.relfilenode <> 0::pg_catalog.oid
     AND c.relfilenode IS DISTINCT FROM pg_catalog.pg_relation_filenode(c.oid::pg_catalog.regclass),
@@ -62,7 +65,8 @@ WHERE b.oid IS NULL OR w.oid IS NULL
 ORDER BY c.oid LIMIT 1)sql";
 
 // Of children that inherit nothing tells who they are now.  But the snapshot's row of pg_inherits
-// knows in xmax who has deleted it since, and INHERIT writes the child's columns anew.
+// knows in xmax who has deleted it since, INHERIT writes the child's columns anew, and CREATE OR
+// REPLACE the view's rule.
 constexpr std::string_view kChildren = R"sql(
 WITH was AS (
   SELECT pg_catalog.txid_snapshot_xmin(pg_catalog.txid_current_snapshot()) AS xmin),
@@ -73,7 +77,10 @@ changed AS (
   UNION ALL
   SELECT a.attrelid, false, a.xmax::pg_catalog.text::pg_catalog.int8
   FROM pg_catalog.pg_attribute AS a
-  WHERE a.attrelid = ANY ($1::pg_catalog.oid[]) AND a.attnum > 0::pg_catalog.int2),
+  WHERE a.attrelid = ANY ($1::pg_catalog.oid[]) AND a.attnum > 0::pg_catalog.int2
+  UNION ALL
+  SELECT r.ev_class, false, r.xmax::pg_catalog.text::pg_catalog.int8
+  FROM pg_catalog.pg_rewrite AS r WHERE r.ev_class = ANY ($1::pg_catalog.oid[])),
 since AS (
   SELECT c.oid, c.is_gone, was.xmin, (c.xid - was.xmin % 4294967296 + 4294967296) % 4294967296 AS age
   FROM changed AS c CROSS JOIN was WHERE c.xid <> 0)
@@ -98,11 +105,6 @@ Rows exec_for(Executor &source, std::string_view sql, std::span<const uint32_t> 
   return source.exec(sql, {Param(array_literal(texts))});
 }
 
-[[noreturn]] void throw_other(const std::string &name) {
-  throw SourceChanged("table " + name + " of the source is no longer the one that was planned",
-                      "It was dropped or renamed, or another one has its name.", kSnapshotOfNow);
-}
-
 [[noreturn]] void throw_rewritten(const std::string &name) {
   throw SourceChanged(
       "table " + name + " of the source was emptied or rewritten after the snapshot was taken",
@@ -112,6 +114,11 @@ Rows exec_for(Executor &source, std::string_view sql, std::span<const uint32_t> 
 }
 
 } // namespace
+
+void throw_replaced(const std::string &name) {
+  throw SourceChanged("table " + name + " of the source is no longer the one that was planned",
+                      "It was dropped or renamed, or another one has its name.", kSnapshotOfNow);
+}
 
 void require_as_snapshot(Executor &source, std::span<const ExpectedRelation> relations) {
   std::vector<std::string> oids, names;
@@ -124,7 +131,7 @@ void require_as_snapshot(Executor &source, std::span<const ExpectedRelation> rel
   if (changed.empty())
     return;
   if (changed.boolean(0, 1))
-    throw_other(changed.text(0, 0));
+    throw_replaced(changed.text(0, 0));
   throw_rewritten(changed.text(0, 0));
 }
 
@@ -174,10 +181,11 @@ void require_members_as_snapshot(Executor &source, const Shape &locked) {
                         "The snapshot shows its rows with those of its parent, the parent has them "
                         "no more.",
                         kSnapshotOfNow);
-  throw SourceChanged(name + " was altered after the snapshot was taken",
-                      "It may have begun to inherit, and the snapshot does not show its rows with "
-                      "those of its parent.",
-                      kSnapshotOfNow);
+  throw SourceChanged(
+      name + " was altered after the snapshot was taken",
+      "The view may show other rows by now than when the snapshot was taken: this "
+      "follows from CREATE OR REPLACE VIEW, and from a table that begins to inherit.",
+      kSnapshotOfNow);
 }
 
 Shape partition_tree(Executor &source, uint32_t oid) {

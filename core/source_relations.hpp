@@ -31,12 +31,16 @@ struct ExpectedRelation {
   QualifiedName name = {};
 };
 
+/// Throws SourceChanged: `name` stands for no relation, or for another one than was planned.
+[[noreturn]] void throw_replaced(const std::string &name);
+
 /// Throws SourceChanged when one of the relations, which the session has locked by their names, is
 /// another one, or was emptied or rewritten after the snapshot was taken.
 void require_as_snapshot(Executor &source, std::span<const ExpectedRelation> relations);
 
 /// The tables and views that the session has locked by now, as lines of part kRelation, in the
-/// order of their OIDs; their kind is the place.  Throws SourceChanged as require_as_snapshot does.
+/// order of their OIDs; their kind is the place, their file, or a hash of the view's definition,
+/// the type.  Throws SourceChanged as require_as_snapshot does.
 [[nodiscard]] Shape locked_relations(Executor &source);
 
 /// Throws SourceChanged when a partition was attached to one of these partitioned tables, or

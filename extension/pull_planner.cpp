@@ -154,8 +154,6 @@ public:
   // A table that is read as one locks, and is made of, whatever reading it touches.
   [[nodiscard]] Shape members() {
     Shape members = reader_.lock_members(table_, columns_);
-    if (table_.kind == 'v')
-      require_members_as_snapshot(reader_.session().connection(), members);
     require_partitions();
     return members;
   }

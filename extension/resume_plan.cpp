@@ -153,10 +153,10 @@ private:
         planned, [](const ShapeLine &line) { return line.part == ShapePart::kRelation; });
   }
 
-  // Under a new snapshot a table may have another file.
+  // Under a new snapshot a table may have another file; a view is to have the same definition.
   [[nodiscard]] Shape members(Shape shape) const {
     for (ShapeLine &line : shape)
-      if (request_.snapshot == ResumeSnapshot::kNew)
+      if (request_.snapshot == ResumeSnapshot::kNew && line.place != "v")
         line.type.clear();
     return shape;
   }

@@ -142,13 +142,29 @@ SourceTable SourceReader::find_table(const QualifiedName &name) {
       name, [&] { return SourceTable::find(session_.connection(), name, session_.search_path()); });
 }
 
+// Names that were read from the catalogue stand for something; by now it may be gone.
+static auto describe_known(Connection &source, const std::string &sql,
+                           std::span<const ExpectedRelation> relations) {
+  try {
+    return source.describe(sql);
+  } catch (const Error &error) {
+    if (error.sqlstate() != sqlstate::kUndefinedTable)
+      throw;
+    const auto missing = std::ranges::find_if(relations, [&](const ExpectedRelation &relation) {
+      return error.message().find("\"" + relation.name.display() + "\"") != std::string::npos;
+    });
+    throw_replaced((missing == relations.end() ? relations.front() : *missing).name.quoted());
+  }
+}
+
 Shape SourceReader::lock_relation(const std::string &from_item, const ExpectedRelation &relation,
                                   const SourceShape &shape) {
   return explain(
       relation.name,
       [&] {
         Connection &source = session_.connection();
-        Shape lines = shape.lines(source.describe(shape.statement(from_item)));
+        Shape lines =
+            shape.lines(describe_known(source, shape.statement(from_item), {&relation, 1}));
         require_as_snapshot(source, {&relation, 1});
         return lines;
       });
@@ -163,7 +179,7 @@ void SourceReader::lock_relations(std::span<const ExpectedRelation> relations) {
       list += (list.empty() ? "ONLY " : ", ONLY ") + relation.name.quoted() + " AS r" +
               std::to_string(&relation - some.data());
     explain(some.front().name, [&] {
-      static_cast<void>(session_.connection().describe("SELECT FROM " + list));
+      static_cast<void>(describe_known(session_.connection(), "SELECT FROM " + list, some));
       require_as_snapshot(session_.connection(), some);
     });
   }
@@ -174,7 +190,10 @@ Shape SourceReader::lock_members(const SourceTable &table, const ColumnMap &colu
       table.name,
       [&] {
         static_cast<void>(session_.connection().exec(lock_statement(table, columns)));
-        return locked_relations(session_.connection());
+        Shape members = locked_relations(session_.connection());
+        if (table.kind == 'v')
+          require_members_as_snapshot(session_.connection(), members);
+        return members;
       });
 }
 

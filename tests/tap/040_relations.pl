@@ -31,9 +31,19 @@ CREATE TABLE t (id integer, v integer);
 CREATE TABLE p (id integer, d integer, pad text);
 SQL
 
+my $DSN = literal($pair->dsn);
 sub create {
   my ($table, %named) = @_;
   return $pair->destination_sql($pair->table_sql('parallel_pull_create', $table, \%named));
+}
+# A pull that fails with some of its chunks done; it can go on.
+sub fail_midway {
+  my ($table, %named) = @_;
+  $pair->destination_sql("ALTER TABLE $table ADD CONSTRAINT ok CHECK (id < 4000)");
+  $pair->error_is($pair->table_sql('parallel_pull_table', $table, {key => 'id', workers => 1, chunk_size => '64kB', %named}),
+    '23514', qr/ok/, 'a pull fails in its middle');
+  $pair->destination_sql("ALTER TABLE $table DROP CONSTRAINT ok");
+  return;
 }
 sub work { my ($id) = @_; return "SELECT remaining FROM parallel_pull_work($id)" }
 sub count { my ($table) = @_; return $pair->destination_sql("SELECT count(*) FROM $table") }
@@ -142,11 +152,13 @@ pull_before('q', 'CREATE TABLE q4 PARTITION OF q FOR VALUES FROM (4000) TO (5000
 pull_before('of_par', 'ALTER TABLE kid NO INHERIT par', 'ALTER TABLE kid INHERIT par',
   qr/table "public.kid" of the source ceased to inherit after the snapshot was taken/, 'a view misses a child that has left');
 pull_before('of_par', 'ALTER TABLE kid2 INHERIT par', 'ALTER TABLE kid2 NO INHERIT par',
-  qr/table "public.kid2" of the source was altered after the snapshot was taken.*begun to inherit/s,
+  qr/table "public.kid2" of the source was altered after the snapshot was taken.*begins to inherit/s,
   'a view reads a child that has come');
 pull_before('of_only', 'SELECT 1', undef, 1000, 'a view that leaves out the children is read', dsn => $ROOT_ONLY);
 pull_before('of_par', 'BEGIN; ALTER TABLE kid NO INHERIT par; ALTER TABLE par ALTER v SET STATISTICS 7; ROLLBACK', undef,
   2000, 'what was rolled back has changed nothing');
+pull_before('of_q', 'CREATE OR REPLACE VIEW of_q AS SELECT * FROM q WHERE id < 500', 'CREATE OR REPLACE VIEW of_q AS SELECT * FROM q',
+  qr/"public.of_q" of the source was altered after the snapshot was taken/, 'a view that was replaced');
 pull_before('par', 'ALTER TABLE kid NO INHERIT par', 'ALTER TABLE kid INHERIT par', 1000,
   'children are none of a table: they may come and go');
 
@@ -206,6 +218,36 @@ is($pair->destination_sql("SELECT rows FROM parallel_pull_resume($id)"), 6570,
 $pair->same_rows('SELECT * FROM p', '… all rows once');
 empty();
 
+# An append goes on where such a resume has come to.
+$pair->both_sql('CREATE TABLE pa (id integer, d integer, pad text, PRIMARY KEY (d, id)) PARTITION BY LIST (d);'
+    . ' CREATE TABLE pa1 PARTITION OF pa FOR VALUES IN (1)');
+$pair->destination_sql('CREATE TABLE paw PARTITION OF pa DEFAULT');
+$pair->source_sql("INSERT INTO pa SELECT i, 1, repeat('x', 100) FROM generate_series(1, 6000) AS i");
+fail_midway('pa');
+$id = $pair->newest_pull_id;
+$pair->source_sql("CREATE TABLE pa2 (LIKE pa); INSERT INTO pa2 SELECT i, 2, 'second' FROM generate_series(1, 300) AS i;"
+    . ' ALTER TABLE pa ATTACH PARTITION pa2 FOR VALUES IN (2)');
+is($pair->destination_sql("SELECT rows FROM parallel_pull_resume($id, new_snapshot => true)"), 6300,
+  'a resume that has given a new partition chunks of its own');
+$pair->source_sql("INSERT INTO pa SELECT i, 1 + i % 2, 'later' FROM generate_series(9001, 9030) AS i");
+is($pair->destination_sql("SELECT parallel_pull_append($DSN, 'pa')"), 30, '… the append after it brings what is newer');
+$pair->same_rows('SELECT * FROM pa', '… and all rows are here once');
+
+# A partition that was replaced: another table has its bounds, and maybe its name.
+for my $name (qw(p1 other)) {
+  fail_midway('p');
+  $id = $pair->newest_pull_id;
+  $pair->destination_sql("SELECT parallel_pull_cancel($id)");
+  $pair->source_sql("ALTER TABLE p DETACH PARTITION p1; ALTER TABLE p1 RENAME TO before;"
+      . " CREATE TABLE $name (LIKE before INCLUDING ALL); INSERT INTO $name SELECT id + 10, d, 'other' FROM before;"
+      . " ALTER TABLE p ATTACH PARTITION $name FOR VALUES IN (1)");
+  $pair->error_is("SELECT parallel_pull_resume($id, new_snapshot => true)", '55000',
+    qr/public\W+p1\W.*(no partition of the table any more|no longer the one that was planned)/s,
+    "a partition in whose place is another table named $name is refused");
+  $pair->source_sql("DROP TABLE $name; ALTER TABLE before RENAME TO p1; ALTER TABLE p ATTACH PARTITION p1 FOR VALUES IN (1)");
+  empty();
+}
+
 # A partition that is gone.
 $pair->destination_sql('ALTER TABLE p ADD CONSTRAINT ok CHECK (id < 4000)');
 $pair->error_is(
@@ -219,6 +261,62 @@ $pair->error_is("SELECT parallel_pull_resume($id, new_snapshot => true)", '55000
   qr/public\W+p2\W.*no partition of the table any more/s, 'a partition that is gone is refused');
 empty();
 
+# ---- a role that may read the root alone ----
+
+$pair->source_sql('GRANT SELECT ON p TO root_only');
+my @ROOT = (dsn => $ROOT_ONLY, key => 'id', workers => 1, chunk_size => '64kB');
+for my $range ([undef, undef], [1, 6001]) {
+  $pair->close_gate;
+  my $call = $pair->session('destination');
+  $call->start($pair->pull_sql('p', @$range, {dsn => $ROOT_ONLY, key => 'id', workers => 1, filter => 'public.gate(id, 3000)'}));
+  $pair->wait_at_gate(1);
+  $pair->source_sql("SET lock_timeout = '3s'; ALTER TABLE p ATTACH PARTITION p2 FOR VALUES IN (2)");
+  $pair->open_gate;
+  $pair->result_is_error($call->finish, '55000', qr/is made of other tables than when pull \d+ was planned.*New is public\.p2/s,
+    'read by its root: a partition attached in mid-pull ends it');
+  is($pair->destination_sql('SELECT count(*) FROM p WHERE d = 2'), 0, '… none of its rows is here');
+  $call->close;
+  $pair->source_sql('ALTER TABLE p DETACH PARTITION p2');
+  empty();
+}
+# Between failure and resume.
+for my $case (['ALTER TABLE p ATTACH PARTITION p2 FOR VALUES IN (2)', 'ALTER TABLE p DETACH PARTITION p2'],
+  ['ALTER TABLE p DETACH PARTITION p1', 'ALTER TABLE p ATTACH PARTITION p1 FOR VALUES IN (1)'])
+{
+  fail_midway('p', @ROOT);
+  $id = $pair->newest_pull_id;
+  $pair->destination_sql("SELECT parallel_pull_cancel($id)");
+  $pair->source_sql($case->[0]);
+  $pair->error_is("SELECT parallel_pull_resume($id, new_snapshot => true)", '55000', qr/Other tables make it up: public\.p[12]\./,
+    "… $case->[0] before a resume: refused");
+  $pair->source_sql($case->[1]);
+  empty();
+}
+fail_midway('p', @ROOT);
+$id = $pair->newest_pull_id;
+is($pair->destination_sql("SELECT rows FROM parallel_pull_resume($id)"), 6070, '… a resume of the same partitions goes on');
+$pair->same_rows('SELECT * FROM p', '… all rows once');
+empty();
+
+# ---- views ----
+
+$pair->source_sql('CREATE VIEW of_p AS SELECT * FROM p');
+$pair->destination_sql('ALTER TABLE p ADD CONSTRAINT ok CHECK (id < 4000)');
+for my $attempt (1 .. 5) { # its chunks are moved at once: one may fail before another is done
+  $pair->try_sql($pair->pull_sql('p', 1, 6001, {source_table => 'of_p', key => 'id', workers => 3}));
+  $id = $pair->newest_pull_id;
+  last if $pair->pull($id)->{chunks_done} > 0;
+}
+$pair->destination_sql("ALTER TABLE p DROP CONSTRAINT ok; SELECT parallel_pull_cancel($id)");
+$pair->source_sql('CREATE OR REPLACE VIEW of_p AS SELECT * FROM p WHERE id % 2 = 0');
+$pair->error_is("SELECT parallel_pull_resume($id, new_snapshot => true)", '55000',
+  qr/of_p.*Other tables make it up: public.of_p/s, 'a view that was replaced before a resume is refused');
+$pair->source_sql('CREATE OR REPLACE VIEW of_p AS SELECT * FROM p');
+is($pair->try_sql("SELECT rows > 5900 FROM parallel_pull_resume($id, new_snapshot => true)")->summary, 'success: t',
+  '… and is read where it is as it was');
+$pair->source_sql('DROP VIEW of_p');
+empty();
+
 # ---- children ----
 
 $pair->source_sql('CREATE TABLE child () INHERITS (t); INSERT INTO child VALUES (7, 7)');
@@ -227,6 +325,29 @@ is($result->out, 3000, 'rows of children are not those of the table');
 like(join("\n", $result->notices), qr/has inheritance children, whose rows are not pulled/, '… which is said');
 $pair->source_sql('CREATE VIEW with_children AS SELECT * FROM t');
 empty();
+# One that comes while rows move.
+$pair->source_sql('CREATE TABLE second (LIKE t); INSERT INTO second SELECT i, i FROM generate_series(1, 500) AS i');
+for my $case (['t', 3000], ['with_children', undef]) {
+  my ($from, $rows) = @$case;
+  $pair->close_gate;
+  my $call = $pair->session('destination');
+  $call->start($pair->pull_sql('t', undef, undef, {workers => 1, source_table => $from, filter => 'public.gate(id, 2000)'})
+      . ($rows ? '' : ' -- a view'));
+  $pair->wait_at_gate(1);
+  my $inheriting = $pair->session('source');
+  $inheriting->start("SET lock_timeout = '2s'; ALTER TABLE second INHERIT t");
+  wait_until(3, sub { $inheriting->is_finished });
+  $pair->open_gate;
+  my $end = $call->finish;
+  my $here = count('t');
+  ok($end->is_ok && $here == ($rows // 3001) || $end->sqlstate eq '55000' && $here == 0,
+    "a child that comes in mid-pull of $from: none of its rows, or a refusal") or diag($here, $end->summary);
+  $call->close;
+  $inheriting->finish;
+  $inheriting->close;
+  $pair->source_sql('ALTER TABLE second NO INHERIT t');
+  empty();
+}
 $pair->pull_returns(3001, 't', undef, undef, {source_table => 'with_children'},
   'a view reads them all, as the hint says');
 
