@@ -77,9 +77,10 @@ $pair->same_rows('SELECT id, at, n, m::text FROM t', '… with the values of the
 # ---- the local table, between failure and resume ----
 
 sub fail_midway {
+  my (%named) = @_;
   start_over();
   $pair->destination_sql('ALTER TABLE t ADD CONSTRAINT ok CHECK (id < 4000)');
-  my $id = create();
+  my $id = create(%named);
   $pair->error_is(work($id), '23514', qr/ok/, 'a pull fails in its middle');
   $pair->destination_sql('ALTER TABLE t DROP CONSTRAINT ok');
   return $id;
@@ -109,6 +110,62 @@ for my $case (@SOURCE) {
     qr/column "$column" of table "public\.t" of the source was altered since pull $failed was planned/,
     "source, $there: refused by the column's name");
   $pair->source_sql($back) if defined $back;
+}
+
+# The order of the key: by another collation, or another version of it, other rows lie in a range.
+my $ICU = $pair->source_sql(q(SELECT count(*) FROM pg_collation WHERE collname = 'en-x-icu')) ? 'en-x-icu' : 'POSIX';
+$pair->source_sql('ALTER TABLE t ADD PRIMARY KEY (id)') unless
+  $pair->source_sql(q(SELECT count(*) FROM pg_constraint WHERE conname = 't_pkey'));
+my $ALTERED_KEY = qr/key column "w" of table "public\.t" of the source was altered since pull \d+ was planned/;
+$failed = fail_midway(key => 'w');
+$pair->source_sql(qq(ALTER TABLE t ALTER w TYPE text COLLATE "$ICU"));
+$pair->error_is("SELECT parallel_pull_resume($failed, new_snapshot => true)", '55000', $ALTERED_KEY,
+  'source, the collation of the key: refused by its name');
+$failed = fail_midway(key => 'w');
+SKIP: {
+  my $version = $pair->source_sql(qq(SELECT pg_collation_actual_version('"$ICU"'::regcollation)));
+  skip 'the collation has no version', 1 if $version eq '';
+  # As if the library had had another version when the pull was planned.
+  $pair->destination_sql("UPDATE parallel_loader.pull SET source_shape = replace(source_shape, ' $version NOT', ' 1.2.3 NOT') WHERE pull_id = $failed");
+  $pair->error_is("SELECT parallel_pull_resume($failed, new_snapshot => true)", '55000', $ALTERED_KEY,
+    'source, the version of the collation of the key: refused');
+  $pair->destination_sql("UPDATE parallel_loader.pull SET source_shape = replace(source_shape, ' 1.2.3 NOT', ' $version NOT') WHERE pull_id = $failed");
+}
+is($pair->destination_sql("SELECT rows FROM parallel_pull_resume($failed, new_snapshot => true)"), 6000, '… and goes on where it is the same');
+$pair->source_sql('ALTER TABLE t ALTER w TYPE text COLLATE "C"');
+
+# Domains: what they check is no matter, what they are made of is.
+$pair->source_sql('UPDATE t SET c = id / 4.0');
+$failed = fail_midway();
+$pair->source_sql('ALTER DOMAIN cents ADD CONSTRAINT positive CHECK (VALUE > 0)');
+is($pair->destination_sql("SELECT rows FROM parallel_pull_resume($failed, new_snapshot => true)"), 6000,
+  'source, a domain that checks more: the pull goes on');
+$pair->source_sql('ALTER DOMAIN cents DROP CONSTRAINT positive; CREATE DOMAIN mills AS numeric(12,3)');
+$failed = fail_midway();
+$pair->source_sql('ALTER TABLE t ALTER c TYPE mills');
+$pair->error_is("SELECT parallel_pull_resume($failed, new_snapshot => true)", '55000',
+  qr/column "c" of table "public\.t" of the source was altered.*numeric\(12,2\).*numeric\(12,3\)/s, '… one of another scale: refused');
+$pair->source_sql('ALTER TABLE t ALTER c TYPE cents');
+$failed = fail_midway();
+$pair->destination_sql('ALTER DOMAIN cents ADD CONSTRAINT low CHECK (VALUE < 100) NOT VALID');
+$pair->error_is("SELECT parallel_pull_resume($failed, new_snapshot => true)", '23514', qr/value for domain cents violates check constraint "low"/,
+  'here, a domain that checks more: as COPY has it');
+
+# A type of an extension, which may store its values in another way at another version.
+for my $side (qw(source destination)) {
+  $pair->both_sql(q(DROP EXTENSION IF EXISTS hstore CASCADE; CREATE EXTENSION hstore VERSION '1.7';)
+      . ' DROP TABLE IF EXISTS x; CREATE TABLE x (id integer PRIMARY KEY, h hstore)');
+  $pair->source_sql(q(INSERT INTO x SELECT i, hstore('k', i::text) FROM generate_series(1, 6000) AS i));
+  $pair->destination_sql('ALTER TABLE x ADD CONSTRAINT ok CHECK (id < 4000)');
+  $pair->error_is($pair->table_sql('parallel_pull_table', 'x', {key => 'id', chunk_size => '64kB', workers => 1}), '23514', qr/ok/,
+    'a pull of values of an extension fails in its middle');
+  $failed = $pair->newest_pull_id;
+  $pair->destination_sql('ALTER TABLE x DROP CONSTRAINT ok');
+  my $upgrade = q(ALTER EXTENSION hstore UPDATE TO '1.8');
+  $side eq 'source' ? $pair->source_sql($upgrade) : $pair->destination_sql($upgrade);
+  $pair->error_is("SELECT parallel_pull_resume($failed, new_snapshot => true)", '55000',
+    $side eq 'source' ? qr/extension "hstore" was altered since pull $failed.*had version 1\.7, now it has 1\.8/s
+      : qr/column "h" of table "public\.x" was altered since pull $failed/, "… the extension is upgraded on the $side: refused");
 }
 
 # ---- the source, under an older snapshot ----
