@@ -112,6 +112,8 @@ std::string ShapeChange::sentence() const {
     return "Extension \"" + name + "\", which its type belongs to, had version " +
            (before.empty() ? "none" : before) + ", now it has " + (after.empty() ? "none" : after) +
            ".";
+  if (part == ShapePart::kLabels)
+    return "Labels of its enum have other names, or another order.";
   if (is_moved)
     return "It was dropped and added again.";
   if (after.empty())

@@ -18,6 +18,7 @@ enum class ShapePart : char {
   kField = 'f',     // of a composite that a column holds, at any depth
   kKey = 'k',       // collation and nullability of a key's column
   kExtension = 'e', // that a type belongs to
+  kLabels = 'l',    // of an enum that a column holds: see enum_labels.hpp
   kRelation = 'r',  // that a view, or a partitioned table that is read as one, is made of
 };
 

@@ -110,6 +110,7 @@ void ChunkMover::find_table(SourceReader &reader) {
     if (line.part == ShapePart::kColumn)
       names.push_back(line.name);
   shape_ = SourceShape(table_, types, source_shape_.empty() ? plan_->columns : names);
+  labels_ = EnumLabels(table_, types, names);
 }
 
 std::string ChunkMover::from_item(const ClaimedChunk &chunk) const {
@@ -145,11 +146,13 @@ void ChunkMover::throw_altered(const ShapeChange &change, const std::string &tab
   const std::string pull = std::to_string(task_.pull->pull_id);
   const bool is_untouched = worker_slots_counts(task_.pull).chunks_done == 0;
   const std::string resume = next_resume();
+  const bool is_append = task_.order.request.kind == PullKind::kAppend;
   throw Error("55000",
               "column \"" + change.name + "\" of table " + table + " was altered since pull " +
                   pull + " was planned",
               change.sentence(),
-              is_untouched ? "parallel_pull_resume(" + pull + ") plans the pull anew."
+              is_append      ? "Call parallel_pull_append again."
+              : is_untouched ? "parallel_pull_resume(" + pull + ") plans the pull anew."
               : resume.empty()
                   ? "Empty the table and pull it again."
                   : "Alter it back and call " + resume + ", or empty the table and pull it again.");
@@ -189,6 +192,9 @@ void ChunkMover::require_unchanged(const ClaimedChunk &chunk) {
   if (!reader_)
     return;
   lock_relation(chunk);
+  if (const auto change =
+          find_label_change(source_shape_, labels_.read(reader_->session().connection())))
+    throw_altered(*change, "\"" + table_.name.display() + "\" of the source");
   if (!chunk.relation.empty() || !has_members())
     return;
   Connection &source = reader_->session().connection();

@@ -3,6 +3,7 @@
 
 #include "core/column_map.hpp"
 #include "core/column_shape.hpp"
+#include "core/enum_labels.hpp"
 #include "core/ledger.hpp"
 #include "core/range.hpp"
 #include "core/source_table.hpp"
@@ -65,9 +66,10 @@ private:
   SourceTable table_;
   ColumnMap columns_;
   Key key_;
-  Shape source_shape_;                 // as the plan found it
-  Shape local_shape_;                  // likewise
-  SourceShape shape_;                  // how to ask the source for its shape
+  Shape source_shape_; // as the plan found it
+  Shape local_shape_;  // likewise
+  SourceShape shape_;  // how to ask the source for its shape
+  EnumLabels labels_;
   std::set<std::string> locked_;       // what the session on the source has locked, by from_item
   std::string table_name_;             // of the destination, for people
   std::optional<std::string> written_; // by done chunks, as far as this worker knows

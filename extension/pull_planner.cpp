@@ -5,6 +5,7 @@
 #include "core/bucket_key.hpp"
 #include "core/column_map.hpp"
 #include "core/column_shape.hpp"
+#include "core/enum_labels.hpp"
 #include "core/key_choice.hpp"
 #include "core/plan.hpp"
 #include "core/source_table.hpp"
@@ -176,6 +177,7 @@ public:
       std::ranges::copy(key_shape(source, table_, key_names), std::back_inserter(shape));
     }
     std::ranges::copy(extension_shape(source, table_, names, types_), std::back_inserter(shape));
+    std::ranges::copy(EnumLabels(table_, types_, names).read(source), std::back_inserter(shape));
     return shape;
   }
 

@@ -2,6 +2,7 @@
 #include "extension/resume_plan.hpp"
 
 #include "core/column_shape.hpp"
+#include "core/enum_labels.hpp"
 #include "core/filter_path.hpp"
 #include "core/source_relations.hpp"
 
@@ -135,6 +136,8 @@ private:
       return now;
     const Shape planned = read_shape(plan_.source_shape);
     if (const auto change = find_shape_change(planned, now, "cfke", PlaceRule::kCompared))
+      throw_altered(order_, *change, "\"" + table_.name.display() + "\" of the source");
+    if (const auto change = find_label_change(planned, now))
       throw_altered(order_, *change, "\"" + table_.name.display() + "\" of the source");
     if (const auto change =
             find_shape_change(members(planned), members(now), "r", PlaceRule::kCompared))

@@ -168,6 +168,42 @@ for my $side (qw(source destination)) {
       : qr/column "h" of table "public\.x" was altered since pull $failed/, "… the extension is upgraded on the $side: refused");
 }
 
+# ---- labels of an enum ----
+
+# COPY writes the labels of now, whatever the snapshot.
+my $RENAMED = qr/column "m" of table "public\.t" of the source was altered since pull \d+ was planned.*Labels of its enum have other names, or another order/s;
+my $SWAP = q(ALTER TYPE mood RENAME VALUE 'sad' TO 'x'; ALTER TYPE mood RENAME VALUE 'glad' TO 'sad'; ALTER TYPE mood RENAME VALUE 'x' TO 'glad');
+$pair->source_sql(q(UPDATE t SET m = CASE WHEN id % 2 = 0 THEN 'sad' ELSE 'glad' END::mood));
+for my $case ([$SWAP, $SWAP, 'swapped'], [q(ALTER TYPE mood RENAME VALUE 'sad' TO 'low'), q(ALTER TYPE mood RENAME VALUE 'low' TO 'sad'), 'renamed']) {
+  my ($change, $back, $name) = @$case;
+  start_over();
+  $pair->destination_sql(q(ALTER TYPE mood ADD VALUE 'low')); # no error of its own
+  my $id = create();
+  $pair->destination_sql("SELECT parallel_pull_work($id, max_chunks => 2)");
+  $pair->source_sql($change);
+  $pair->error_is(work($id), '55000', $RENAMED, "labels of an enum that are $name in mid-pull: refused");
+  $pair->error_is("SELECT parallel_pull_resume($id, new_snapshot => true)", '55000', $RENAMED, '… so is a resume');
+  $pair->source_sql($back);
+  is($pair->destination_sql("SELECT rows FROM parallel_pull_resume($id, new_snapshot => true)"), 6000, '… until they are back');
+  $pair->same_rows('SELECT id, m::text FROM t', '… each value has its label');
+}
+start_over();
+my $more = create();
+$pair->destination_sql("SELECT parallel_pull_work($more, max_chunks => 2)");
+$pair->source_sql(q(ALTER TYPE mood ADD VALUE 'so-so' BEFORE 'glad'));
+is($pair->destination_sql("SELECT remaining FROM parallel_pull_work($more)"), 0, 'a label more is no matter');
+# In whatever holds an enum, and in an append.
+$pair->both_sql(q(DROP TABLE IF EXISTS x; CREATE TYPE tone AS ENUM ('low', 'high'); CREATE DOMAIN voice AS tone; CREATE TYPE song AS (n integer, v voice[]);)
+    . ' CREATE TABLE x (id integer PRIMARY KEY, s song)');
+$pair->source_sql(q(INSERT INTO x SELECT i, ROW(i, ARRAY['low', 'high'])::song FROM generate_series(1, 6000) AS i));
+$more = $pair->destination_sql($pair->table_sql('parallel_pull_create', 'x', {key => 'id', chunk_size => '64kB'}));
+$pair->source_sql(q(ALTER TYPE tone RENAME VALUE 'low' TO 'deep'));
+$pair->destination_sql(q(ALTER TYPE tone ADD VALUE 'deep'));
+$pair->error_is(work($more), '55000', qr/column "s" of table "public\.x".*Labels of its enum/s, 'labels of an enum within other types');
+$pair->source_sql(q(ALTER TYPE tone RENAME VALUE 'deep' TO 'low'));
+$pair->destination_sql("SELECT parallel_pull_cancel($more)");
+is($pair->destination_sql($pair->table_sql('parallel_pull_append', 'x')), 6000, 'an append of such values');
+
 # ---- the source, under an older snapshot ----
 
 my $session = $pair->session('source');
