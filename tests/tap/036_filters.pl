@@ -92,7 +92,7 @@ is($pair->destination_sql("SELECT count(*) FROM parallel_pull_check($dsn, 'peopl
     . quoted($NO_CONDITIONS[0]) . ") WHERE item = 'filter' AND message = 'filter is not one condition'"), 1, 'check says so, too');
 is($pair->destination_sql('SELECT count(*) FROM people'), 0, '… and no row came');
 # What the ledger has already, of a version that took it.
-my $taken = $pair->destination_sql("SELECT parallel_pull_create($dsn, 'people', 'id', filter => 'id > 5')");
+my $taken = $pair->destination_sql("SELECT parallel_pull_create($dsn, 'people', 'id', chunk_size => '64kB', filter => 'id > 5')");
 $pair->destination_sql("SELECT parallel_pull_work($taken, max_chunks => 1); SELECT parallel_pull_cancel($taken)");
 $pair->destination_sql("UPDATE parallel_loader.pull SET filter = 'id > 5) OR (id = 3', state = 'failed' WHERE pull_id = $taken;"
     . "UPDATE parallel_loader.chunk SET state = 'planned' WHERE pull_id = $taken AND chunk > 1");

@@ -301,12 +301,16 @@ empty();
 # ---- views ----
 
 $pair->source_sql('CREATE VIEW of_p AS SELECT * FROM p');
-$pair->destination_sql('ALTER TABLE p ADD CONSTRAINT ok CHECK (id < 4000)');
-for my $attempt (1 .. 5) { # its chunks are moved at once: one may fail before another is done
-  $pair->try_sql($pair->pull_sql('p', 1, 6001, {source_table => 'of_p', key => 'id', workers => 3}));
-  $id = $pair->newest_pull_id;
-  last if $pair->pull($id)->{chunks_done} > 0;
-}
+$pair->destination_sql('ALTER TABLE p ADD CONSTRAINT ok CHECK (id <= 4000)');
+$pair->close_gate;
+my $viewed = $pair->session('destination');
+$viewed->start($pair->pull_sql('p', 1, 6001, {source_table => 'of_p', key => 'id', workers => 3, filter => 'public.gate(id, 4001)'}));
+$pair->wait_at_gate;
+$id = $pair->newest_pull_id;
+wait_until(10, sub { $pair->pull($id)->{chunks_done} == 2 });
+$pair->open_gate;
+is($viewed->finish->sqlstate, '23514', 'a pull of a view fails when two of its chunks are done');
+$viewed->close;
 $pair->destination_sql("ALTER TABLE p DROP CONSTRAINT ok; SELECT parallel_pull_cancel($id)");
 $pair->source_sql('CREATE OR REPLACE VIEW of_p AS SELECT * FROM p WHERE id % 2 = 0');
 $pair->error_is("SELECT parallel_pull_resume($id, new_snapshot => true)", '55000',

@@ -26,12 +26,16 @@ CREATE TABLE v AS TABLE t;
 CREATE TABLE k AS TABLE t;
 CREATE TABLE r (LIKE t INCLUDING ALL);
 INSERT INTO r TABLE t;
+CREATE TABLE a (LIKE t INCLUDING ALL);
+INSERT INTO a TABLE t;
+CREATE ROLE limited LOGIN;
+GRANT SELECT ON a TO limited;
 CREATE TABLE p (id integer PRIMARY KEY, pad text) PARTITION BY RANGE (id);
 CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (3000);
 CREATE TABLE p2 PARTITION OF p FOR VALUES FROM (3000) TO (9000);
 INSERT INTO p SELECT * FROM t;
 SQL
-$pair->destination_sql("CREATE TABLE $_ (id integer, pad text)") for qw(t u v w k r p);
+$pair->destination_sql("CREATE TABLE $_ (id integer, pad text)") for qw(t u v w k r p a);
 
 # Starts a command on the source and waits until it stands in a queue.
 sub queue_up {
@@ -74,6 +78,15 @@ my %id = (r => $pair->newest_pull_id);
 $pair->destination_sql('ALTER TABLE r DROP CONSTRAINT ok');
 $pair->source_sql('DELETE FROM r WHERE id > 5900');
 
+# The append of `a` gets no second session on the source, so its worker comes behind a command.
+my $append = $pair->table_sql('parallel_pull_append', 'a', {dsn => $pair->dsn(undef, 'user=limited')});
+is($pair->destination_sql($append), $ROWS, 'an append');
+$pair->source_sql("INSERT INTO a VALUES (7000, 'new'); ALTER ROLE limited CONNECTION LIMIT 1");
+my $appending = $pair->session('destination');
+$appending->start("SET statement_timeout = '40s'; $append");
+wait_until(10, sub { $pair->source_sql("SELECT count(*) FROM pg_locks WHERE relation = 'a'::regclass") > 0
+      && $pair->pull->{retries} > 0 }) or diag 'the worker of the append has got a session';
+
 # Between plan and first worker: `t` gets a column, `u` loses its rows, a command keeps `k` longer than
 # the budget, nobody works on `v`; one partition's worker is busy while a command waits for the other.
 $id{$_} = create($_) for qw(t u v);
@@ -85,6 +98,8 @@ my %ddl = (
   v => queue_up('ALTER TABLE v ADD COLUMN extra integer'),
   r => queue_up('ALTER TABLE r ADD COLUMN extra integer'),
   k => queue_up('BEGIN; ALTER TABLE k ALTER pad SET NOT NULL'));
+$ddl{a} = queue_up('TRUNCATE a');
+$pair->source_sql('ALTER ROLE limited CONNECTION LIMIT -1');
 my %work;
 for my $table (qw(t u k)) {
   $work{$table} = $pair->session('destination');
@@ -115,10 +130,17 @@ is($pair->try_sql("SELECT remaining FROM parallel_pull_work($id{v})")->summary, 
 is($pair->try_sql("SELECT rows FROM parallel_pull_resume($id{u})")->summary, 'success: 0',
   '… and a resume of what was emptied plans it anew');
 
+$pair->result_is_error($appending->finish(45), '55000',
+  qr/"a" of the source was emptied or rewritten after the snapshot was taken/, 'an append whose table is emptied before it reads: refused');
+is($pair->destination_sql('SELECT count(*) FROM a'), $ROWS, '… and brings nothing');
+
 $pair->result_is_error($work{k}->finish(45), '55P03',
   qr/could not lock table "public.k" on the source.*parallel_pull_resume\($id{k}\) goes on when that session is done/s,
   'a command that keeps the table: the pull ends after its budget, the hint names the call that goes on');
 $ddl{k}->query_safe('COMMIT');
+# Now that no transaction is open which holds back what is newer.
+$pair->source_sql("INSERT INTO a VALUES (1, 'here'), (8000, 'new')");
+is($pair->destination_sql($append), 1, '… the next one brings what is new in it');
 # hint: extension/worker.cpp: parallel_pull_resume(
 is($pair->try_sql("SELECT rows FROM parallel_pull_resume($id{k})")->summary, "success: $ROWS", '… which works then');
 
@@ -126,6 +148,6 @@ is($work{r}->finish(45)->summary, "success: $ROWS",
   'a resume behind a queued command goes on under its snapshot, when that has had its turn');
 is($pair->destination_sql('SELECT count(*) FROM r'), $ROWS, '… every row once');
 $pair->nothing_left('nothing is left');
-$_->close for values %ddl, values %work, $leaf;
+$_->close for values %ddl, values %work, $leaf, $appending;
 
 $pair->finish;
