@@ -1,6 +1,8 @@
 // control_functions: the SQL functions that join, watch, change and end pulls.
 #include "core/secret.hpp"
 
+#include <utility>
+
 #include "extension/boundary.hpp"
 #include "extension/guarded_call.hpp"
 #include "extension/old_coordinator.hpp"
@@ -106,13 +108,17 @@ std::string wait_for(int64 pull_id, int64 timeout_ms) {
   const TimestampTz deadline =
       timeout_ms < 0 ? DT_NOEND : GetCurrentTimestamp() + timeout_ms * 1000;
   ScratchMemory memory;
+  bool is_told = false;
   for (;; memory.reset()) {
     const FoundPull found = find_pull(pull_id);
     if (!found.is_live || milliseconds_until(deadline) <= 0)
       return std::string(state_name(found.state));
     const AttachedPull attached(found);
-    if (attached.get() != nullptr)
+    if (attached.get() != nullptr) {
       wait_for_end(attached.get(), deadline);
+      if (!std::exchange(is_told, true)) // who began the pull may not have waited for its plan
+        call([&]() noexcept { leader_report_notice(attached.get()); });
+    }
     call([]() noexcept { latch_sleep(kLookAgainMs / 5); }); // its coordinator is about to go
   }
 }

@@ -52,9 +52,19 @@ void Coordinator::create() {
   record_.in_transaction([&](Ledger &ledger) {
     const PullPlan plan = hold_.open_and_plan(order_, pull_id());
     stay_at(plan.snapshot.place);
-    shared_pull_set_notice(pull_, plan.notice.message.c_str(), plan.notice.hint.c_str());
+    tell(plan.notice);
     ledger.record_plan(pull_id(), plan);
     count_chunks(ledger);
+  });
+}
+
+// Who began the pull may wait for its plan, or look into the log.
+void Coordinator::tell(const PlanNotice &notice) {
+  if (notice.message.empty())
+    return;
+  call([&]() noexcept {
+    shared_pull_set_notice(pull_, notice.message.c_str(), notice.hint.c_str());
+    session_log_notice(pull_->pull_id, notice.message.c_str());
   });
 }
 

@@ -52,6 +52,7 @@ public:
 
 private:
   void create();
+  void tell(const PlanNotice &notice);
   void resume();
   FoundPull find_resumable();
   void take_over(const FoundPull &found);

@@ -86,7 +86,7 @@ int64 start_and_leave(Order order, PullPhase phase) {
   Leader leader = start(order, false);
   return call([&]() noexcept {
     leader_wait(&leader, phase);
-    leader_report_notice(&leader);
+    leader_report_notice(leader.pull);
     int64 const pull_id = leader.pull->pull_id;
     leader_release(&leader);
     return pull_id;
@@ -111,7 +111,7 @@ int64 pull_and_wait(Order order, bool takes_over = false) {
   Leader leader = start(order, takes_over);
   const int64 pull_id = call([&]() noexcept {
     leader_wait(&leader, kPhasePlanned);
-    leader_report_notice(&leader);
+    leader_report_notice(leader.pull);
     leader_report_workers(static_cast<int>(pg_atomic_read_u32(&leader.pull->workers_started)),
                           static_cast<int>(pg_atomic_read_u32(&leader.pull->workers_wanted)));
     leader_wait(&leader, kPhaseEnded);

@@ -175,8 +175,7 @@ void leader_report_workers(int started, int wanted) {
                    errdetail("Of the slots of max_worker_processes, %s.", census.text)));
 }
 
-void leader_report_notice(const Leader *leader) {
-  const SharedPull *pull = leader->pull;
+void leader_report_notice(const SharedPull *pull) {
   if (shared_pull_phase(pull) >= kPhasePlanned && pull->notice[0] != '\0')
     notice(pull->notice, "", pull->notice_hint);
 }

@@ -36,7 +36,7 @@ void leader_wait(const Leader *leader, PullPhase phase);
 void leader_report_workers(int started, int wanted);
 
 /// Sends the notice that the coordinator has left for the caller, if any; from kPhasePlanned on.
-void leader_report_notice(const Leader *leader);
+void leader_report_notice(const SharedPull *pull);
 
 /// Raises the pull's error, if it has one.
 void leader_raise_error(const Leader *leader);

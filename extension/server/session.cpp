@@ -134,6 +134,10 @@ void session_log_no_mark(int64 pull_id) {
                        pull_id)));
 }
 
+void session_log_notice(int64 pull_id, const char *message) {
+  ereport(LOG, (errmsg("pull " INT64_FORMAT ": %s", pull_id, message)));
+}
+
 void session_log_stall(int64 pull_id, const char *waiting_for) {
   ereport(LOG, (errmsg("pull " INT64_FORMAT " does not move: %s", pull_id, waiting_for)));
 }

@@ -50,6 +50,7 @@ void session_log_failure(int64 pull_id, const char *message);
 
 void session_log_debug(const char *message);
 void session_log_no_mark(int64 pull_id);
+void session_log_notice(int64 pull_id, const char *message);
 void session_log_stall(int64 pull_id, const char *waiting_for);
 
 /// Marks this process as the pull's coordinator, for as long as it lives; false when another one

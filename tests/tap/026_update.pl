@@ -265,6 +265,9 @@ $pair->error_is('SELECT parallel_pull_resume(3, new_snapshot => true)', '55000',
 is($pair->destination_sql('SELECT count(*) FROM t'), 3000, '… and nothing of the table has changed');
 
 $pair->destination_sql('GRANT EXECUTE ON FUNCTION parallel_pull_resume(bigint, text, boolean) TO puller');
+$pair->error_is('SELECT parallel_pull_resume(2, new_snapshot => true)', '2F003',
+  qr/rights of the pull's owner/, 'a pull of another role is resumed by its password rule');
+$pair->destination_sql('ALTER ROLE puller SUPERUSER');
 $pair->error_is('SELECT parallel_pull_resume(2, new_snapshot => true)', '55000',
   qr/planned by an earlier version.*HINT:  Empty the table and pull it again/s,
   'nor can a failed pull of 0.1 of which chunks are done');

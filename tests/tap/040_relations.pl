@@ -8,6 +8,7 @@ use FindBin;
 use lib "$FindBin::RealBin/lib";
 
 use ParallelLoader::Test;
+use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $pair = ParallelLoader::Test->new(destination => {conf => <<'CONF'});
@@ -327,6 +328,20 @@ $pair->source_sql('CREATE TABLE child () INHERITS (t); INSERT INTO child VALUES 
 my $result = $pair->try_sql($pair->pull_sql('t'));
 is($result->out, 3000, 'rows of children are not those of the table');
 like(join("\n", $result->notices), qr/has inheritance children, whose rows are not pulled/, '… which is said');
+# A start returns before the source is asked.
+my $locker = $pair->session('source');
+$locker->query_safe('BEGIN; LOCK TABLE t IN ACCESS EXCLUSIVE MODE');
+empty();
+my $started = $pair->destination_sql($pair->table_sql('parallel_pull_start', 't'));
+my $waiter = $pair->session('destination');
+$waiter->start("SELECT parallel_pull_wait($started)");
+$locker->query_safe('ROLLBACK');
+my $waited = $waiter->finish(20);
+is($waited->out, 'done', 'a pull in the background is waited for');
+like(join("\n", $waited->notices), qr/has inheritance children, whose rows are not pulled/, '… which says it as well');
+$_->close for $locker, $waiter;
+like(slurp_file($pair->destination->logfile), qr/LOG:\s+(?:\w+: )?pull $started: table "public.t" of the source has inheritance children/,
+  '… and so does the log');
 $pair->source_sql('CREATE VIEW with_children AS SELECT * FROM t');
 empty();
 # One that comes while rows move.
