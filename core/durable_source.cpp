@@ -4,6 +4,7 @@
 #include "core/quote.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <string>
 
 namespace parallel_loader {
@@ -69,9 +70,12 @@ bool make_durable(Executor &source) {
                                  quote_literal(lsn) + "::pg_catalog.pg_lsn";
   const int64_t longest_ms = std::min(
       kWriterTurns * possible.required_integer(0, 4, 0, kLongestMs) + kPatienceMs, kLongestMs);
-  for (int64_t waited_ms = 0; waited_ms <= longest_ms; waited_ms += kTurnMs) {
+  const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(longest_ms);
+  for (int64_t turns = longest_ms / kTurnMs; turns >= 0; turns--) {
     if (source.exec(is_flushed).required_boolean(0, 0))
       return true;
+    if (std::chrono::steady_clock::now() >= end) // each turn takes as long as the source likes
+      break;
     static_cast<void>(source.exec("SELECT pg_catalog.pg_sleep(0.02)"));
   }
   return false;

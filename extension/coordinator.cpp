@@ -169,7 +169,8 @@ void Coordinator::supervise() {
     if (pg_atomic_read_u32(&pull_->stop) != kStopNone)
       throw Stopped();
     turn();
-    call([&]() noexcept { latch_sleep(slot_wait_ ? kHurriedTurnMs : kTurnMs); });
+    if (!waiter_.take_waited())
+      call([&]() noexcept { latch_sleep(slot_wait_ ? kHurriedTurnMs : kTurnMs); });
   }
   release_snapshot();
   require_rows_kept();
@@ -430,9 +431,11 @@ std::string Coordinator::why_hold_ends() {
       hold_.require_alive();
       if (hold_.is_in_the_way())
         return "a session of the source waited for a lock that the pull held";
-      call([]() noexcept {
+      const bool has_waited = waiter_.take_waited();
+      call([&]() noexcept {
         session_reset_memory();
-        latch_sleep(kTurnMs);
+        if (!has_waited)
+          latch_sleep(kTurnMs);
       });
     }
     return "parallel_loader.snapshot_hold was over";

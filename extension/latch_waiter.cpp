@@ -14,6 +14,7 @@ LatchWaiter::~LatchWaiter() {
 
 Woke LatchWaiter::wait(int fd, Want want, std::chrono::milliseconds timeout) {
   using Clock = std::chrono::steady_clock;
+  has_waited_ = true;
   const bool has_limit = timeout >= std::chrono::milliseconds::zero();
   const Clock::time_point deadline = Clock::now() + timeout;
   for (;;) {

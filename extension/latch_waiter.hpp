@@ -3,6 +3,8 @@
 
 #include "core/waiter.hpp"
 
+#include <utility>
+
 #include "extension/boundary.hpp"
 #include "extension/server/socket_wait.hpp"
 
@@ -32,6 +34,10 @@ public:
   Woke wait(int fd, Want want, std::chrono::milliseconds timeout) override;
   void nap(std::chrono::microseconds time) override;
 
+  /// True if there was a wait since this was asked last.  It may have taken wake-ups that were
+  /// meant for whoever sleeps on the latch next: what they tell of has to be looked at before.
+  [[nodiscard]] bool take_waited() noexcept { return std::exchange(has_waited_, false); }
+
 protected:
   /// Called whenever the latch was set, and at least twice a second.
   virtual void look_up() {}
@@ -41,6 +47,7 @@ private:
 
   pg_atomic_uint32 *stop_;
   SocketWait socket_wait_ = {};
+  bool has_waited_ = false;
 };
 
 } // namespace parallel_loader

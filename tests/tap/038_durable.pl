@@ -99,5 +99,24 @@ for my $round (1 .. 5) {
 note "a pull of 100 rows: $least s";
 cmp_ok($least, '<', 0.4, 'a pull of 100 rows from an idle source waits for nothing');
 
+# The worker's last words come while the coordinator asks the source again and again: they are heard.
+$pair->source_sql('REVOKE EXECUTE ON FUNCTION pg_logical_emit_message(boolean, text, text) FROM PUBLIC');
+$pair->source_sql($_) for q(ALTER SYSTEM SET wal_writer_delay = '10ms'), 'SELECT pg_reload_conf()';
+$least = 9;
+for my $round (1 .. 3) {
+  $pair->destination_sql('TRUNCATE small');
+  kill 'STOP', $writer;
+  unflushed("UPDATE t SET note = note WHERE id = 1");
+  my $session = $pair->session('destination')->start("SELECT rows FROM parallel_pull_table($dsn, 'small', source_table => 't')");
+  wait_until(2, sub { $pair->source_sql("SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(0.02)' AND usename = 'reader'") });
+  wait_until(1, sub { !$pair->worker_pids });
+  kill 'CONT', $writer;
+  my $seconds = stopwatch();
+  $session->finish;
+  $least = $seconds->() if $seconds->() < $least;
+}
+note "from the flush to the end: $least s";
+cmp_ok($least, '<', 0.4, '… nor, once the source has flushed, for what the worker said meanwhile');
+
 $pair->nothing_left('at the end no worker and no session is left');
 $pair->finish;

@@ -1,9 +1,13 @@
 // durable_source_test: how the source is made to flush what an append builds on.
 #include "core/durable_source.hpp"
+#include "core/error.hpp"
 
 #include "tests/unit/fake_executor.hpp"
 
 #include <gtest/gtest.h>
+
+#include <chrono>
+#include <thread>
 
 namespace parallel_loader {
 namespace {
@@ -62,6 +66,37 @@ TEST(DurableSource, role_that_may_not_write_waits) {
   EXPECT_TRUE(make_durable(executor));
   EXPECT_TRUE(was_asked(executor, "pg_current_xact_id"));
   EXPECT_TRUE(was_asked(executor, "pg_sleep"));
+}
+
+// A source that takes its time for every answer.
+class SlowExecutor final : public Executor {
+public:
+  using Executor::exec;
+  Rows exec(std::string_view sql, std::span<const Param> params) override {
+    if (sql.find("pg_sleep") != std::string_view::npos)
+      std::this_thread::sleep_for(std::chrono::milliseconds(500));
+    return fake.exec(sql, params);
+  }
+
+  FakeExecutor fake;
+};
+
+TEST(DurableSource, slow_answers_do_not_lengthen_the_wait) {
+  SlowExecutor executor;
+  executor.fake.answers = {possible("f", "t", "f", "1"), one_row({"0/16B3748"}), {}, {}, {}, {}};
+  for (int turn = 0; turn < 500; ++turn)
+    executor.fake.answers.push_back(one_row({"f"}));
+  const auto begin = std::chrono::steady_clock::now();
+  EXPECT_FALSE(make_durable(executor));
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(5));
+}
+
+TEST(DurableSource, delay_that_no_server_has_is_refused) {
+  for (const char *delay : {"-1", "9223372036854775807", "never", ""}) {
+    FakeExecutor executor;
+    executor.answers = {possible("f", "t", "f", delay), one_row({"0/16B3748"}), {}, {}, {}, {}};
+    EXPECT_THROW((void)make_durable(executor), Error) << delay;
+  }
 }
 
 TEST(DurableSource, what_is_never_flushed_is_not_durable) {
