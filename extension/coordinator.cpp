@@ -428,6 +428,7 @@ std::string Coordinator::why_hold_ends() {
       case kHoldGaveWay:
         return "another pull needed the background worker slot";
       }
+      record_.require_there();
       hold_.require_alive();
       if (hold_.is_in_the_way())
         return "a session of the source waited for a lock that the pull held";

@@ -132,7 +132,10 @@ AttachedPull::AttachedPull(const FoundPull &found) {
     return;
   segment_ =
       call([&]() noexcept { return shared_pull_attach(found.segment, &pull_, &is_new_mapping_); });
-  if (segment_ != nullptr && pull_->pull_id != found.pull_id)
+  if (segment_ == nullptr)
+    return;
+  const Oid ledger = call([]() noexcept { return spi_ledger(); });
+  if (pull_->pull_id != found.pull_id || pull_->ledger != ledger)
     pull_ = nullptr;
 }
 

@@ -29,6 +29,8 @@ public:
   [[nodiscard]] bool is_ours() const noexcept { return state_.has_value(); }
   [[nodiscard]] PullState state() const { return state_.value(); }
 
+  /// Throws PgError 55000 when the ledger was removed.
+  void require_there();
   /// Writes what has happened.  Throws Error 55000 when the ledger has another state than this
   /// process has written.
   void change(PullEvent event);
@@ -48,6 +50,8 @@ public:
   }
 
 private:
+  [[nodiscard]] bool try_create(const PullRequest &request);
+
   SharedPull *pull_;
   std::optional<PullState> state_; // as the ledger has it
   PullState paused_from_ = PullState::kRunning;

@@ -6,6 +6,7 @@
 #include "extension/server/compat.hpp"
 #include "extension/server/mailbox.hpp"
 #include "extension/server/pull_owner.hpp"
+#include "extension/server/spi.hpp"
 #include "extension/server/worker_slots.hpp"
 
 extern "C" {
@@ -145,6 +146,7 @@ void background_connect(const SharedPull *pull) {
     BackgroundWorkerInitializeConnectionByOid(pull->database, pull->owner,
                                               kCompatWorkerConnectionFlags);
   }
+  spi_expect_ledger(pull->ledger);
   // ALTER ROLE … SET role may have made it another one.
   SetConfigOption("role", "none", PGC_SUSET, PGC_S_OVERRIDE);
 }

@@ -4,6 +4,7 @@
 #include <initializer_list>
 
 #include "extension/server/mailbox.hpp"
+#include "extension/server/spi.hpp"
 
 extern "C" {
 #include "mb/pg_wchar.h"
@@ -55,6 +56,7 @@ dsm_segment *shared_pull_create(Oid owner, Oid table, const char *order, Size or
   shared->database = MyDatabaseId;
   shared->owner = owner;
   shared->table = table;
+  shared->ledger = spi_ledger();
   shared->order_size = order_size;
   memcpy(shared->order, order, order_size);
   shared->magic = kMagic;

@@ -108,6 +108,7 @@ struct SharedPull {
   Oid owner;             // who its background processes are, for all they do
   bool owner_may_log_in; // has LOGIN
   Oid table;             // that is loaded
+  Oid ledger;            // that the pull stands in: see spi_expect_ledger
   int64 pull_id;         // set before kPhaseRecorded
   int leader_pid;        // who is told of every change; 0: nobody
   int coordinator_pid;
@@ -153,8 +154,8 @@ struct SharedPull {
   char order[FLEXIBLE_ARRAY_MEMBER];
 };
 
-/// Creates the segment of a pull of `owner`'s with a copy of `order`; the creating transaction's
-/// owner detaches it.
+/// Creates the segment of a pull of `owner`'s in this database's ledger, with a copy of `order`;
+/// the creating transaction's owner detaches it.
 dsm_segment *shared_pull_create(Oid owner, Oid table, const char *order, Size order_size,
                                 SharedPull **pull);
 

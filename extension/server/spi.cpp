@@ -20,11 +20,35 @@ extern "C" {
 
 namespace parallel_loader {
 
+static Oid expected_ledger = InvalidOid;
+
+void spi_expect_ledger(Oid ledger) {
+  expected_ledger = ledger;
+}
+
+static Oid find_ledger() {
+  const Oid schema = get_namespace_oid("parallel_loader", true);
+  return OidIsValid(schema) ? get_relname_relid("pull", schema) : InvalidOid;
+}
+
+static void require_expected_ledger() {
+  if (!OidIsValid(expected_ledger) || find_ledger() == expected_ledger)
+    return;
+  ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                  errmsg("extension \"parallel_loader\" was removed while the pull ran"),
+                  errdetail("The ledger of this database is another one now."),
+                  errhint("Look at what the table has, and pull it again.")));
+}
+
+Oid spi_ledger() {
+  installed_version_require();
+  return find_ledger();
+}
+
 Oid spi_ledger_owner() {
   installed_version_require();
-  const Oid schema = get_namespace_oid("parallel_loader", false);
-  const HeapTuple tuple =
-      SearchSysCache1(RELOID, ObjectIdGetDatum(get_relname_relid("pull", schema)));
+  require_expected_ledger();
+  const HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(find_ledger()));
   if (!HeapTupleIsValid(tuple))
     elog(ERROR, "table \"parallel_loader.pull\" does not exist");
   const Oid owner = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relowner;
@@ -105,6 +129,8 @@ SpiRows spi_execute(SpiMode mode, const char *sql, int param_count, const char *
   const SpiRows rows = run(mode, sql, param_count, params);
   AtEOXact_GUC(true, nest_level);
   SetUserIdAndSecContext(user, security_context);
+  // The statement's locks keep what it found until the transaction ends, so this tells what it was.
+  require_expected_ledger();
   return rows;
 }
 

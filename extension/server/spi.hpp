@@ -35,6 +35,13 @@ SpiRows spi_execute_as_caller(SpiMode mode, const SpiFormats *formats, const cha
 /// The owner of the ledger's tables.
 Oid spi_ledger_owner();
 
+/// The table of pulls of this database's ledger.  Raises as spi_execute.
+Oid spi_ledger();
+
+/// From now on this process works for a pull of that ledger: spi_execute raises 55000 where another
+/// one has its name, as after DROP EXTENSION and CREATE EXTENSION, with which ids begin anew.
+void spi_expect_ledger(Oid ledger);
+
 /// Runs one statement with the current user's rights and the session's settings; returns how many
 /// rows it returned or changed.
 uint64 spi_write_as_caller(const char *sql);
