@@ -61,6 +61,8 @@ size_t CopyStream::read(std::span<char> out) {
     rows_.next();
     take_row();
     is_segment_ended_ = !rows_.has_row() || segment_used_ >= segment_bytes_;
+    if (is_row_by_row_)
+      break;
   }
   is_segment_drained_ = filled == 0 && !out.empty();
   return filled;

@@ -24,6 +24,9 @@ public:
       : rows_(source, format), format_(format), column_count_(column_count),
         segment_bytes_(segment_bytes) {}
 
+  /// From now on read() gives out one row, or what is left of one, at a time.
+  void go_row_by_row() noexcept { is_row_by_row_ = true; }
+
   /// Sends the COPY statement and waits for its first row or its end.
   void start(std::string_view sql);
 
@@ -53,6 +56,7 @@ private:
   std::string_view row_;     // the unread rest of the current row
   std::string_view header_;  // the unread rest of the segment's header
   int64_t segment_used_ = 0; // bytes of the current segment dealt out
+  bool is_row_by_row_ = false;
   bool is_segment_ended_ = false;
   bool is_segment_drained_ = false;
 };

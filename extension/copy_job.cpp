@@ -93,6 +93,8 @@ ChunkResult run_copy_job(const CopyTarget &target, const std::string &statement,
                      .may_skip_rows =
                          call([&]() noexcept { return copy_from_may_skip_rows(target.table); })};
   const ActiveCopyScope scope(copy);
+  if (copy.may_skip_rows) // a trigger runs after each row: the next one is to be read as it was
+    stream.go_row_by_row();
   stream.start(statement);
   while (stream.has_more()) {
     copy.inserted += copy_segment(target, copy);

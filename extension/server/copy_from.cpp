@@ -2,6 +2,7 @@
 #include "extension/server/copy_from.hpp"
 
 #include "extension/server/compat.hpp"
+#include "extension/server/pinned_values.hpp"
 #include "extension/server/target_table.hpp"
 
 extern "C" {
@@ -61,10 +62,23 @@ static void add_context(void *description) {
   errcontext("%s", static_cast<const char *>(description));
 }
 
+// The callback of COPY FROM gets no argument; a process copies into one table at a time.
+static CopySource checked_source;
+static bool is_checked_binary;
+
+// Before more rows are read, and when the last one was: code of users has run since.
+static int read_checked(void *buffer, int minimum, int maximum) {
+  pinned_values_require(is_checked_binary);
+  return checked_source(buffer, minimum, maximum);
+}
+
 static uint64 run(const CopyTarget *target, CopySource source) {
+  pinned_values_restore(); // triggers of the COPY before, which run at its end, may have set some
+  checked_source = source;
+  is_checked_binary = target->is_binary;
   const Relation rel = table_open(target->table, NoLock); // copy_from_check holds the lock
   ParseState *pstate = copy_from_parse_state(rel, target);
-  const CopyFromState state = BeginCopyFrom(pstate, rel, nullptr, nullptr, false, source,
+  const CopyFromState state = BeginCopyFrom(pstate, rel, nullptr, nullptr, false, read_checked,
                                             column_list(target), copy_options(target));
   const uint64 row_count = CopyFrom(state);
   EndCopyFrom(state);

@@ -2,6 +2,7 @@
 #include "extension/server/heap_insert.hpp"
 
 #include "extension/server/compat.hpp"
+#include "extension/server/pinned_values.hpp"
 
 extern "C" {
 #include "access/heapam.h"
@@ -40,6 +41,7 @@ static void open_target(HeapInsert *insert, const CopyTarget *target) {
 }
 
 HeapInsert *heap_insert_begin(const CopyTarget *target) {
+  pinned_values_restore();
   const MemoryContext context = AllocSetContextCreate(
       CurrentMemoryContext, "parallel_loader heap insert", ALLOCSET_DEFAULT_SIZES);
   const MemoryContext old = MemoryContextSwitchTo(context);
@@ -122,6 +124,7 @@ void heap_insert_batch(HeapInsert *insert, const HeapImage *images, int count) {
   callback.previous = error_context_stack;
   error_context_stack = &callback;
   const MemoryContext old = MemoryContextSwitchTo(insert->batch_context);
+  pinned_values_require(true); // checks and indexes of the batch before have run since
   if (count > 0)
     insert_batch(insert, images, count);
   MemoryContextSwitchTo(old);

@@ -1,6 +1,8 @@
 // session: see session.hpp.
 #include "extension/server/session.hpp"
 
+#include "extension/server/pinned_values.hpp"
+
 extern "C" {
 #include "access/xact.h"
 #include "mb/pg_wchar.h"
@@ -46,6 +48,7 @@ void session_pin_settings(const SessionSettings *settings) {
   pin("lc_monetary", "C");
   pin("search_path", settings->search_path);
   pin("session_replication_role", settings->session_replication_role);
+  pinned_values_note();
 }
 
 void session_commit_locally() {

@@ -19,13 +19,14 @@ std::string binary_row(std::string_view value) {
 /// What a stream dealt out.
 struct Dealt {
   std::vector<std::string> segments;
+  std::vector<std::string> reads;
   int64_t row_count = 0;
   int64_t byte_count = 0;
 };
 
 // Reads a whole stream that `source` sends, with a buffer of `buffer_size` bytes.
 Dealt deal(const std::function<void(FakePeer &)> &source, Format format, int64_t segment_bytes,
-           size_t buffer_size = 7) {
+           size_t buffer_size = 7, bool is_row_by_row = false) {
   FakeServer server([&](FakePeer &peer) {
     peer.admit();
     peer.answer_copy();
@@ -34,6 +35,8 @@ Dealt deal(const std::function<void(FakePeer &)> &source, Format format, int64_t
   PollWaiter waiter;
   Connection connection = Connection::open(server.conninfo(), "test", Peer::kSource, waiter);
   CopyStream stream(connection, format, 1, segment_bytes);
+  if (is_row_by_row)
+    stream.go_row_by_row();
   stream.start("COPY t TO STDOUT");
   Dealt dealt;
   std::vector<char> buffer(buffer_size);
@@ -43,6 +46,7 @@ Dealt deal(const std::function<void(FakePeer &)> &source, Format format, int64_t
     while (const size_t size = stream.read(buffer)) {
       EXPECT_FALSE(stream.is_segment_drained());
       segment.append(buffer.data(), size);
+      dealt.reads.emplace_back(buffer.data(), size);
     }
     EXPECT_TRUE(stream.is_segment_drained());
     dealt.segments.push_back(std::move(segment));
@@ -84,6 +88,19 @@ TEST(CopyStream, text_segments_are_whole_lines) {
       },
       Format::kText, 5);
   EXPECT_EQ(dealt.segments, (std::vector<std::string>{"a\n\\\\.\n", "c\n"}));
+}
+
+TEST(CopyStream, row_by_row_no_read_holds_parts_of_two_rows) {
+  const Dealt dealt = deal(
+      [](FakePeer &peer) {
+        peer.send_copy_data("a\n");
+        peer.send_copy_data("bbbbb\n");
+        peer.send_copy_data("c\n");
+        peer.end_copy("COPY 3");
+      },
+      Format::kText, 100, 4, true);
+  EXPECT_EQ(dealt.reads, (std::vector<std::string>{"a\n", "bbbb", "b\n", "c\n"}));
+  EXPECT_EQ(dealt.segments, std::vector<std::string>{"a\nbbbbb\nc\n"});
 }
 
 TEST(CopyStream, a_row_larger_than_a_segment_is_a_segment) {
