@@ -6,6 +6,23 @@
 namespace parallel_loader {
 namespace {
 
+// The oldest first, by id: clocks go back at times.
+constexpr std::string_view kFindCandidates = R"sql(
+SELECT m.pull_id, m.owner::pg_catalog.oid
+FROM (
+  SELECT pull_id, owner
+  FROM parallel_loader.mark
+  WHERE "table" = $1::pg_catalog.oid AND source_database = $2::pg_catalog.text
+    AND source_table = $3::pg_catalog.text AND filter = $4::pg_catalog.text
+  UNION ALL
+  SELECT pull_id, owner
+  FROM parallel_loader.pull
+  WHERE kind = 'pull' AND state = 'done' AND "table" = $1::pg_catalog.oid
+    AND source_database = $2::pg_catalog.text AND source_table = $3::pg_catalog.text
+    AND coalesce(filter, '') = $4::pg_catalog.text AND range_start IS NULL AND range_end IS NULL
+    AND snapshot_xmin IS NOT NULL) AS m
+ORDER BY m.pull_id)sql";
+
 constexpr std::string_view kFindMark = R"sql(
 SELECT m.horizon, m.compare_to, m.source_relations, m.source_system, m.source_timeline,
   m.key, m.highest_key, m.pull_id, m.source_lsn, m.local_relations, m.is_emptied, m.is_recorded,
@@ -17,8 +34,9 @@ FROM (
       SELECT FROM parallel_loader.unlogged_chunk AS u WHERE u.pull_id = mark.pull_id) AS is_emptied,
     local_relations IS NOT NULL AS is_recorded, source_path
   FROM parallel_loader.mark
-  WHERE "table" = $1::pg_catalog.oid AND source_database = $2::pg_catalog.text
-    AND source_table = $3::pg_catalog.text AND filter = $4::pg_catalog.text
+  WHERE pull_id = $5::bigint AND "table" = $1::pg_catalog.oid
+    AND source_database = $2::pg_catalog.text AND source_table = $3::pg_catalog.text
+    AND filter = $4::pg_catalog.text
   UNION ALL
   SELECT snapshot_xmin, snapshot_xmax, source_relations, source_system, source_timeline, NULL,
     NULL, pull_id, source_lsn, l.local_relations, l.is_emptied, l.is_recorded, source_path
@@ -35,15 +53,14 @@ FROM (
                                 WHERE u.pull_id = c.pull_id AND u.chunk = c.chunk)) AS is_emptied,
       NOT EXISTS (SELECT FROM parallel_loader.chunk AS c
                   WHERE c.pull_id = pull.pull_id AND c.local_relations IS NULL) AS is_recorded) AS l
-  WHERE kind = 'pull' AND state = 'done' AND "table" = $1::pg_catalog.oid
+  WHERE pull_id = $5::bigint AND kind = 'pull' AND state = 'done' AND "table" = $1::pg_catalog.oid
     AND source_database = $2::pg_catalog.text AND source_table = $3::pg_catalog.text
     AND coalesce(filter, '') = $4::pg_catalog.text AND range_start IS NULL AND range_end IS NULL
-    AND snapshot_xmin IS NOT NULL) AS m
-ORDER BY m.pull_id DESC LIMIT 1)sql";
+    AND snapshot_xmin IS NOT NULL) AS m)sql";
 
 // A whole pull of the table that has brought some of its rows, but not all.
 constexpr std::string_view kFindUnfinished = R"sql(
-SELECT p.pull_id
+SELECT p.pull_id, p.owner::pg_catalog.oid
 FROM parallel_loader.pull AS p
 WHERE p.kind = 'pull' AND p.state <> 'done' AND p."table" = $1::pg_catalog.oid
   AND p.source_database = $2::pg_catalog.text AND p.source_table = $3::pg_catalog.text
@@ -51,7 +68,7 @@ WHERE p.kind = 'pull' AND p.state <> 'done' AND p."table" = $1::pg_catalog.oid
   AND p.range_start IS NULL AND p.range_end IS NULL AND p.pull_id > $5::bigint
   AND EXISTS (SELECT FROM parallel_loader.chunk AS c
               WHERE c.pull_id = p.pull_id AND c.state = 'done' AND c.rows > 0)
-ORDER BY p.pull_id DESC LIMIT 1)sql";
+ORDER BY p.pull_id DESC)sql";
 
 constexpr std::string_view kFindUnmarked = R"sql(
 SELECT pg_catalog.max(pull_id)
@@ -68,11 +85,12 @@ WHERE "table" = $1::pg_catalog.oid AND source_database = $2::pg_catalog.text
 constexpr std::string_view kSaveMark = R"sql(
 INSERT INTO parallel_loader.mark ("table", source_database, source_table, filter, horizon,
   compare_to, source_relations, source_system, source_timeline, key, highest_key, pull_id,
-  source_lsn, local_relations, source_path)
+  source_lsn, local_relations, source_path, owner)
 VALUES ($1::pg_catalog.oid::pg_catalog.regclass, $2::pg_catalog.text, $3::pg_catalog.text,
   $4::pg_catalog.text, $5::bigint, $6::bigint, $7::pg_catalog.text, $8::pg_catalog.text,
   $9::pg_catalog.text, $10::pg_catalog.text, $11::pg_catalog.text, $12::bigint,
-  $13::pg_catalog.pg_lsn, $14::pg_catalog.text, $15::pg_catalog.text[]))sql";
+  $13::pg_catalog.pg_lsn, $14::pg_catalog.text, $15::pg_catalog.text[],
+  nullif($16::pg_catalog.oid, 0::pg_catalog.oid)::pg_catalog.regrole))sql";
 
 // What a crash empties together with the rows.
 constexpr std::string_view kNoteUnlogged = R"sql(
@@ -103,8 +121,22 @@ std::vector<Param> subject_params(const AppendSubject &subject) {
 
 } // namespace
 
-std::optional<AppendMark> AppendLedger::find_mark(const AppendSubject &subject) {
-  const Rows row = executor_.exec(kFindMark, subject_params(subject));
+// What a role makes of a table whose mark it may not move is no mark for others.
+std::optional<AppendMark> AppendLedger::find_mark(const AppendSubject &subject,
+                                                  const MayMove &may_move) {
+  const Rows candidates = executor_.exec(kFindCandidates, subject_params(subject));
+  if (candidates.empty())
+    return std::nullopt;
+  std::vector<Param> params = subject_params(subject);
+  Param pull_id = candidates.at(0, 0);
+  auto owner = static_cast<uint32_t>(candidates.integer(0, 1));
+  for (size_t row = 1; row < candidates.size(); row++) {
+    const auto maker = static_cast<uint32_t>(candidates.integer(row, 1));
+    if (owner == 0 || maker == 0 || may_move(maker, owner))
+      pull_id = candidates.at(row, 0);
+  }
+  params.push_back(pull_id);
+  const Rows row = executor_.exec(kFindMark, params);
   if (row.empty())
     return std::nullopt;
   return AppendMark{.horizon = row.integer(0, 0),
@@ -119,15 +151,20 @@ std::optional<AppendMark> AppendLedger::find_mark(const AppendSubject &subject) 
                     .local_relations = row.text(0, 9),
                     .is_emptied = row.boolean(0, 10),
                     .is_recorded = row.boolean(0, 11),
-                    .source_path = row.at(0, 12)};
+                    .source_path = row.at(0, 12),
+                    .owner = owner};
 }
 
 std::optional<int64_t> AppendLedger::find_unfinished(const AppendSubject &subject,
-                                                     const AppendMark &mark) {
+                                                     const AppendMark &mark,
+                                                     const MayMove &may_move) {
   std::vector<Param> params = subject_params(subject);
   params.emplace_back(std::to_string(mark.pull_id));
-  const Rows row = executor_.exec(kFindUnfinished, params);
-  return row.empty() ? std::nullopt : std::optional(row.integer(0, 0));
+  const Rows found = executor_.exec(kFindUnfinished, params);
+  for (size_t row = 0; row < found.size(); row++)
+    if (mark.owner == 0 || may_move(static_cast<uint32_t>(found.integer(row, 1)), mark.owner))
+      return found.integer(row, 0);
+  return std::nullopt;
 }
 
 std::optional<int64_t> AppendLedger::find_unmarked(const AppendSubject &subject) {
@@ -143,7 +180,7 @@ void AppendLedger::save_mark(const AppendSubject &subject, const AppendMark &mar
         Param(join_relations(mark.relations)), null_if_empty(mark.system_identifier),
         null_if_empty(mark.timeline), null_if_empty(mark.key), mark.highest_key,
         Param(std::to_string(mark.pull_id)), null_if_empty(mark.lsn), Param(mark.local_relations),
-        mark.source_path})
+        mark.source_path, Param(std::to_string(mark.owner))})
     params.push_back(value);
   executor_.exec(kSaveMark, params);
   if (has_unlogged(mark.local_relations))

@@ -28,7 +28,8 @@ struct AppendMark {
   bool is_emptied = false;          // a crash has emptied unlogged ones among them
   bool is_recorded = true;          // local_relations are known
   std::optional<std::string> source_path =
-      {}; // of names in the filter, as an array; nullopt: empty
+      {};             // of names in the filter, as an array; nullopt: empty
+  uint32_t owner = 0; // the role that has made it, and may move it; 0: any
 };
 
 /// Relations as the ledger keeps them.

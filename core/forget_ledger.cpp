@@ -17,14 +17,14 @@ constexpr std::string_view kSubject = R"sql(r."table" = $1::pg_catalog.oid
   AND ($4::pg_catalog.text IS NULL OR coalesce(r.filter, '') = $4::pg_catalog.text))sql";
 
 constexpr std::string_view kOwners = R"sql(
-SELECT DISTINCT p.owner::pg_catalog.oid
-FROM parallel_loader.pull AS p
-WHERE p.pull_id IN (
-  SELECT r.pull_id FROM parallel_loader.mark AS r WHERE @subject@
-  UNION ALL
-  SELECT r.pull_id FROM parallel_loader.pull AS r
-  WHERE r.kind = 'pull' AND @subject@
-    AND (r.state <> 'done' OR r.snapshot_xmin IS NOT NULL)))sql";
+SELECT coalesce(r.owner, p.owner)::pg_catalog.oid
+FROM parallel_loader.mark AS r LEFT JOIN parallel_loader.pull AS p ON p.pull_id = r.pull_id
+WHERE @subject@ AND coalesce(r.owner, p.owner) IS NOT NULL
+UNION
+SELECT r.owner::pg_catalog.oid
+FROM parallel_loader.pull AS r
+WHERE r.kind = 'pull' AND @subject@
+  AND (r.state <> 'done' OR r.snapshot_xmin IS NOT NULL))sql";
 
 constexpr std::string_view kForgetMarks = R"sql(
 DELETE FROM parallel_loader.mark AS r WHERE @subject@)sql";

@@ -18,6 +18,11 @@
 #include "extension/server/target_table.hpp"
 #include "extension/spi_executor.hpp"
 
+extern "C" {
+#include "miscadmin.h"
+#include "utils/acl.h"
+}
+
 namespace parallel_loader {
 
 namespace {
@@ -68,8 +73,11 @@ public:
 private:
   void lock_table();
   void require_empty(AppendLedger &marks, const AppendSubject &subject);
+  [[nodiscard]] bool may_move_mark(Oid role, Oid owner) const;
+  void require_own(const std::optional<AppendMark> &mark, Oid role);
   void require_durable();
-  void require_whole(AppendLedger &marks, const AppendSubject &subject, const AppendMark &mark);
+  void require_whole(AppendLedger &marks, const AppendSubject &subject, const AppendMark &mark,
+                     const MayMove &may_move);
   std::string window_condition(const std::optional<AppendMark> &mark);
   std::optional<std::string> read_highest_key(const std::string &settled);
   void copy(Oid target, const std::string &condition);
@@ -99,14 +107,16 @@ ChunkResult Append::run() {
   AppendLedger marks(executor);
   const AppendSubject subject = {table_, recorded.plan.identity.database, job_.table.name.display(),
                                  job_.order.request.filter};
-  const std::optional<AppendMark> mark = marks.find_mark(subject);
+  const MayMove may_move = [this](Oid role, Oid owner) { return may_move_mark(role, owner); };
+  const std::optional<AppendMark> mark = marks.find_mark(subject, may_move);
+  require_own(mark, recorded.request.owner);
   const std::string &filter = job_.order.request.filter;
   if (!filter.empty()) { // means what it meant for the rows that are here
     filter_path_ = mark ? mark->source_path : recorded.plan.source_path;
     require_readable_filter(source_, filter_path_, job_.table.from_item(), filter);
   }
   if (mark)
-    require_whole(marks, subject, *mark);
+    require_whole(marks, subject, *mark, may_move);
   else
     require_empty(marks, subject);
   AppendPlan plan = plan_append(mark, recorded.plan.bounds, read_relations(source_, job_.table),
@@ -119,6 +129,7 @@ ChunkResult Append::run() {
     require_kept(*mark);
   plan.next.pull_id = pull_->pull_id;
   plan.next.source_path = filter_path_;
+  plan.next.owner = mark ? mark->owner : recorded.request.owner;
   if (plan.compare)
     copy_compared(combine(*plan.compare, window));
   if (plan.direct)
@@ -135,6 +146,29 @@ void Append::lock_table() {
   const TargetColumns names(job_.columns);
   const CopyTarget target = names.target(table_, job_.description.c_str());
   call([&]() noexcept { copy_from_check(&target); });
+}
+
+bool Append::may_move_mark(Oid role, Oid owner) const {
+  return call([&]() noexcept {
+    return has_privs_of_role(role, owner) || target_table_belongs_to(table_, role);
+  });
+}
+
+// What it would leave out (by a window, by columns, by its trigger) lies below the mark then, and
+// would never come for the role that the mark belongs to.
+void Append::require_own(const std::optional<AppendMark> &mark, Oid role) {
+  if (!mark || mark->owner == 0 || may_move_mark(role, mark->owner))
+    return;
+  const char *name = call([&]() noexcept { return GetUserNameFromId(mark->owner, true); });
+  const std::string owner = name != nullptr ? "role " + quote_identifier(name) : "a dropped role";
+  throw Error("42501", "permission denied to append to table " + local_name_,
+              "Its rows were pulled by " + owner +
+                  ", whose later appends would miss what this one "
+                  "leaves out.",
+              "Members of that role, the owner of the table and superusers may append. After "
+              "parallel_pull_forget(" +
+                  quote_literal(local_name_) +
+                  "), which they may call, the emptied table can be pulled by any role.");
 }
 
 // Every row has been read: the snapshot's transaction may end.  Nothing is copied without its mark,
@@ -164,8 +198,8 @@ void Append::require_empty(AppendLedger &marks, const AppendSubject &subject) {
 
 // What such a pull has left out lies below the mark, so no append would bring it.
 void Append::require_whole(AppendLedger &marks, const AppendSubject &subject,
-                           const AppendMark &mark) {
-  const std::optional<int64_t> unfinished = marks.find_unfinished(subject, mark);
+                           const AppendMark &mark, const MayMove &may_move) {
+  const std::optional<int64_t> unfinished = marks.find_unfinished(subject, mark, may_move);
   if (!unfinished)
     return;
   const std::string pull = std::to_string(*unfinished);

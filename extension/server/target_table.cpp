@@ -136,11 +136,15 @@ void target_table_check(Oid table) {
   target_table_check_row_security(table);
 }
 
-bool target_table_is_own(Oid table) {
+bool target_table_belongs_to(Oid table, Oid role) {
   const Relation rel = open_target(table);
   const Oid owner = rel->rd_rel->relowner;
   relation_close(rel, AccessShareLock);
-  return has_privs_of_role(GetUserId(), owner);
+  return has_privs_of_role(role, owner);
+}
+
+bool target_table_is_own(Oid table) {
+  return target_table_belongs_to(table, GetUserId());
 }
 
 void target_table_require(Oid table) {

@@ -35,6 +35,8 @@ void target_table_check_row_security(Oid table);
 
 /// True if the current user has the rights of the table's owner.
 bool target_table_is_own(Oid table);
+/// The same of another role.
+bool target_table_belongs_to(Oid table, Oid role);
 
 /// Raises 42P01 when there is no such relation.
 void target_table_require(Oid table);

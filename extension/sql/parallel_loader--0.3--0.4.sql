@@ -64,7 +64,11 @@ ALTER TABLE parallel_loader.chunk
 ALTER TABLE parallel_loader.mark
     ADD COLUMN source_path text[],
     ADD COLUMN local_relations text,
-    ADD COLUMN source_lsn pg_lsn;
+    ADD COLUMN source_lsn pg_lsn,
+    ADD COLUMN owner regrole;
+
+UPDATE parallel_loader.mark AS m SET owner = p.owner
+FROM parallel_loader.pull AS p WHERE p.pull_id = m.pull_id;
 
 -- Done chunks whose rows went into unlogged tables: a crash empties both.  No configuration data.
 CREATE UNLOGGED TABLE parallel_loader.unlogged_chunk (
@@ -148,6 +152,8 @@ COMMENT ON COLUMN parallel_loader.mark.local_relations IS
     'table or partitions here that hold the rows, as oid:filenode';
 COMMENT ON COLUMN parallel_loader.mark.source_lsn IS
     'WAL location that the source had reached';
+COMMENT ON COLUMN parallel_loader.mark.owner IS
+    'role whose append or pull has made the mark; NULL: not known';
 COMMENT ON TABLE parallel_loader.unlogged_chunk IS
     'done chunks whose rows went into unlogged tables';
 

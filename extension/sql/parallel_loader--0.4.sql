@@ -105,7 +105,8 @@ CREATE TABLE parallel_loader.mark (
     updated            timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     source_path        text[],
     local_relations    text,
-    source_lsn         pg_lsn
+    source_lsn         pg_lsn,
+    owner              regrole
 );
 CREATE INDEX mark_table ON parallel_loader.mark ("table");
 
@@ -171,6 +172,8 @@ COMMENT ON COLUMN parallel_loader.mark.local_relations IS
     'table or partitions here that hold the rows, as oid:filenode';
 COMMENT ON COLUMN parallel_loader.mark.source_lsn IS
     'WAL location that the source had reached';
+COMMENT ON COLUMN parallel_loader.mark.owner IS
+    'role whose append or pull has made the mark; NULL: not known';
 COMMENT ON TABLE parallel_loader.unlogged_chunk IS
     'done chunks whose rows went into unlogged tables';
 
