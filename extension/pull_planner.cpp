@@ -225,6 +225,119 @@ std::string row_relations_text(Executor &source, const SourceTable &table,
   return join_relations(row_relations(source, oids));
 }
 
+/// The steps of a plan, one after the other.
+class Planning {
+public:
+  Planning(const Order &order, SourceReader &reader, LeafRule leaf_rule)
+      : order_(order), request_(order.request), reader_(reader),
+        source_(reader.session().connection()), leaf_rule_(leaf_rule) {}
+
+  PullPlan run() {
+    plan_.snapshot = reader_.hold_snapshot(lock_key(order_.snapshot));
+    look();
+    SourceSide side(reader_, table_, types_, columns_);
+    side.lock();
+    read_filter();
+    choose_key();
+    cut();
+    fix_relations(side);
+    reader_.session().release_lock_timeout();
+    require_still(request_.table, local_, columns_.columns);
+    describe();
+    return std::move(plan_);
+  }
+
+private:
+  void look() {
+    SpiExecutor destination(SpiMode::kReadLatest);
+    reader_.set_timezone(order_, Format::kBinary);
+    table_ = reader_.find_table(parse_qualified_name(request_.source_table));
+    types_ = load_column_types(source_, table_);
+    local_ = LocalSide::look(request_.table, destination);
+    columns_ = map_columns(table_, {types_, source_.server_version()}, local_.table,
+                           {local_.types, server_version(destination)}, request_.columns,
+                           parse_format(request_.format));
+    if (columns_.format == Format::kText && !reader_.try_timezone(order_))
+      require_same_instants({table_, types_, local_.table, local_.types}, columns_,
+                            request_.timezone);
+    require_same_money_scale(types_, table_, source_, destination);
+  }
+
+  // That of an append is read as its mark says, by the worker that has the mark.
+  void read_filter() {
+    if (request_.filter.empty())
+      return;
+    plan_.source_path = reader_.session().filter_path();
+    if (request_.kind != PullKind::kAppend)
+      require_readable_filter(source_, plan_.source_path, table_.from_item(), request_.filter);
+  }
+
+  void choose_key() {
+    const KeyChoice choice = choose_pull_key(request_, table_, types_, columns_, source_);
+    key_ = Key::resolve(choice.key, table_, types_, order_.bound_type);
+    plan_.key_reason = choice.reason;
+  }
+
+  void cut() {
+    const ResolvedRange resolved =
+        resolve_range(source_, key_, bound(request_.start, order_.bound_type),
+                      bound(request_.end, order_.bound_type));
+    if (request_.kind == PullKind::kAppend) {
+      plan_.chunks.emplace_back().relation_oid =
+          table_.oid; // all in the transaction that moves the mark
+    } else if (!resolved.is_empty) {
+      plan_.chunks = plan_chunks(source_, {table_, key_, resolved.range, request_.filter,
+                                           plan_.source_path, request_.workers,
+                                           request_.chunk_bytes, columns_.columns, leaf_rule_});
+    }
+  }
+
+  // Under locks from here on: what the chunks are read from, and what it is.
+  void fix_relations(SourceSide &side) {
+    shape_ = side.shape(key_);
+    if (reads_as_one(table_, plan_.chunks)) {
+      const Shape members = side.members();
+      std::ranges::copy(members, std::back_inserter(shape_));
+      plan_.relations = table_.kind == 'p' ? join_relations(row_relations(members)) : "";
+      return;
+    }
+    const std::vector<ExpectedRelation> read = relations_of(plan_.chunks);
+    reader_.lock_relations(read);
+    side.require_partitions();
+    plan_.relations = row_relations_text(source_, table_, read);
+  }
+
+  void describe() {
+    plan_.source_shape = write_shape(shape_);
+    plan_.local_shape = write_shape(local_.shape(columns_.columns));
+    plan_.notice = children_notice(table_);
+    plan_.wish = {.key = request_.key,
+                  .columns = request_.columns,
+                  .format = request_.format,
+                  .bound_type = order_.bound_type};
+    plan_.source_table = table_.name;
+    plan_.key = key_.text();
+    plan_.bound_type = key_.is_none() ? std::string() : key_.columns().front().bound_type;
+    plan_.format = columns_.format;
+    plan_.columns = std::move(columns_.columns);
+    plan_.identity = reader_.session().identity();
+    plan_.source_version = source_.server_version();
+  }
+
+  const Order &order_;
+  const PullRequest &request_;
+  SourceReader &reader_;
+  Connection &source_;
+  LeafRule leaf_rule_;
+  SourceTable table_;
+  Types types_;
+  LocalSide local_;
+  ColumnMap columns_;
+  Key key_;
+  Shape shape_;
+  PullPlan plan_;
+};
+
 } // namespace
 
 PlanNotice children_notice(const SourceTable &table) {
@@ -238,72 +351,7 @@ PlanNotice children_notice(const SourceTable &table) {
 }
 
 PullPlan plan_pull(const Order &order, SourceReader &reader, LeafRule leaf_rule) {
-  const PullRequest &request = order.request;
-  Connection &source = reader.session().connection();
-  SpiExecutor destination(SpiMode::kReadLatest);
-
-  PullPlan plan;
-  plan.snapshot = reader.hold_snapshot(lock_key(order.snapshot));
-  reader.set_timezone(order, Format::kBinary);
-  const SourceTable table = reader.find_table(parse_qualified_name(request.source_table));
-  const Types source_types = load_column_types(source, table);
-  const LocalSide local = LocalSide::look(request.table, destination);
-  ColumnMap columns = map_columns(table, {source_types, source.server_version()}, local.table,
-                                  {local.types, server_version(destination)}, request.columns,
-                                  parse_format(request.format));
-  if (columns.format == Format::kText && !reader.try_timezone(order))
-    require_same_instants({table, source_types, local.table, local.types}, columns,
-                          request.timezone);
-  require_same_money_scale(source_types, table, source, destination);
-  SourceSide side(reader, table, source_types, columns);
-  side.lock();
-  if (!request.filter.empty())
-    plan.source_path = reader.session().filter_path();
-  // That of an append is read as its mark says, by the worker that has the mark.
-  if (!request.filter.empty() && request.kind != PullKind::kAppend)
-    require_readable_filter(source, plan.source_path, table.from_item(), request.filter);
-
-  const KeyChoice choice = choose_pull_key(request, table, source_types, columns, source);
-  const Key key = Key::resolve(choice.key, table, source_types, order.bound_type);
-  plan.key_reason = choice.reason;
-  const ResolvedRange resolved = resolve_range(source, key, bound(request.start, order.bound_type),
-                                               bound(request.end, order.bound_type));
-  if (request.kind == PullKind::kAppend) {
-    plan.chunks.emplace_back().relation_oid =
-        table.oid; // all in the transaction that moves the mark
-  } else if (!resolved.is_empty) {
-    plan.chunks =
-        plan_chunks(source, {table, key, resolved.range, request.filter, plan.source_path,
-                             request.workers, request.chunk_bytes, columns.columns, leaf_rule});
-  }
-  Shape shape = side.shape(key);
-  if (reads_as_one(table, plan.chunks)) {
-    const Shape members = side.members();
-    std::ranges::copy(members, std::back_inserter(shape));
-    plan.relations = table.kind == 'p' ? join_relations(row_relations(members)) : "";
-  } else {
-    const std::vector<ExpectedRelation> read = relations_of(plan.chunks);
-    reader.lock_relations(read);
-    side.require_partitions();
-    plan.relations = row_relations_text(source, table, read);
-  }
-  reader.session().release_lock_timeout();
-  require_still(request.table, local, columns.columns);
-  plan.source_shape = write_shape(shape);
-  plan.local_shape = write_shape(local.shape(columns.columns));
-  plan.notice = children_notice(table);
-  plan.wish = {.key = request.key,
-               .columns = request.columns,
-               .format = request.format,
-               .bound_type = order.bound_type};
-  plan.source_table = table.name;
-  plan.key = key.text();
-  plan.bound_type = key.is_none() ? std::string() : key.columns().front().bound_type;
-  plan.format = columns.format;
-  plan.columns = std::move(columns.columns);
-  plan.identity = reader.session().identity();
-  plan.source_version = source.server_version();
-  return plan;
+  return Planning(order, reader, leaf_rule).run();
 }
 
 Shape lock_source(SourceReader &reader, const SourceTable &table, const Types &types,
