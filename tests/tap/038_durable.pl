@@ -102,6 +102,11 @@ cmp_ok($least, '<', 0.4, 'a pull of 100 rows from an idle source waits for nothi
 # The worker's last words come while the coordinator asks the source again and again: they are heard.
 $pair->source_sql('REVOKE EXECUTE ON FUNCTION pg_logical_emit_message(boolean, text, text) FROM PUBLIC');
 $pair->source_sql($_) for q(ALTER SYSTEM SET wal_writer_delay = '10ms'), 'SELECT pg_reload_conf()';
+$pair->destination_sql(<<'SQL');
+CREATE FUNCTION slowly() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.3); RETURN NULL; END $$;
+CREATE CONSTRAINT TRIGGER slowly AFTER INSERT ON small DEFERRABLE INITIALLY DEFERRED
+  FOR EACH ROW WHEN (NEW.id = 1) EXECUTE FUNCTION slowly()
+SQL
 $least = 9;
 for my $round (1 .. 3) {
   $pair->destination_sql('TRUNCATE small');
