@@ -10,8 +10,10 @@ extern "C" {
 #include "utils/float.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
-#include "utils/pg_locale.h"
 #include "utils/xml.h"
+
+// As utils/pg_locale.h has it, which needs the headers of ICU on some servers.
+extern PGDLLIMPORT char *locale_monetary;
 }
 
 namespace parallel_loader {
