@@ -2,12 +2,10 @@
 #include "extension/server/pinned_values.hpp"
 
 extern "C" {
-#include "catalog/namespace.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "pgtime.h"
 #include "utils/array.h"
-#include "utils/float.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/xml.h"
@@ -24,11 +22,10 @@ struct Pinned {
   char *value; // as it was noted
 };
 
-static Pinned pinned[] = {{"client_encoding", false, nullptr},  {"xmloption", false, nullptr},
-                          {"DateStyle", true, nullptr},         {"IntervalStyle", true, nullptr},
-                          {"TimeZone", true, nullptr},          {"array_nulls", true, nullptr},
-                          {"lc_monetary", true, nullptr},       {"search_path", true, nullptr},
-                          {"extra_float_digits", true, nullptr}};
+static Pinned pinned[] = {{"client_encoding", false, nullptr}, {"xmloption", false, nullptr},
+                          {"DateStyle", true, nullptr},        {"IntervalStyle", true, nullptr},
+                          {"TimeZone", true, nullptr},         {"array_nulls", true, nullptr},
+                          {"lc_monetary", true, nullptr}};
 
 // The same as the server keeps them.  A text that was set has another address, also if it is equal.
 struct Variables {
@@ -37,34 +34,24 @@ struct Variables {
   int date_style;
   int date_order;
   int interval_style;
-  int float_digits;
   bool array_nulls;
   const void *timezone;
   const void *monetary;
-  const void *path;
 };
 
 static Variables noted; // or found to mean the same
 
 static Variables read_variables() {
-  return {pg_get_client_encoding(),
-          xmloption,
-          DateStyle,
-          DateOrder,
-          IntervalStyle,
-          extra_float_digits,
-          Array_nulls,
-          session_timezone,
-          locale_monetary,
-          namespace_search_path};
+  return {
+      pg_get_client_encoding(), xmloption,      DateStyle, DateOrder, IntervalStyle, Array_nulls,
+      session_timezone,         locale_monetary};
 }
 
 static bool are_noted(const Variables &now) {
   return now.encoding == noted.encoding && now.xml_option == noted.xml_option &&
          now.date_style == noted.date_style && now.date_order == noted.date_order &&
-         now.interval_style == noted.interval_style && now.float_digits == noted.float_digits &&
-         now.array_nulls == noted.array_nulls && now.timezone == noted.timezone &&
-         now.monetary == noted.monetary && now.path == noted.path;
+         now.interval_style == noted.interval_style && now.array_nulls == noted.array_nulls &&
+         now.timezone == noted.timezone && now.monetary == noted.monetary;
 }
 
 static const char *value_now(const Pinned &setting) {

@@ -63,7 +63,7 @@ my @CASES = (
   ['DateStyle', 'SQL, DMY', \%text], ['DateStyle', 'SQL, DMY', \%binary, 'harmless'],
   ['IntervalStyle', 'sql_standard', \%text], ['IntervalStyle', 'sql_standard', \%binary, 'harmless'],
   ['TimeZone', 'Asia/Tokyo', \%text], ['TimeZone', 'Asia/Tokyo', \%binary, 'harmless'],
-  ['search_path', 'pg_catalog', \%text], ['search_path', 'pg_catalog', \%binary, 'harmless'],
+  ['search_path', 'pg_catalog', \%text, 'harmless'], ['search_path', 'pg_catalog', \%binary, 'harmless'],
   ['work_mem', '128kB', \%text, 'harmless']);
 for my $case (@CASES) {
   my ($setting, $value, $named, $is_harmless) = @$case;
