@@ -77,10 +77,35 @@ is($pair->pull->{warning}, undef, '… without a word');
 is($pair->destination_sql("SELECT parallel_pull_append($dsn, 'g')"), 0, '… at which an append begins');
 $pair->source_sql('GRANT EXECUTE ON FUNCTION pg_logical_emit_message(boolean, text, text) TO PUBLIC');
 
+# ---- settings of the source's role and database do not hold ----
+
+# Waiting takes longer than each limit; a transaction that is serializable, read only and deferrable
+# would wait for the one that is open.
+$pair->source_sql($_) for q(ALTER ROLE reader SET statement_timeout = '18ms'), q(ALTER ROLE reader SET idle_session_timeout = '200ms'),
+  ($pair->source_sql('SHOW server_version_num') >= 170000 ? q(ALTER ROLE reader SET transaction_timeout = '200ms') : ()),
+  q(ALTER ROLE reader SET default_transaction_isolation = 'serializable'), 'ALTER ROLE reader SET default_transaction_read_only = on',
+  'ALTER ROLE reader SET default_transaction_deferrable = on', 'CREATE TABLE other (a integer)';
+my $open = $pair->session('source');
+$open->query_safe('BEGIN ISOLATION LEVEL SERIALIZABLE; SELECT FROM other');
+for my $may_write (1, 0) {
+  my $by = $may_write ? 'a commit' : 'the WAL writer';
+  $pair->source_sql('REVOKE EXECUTE ON FUNCTION pg_logical_emit_message(boolean, text, text) FROM PUBLIC') if !$may_write;
+  unflushed("INSERT INTO t SELECT max(id) + 1 FROM t");
+  is($pair->try_sql("SET statement_timeout = '10s'; SELECT parallel_pull_append($dsn, 't')")->summary, 'success: 1',
+    "an append has it flushed by $by, whatever the role is set to");
+  $pair->destination_sql('TRUNCATE g');
+  unflushed('UPDATE g SET id = id');
+  $result = $pair->try_sql("SET statement_timeout = '10s'; SELECT rows FROM parallel_pull_table($dsn, 'g')");
+  is($result->summary . $result->err, 'success: 2', '… and a pull leaves its mark, without a word');
+}
+$open->query_safe('ROLLBACK');
+$pair->source_sql($_) for 'ALTER ROLE reader RESET ALL', 'GRANT EXECUTE ON FUNCTION pg_logical_emit_message(boolean, text, text) TO PUBLIC',
+  'DROP TABLE other';
+
 # ---- those who decode the database see nothing of it ----
 
 $pair->source_sql(q(SELECT pg_create_logical_replication_slot('decoder', 'test_decoding')));
-unflushed('INSERT INTO t VALUES (103)');
+unflushed('INSERT INTO t SELECT max(id) + 1 FROM t');
 is($pair->destination_sql("SELECT parallel_pull_append($dsn, 't')"), 1, 'an append beside a logical slot');
 unlike($pair->source_sql(q(SELECT string_agg(data, ' ') FROM pg_logical_slot_get_changes('decoder', NULL, NULL))),
   qr/message/, '… sends no message to it');
