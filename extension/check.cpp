@@ -102,6 +102,7 @@ template <class Fn> bool Check::ask(std::string_view item, std::string_view hint
       throw;
   }
   source.exec("ROLLBACK TO SAVEPOINT parallel_loader");
+  source.exec("RELEASE SAVEPOINT parallel_loader"); // the plan exports from no subtransaction
   return false;
 }
 

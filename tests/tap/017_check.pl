@@ -40,6 +40,13 @@ sub has_no {
   return is(scalar @fitting, 0, $rule) || diag(shown());
 }
 
+# Checks that nothing is in the way but what a pull would fail with.
+sub has_one_error {
+  my ($rule) = @_;
+  local $Test::Builder::Level = $Test::Builder::Level + 1;
+  return is(scalar(grep { $_->{level} eq 'error' } @found), 1, $rule) || diag(shown());
+}
+
 sub shown {
   return join "\n", map { join ' | ', map { $_ // '' } @$_{qw(level item message hint)} } @found;
 }
@@ -117,6 +124,7 @@ has('error', 'columns', qr/"needed".*source/, undef, '… or there');
 has('error', 'columns', qr/"doubled" is a generated column/, undef, '… or generated here');
 check('sound', {filter => 'nowhere = 1'});
 has('error', 'filter', qr/"nowhere" does not exist/, qr/session of the source's role/, 'a wrong filter');
+has_one_error('… is all that is wrong');
 pull_agrees('sound', {filter => 'nowhere = 1'}, '… in the words of the pull');
 check('sound', {key => 'nowhere'});
 has('error', 'plan', qr/key column "nowhere"/, undef, 'a wrong key');
@@ -246,16 +254,22 @@ check('partly', $reader);
 has('error', 'rights', qr/^could not read from source: permission denied for table partly/,
   qr/^Run on the source: GRANT SELECT \("closed", "hidden"\) ON "public"\."partly" TO "reader";$/,
   'columns that the source\'s role may not read, by name');
+has_one_error('… which is one error');
 pull_agrees('partly', $reader, '… in the words of the pull');
 check('shut.t', $reader);
 has('error', 'rights', qr/permission denied for schema shut/,
   qr/GRANT USAGE ON SCHEMA "shut" TO "reader"; GRANT SELECT ON "shut"\."t" TO "reader";/,
   'a schema that it may not use');
+has_one_error('… which is one error');
+check('partly', {%$reader, key => 'nowhere', columns => ['id', 'Open']});
+has('error', 'plan', qr/key column "nowhere"/, undef, 'a wrong key, where all may be read');
+has_one_error('… which is one error');
 check('guarded', {%$reader}, user => 'clerk');
 has('error', 'row security', qr/^could not read from source: query would be affected by row-level/,
   qr/BYPASSRLS/, 'row security on the source');
 has('error', 'row security', qr/^cannot pull into table "guarded" with row-level security/, undef,
   '… and here, in the same call');
+is(join(' ', map { $_->{level} eq 'error' ? $_->{item} : () } @found), 'row security row security', '… and no other errors');
 check('partly', $reader, user => 'clerk');
 has('error', 'rights', qr/^permission denied for table partly/,
   qr/^GRANT INSERT \("closed", "hidden"\) ON "public"\."partly" TO "clerk";$/,
