@@ -284,6 +284,7 @@ void Append::copy(Oid target, const std::string &condition) {
       job_.description,
       job_.order.route,
       filter_path_};
+  job_.is_copying = true;
   const ChunkResult copied = run_row_job(copy, source_, pull_, slot_);
   result_.byte_count += copied.byte_count;
   if (target != table_)

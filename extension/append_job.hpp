@@ -20,6 +20,7 @@ struct AppendJob {
   const ColumnMap &columns;
   const Key &key; // that a window is taken off; none where neither caller nor source has one
   std::string description;
+  bool &is_copying; // set when the first row is about to be read: until then it may be refused
 };
 
 /// Copies inside the current transaction what plan_append() calls new, and moves the mark.  Rows

@@ -54,6 +54,7 @@ bool ChunkMover::move_next() {
     return false;
   }
   chunk_ = chunk->number;
+  is_copying_ = false;
   worker_slot_begin_chunk(task_.pull, task_.slot, chunk_,
                           std::max<int64_t>(chunk->byte_estimate, 1));
   ChunkResult result = move(open_source(*chunk), *chunk);
@@ -244,13 +245,14 @@ ChunkResult ChunkMover::move(Connection &source, const ClaimedChunk &chunk) {
   try {
     require_local_types();
     if (task_.order.request.kind == PullKind::kAppend)
-      return run_append_job({task_.order, table_, columns_, key_, description}, source, task_.pull,
-                            task_.slot);
+      return run_append_job({task_.order, table_, columns_, key_, description, is_copying_}, source,
+                            task_.pull, task_.slot);
+    is_copying_ = true;
     return run_row_job(job, source, task_.pull, task_.slot);
   } catch (const Error &error) { // the source does not know our names for things
     throw Error(error.sqlstate(), error.message(),
-                error.detail() + (error.detail().empty() ? "" : "\n") + "This happened while " +
-                    description + ".",
+                error.detail() + (error.detail().empty() ? "" : "\n") + "This happened " +
+                    (is_copying_ ? "while " : "before ") + description + ".",
                 error.hint());
   }
 }

@@ -30,6 +30,9 @@ public:
   /// The chunk that move_next() has claimed last and not completed; 0: none.
   [[nodiscard]] int chunk() const noexcept { return chunk_; }
 
+  /// True once its rows are being read.
+  [[nodiscard]] bool is_copying() const noexcept { return is_copying_; }
+
   /// True while a chunk that another worker has claimed may come to need this one's session on the
   /// source.
   [[nodiscard]] bool is_awaited() const;
@@ -74,6 +77,7 @@ private:
   std::string table_name_;             // of the destination, for people
   std::optional<std::string> written_; // by done chunks, as far as this worker knows
   int chunk_ = 0;
+  bool is_copying_ = false; // rows of that chunk
 };
 
 } // namespace parallel_loader

@@ -107,6 +107,7 @@ void Coordinator::resume() {
   take_over(found);
   hold_.require_old_holder_left(order_, recorded);
   record_.resume(order_.request.segment, plan);
+  call([&]() noexcept { shared_pull_enter_phase(pull_, kPhaseRecorded); });
   call([&]() noexcept { session_unlock_resume(pull_id()); });
   record_.in_transaction([&](Ledger &ledger) { count_chunks(ledger); });
   order_.request.workers = recorded.request.workers; // as they are under the lock
@@ -124,6 +125,7 @@ void Coordinator::take_over(const FoundPull &found) {
 void Coordinator::take_up(const FoundPull &found) {
   take_over(found);
   record_.reopen(order_.request.segment);
+  call([&]() noexcept { shared_pull_enter_phase(pull_, kPhaseRecorded); });
   call([&]() noexcept { session_unlock_resume(pull_id()); });
   record_.in_transaction([&](Ledger &ledger) { count_chunks(ledger); });
 }

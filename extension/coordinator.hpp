@@ -46,6 +46,8 @@ public:
 
   [[nodiscard]] Crew &crew() noexcept { return crew_; }
   [[nodiscard]] int64_t pull_id() const noexcept { return pull_->pull_id; }
+  /// False while the ledger does not have the pull as this process's: its state is another's then.
+  [[nodiscard]] bool has_begun() const noexcept { return record_.is_ours(); }
   /// True if a resume could go on under the snapshot of a pull that has failed.
   [[nodiscard]] bool is_worth_holding();
   void let_go() { hold_.close(); }

@@ -13,11 +13,13 @@ namespace parallel_loader {
 
 namespace {
 
-void locate(const SharedPull *pull, ErrorReport &report) {
-  if (pull->pull_id != 0) {
-    const std::string sentence = "Pull " + std::to_string(pull->pull_id) + " failed.";
-    error_report_add_detail(&report, sentence.c_str());
-  }
+// A resume that is refused leaves the pull what it was.
+void locate(const Coordinator &coordinator, ErrorReport &report) {
+  if (coordinator.pull_id() == 0)
+    return;
+  const std::string sentence = "Pull " + std::to_string(coordinator.pull_id()) +
+                               (coordinator.has_begun() ? " failed." : " was not resumed.");
+  error_report_add_detail(&report, sentence.c_str());
 }
 
 // A pull that was stopped without an error of its own gets the reason as one.
@@ -48,7 +50,7 @@ bool run_pull(Coordinator &coordinator, SharedPull *pull) {
     describe_current_exception(report);
   }
   if (mailbox_stop(pull) == kStopNone) { // else a stop interrupted us, by a cancel
-    locate(pull, report);
+    locate(coordinator, report);
     shared_pull_fail(pull, &report, reason);
   }
   return false;
@@ -64,7 +66,9 @@ bool close_failed_pull(Coordinator &coordinator, SharedPull *pull) {
   const bool is_worth_holding = has_failed && coordinator.is_worth_holding();
   if (!is_worth_holding)
     coordinator.let_go();
-  call([&]() noexcept { session_log_failure(pull->pull_id, report.message); });
+  call([&]() noexcept {
+    session_log_failure(pull->pull_id, coordinator.has_begun(), report.message);
+  });
   coordinator.end(has_failed ? PullEvent::kFailure : PullEvent::kCancel, &report, is_worth_holding);
   return is_worth_holding;
 }

@@ -202,9 +202,11 @@ void Worker::give_up(int chunk) {
     call([&]() noexcept { latch_sleep(kStep.count()); });
 }
 
+// An append that is refused was not in the middle of its only chunk.
 void Worker::locate(int chunk) {
+  const bool has_place = task_.order.request.kind != PullKind::kAppend || mover_.is_copying();
   std::string sentence = "Pull " + std::to_string(task_.pull->pull_id) + " failed";
-  sentence += chunk != 0 ? " at chunk " + std::to_string(chunk) + "." : ".";
+  sentence += chunk != 0 && has_place ? " at chunk " + std::to_string(chunk) + "." : ".";
   error_report_add_detail(&failure_, sentence.c_str());
   if (failure_.sqlerrcode == ERRCODE_UNIQUE_VIOLATION && failure_.hint[0] == '\0')
     strlcpy(failure_.hint, kDuplicatesHint, sizeof(failure_.hint));

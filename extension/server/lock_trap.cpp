@@ -160,7 +160,11 @@ void lock_trap_raise(SharedPull *pull) {
       "for this one, and it for them.",
       "COMMIT or ROLLBACK first, then pull outside a transaction block.");
   if (pull->leader_pid == MyProcPid) {
-    error_report_add_detail(&report, psprintf("Pull " INT64_FORMAT " failed.", pull->pull_id));
+    if (pull->pull_id != 0)
+      error_report_add_detail(
+          &report,
+          psprintf("Pull " INT64_FORMAT " %s.", pull->pull_id,
+                   shared_pull_phase(pull) >= kPhaseRecorded ? "failed" : "was not resumed"));
     shared_pull_fail(pull, &report, kStopFailed);
     mailbox_await_stop(pull); // the error frees the lock: no row is to arrive after it
   }

@@ -123,8 +123,9 @@ void session_hold_cancel() {
   HOLD_CANCEL_INTERRUPTS();
 }
 
-void session_log_failure(int64 pull_id, const char *message) {
-  ereport(LOG, (errmsg("pull " INT64_FORMAT " failed: %s", pull_id, message)));
+void session_log_failure(int64 pull_id, bool has_begun, const char *message) {
+  ereport(LOG, (errmsg("pull " INT64_FORMAT " %s: %s", pull_id,
+                       has_begun ? "failed" : "did not begin", message)));
 }
 
 void session_log_debug(const char *message) {

@@ -45,8 +45,9 @@ void session_hold_cancel();
 /// Shows `activity` in pg_stat_activity.
 void session_report_activity(const char *activity);
 
-/// Writes a line to the server log; nobody may be waiting for the pull to hear of its failure.
-void session_log_failure(int64 pull_id, const char *message);
+/// Writes a line to the server log; nobody may be waiting for the pull to hear of its failure, or
+/// of why it was not taken up.
+void session_log_failure(int64 pull_id, bool has_begun, const char *message);
 
 void session_log_debug(const char *message);
 void session_log_no_mark(int64 pull_id);

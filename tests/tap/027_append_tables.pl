@@ -45,8 +45,10 @@ appends($pair, 0, 'plain', {}, 'rows deleted here do not come again');
 
 make_table('filled', 'id integer PRIMARY KEY, note text', 10);
 $pair->destination_sql(q(INSERT INTO filled VALUES (1, 'mine')));
-append_fails($pair, '55000', qr/not empty and has no mark.*parallel_pull_table/s, 'filled', {},
+my $refused = append_fails($pair, '55000', qr/not empty and has no mark.*append again/s, 'filled', {},
   'a table that is not empty and has no mark');
+like($refused->error->{text}, qr/This happened before loading table public\.filled .*Pull \d+ failed\.$/ms,
+  '… is refused before a row is read, in words that say so');
 $pair->destination_sql('TRUNCATE filled');
 $pair->pull_returns(10, 'filled', undef, undef, {}, 'parallel_pull without bounds');
 fill('filled', 11, 15);

@@ -140,7 +140,7 @@ my %COMMAND = (
 # What each command gives in each state, and the state after it; nothing: the same.
 my $ALL = "success: $ROWS";
 my %LIMITS = map { $_ => [qr/^success: $/] } qw(pause workers rate);
-my $REFUSED = qr/^55000.*snapshot of pull \d+ is lost/s;
+my $REFUSED = qr/^55000.*snapshot of pull (\d+) is lost.*^Pull \1 was not resumed\.$/ms;
 my %EXPECTED = (
   planned => {
     wait => [qr/^success: planned$/], rate => [qr/^success: $/], fresh => [qr/^55006/],
