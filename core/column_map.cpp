@@ -2,6 +2,7 @@
 #include "core/column_map.hpp"
 
 #include "core/error.hpp"
+#include "core/range_order.hpp"
 
 #include <algorithm>
 
@@ -139,6 +140,22 @@ void require_same_field_order(const Sides &sides, const std::vector<std::string>
   }
 }
 
+// Whoever asks for text by name does not ask for other values.
+void require_same_ranges(const Sides &sides, const std::vector<std::string> &names) {
+  for (const std::string &name : names) {
+    const std::string reason =
+        why_other_ranges(sides.source_types.types, sides.source.find_column(name)->type,
+                         sides.destination_types.types, find_column(sides.destination, name)->type,
+                         OrderRule::kSameValues);
+    if (!reason.empty())
+      throw Error(sqlstate::kDatatypeMismatch,
+                  "ranges of column \"" + name + "\" might become others on the destination",
+                  "The column " + reason + ".",
+                  "Make the range types alike, pull into a column of type text, or leave the "
+                  "column out with columns.");
+  }
+}
+
 std::string select_list(const ColumnMap &map) {
   std::string list;
   for (const std::string &column : map.columns)
@@ -187,6 +204,7 @@ ColumnMap map_columns(const SourceTable &source, const TypeSide &source_types,
   require_same_char_text(sides, map.columns, choice, obstacle);
   if (choice == FormatChoice::kAuto)
     require_same_field_order(sides, map.columns);
+  require_same_ranges(sides, map.columns);
   map.format_reason = choice == FormatChoice::kText ? "text format was asked for" : obstacle.text();
   return map;
 }

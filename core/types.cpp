@@ -3,6 +3,7 @@
 
 #include "core/error.hpp"
 #include "core/quote.hpp"
+#include "core/range_order.hpp"
 
 #include <algorithm>
 #include <set>
@@ -65,7 +66,8 @@ SELECT t.oid, pg_catalog.format_type(t.oid, NULL), s.nspname, t.typname, t.typty
   t.typsend <> 0::pg_catalog.oid AND t.typreceive <> 0::pg_catalog.oid,
   coalesce(e.oid, g.oid, t.typbasetype),
   b.less, b.at_most, b.equal, b.at_least, b.more,
-  a.attname, a.atttypid
+  a.attname, a.atttypid,
+  x.operator_class, x.canonical, l.name, l.identity, l.is_deterministic
 FROM reached AS r
 JOIN pg_catalog.pg_type AS t ON t.oid = r.oid
 JOIN pg_catalog.pg_namespace AS s ON s.oid = t.typnamespace
@@ -91,9 +93,45 @@ constexpr std::string_view kRangeInner =
     "SELECT x.rngsubtype FROM pg_catalog.pg_range AS x WHERE x.rngtypid = t.oid";
 constexpr std::string_view kMultirangeInner =
     " UNION ALL SELECT x.rngtypid FROM pg_catalog.pg_range AS x WHERE x.rngmultitypid = t.oid";
+// `default` is what the database has, and columns of both catalogues differ between versions, as do
+// spellings of a locale.
 constexpr std::string_view kLoadEnd = R"sql() AS g(oid) ON true
 LEFT JOIN pg_catalog.pg_attribute AS a
   ON t.typtype = 'c' AND a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped
+LEFT JOIN LATERAL (
+  SELECT pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(o.opcname)
+      AS operator_class,
+    (SELECT pg_catalog.quote_ident(fn.nspname) || '.' || pg_catalog.quote_ident(f.proname)
+     FROM pg_catalog.pg_proc AS f JOIN pg_catalog.pg_namespace AS fn ON fn.oid = f.pronamespace
+     WHERE f.oid = pr.rngcanonical) AS canonical,
+    pr.rngcollation AS collation
+  FROM pg_catalog.pg_range AS pr
+  JOIN pg_catalog.pg_opclass AS o ON o.oid = pr.rngsubopc
+  JOIN pg_catalog.pg_namespace AS n ON n.oid = o.opcnamespace
+  WHERE pr.rngtypid = t.oid) AS x ON true
+LEFT JOIN LATERAL (
+  SELECT pg_catalog.quote_ident(c.collname) || ' (' || w.locale
+      || CASE WHEN c.collisdeterministic THEN ')' ELSE ', nondeterministic)' END AS name,
+    CASE WHEN w.provider IN ('b', 'c')
+        AND w.spelled IN ('c', 'posix', 'c.utf8', 'ucs_basic', 'pg_unicode_fast') THEN 'C'
+      ELSE w.provider || ':' || w.spelled || ':' || coalesce(w.rules, '') END
+      || CASE WHEN c.collisdeterministic THEN '' ELSE ':nondeterministic' END AS identity,
+    c.collisdeterministic AS is_deterministic
+  FROM pg_catalog.pg_collation AS c
+  JOIN pg_catalog.pg_database AS d ON d.datname = pg_catalog.current_database()
+  CROSS JOIN LATERAL (SELECT pg_catalog.to_jsonb(c), pg_catalog.to_jsonb(d)) AS j(c, d)
+  CROSS JOIN LATERAL (SELECT
+    CASE WHEN c.collprovider = 'd' THEN coalesce(j.d ->> 'datlocprovider', 'c')
+      ELSE j.c ->> 'collprovider' END,
+    CASE WHEN c.collprovider = 'd'
+      THEN coalesce(j.d ->> 'datlocale', j.d ->> 'daticulocale', j.d ->> 'datcollate')
+      ELSE coalesce(j.c ->> 'colllocale', j.c ->> 'colliculocale', j.c ->> 'collcollate') END,
+    CASE WHEN c.collprovider = 'd' THEN j.d ->> 'daticurules'
+      ELSE j.c ->> 'collicurules' END) AS v(provider, locale, rules)
+  CROSS JOIN LATERAL (SELECT v.provider, coalesce(v.locale, ''), v.rules, pg_catalog.lower(
+    pg_catalog.replace(coalesce(v.locale, ''), '-', '') COLLATE pg_catalog."C"))
+    AS w(provider, locale, rules, spelled)
+  WHERE c.oid = coalesce(x.collation, a.attcollation)) AS l ON true
 ORDER BY t.oid, a.attnum)sql";
 
 std::string load_statement(int server_version) {
@@ -133,17 +171,34 @@ TypeOid to_oid(const Rows &rows, size_t row, size_t column) {
              : static_cast<TypeOid>(rows.required_integer(row, column, 0, UINT32_MAX));
 }
 
+Collation read_collation(const Rows &rows, size_t row) {
+  if (rows.is_null(row, 18))
+    return {};
+  return {.name = rows.text(row, 17),
+          .identity = rows.text(row, 18),
+          .is_deterministic = rows.required_boolean(row, 19)};
+}
+
+RangeParts read_range(const Rows &rows, size_t row) {
+  return {.operator_class = rows.required_text(row, 15),
+          .canonical = rows.text(row, 16),
+          .collation = read_collation(rows, row)};
+}
+
 TypeInfo read_type(const Rows &rows, size_t row) {
-  return {.oid = rows.oid(row, 0),
-          .name = rows.required_text(row, 1),
-          .quoted_name =
-              QualifiedName{rows.required_text(row, 2), rows.required_text(row, 3)}.quoted(),
-          .kind = kind_of(rows.required_text(row, 4).front(), rows.required_boolean(row, 5)),
-          .has_binary = rows.required_boolean(row, 6),
-          .operators = {rows.text(row, 8), rows.text(row, 9), rows.text(row, 10),
-                        rows.text(row, 11), rows.text(row, 12)},
-          .inner = to_oid(rows, row, 7),
-          .fields = {}};
+  TypeInfo type = {
+      .oid = rows.oid(row, 0),
+      .name = rows.required_text(row, 1),
+      .quoted_name = QualifiedName{rows.required_text(row, 2), rows.required_text(row, 3)}.quoted(),
+      .kind = kind_of(rows.required_text(row, 4).front(), rows.required_boolean(row, 5)),
+      .has_binary = rows.required_boolean(row, 6),
+      .operators = {rows.text(row, 8), rows.text(row, 9), rows.text(row, 10), rows.text(row, 11),
+                    rows.text(row, 12)},
+      .inner = to_oid(rows, row, 7),
+      .fields = {}};
+  if (type.kind == TypeKind::kRange)
+    type.range = read_range(rows, row);
+  return type;
 }
 
 /// Counts how deep a walk into types within types has come: what the source says of its types may
@@ -298,7 +353,9 @@ Types Types::load(Executor &server, std::span<const TypeOid> roots) {
     TypeInfo &type =
         types.types_.try_emplace(to_oid(rows, row, 0), read_type(rows, row)).first->second;
     if (!rows.is_null(row, 13))
-      type.fields.push_back({rows.text(row, 13), to_oid(rows, row, 14)});
+      type.fields.push_back({.name = rows.text(row, 13),
+                             .type = to_oid(rows, row, 14),
+                             .collation = read_collation(rows, row)});
   }
   return types;
 }
@@ -347,7 +404,10 @@ bool Types::contains(TypeOid oid, TypeOid wanted) const {
 
 std::string why_not_binary(const TypeSide &source, TypeOid source_type, const TypeSide &destination,
                            TypeOid destination_type) {
-  return BinaryCheck(source, destination).reason(source_type, destination_type);
+  std::string reason = BinaryCheck(source, destination).reason(source_type, destination_type);
+  return !reason.empty() ? reason
+                         : why_other_ranges(source.types, source_type, destination.types,
+                                            destination_type, OrderRule::kSame);
 }
 
 std::string why_not_text(const Types &source, TypeOid source_type, const Types &destination,

@@ -20,9 +20,24 @@ inline constexpr TypeOid kFirstUserOid = 10000;
 
 enum class TypeKind { kBase, kArray, kComposite, kDomain, kEnum, kRange, kMultirange, kPseudo };
 
+/// By what it orders, not by its name: two servers may mean different things by one name.
+struct Collation {
+  std::string name;     // for people, with its locale; empty: none
+  std::string identity; // equal for collations that order alike, whatever they are called
+  bool is_deterministic = true;
+};
+
 struct CompositeField {
   std::string name;
   TypeOid type = 0;
+  Collation collation = {};
+};
+
+/// What a range type is made of, beside its subtype.
+struct RangeParts {
+  std::string operator_class; // qualified, as is the function
+  std::string canonical;      // empty: none
+  Collation collation = {};
 };
 
 struct TypeInfo {
@@ -37,6 +52,7 @@ struct TypeInfo {
   TypeOid inner =
       0; // element of an array, base of a domain, subtype of a range, range of a multirange
   std::vector<CompositeField> fields; // of a composite, dropped ones left out
+  RangeParts range = {};              // of a range
 };
 
 /// The types of one server that a table reaches, by OID.

@@ -211,6 +211,59 @@ arrives_whole('columns of other types are read by the destination\'s input',
   table => 'other_types', carried => 'text',
   columns => 'id::bigint, v::numeric, at::date, code::integer, left(flag::text, 1)');
 
+# ---- ranges that are ordered otherwise here ----
+
+# Bounds that are equal here would make a range empty, ranges that overlap here would be merged.
+$pair->destination_sql(q(CREATE COLLATION caseless (provider = icu, locale = 'und-u-ks-level2', deterministic = false)));
+my %ORDERS = (
+  caseless => ['subtype = text, collation = "C"', 'subtype = text, collation = caseless'],
+  english => ['subtype = text, collation = "C"', 'subtype = text, collation = "en-x-icu"'],
+  pattern => ['subtype = text, collation = "C"', 'subtype = text, collation = "C", subtype_opclass = text_pattern_ops'],
+  renamed => ['subtype = text, collation = "C"', 'subtype = text, collation = "POSIX"']);
+for my $order (sort keys %ORDERS) {
+  my ($there, $here) = @{$ORDERS{$order}};
+  my $sql = <<"SQL";
+CREATE TYPE $order AS RANGE (%s);
+CREATE DOMAIN ${order}_some AS $order;
+CREATE TYPE ${order}_pair AS (id integer, words $order);
+CREATE TABLE ${order}_range (words $order);
+CREATE TABLE ${order}_array (words $order\[]);
+CREATE TABLE ${order}_domain (words ${order}_some);
+CREATE TABLE ${order}_composite (words ${order}_pair);
+CREATE TABLE ${order}_many (words ${order}_multirange);
+SQL
+  $pair->source_sql(sprintf $sql, $there);
+  $pair->destination_sql(sprintf $sql, $here);
+  $pair->source_sql($_) for qq{INSERT INTO ${order}_range VALUES ('[A,a)'), ('empty'), ('[B,)')},
+    qq{INSERT INTO ${order}_array VALUES ('{"[A,a)"}')}, qq{INSERT INTO ${order}_domain VALUES ('[A,a)')},
+    qq{INSERT INTO ${order}_composite VALUES ('(1,"[A,a)")')}, qq{INSERT INTO ${order}_many VALUES ('{[A,B),[a,b)}')};
+}
+for my $holder (qw(range array domain composite many)) {
+  for my $format (qw(auto text)) {
+    my $named = {format => $format};
+    $pair->error_is($pair->pull_sql("caseless_$holder", undef, undef, $named), '42804',
+      qr/column "words" might become others.*DETAIL:.*caseless \(und-u-ks-level2, nondeterministic\) on the destination.*HINT/s,
+      "equal bounds are refused in a $holder, $format");
+    is(scalar(grep { $_->{level} eq 'error' && $_->{message} =~ /might become others/ }
+        $pair->table_rows('parallel_pull_check', "caseless_$holder", $named)), 1, '… which the check tells');
+  }
+  $pair->error_is($pair->pull_sql("caseless_$holder", undef, undef, {format => 'binary'}), '0A000', qr/ordered by collation/,
+    '… and binary');
+  arrives_whole("a $holder under the same order of another name", table => "renamed_$holder", carried => 'binary');
+  next if $holder eq 'many';
+  arrives_whole("a $holder of another operator class", table => "pattern_$holder", carried => 'text');
+}
+$pair->error_is($pair->pull_sql("${_}_many"), '42804', qr/might become others/, "ranges that would be merged are refused, $_")
+  for qw(english pattern);
+$pair->source_sql(q{TRUNCATE english_range; INSERT INTO english_range VALUES ('[A,b)'), ('[a,c]')});
+arrives_whole('ranges of another deterministic order', table => 'english_range', carried => 'text');
+$pair->source_sql(q{INSERT INTO english_range VALUES ('[A,a)')});
+$pair->destination_sql('TRUNCATE english_range');
+$pair->error_is($pair->pull_sql('english_range'), '22000', qr/range lower bound must be less than or equal/,
+  '… where bounds in the wrong order are an error');
+$pair->destination_sql('CREATE TABLE words (words text)');
+arrives_whole('ranges go into a column of type text', table => 'words', source => 'caseless_range', columns => 'words::text');
+
 # ---- names ----
 
 # 63 bytes, the longest name there is, with two-byte letters in it.
