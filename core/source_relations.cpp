@@ -90,7 +90,7 @@ JOIN pg_catalog.pg_class AS c ON c.oid = s.oid
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 WHERE CASE WHEN s.age < 2147483648
   THEN pg_catalog.txid_status(s.xmin + s.age) = 'committed' ELSE false END
-ORDER BY s.is_gone DESC, c.oid LIMIT 1)sql";
+ORDER BY s.is_gone DESC, c.oid)sql";
 
 constexpr const char *kSnapshotOfNow = "Pull again, under a snapshot of now.";
 
@@ -171,7 +171,11 @@ void require_members_as_snapshot(Executor &source, const Shape &locked) {
     if (line.place == "p")
       partitioned.push_back(oid);
   }
+  // To look at a partition locks it, also one that reading the view does not touch.
+  source.exec("SAVEPOINT parallel_loader_look");
   require_partitions_as_snapshot(source, partitioned);
+  source.exec("ROLLBACK TO SAVEPOINT parallel_loader_look");
+  source.exec("RELEASE SAVEPOINT parallel_loader_look");
   const Rows changed = exec_for(source, kChildren, all);
   if (changed.empty())
     return;
@@ -203,7 +207,7 @@ Shape partition_tree(Executor &source, uint32_t oid) {
   return shape;
 }
 
-const ShapeLine *find_joined(const Shape &planned, const Shape &now) {
+const ShapeLine *find_new(const Shape &planned, const Shape &now) {
   for (const ShapeLine &line : now) {
     const bool is_known = std::ranges::any_of(planned, [&](const ShapeLine &known) {
       return known.part == ShapePart::kRelation && known.name == line.name;
@@ -212,6 +216,23 @@ const ShapeLine *find_joined(const Shape &planned, const Shape &now) {
       return &line;
   }
   return nullptr;
+}
+
+// Functions and filters read tables of their own, which nothing tells from those of the view but
+// that they have not been altered.
+std::optional<std::string> find_joined(Executor &source, const Shape &planned) {
+  Shape now = locked_relations(source);
+  std::vector<uint32_t> added;
+  for (const ShapeLine &line : now)
+    if (find_new(planned, {line}) != nullptr)
+      added.push_back(static_cast<uint32_t>(std::stoul(line.name)));
+  if (added.empty())
+    return std::nullopt;
+  const Rows changed = exec_for(source, kChildren, added);
+  for (size_t row = 0; row < changed.size(); ++row)
+    if (!changed.boolean(row, 2))
+      return QualifiedName{changed.text(row, 0), changed.text(row, 1)}.display();
+  return std::nullopt;
 }
 
 std::vector<std::string> row_relations(const Shape &locked) {

@@ -12,6 +12,7 @@
 #include "core/quote.hpp"
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -49,7 +50,7 @@ void require_as_snapshot(Executor &source, std::span<const ExpectedRelation> rel
 void require_partitions_as_snapshot(Executor &source, std::span<const uint32_t> tables);
 
 /// The same for all that a view is made of, by the lines of locked_relations: partitions, and
-/// children that inherit.
+/// children that inherit.  Leaves no lock behind.
 void require_members_as_snapshot(Executor &source, const Shape &locked);
 
 /// The partitioned table and its partitions at all levels as they are now, as lines that have but a
@@ -57,7 +58,12 @@ void require_members_as_snapshot(Executor &source, const Shape &locked);
 [[nodiscard]] Shape partition_tree(Executor &source, uint32_t oid);
 
 /// The first line of `now` that `planned` lacks; nullptr when it has all.
-[[nodiscard]] const ShapeLine *find_joined(const Shape &planned, const Shape &now);
+[[nodiscard]] const ShapeLine *find_new(const Shape &planned, const Shape &now);
+
+/// A table that the session reads by now because it began to inherit after the snapshot was taken:
+/// neither by the plan, nor because a function of the view or a filter names it.  Throws
+/// SourceChanged as locked_relations does.
+[[nodiscard]] std::optional<std::string> find_joined(Executor &source, const Shape &planned);
 
 /// Relations as an append compares them: `oid:filenode` of each that holds rows, in the order of
 /// their OIDs.

@@ -199,12 +199,14 @@ void ChunkMover::require_unchanged(const ClaimedChunk &chunk) {
   if (!chunk.relation.empty() || !has_members())
     return;
   Connection &source = reader_->session().connection();
-  const bool has_filter = !task_.order.request.filter.empty(); // which may name other tables
-  if (has_filter && table_.kind != 'p')
+  if (table_.kind != 'p') {
+    if (const auto joined = find_joined(source, source_shape_))
+      throw_other_members("New is " + *joined + ".");
     return;
-  const Shape now = has_filter ? partition_tree(source, table_.oid) : locked_relations(source);
-  if (const ShapeLine *joined = find_joined(source_shape_, now))
-    throw_other_members("New is " + joined->words + ".");
+  }
+  const Shape now = partition_tree(source, table_.oid);
+  if (const ShapeLine *added = find_new(source_shape_, now))
+    throw_other_members("New is " + added->words + ".");
 }
 
 // Under the lock that the rows are written with.

@@ -152,11 +152,19 @@ public:
     reader_.require_rights(table_, columns_);
   }
 
-  // A table that is read as one locks, and is made of, whatever reading it touches.
+  // A table that is read as one locks, and is made of, whatever reading it touches.  In a session
+  // that has read a view's rows already, or a filter's tables, nothing tells the view's own.
+  void look_at_view() {
+    if (table_.kind == 'v')
+      members_ = reader_.lock_members(table_, columns_);
+  }
+
   [[nodiscard]] Shape members() {
-    Shape members = reader_.lock_members(table_, columns_);
-    require_partitions();
-    return members;
+    if (table_.kind == 'p') {
+      members_ = reader_.lock_members(table_, columns_);
+      require_partitions();
+    }
+    return members_;
   }
 
   /// Those that are read by their own names have their locks.
@@ -193,6 +201,7 @@ private:
   const SourceTable &table_;
   const Types &types_;
   const ColumnMap &columns_;
+  Shape members_;
 };
 
 // Views, and partitioned tables whose partitions may not be read by their own names.
@@ -237,6 +246,7 @@ public:
     look();
     SourceSide side(reader_, table_, types_, columns_);
     side.lock();
+    side.look_at_view();
     read_filter();
     choose_key();
     cut();

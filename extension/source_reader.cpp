@@ -185,6 +185,12 @@ void SourceReader::lock_relations(std::span<const ExpectedRelation> relations) {
   }
 }
 
+// A filter may have locked other tables in this session.
+static void keep_partitions(Executor &source, const SourceTable &table, Shape &members) {
+  const Shape tree = partition_tree(source, table.oid);
+  std::erase_if(members, [&](const ShapeLine &line) { return find_new(tree, {line}) != nullptr; });
+}
+
 Shape SourceReader::lock_members(const SourceTable &table, const ColumnMap &columns) {
   return explain(
       table.name,
@@ -193,6 +199,8 @@ Shape SourceReader::lock_members(const SourceTable &table, const ColumnMap &colu
         Shape members = locked_relations(session_.connection());
         if (table.kind == 'v')
           require_members_as_snapshot(session_.connection(), members);
+        else if (table.kind == 'p')
+          keep_partitions(session_.connection(), table, members);
         return members;
       });
 }

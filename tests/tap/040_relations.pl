@@ -322,6 +322,65 @@ is($pair->try_sql("SELECT rows > 5900 FROM parallel_pull_resume($id, new_snapsho
 $pair->source_sql('DROP VIEW of_p');
 empty();
 
+# What a view is made of is the same in each session, whatever else the session has read.
+$pair->source_sql(<<'SQL');
+CREATE TABLE cut (id integer PRIMARY KEY, v integer) PARTITION BY RANGE (id);
+CREATE TABLE cut1 PARTITION OF cut FOR VALUES FROM (0) TO (20000);
+CREATE TABLE cut2 PARTITION OF cut FOR VALUES FROM (20000) TO (40000);
+INSERT INTO cut SELECT i, i FROM generate_series(0, 39999) AS i;
+CREATE TABLE wanted AS SELECT i AS id FROM generate_series(0, 39999) AS i;
+ANALYZE cut, wanted;
+CREATE FUNCTION is_wanted(integer) RETURNS boolean LANGUAGE plpgsql STABLE COST 1 AS $$
+BEGIN RETURN EXISTS (SELECT FROM public.wanted WHERE id = $1 LIMIT 1); END $$;
+CREATE FUNCTION highest() RETURNS integer LANGUAGE plpgsql STABLE AS $$
+BEGIN RETURN (SELECT max(id) FROM public.wanted); END $$;
+CREATE VIEW of_cut1 AS SELECT * FROM cut WHERE id < 10000;
+CREATE VIEW of_view AS SELECT * FROM of_cut1 WHERE v >= 10;
+CREATE VIEW of_join AS SELECT c.id, n.v FROM of_cut1 AS c LEFT JOIN cut AS n ON n.id = c.id + 1 AND n.id < 15000;
+CREATE VIEW of_function AS SELECT * FROM cut WHERE id < 10000 AND is_wanted(id % 7);
+CREATE VIEW of_limit AS SELECT * FROM cut WHERE id < 10000 AND id <= highest();
+CREATE MATERIALIZED VIEW stored AS SELECT * FROM cut;
+CREATE UNIQUE INDEX ON stored (id);
+CREATE VIEW of_stored AS SELECT * FROM stored WHERE is_wanted(id % 7);
+SQL
+for my $case (['of_cut1', 10000], ['of_view', 9990], ['of_join', 10000], ['of_function', 10000], ['of_limit', 10000],
+  ['stored', 40000], ['of_stored', 40000])
+{
+  my ($view, $rows) = @$case;
+  my %read = (source_table => $view, key => 'id', workers => 2);
+  $pair->pull_returns($rows, 't', undef, undef, {%read}, "$view is read");
+  empty();
+  $pair->pull_returns(100, 't', 100, 200, {%read}, '… a range of it');
+  empty();
+  $pair->pull_returns(50, 't', 0, 150, {%read, filter => 'id IN (SELECT id FROM public.cut2 UNION SELECT id FROM public.wanted WHERE id >= 100)'},
+    '… with a filter that reads other tables');
+  empty();
+  $pair->destination_sql('ALTER TABLE t ADD CONSTRAINT ok CHECK (id < 7000)');
+  $pair->error_is($pair->table_sql('parallel_pull_table', 't', {%read, workers => 1, chunk_size => '64kB'}), '23514', qr/ok/, '… in part');
+  $pair->destination_sql('ALTER TABLE t DROP CONSTRAINT ok');
+  my $rest = 'SELECT rows FROM parallel_pull_resume(' . $pair->newest_pull_id . ', new_snapshot => true)';
+  is($pair->try_sql($rest)->summary, "success: $rows", '… the rest under a new snapshot');
+  empty();
+}
+
+# A partition that is attached in mid-pull, whether the view leaves it out or not.
+$pair->source_sql('CREATE TABLE inside AS SELECT -i AS id, 9000 + i AS v FROM generate_series(1, 10) AS i;'
+    . ' CREATE TABLE outside AS SELECT 50000 + i AS id, 9000 + i AS v FROM generate_series(1, 10) AS i;'
+    . ' ALTER TABLE inside ADD PRIMARY KEY (id); ALTER TABLE outside ADD PRIMARY KEY (id)');
+for my $case (['inside', '(-100) TO (0)'], ['outside', '(50000) TO (60000)']) {
+  my ($joining, $bounds) = @$case;
+  $pair->close_gate;
+  my $call = $pair->session('destination');
+  $call->start($pair->pull_sql('t', undef, undef, {source_table => 'of_function', workers => 1, filter => 'public.gate(id, 3000)'}));
+  $pair->wait_at_gate(1);
+  $pair->source_sql("SET lock_timeout = '3s'; ALTER TABLE cut ATTACH PARTITION $joining FOR VALUES FROM $bounds");
+  $pair->open_gate;
+  is($call->finish->summary, 'success: 10000', "a partition that joins $joining a view while its rows come: none of its rows");
+  $call->close;
+  $pair->source_sql("ALTER TABLE cut DETACH PARTITION $joining");
+  empty();
+}
+
 # ---- children ----
 
 $pair->source_sql('CREATE TABLE child () INHERITS (t); INSERT INTO child VALUES (7, 7)');
