@@ -77,6 +77,23 @@ WHERE kind = 'pull' AND state = 'done' AND NOT source_flushed AND "table" = $1::
   AND source_database = $2::pg_catalog.text AND source_table = $3::pg_catalog.text
   AND coalesce(filter, '') = $4::pg_catalog.text AND range_start IS NULL AND range_end IS NULL)sql";
 
+// Where an append could begin at is what a younger call has brought of the rows of a whole pull.
+constexpr std::string_view kFindSuccessor = R"sql(
+SELECT pg_catalog.max(m.pull_id)
+FROM parallel_loader.pull AS p
+JOIN (
+  SELECT pull_id, "table", source_database, source_table, filter
+  FROM parallel_loader.mark
+  UNION ALL
+  SELECT pull_id, "table", source_database, source_table, coalesce(filter, '')
+  FROM parallel_loader.pull
+  WHERE kind = 'pull' AND state = 'done' AND range_start IS NULL AND range_end IS NULL
+    AND snapshot_xmin IS NOT NULL) AS m
+  ON m."table"::pg_catalog.oid = p."table"::pg_catalog.oid
+    AND m.source_database = p.source_database AND m.source_table = p.source_table
+    AND m.filter = coalesce(p.filter, '') AND m.pull_id > p.pull_id
+WHERE p.pull_id = $1::bigint AND p.range_start IS NULL AND p.range_end IS NULL)sql";
+
 constexpr std::string_view kDropMark = R"sql(
 DELETE FROM parallel_loader.mark
 WHERE "table" = $1::pg_catalog.oid AND source_database = $2::pg_catalog.text
@@ -169,6 +186,11 @@ std::optional<int64_t> AppendLedger::find_unfinished(const AppendSubject &subjec
 
 std::optional<int64_t> AppendLedger::find_unmarked(const AppendSubject &subject) {
   const Rows row = executor_.exec(kFindUnmarked, subject_params(subject));
+  return row.is_null(0, 0) ? std::nullopt : std::optional(row.integer(0, 0));
+}
+
+std::optional<int64_t> AppendLedger::find_successor(int64_t pull_id) {
+  const Rows row = executor_.exec(kFindSuccessor, {std::to_string(pull_id)});
   return row.is_null(0, 0) ? std::nullopt : std::optional(row.integer(0, 0));
 }
 

@@ -35,6 +35,8 @@ public:
   /// brought rows and is not done.
   [[nodiscard]] std::optional<int64_t>
   find_unfinished(const AppendSubject &subject, const AppendMark &mark, const MayMove &may_move);
+  /// A younger append, or whole pull that is done, that has brought the rows of this whole pull.
+  [[nodiscard]] std::optional<int64_t> find_successor(int64_t pull_id);
   /// Replaces the mark, in the transaction that holds the rows.
   void save_mark(const AppendSubject &subject, const AppendMark &mark);
   /// Forgets all but the latest done appends of the table.

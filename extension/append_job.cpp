@@ -74,6 +74,7 @@ private:
   void lock_table();
   void require_empty(AppendLedger &marks, const AppendSubject &subject);
   [[nodiscard]] bool may_move_mark(Oid role, Oid owner) const;
+  void require_no_live_pull(const AppendSubject &subject);
   void require_own(const std::optional<AppendMark> &mark, Oid role);
   void require_durable();
   void require_whole(AppendLedger &marks, const AppendSubject &subject, const AppendMark &mark,
@@ -110,6 +111,7 @@ ChunkResult Append::run() {
   const MayMove may_move = [this](Oid role, Oid owner) { return may_move_mark(role, owner); };
   const std::optional<AppendMark> mark = marks.find_mark(subject, may_move);
   require_own(mark, recorded.request.owner);
+  require_no_live_pull(subject);
   const std::string &filter = job_.order.request.filter;
   if (!filter.empty()) { // means what it meant for the rows that are here
     filter_path_ = mark ? mark->source_path : recorded.plan.source_path;
@@ -152,6 +154,19 @@ bool Append::may_move_mark(Oid role, Oid owner) const {
   return call([&]() noexcept {
     return has_privs_of_role(role, owner) || target_table_belongs_to(table_, role);
   });
+}
+
+// All that it copies such a pull copies, too.
+void Append::require_no_live_pull(const AppendSubject &subject) {
+  const std::optional<int64_t> pull = find_live_whole_pull(subject);
+  if (!pull)
+    return;
+  throw Error("55000",
+              "pull " + std::to_string(*pull) + " of the whole table " + local_name_ +
+                  " is not done",
+              "It brings the rows that the append would bring.",
+              "Append again after its end, which " + call_text("parallel_pull_wait", *pull) +
+                  " waits for. " + call_text("parallel_pull_cancel", *pull) + " ends it.");
 }
 
 // What it would leave out (by a window, by columns, by its trigger) lies below the mark then, and

@@ -57,6 +57,15 @@ WorkRequest read_work_request(FunctionCallInfo fcinfo) {
   return request;
 }
 
+// A worker would wait for the end of its own chunk, and nobody see why.
+void require_other_pull(int64_t pull_id) {
+  if (call([]() noexcept { return background_pull_id(); }) != pull_id)
+    return;
+  throw Error("55006", "pull " + std::to_string(pull_id) + " cannot wait for itself",
+              "A worker of the pull calls the function, in a trigger, default or constraint.",
+              "Wait in another session.");
+}
+
 WorkResult work(FunctionCallInfo fcinfo) {
   std::string src_dsn = text_argument(fcinfo, 1);
   const WipeAtEnd wiped_source(src_dsn);
@@ -65,6 +74,7 @@ WorkResult work(FunctionCallInfo fcinfo) {
   if (found.state == PullState::kDone)
     return {};
   require_joinable(found);
+  require_other_pull(found.pull_id);
   call([&]() noexcept { lock_trap_check_before_start(found.table); });
   std::string address = serialize_source(src_dsn, found.owner);
   const WipeAtEnd wiped_address(address);
@@ -113,6 +123,7 @@ std::string wait_for(int64 pull_id, int64 timeout_ms) {
     const FoundPull found = find_pull(pull_id);
     if (!found.is_live || milliseconds_until(deadline) <= 0)
       return std::string(state_name(found.state));
+    require_other_pull(pull_id);
     const AttachedPull attached(found);
     if (attached.get() != nullptr) {
       wait_for_end(attached.get(), deadline);

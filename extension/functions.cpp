@@ -1,5 +1,7 @@
 // functions: the SQL functions that begin pulls, or begin them again.
+#include "core/append_ledger.hpp"
 #include "core/local_relations.hpp"
+#include "core/quote.hpp"
 #include "core/secret.hpp"
 
 #include "extension/boundary.hpp"
@@ -157,6 +159,19 @@ void require_rows_kept(const FoundPull &found) {
       local_change_hint(found.table_name, resume_call(found.pull_id, found.key, needs_no_new_one)));
 }
 
+// What the pull still brings is there already.
+void require_no_successor(const FoundPull &found) {
+  SpiExecutor executor(SpiMode::kReadLatest);
+  const std::optional<int64_t> successor = AppendLedger(executor).find_successor(found.pull_id);
+  if (!successor)
+    return;
+  throw Error("55000", "pull " + std::to_string(found.pull_id) + " cannot be resumed",
+              "Pull " + std::to_string(*successor) + " has brought the rows of table " +
+                  found.table_name + " since.",
+              "If they are not there any more, call parallel_pull_forget(" +
+                  quote_literal(found.table_name) + ") and resume again.");
+}
+
 Datum resume(FunctionCallInfo fcinfo) {
   const TimestampTz begin = GetCurrentTimestamp();
   std::string src_dsn = text_argument(fcinfo, 1);
@@ -166,6 +181,7 @@ Datum resume(FunctionCallInfo fcinfo) {
   if (found.state != PullState::kDone) {
     require_table(found);
     require_rows_kept(found);
+    require_no_successor(found);
     const bool new_snapshot = !fcinfo->args[2].isnull && DatumGetBool(fcinfo->args[2].value);
     Order order = resume_order(found, src_dsn, new_snapshot);
     notice_old_filter(found.pull_id);

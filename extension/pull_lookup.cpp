@@ -127,6 +127,20 @@ std::optional<int64_t> find_live_pull_into(Oid table) {
   return rows.empty() ? std::nullopt : std::optional(read_row(rows, 0).pull_id);
 }
 
+std::optional<int64_t> find_live_whole_pull(const AppendSubject &subject) {
+  SpiExecutor executor(SpiMode::kReadLatest);
+  const Rows rows =
+      executor.exec(lookup_sql("p.kind = 'pull' AND p.\"table\" = $1::oid AND l.pid IS NOT NULL"
+                               " AND p.state IN ('planned', 'running', 'paused')"
+                               " AND p.range_start IS NULL AND p.range_end IS NULL"
+                               " AND coalesce(p.filter, '') = $4::text"
+                               " AND (p.source_database IS NULL"
+                               " OR p.source_database = $2::text AND p.source_table = $3::text)"),
+                    {std::to_string(subject.table), subject.source_database, subject.source_table,
+                     subject.filter});
+  return rows.empty() ? std::nullopt : std::optional(read_row(rows, 0).pull_id);
+}
+
 AttachedPull::AttachedPull(const FoundPull &found) {
   if (!found.is_live && !found.is_held)
     return;

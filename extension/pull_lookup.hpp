@@ -1,6 +1,7 @@
 // pull_lookup: a pull that exists already, as a session that joins, watches or cancels it finds it.
 #pragma once
 
+#include "core/append_ledger.hpp"
 #include "core/pull_state.hpp"
 
 #include <cstdint>
@@ -54,6 +55,10 @@ struct FoundPull {
 
 /// A pull into the table, of any role, whose coordinator is alive and which has not ended.
 [[nodiscard]] std::optional<int64_t> find_live_pull_into(Oid table);
+
+/// A pull of the whole table, of any role, that is alive and whose rows an append would double. A
+/// pull without a plan yet, whose source is not known, is taken for one.
+[[nodiscard]] std::optional<int64_t> find_live_whole_pull(const AppendSubject &subject);
 
 /// A pull's shared memory, attached while this object lives; empty when it is gone.
 class AttachedPull {

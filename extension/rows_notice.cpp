@@ -2,6 +2,7 @@
 #include "extension/rows_notice.hpp"
 
 #include "extension/boundary.hpp"
+#include "extension/pull_lookup.hpp"
 #include "extension/server/notice.hpp"
 #include "extension/server/table_rows.hpp"
 #include "extension/server/target_table.hpp"
@@ -66,13 +67,22 @@ void say(const std::string &message, const std::string &detail, const std::strin
   call([&]() noexcept { notice(message.c_str(), detail.c_str(), hint.c_str()); });
 }
 
+void notice_rows_coming(Oid table, const std::string &name) {
+  if (const std::optional<int64_t> running = find_live_pull_into(table))
+    say("pull " + std::to_string(*running) + " into table " + name + " is not done",
+        "This pull adds rows to those that it brings.",
+        "If they are the same rows, cancel one of the two.");
+}
+
 } // namespace
 
 void notice_rows_there(const Order &order) {
   const Oid table = order.request.table;
-  if (!is_of_whole_table(order) || !call([&]() noexcept { return table_rows_found(table); }))
+  if (!is_of_whole_table(order))
     return;
   const std::string name = call([&]() noexcept { return target_table_display_name(table); });
+  if (!call([&]() noexcept { return table_rows_found(table); }))
+    return notice_rows_coming(table, name);
   const std::string unfinished = find_unfinished(order);
   if (unfinished.empty())
     return say("table " + name + " is not empty", "The pull adds rows to those that are there.",

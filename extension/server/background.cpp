@@ -102,6 +102,10 @@ static void leave_slot_behind(dsm_segment *segment, Datum slot) {
     worker_slot_leave(pull, index, kSlotLost);
 }
 
+int64 background_pull_id(void) {
+  return pull_segment == nullptr ? 0 : pull_of(pull_segment)->pull_id;
+}
+
 void background_enter_slot(SharedPull *pull, const WorkerArgs *args) {
   if (!worker_slot_enter(pull, args->slot, args->generation))
     proc_exit(0);

@@ -42,6 +42,9 @@ bool background_has_ended(BackgroundWorkerHandle *handle);
 /// Ends the process quietly when the segment is gone (whoever started it has given up).
 SharedPull *background_attach(dsm_handle handle);
 
+/// The pull that this process works for, as coordinator or worker; 0 in a session.
+int64 background_pull_id(void);
+
 /// Takes the slot that was reserved for this process; if it goes without leaving it, the slot is
 /// marked lost.  Ends the process quietly when the reservation is over.
 void background_enter_slot(SharedPull *pull, const WorkerArgs *args);

@@ -28,6 +28,7 @@ bool pull_owner_may_log_in(Oid owner) {
 }
 
 void pull_owner_require_connect(Oid owner) {
+  static_cast<void>(pull_owner_may_log_in(owner)); // a dropped one may connect as everybody may
   if (compat_database_aclcheck(MyDatabaseId, owner, ACL_CONNECT) == ACLCHECK_OK)
     return;
   const char *database = get_database_name(MyDatabaseId);

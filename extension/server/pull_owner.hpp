@@ -8,7 +8,8 @@ namespace parallel_loader {
 /// True if the role has LOGIN.  Raises 42704 when there is no such role any more.
 bool pull_owner_may_log_in(Oid owner);
 
-/// Raises 42501, with the command that helps, unless the role may connect to this database.
+/// Raises 42704 when there is no such role any more; 42501, with the command that helps, unless it
+/// may connect to this database.
 void pull_owner_require_connect(Oid owner);
 
 } // namespace parallel_loader

@@ -271,20 +271,20 @@ CREATE OR REPLACE FUNCTION parallel_loader.live_progress(
     OUT waiting_for text)
 RETURNS SETOF record
 AS 'MODULE_PATHNAME', 'parallel_loader_live_progress_0_4'
-LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
 
 CREATE OR REPLACE FUNCTION parallel_loader.live_chunks(
     OUT pull_id bigint, OUT chunk integer, OUT pid integer, OUT rows bigint, OUT bytes bigint)
 RETURNS SETOF record
 AS 'MODULE_PATHNAME', 'parallel_loader_live_chunks_0_4'
-LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
 
 CREATE OR REPLACE FUNCTION parallel_loader.current_pull(
     pull_id bigint, OUT state text, OUT rows bigint, OUT bytes bigint, OUT chunks_done integer,
     OUT retries integer)
 RETURNS record
 AS 'MODULE_PATHNAME', 'parallel_loader_current_pull_0_4'
-LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
 
 CREATE OR REPLACE FUNCTION @extschema@.parallel_pull(
     src_dsn text, "table" regclass, start anycompatible, "end" anycompatible,

@@ -193,7 +193,7 @@ CREATE FUNCTION parallel_loader.live_progress(
     OUT waiting_for text)
 RETURNS SETOF record
 AS 'MODULE_PATHNAME', 'parallel_loader_live_progress_0_4'
-LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
 COMMENT ON FUNCTION parallel_loader.live_progress() IS
     'how far the pulls are whose coordinator is alive';
 
@@ -201,7 +201,7 @@ CREATE FUNCTION parallel_loader.live_chunks(
     OUT pull_id bigint, OUT chunk integer, OUT pid integer, OUT rows bigint, OUT bytes bigint)
 RETURNS SETOF record
 AS 'MODULE_PATHNAME', 'parallel_loader_live_chunks_0_4'
-LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
 COMMENT ON FUNCTION parallel_loader.live_chunks() IS 'chunks that a worker is moving now';
 
 CREATE FUNCTION parallel_loader.current_pull(
@@ -209,7 +209,7 @@ CREATE FUNCTION parallel_loader.current_pull(
     OUT retries integer)
 RETURNS record
 AS 'MODULE_PATHNAME', 'parallel_loader_current_pull_0_4'
-LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
 COMMENT ON FUNCTION parallel_loader.current_pull(bigint) IS
     'state and totals of a pull as of now, whatever the snapshot of the query that asks';
 
