@@ -26,7 +26,7 @@ std::string lookup_sql(std::string_view condition) {
          "c.relname)"
          " FROM pg_class AS c JOIN pg_namespace AS s ON s.oid = c.relnamespace"
          " WHERE c.oid = p.\"table\"::oid), p.table_name, p.\"table\"::oid::text), "
-         "EXISTS (SELECT FROM pg_class AS c WHERE c.oid = p.\"table\"::oid) "
+         "EXISTS (SELECT FROM pg_class AS c WHERE c.oid = p.\"table\"::oid), p.tableoid "
          "FROM parallel_loader.pull AS p LEFT JOIN pg_locks AS l"
          " ON l.locktype = 'advisory' AND l.granted"
          " AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())"
@@ -54,6 +54,7 @@ FoundPull read_row(const Rows &rows, size_t row) {
   found.coordinator_pid = static_cast<int>(rows.integer(row, 15));
   found.table_name = rows.text(row, 16);
   found.has_table = rows.boolean(row, 17);
+  found.ledger = static_cast<Oid>(rows.integer(row, 18));
   const PullState recorded = parse_pull_state(rows.text(row, 3));
   const bool has_coordinator = rows.boolean(row, 7);
   found.is_live = has_coordinator && !has_ended(recorded);
@@ -148,8 +149,7 @@ AttachedPull::AttachedPull(const FoundPull &found) {
       call([&]() noexcept { return shared_pull_attach(found.segment, &pull_, &is_new_mapping_); });
   if (segment_ == nullptr)
     return;
-  const Oid ledger = call([]() noexcept { return spi_ledger(); });
-  if (pull_->pull_id != found.pull_id || pull_->ledger != ledger)
+  if (pull_->pull_id != found.pull_id || pull_->ledger != found.ledger)
     pull_ = nullptr;
 }
 

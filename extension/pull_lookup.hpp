@@ -33,6 +33,7 @@ struct FoundPull {
   bool is_live = false;           // it is unfinished and its coordinator is there
   std::string table_name;         // as it is, or was when the pull was begun
   bool has_table = false;         // it is still there
+  Oid ledger = InvalidOid;        // the table of the ledger that it stands in
   bool is_held = false; // it has failed, and its coordinator keeps the snapshot for a resume
 
   /// Every chunk is done: nothing of the source is needed any more.
