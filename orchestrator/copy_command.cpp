@@ -79,7 +79,8 @@ ExitStatus CopyCommand::run() {
 void CopyCommand::end_without_ledger(ExitStatus status) {
   run_.row_count = pull_.done_row_count;
   run_.byte_count = pull_.done_byte_count;
-  run_.state = status == ExitStatus::kInterrupted ? RunState::kCancelled : RunState::kFailed;
+  if (!run_.is_left_alive)
+    run_.state = status == ExitStatus::kInterrupted ? RunState::kCancelled : RunState::kFailed;
 }
 
 void CopyCommand::load() {
@@ -176,7 +177,9 @@ void CopyCommand::follow(PullControl &control, SessionPool &pool, ProgressDispla
       patience_ends_at = Clock::now() + kCancelPatience;
       display.note(fmt::format("cancelling pull {}; a second interrupt leaves within a second",
                                run_.pull_id));
-      control.cancel();
+      // Without its sessions the pull moves nothing any more, whatever becomes of it.
+      if (!control.cancel())
+        pool.abandon();
     }
     if (patience_ends_at && Clock::now() > *patience_ends_at)
       pool.abandon();
@@ -197,13 +200,29 @@ void CopyCommand::settle(PullControl &control) {
       refresh(control);
     }
   };
-  // The ledger gets its last word after the sessions got theirs.
-  wait_for_end(seconds(3));
-  if (has_ended(run_.state))
-    return;
-  // No session works on it any more: it must not wait for others and hold its snapshot.
-  control.cancel();
-  wait_for_end(kCancelPatience);
+  if (!control.refusal()) {
+    // The ledger gets its last word after the sessions got theirs.
+    wait_for_end(seconds(3));
+    // No session works on it any more: it must not wait for others and hold its snapshot.
+    if (!has_ended(run_.state) && control.cancel())
+      wait_for_end(kCancelPatience);
+  }
+  refresh(control);
+  if (control.refusal() && !has_ended(run_.state))
+    tell_refusal(*control.refusal());
+}
+
+void CopyCommand::tell_refusal(const Error &refusal) {
+  run_.is_left_alive = true;
+  write_message(warning_text(
+      Error(
+          refusal.sqlstate(), fmt::format("pull {} could not be cancelled", run_.pull_id),
+          fmt::format("{}\nNothing moves its chunks any more. Until it is cancelled, or nobody has "
+                      "worked on it for parallel_loader.snapshot_hold, it holds its snapshot on "
+                      "the source.",
+                      refusal.message()),
+          refusal.hint()),
+      style_));
 }
 
 void CopyCommand::refresh(PullControl &control) {

@@ -36,6 +36,7 @@ private:
   void move(PullControl &control, const ConnInfo &target);
   void follow(PullControl &control, SessionPool &pool, ProgressDisplay &display);
   void settle(PullControl &control);
+  void tell_refusal(const Error &refusal);
   void refresh(PullControl &control);
   void end_without_ledger(ExitStatus status);
   [[nodiscard]] ExitStatus report(const std::optional<Failure> &failure) const;

@@ -87,6 +87,36 @@ Rows Destination::call(const std::string &sql, std::initializer_list<Param> para
   return in_transaction([&] { return connection_.exec(sql, params); });
 }
 
+Rows Destination::call_function(std::string_view function, const std::string &sql,
+                                std::initializer_list<Param> params) {
+  try {
+    return call(sql, params);
+  } catch (const Error &error) {
+    throw with_grant(error, function);
+  }
+}
+
+// The server's own error has no hint, and its words are in the language of its messages.
+Error Destination::with_grant(const Error &error, std::string_view function) {
+  if (error.sqlstate() != sqlstate::kInsufficientPrivilege || !error.hint().empty())
+    return error;
+  try {
+    const Rows lacking =
+        query("SELECT pg_catalog.quote_ident(current_user::text) FROM pg_catalog.pg_proc AS p "
+              "WHERE p.proname = $1::pg_catalog.name "
+              "AND p.pronamespace = $2::pg_catalog.regnamespace "
+              "AND NOT pg_catalog.has_function_privilege(p.oid, 'EXECUTE')",
+              {std::string(function), schema_});
+    if (lacking.empty())
+      return error;
+    return {error.sqlstate(), error.message(), error.detail(),
+            fmt::format("Run on the destination: GRANT EXECUTE ON FUNCTION {}.{} TO {};", schema_,
+                        function, lacking.text(0, 0))};
+  } catch (const std::exception &) {
+    return error; // without the hint
+  }
+}
+
 void Destination::find_extension() {
   const Rows rows = query("SELECT n.nspname FROM pg_catalog.pg_extension AS e "
                           "JOIN pg_catalog.pg_namespace AS n ON n.oid = e.extnamespace "
@@ -129,17 +159,20 @@ int64_t Destination::create_pull(const PullCall &call, NoticeHandler on_notice) 
   const Param columns = call.columns ? Param(array_literal(*call.columns)) : std::nullopt;
   // By bind parameter: statements are logged and shown in pg_stat_activity, and the source's
   // password is in the first.
-  const Rows rows = this->call(sql, {call.source, std::to_string(call.table), call.source_table,
-                                     call.key, columns, call.filter, std::to_string(call.workers),
-                                     call.format, call.chunk_size});
+  const Rows rows =
+      call_function("parallel_pull_create", sql,
+                    {call.source, std::to_string(call.table), call.source_table, call.key, columns,
+                     call.filter, std::to_string(call.workers), call.format, call.chunk_size});
   return rows.integer(0, 0);
 }
 
 void Destination::work(int64_t pull_id, NoticeHandler on_notice) {
   connection_.on_notice(std::move(on_notice));
-  call(fmt::format("SELECT chunks, rows, bytes, remaining FROM {}.parallel_pull_work($1::bigint)",
-                   schema_),
-       {std::to_string(pull_id)});
+  call_function("parallel_pull_work",
+                fmt::format("SELECT chunks, rows, bytes, remaining "
+                            "FROM {}.parallel_pull_work($1::bigint)",
+                            schema_),
+                {std::to_string(pull_id)});
 }
 
 PullStatus Destination::read_pull(int64_t pull_id) {
@@ -180,8 +213,9 @@ PullStatus Destination::read_pull(int64_t pull_id) {
 }
 
 void Destination::cancel_pull(int64_t pull_id) {
-  call(fmt::format("SELECT {}.parallel_pull_cancel($1::bigint)", schema_),
-       {std::to_string(pull_id)});
+  call_function("parallel_pull_cancel",
+                fmt::format("SELECT {}.parallel_pull_cancel($1::bigint)", schema_),
+                {std::to_string(pull_id)});
 }
 
 bool Destination::is_alive() noexcept {

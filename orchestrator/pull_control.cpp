@@ -12,7 +12,7 @@ PullControl::PullControl(const ConnInfo &target, const Interrupt &interrupt)
       destination_(Destination::open(target, waiter_)) {}
 
 PullControl::~PullControl() {
-  if (pull_id_ != 0 && !has_pull_ended_)
+  if (pull_id_ != 0 && !has_pull_ended_ && !refusal_)
     cancel();
 }
 
@@ -62,12 +62,17 @@ void PullControl::reopen(const Error &lost) {
   }
 }
 
-void PullControl::cancel() noexcept {
+bool PullControl::cancel() noexcept {
   try {
+    refusal_.reset();
     destination_->cancel_pull(pull_id_);
+  } catch (const Error &error) {
+    if (destination_->is_alive())
+      refusal_ = error;
   } catch (const std::exception &) {
     // What became of the pull is read afterwards, whatever the answer was.
   }
+  return !refusal_;
 }
 
 } // namespace parallel_loader

@@ -32,8 +32,10 @@ public:
   /// Reads the pull.  A session that was lost is opened again, since the pull may go on without
   /// it; throws Failure kFailed with the reason of the loss when that cannot be done.
   [[nodiscard]] PullStatus read();
-  /// Ends the pull.  A pull that has ended already, or a lost session, is left as it is.
-  void cancel() noexcept;
+  /// Ends the pull.  A pull that has ended already, or a lost session, is left as it is.  Returns
+  /// false when the destination refuses it; refusal() says why then.
+  bool cancel() noexcept;
+  [[nodiscard]] const std::optional<Error> &refusal() const noexcept { return refusal_; }
 
   [[nodiscard]] const std::string &schema() const noexcept { return destination_->schema(); }
   [[nodiscard]] std::string display() const { return destination_->display(); }
@@ -48,6 +50,7 @@ private:
   std::optional<Destination> destination_; // always there; optional, as it can be replaced
   int64_t pull_id_ = 0;
   bool has_pull_ended_ = false;
+  std::optional<Error> refusal_; // of the last cancel
 };
 
 } // namespace parallel_loader

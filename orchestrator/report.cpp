@@ -67,6 +67,11 @@ std::string resume_sentence(const Run &run) {
         "as long as the snapshot is held; ",
         schema, run.pull_id);
   }
+  if (run.is_left_alive) {
+    return fmt::format("On the destination, SELECT * FROM {}parallel_pull_work({}) moves the "
+                       "others; else cancel the pull and ",
+                       schema, run.pull_id);
+  }
   if (run.has_block_ranges)
     return "The others are ranges of ctid, which cannot be resumed without their snapshot: ";
   return fmt::format(
@@ -99,7 +104,8 @@ std::span<const JsonField> json_fields() noexcept {
       {"table", "string or null", "the table on the source; null when it was not found"},
       {"target", "string or null", "the table on the destination; null when it was not found"},
       {"state", "string",
-       "`done`, `failed`, `cancelled`, or `interrupted` when the destination lost the pull"},
+       "`done`, `failed`, `cancelled`, or `interrupted` when the destination lost the pull; "
+       "`running` when it could not be cancelled"},
       {"rows", "number", "rows that are in the destination table, committed"},
       {"bytes", "number", "bytes of row data that the destination received for them"},
       {"chunks", "number", "ranges that the table was cut into, one transaction each"},

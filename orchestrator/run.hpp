@@ -31,6 +31,7 @@ struct Run {
   double rate_bytes_per_s = 0; // of the last seconds
   std::chrono::milliseconds elapsed{0};
   bool is_held = false;          // it has failed, and its snapshot is kept for a resume
+  bool is_left_alive = false;    // it could not be cancelled, and waits for sessions to join it
   bool has_block_ranges = false; // its chunks are ranges of ctid
   std::string function_schema;   // quoted; where the destination has our functions
   bool needs_password = false;   // which the destination does not keep

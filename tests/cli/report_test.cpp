@@ -88,6 +88,16 @@ TEST(Report, says_what_a_stopped_run_leaves_behind) {
           "The others are ranges of ctid, which cannot be resumed without their snapshot: " + end);
 }
 
+TEST(Report, says_how_to_go_on_with_a_pull_that_could_not_be_cancelled) {
+  parallel_loader::Run run = stopped(RunState::kRunning);
+  run.is_left_alive = true;
+  run.function_schema = "loader";
+  EXPECT_NE(leftover_hint(run)->find("On the destination, SELECT * FROM "
+                                     "loader.parallel_pull_work(7) moves the others; else cancel "
+                                     "the pull and empty the table"),
+            std::string::npos);
+}
+
 TEST(Report, has_no_hint_when_nothing_is_left_behind) {
   EXPECT_FALSE(leftover_hint(loaded()));
   auto run = stopped(RunState::kFailed);

@@ -123,16 +123,17 @@ like(end_of(start_copy("$source user=crowded",
 # ---- after Ctrl-C, and after a failure ----
 
 sub interrupted {
-  my ($from) = @_;
+  my ($from, $to) = @_;
   $pair->close_gate;
   $pair->destination_sql('TRUNCATE t');
-  my $job = start_copy($from, $target, '--jobs', 1, '--chunk-size', '64kB', '--key', 'id', '--where',
+  my $job = start_copy($from, $to // $target, '--jobs', 1, '--chunk-size', '64kB', '--key', 'id', '--where',
     'public.gate(id, 3000)', 't');
   $pair->wait_at_gate;
   $job->{run}->signal('INT');
   end_of($job);
+  ok(wait_until(5, sub { !$pair->pids_at_gate }), 'an interrupted copy leaves no session that reads');
   $pair->open_gate;
-  $pair->nothing_left('an interrupted copy leaves nothing');
+  $pair->nothing_left('an interrupted copy leaves nothing') if !defined $to;
   return $job;
 }
 
@@ -153,6 +154,39 @@ my $secret = "$source user=reader password=Plum";
 $resume = said(interrupted($secret), qr/On the destination, (SELECT .*?\)) moves the others/, 'Ctrl-C, with a password');
 unlike($resume, qr/Plum/, '… which it does not show');
 goes_on($resume =~ s/'CONNECTION STRING WITH ITS PASSWORD'/literal($secret)/er, 'Ctrl-C, with a password');
+
+# ---- a role that may not call what the program calls ----
+
+$pair->destination_sql('CREATE ROLE "Lo ader" LOGIN; GRANT USAGE ON SCHEMA "Lo ader" TO "Lo ader"; '
+    . 'GRANT INSERT ON t TO "Lo ader"; TRUNCATE t');
+my $limited = "$target user='Lo ader'";
+
+# hint: orchestrator/destination.cpp: Run on the destination: GRANT EXECUTE ON FUNCTION
+for my $function (qw(create work)) {
+  my $err = end_of(start_copy($secret, $limited, 't'))->{err};
+  my ($grant) = $err =~ /^parallel-loader: hint: Run on the destination: (GRANT .*parallel_pull_$function TO "Lo ader";)$/m;
+  ok(defined $grant, "no right to call _$function: has a hint") or diag($err);
+  works($pair, $grant // 'no_hint', "no right to call _$function");
+  $pair->destination_sql("SELECT \"Lo ader\".parallel_pull_cancel(pull_id) FROM \"Lo ader\".parallel_pulls WHERE state IN ('planned', 'running')");
+}
+
+# hint: orchestrator/report.cpp: else cancel the pull and
+{
+  my $job = interrupted($secret, $limited);
+  is($job->{code}, 130, 'Ctrl-C by a role that may not cancel: exits with 130');
+  like($job->{err}, qr/^parallel-loader: warning: pull \d+ could not be cancelled$/m, '… says so');
+  my ($grant) = $job->{err} =~ /^parallel-loader: hint: Run on the destination: (GRANT .*;)$/m;
+  like($grant // '', qr/parallel_pull_cancel TO "Lo ader";/, '… and the right that it lacks');
+  my ($work) = $job->{err} =~ /On the destination, (SELECT .*?\)) moves the others; else cancel/;
+  ok(defined $work, '… and how to go on') or diag($job->{err});
+  my $pull = $pair->destination_sql('SELECT max(pull_id) FROM parallel_loader.pull');
+  is($pair->destination_sql("SELECT state, chunks_done FROM \"Lo ader\".parallel_pulls WHERE pull_id = $pull"), 'running|6', '… the pull moves nothing any more');
+  goes_on($work // 'no_hint', 'Ctrl-C by a role that may not cancel');
+  works($pair, $grant // 'no_hint', 'no right to call _cancel');
+  $job = interrupted($secret, $limited);
+  unlike($job->{err}, qr/could not be cancelled/, '… with that right the pull is cancelled');
+  $pair->nothing_left('… and nothing is left');
+}
 
 # hint: orchestrator/report.cpp: as long as the snapshot is held
 $pair->destination_sql('TRUNCATE t; ALTER TABLE t ADD CONSTRAINT refuse CHECK (id <> 3500)');
