@@ -13,6 +13,7 @@ extern "C" {
 #include "commands/trigger.h"
 #include "mb/pg_wchar.h"
 #include "nodes/makefuncs.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 }
@@ -64,18 +65,29 @@ static void add_context(void *description) {
 
 // The callback of COPY FROM gets no argument; a process copies into one table at a time.
 static CopySource checked_source;
-static bool is_checked_binary;
+static unsigned checked_uses;
 
 // Before more rows are read, and when the last one was: code of users has run since.
 static int read_checked(void *buffer, int minimum, int maximum) {
-  pinned_values_require(is_checked_binary);
+  pinned_values_require(checked_uses);
   return checked_source(buffer, minimum, maximum);
+}
+
+static unsigned uses_of(const CopyTarget *target) {
+  if (target->is_binary)
+    return kReadBinary;
+  for (int index = 0; index < target->column_count; index++) {
+    const AttrNumber column = get_attnum(target->table, target->columns[index]);
+    if (pinned_values_has_names(get_atttype(target->table, column)))
+      return kReadText | kReadNames;
+  }
+  return kReadText;
 }
 
 static uint64 run(const CopyTarget *target, CopySource source) {
   pinned_values_restore(); // triggers of the COPY before, which run at its end, may have set some
   checked_source = source;
-  is_checked_binary = target->is_binary;
+  checked_uses = uses_of(target);
   const Relation rel = table_open(target->table, NoLock); // copy_from_check holds the lock
   ParseState *pstate = copy_from_parse_state(rel, target);
   const CopyFromState state = BeginCopyFrom(pstate, rel, nullptr, nullptr, false, read_checked,

@@ -124,7 +124,7 @@ void heap_insert_batch(HeapInsert *insert, const HeapImage *images, int count) {
   callback.previous = error_context_stack;
   error_context_stack = &callback;
   const MemoryContext old = MemoryContextSwitchTo(insert->batch_context);
-  pinned_values_require(true); // checks and indexes of the batch before have run since
+  pinned_values_require(kReadBinary); // checks and indexes of the batch before have run since
   if (count > 0)
     insert_batch(insert, images, count);
   MemoryContextSwitchTo(old);

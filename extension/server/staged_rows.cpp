@@ -1,6 +1,7 @@
 // staged_rows: see staged_rows.hpp.
 #include "extension/server/staged_rows.hpp"
 
+#include "extension/server/pinned_values.hpp"
 #include "extension/server/session.hpp"
 
 extern "C" {
@@ -138,6 +139,8 @@ static int read_staged(void *buffer, int /*minimum*/, int maximum) {
   while (rows->given == rows->buffer.len && !rows->is_part_ended) {
     resetStringInfo(&rows->buffer);
     rows->given = 0;
+    if (!rows->is_binary)
+      pinned_values_require(kWriteText); // triggers of the row before have run
     add_next_row(rows);
   }
   const int size = Min(maximum, rows->buffer.len - rows->given);

@@ -135,5 +135,35 @@ is($pair->destination_sql($pair->table_sql('parallel_pull_append', 'u', {})), 2,
 $want = $pair->source_sql($SUM);
 is($pair->destination_sql($SUM), $want, '… as they were');
 
+# Floats that an append compares are written as text here.
+$pair->source_sql('CREATE TABLE g (id integer PRIMARY KEY, f float8)');
+$pair->destination_sql('CREATE TABLE g (id bigint PRIMARY KEY, f float8)'); # types differ: as text
+$pair->destination_sql($pair->table_sql('parallel_pull_table', 'g', {key => 'id'}));
+$pair->source_sql('INSERT INTO g SELECT i, 1 / 3.0::float8 + i FROM generate_series(1, 3) AS i');
+$pair->source_sql('VACUUM FULL g'); # so that all are compared
+$pair->destination_sql("CREATE TRIGGER upset BEFORE INSERT ON g FOR EACH ROW EXECUTE FUNCTION upset('extra_float_digits', '-10', 'false')");
+$pair->error_is($pair->table_sql('parallel_pull_append', 'g', {}), '55000', qr/setting "extra_float_digits" was changed/,
+  'a trigger that takes digits off floats which an append compares');
+$pair->destination_sql('DROP TRIGGER upset ON g; TRUNCATE g');
+is($pair->destination_sql($pair->table_sql('parallel_pull_append', 'g', {})), 3, '… which come without the trigger');
+$pair->same_rows('SELECT id::bigint, f FROM g', '… as they were');
+
+# Names of objects are looked up along search_path, also inside of arrays, domains and composites.
+$pair->destination_sql('CREATE TABLE pg_class (id integer)');
+$pair->both_sql('CREATE DOMAIN a_name AS regclass; CREATE TYPE with_name AS (n integer, c regclass)');
+for my $case (['regclass', "'pg_catalog.pg_class'"], ['regclass[]', "'{pg_catalog.pg_class}'"], ['a_name', "'pg_catalog.pg_class'"],
+    ['with_name', "'(1,pg_catalog.pg_class)'"], ['regtype', "'pg_catalog.pg_class'"]) {
+  my ($type, $value) = @$case;
+  $pair->both_sql("DROP TABLE IF EXISTS names; CREATE TABLE names (id integer PRIMARY KEY, c $type)");
+  $pair->source_sql("INSERT INTO names SELECT i, $value FROM generate_series(1, 3) AS i");
+  $pair->destination_sql('CREATE TRIGGER upset BEFORE INSERT ON names FOR EACH ROW'
+      . q( EXECUTE FUNCTION upset('search_path', 'public, pg_catalog', 'false')));
+  $pair->error_is($pair->table_sql('parallel_pull_table', 'names', {}), '55000', qr/setting "search_path" was changed/,
+    "a trigger that makes other objects of names, type $type");
+  $pair->destination_sql('DROP TRIGGER upset ON names');
+  $pair->destination_sql($pair->table_sql('parallel_pull_table', 'names', {}));
+  $pair->same_rows('SELECT * FROM names', '… which come without the trigger');
+}
+
 $pair->nothing_left('at the end no worker and no session is left');
 $pair->finish;
