@@ -23,6 +23,8 @@ using std::chrono::seconds;
 constexpr milliseconds kPollPeriod{200};
 /// The extension promises that workers end within 5 s of a cancel; then we leave without them.
 constexpr seconds kCancelPatience{10};
+/// A server that has crashed is there again after a moment, or only after a long recovery.
+constexpr seconds kRestartPatience{5};
 
 PullCall pull_call(const CopyOptions &options, const SourceView &source,
                    const TargetTable &target) {
@@ -70,17 +72,52 @@ ExitStatus CopyCommand::run() {
   if (failure && interrupt_.is_raised() && failure->sqlstate() == "57014")
     failure = interrupted_failure();
   run_.elapsed = std::chrono::duration_cast<milliseconds>(Clock::now() - started_at_);
-  if (failure && !has_ended(run_.state))
+  if (failure && !has_ended(run_.state) && !look_again())
     end_without_ledger(failure->status());
+  if (failure && run_.state == RunState::kDone) { // all rows are there: the loss came after them
+    write_message(warning_text(*failure, style_));
+    failure.reset();
+  }
   return report(failure);
 }
 
-/// The ledger's last word did not reach us: what was in flight then does not count.
+/// The session that watched is lost, and with a crash the newest chunks may be, too: only the
+/// ledger knows.  Returns false when it could not be asked.
+bool CopyCommand::look_again() {
+  if (run_.pull_id == 0 || run_.is_left_alive)
+    return false;
+  constexpr milliseconds kPause{100};
+  const Clock::time_point gives_up_at = Clock::now() + kRestartPatience;
+  InterruptibleWaiter waiter(interrupt_);
+  if (interrupt_.is_raised())
+    waiter.hold_on();
+  do {
+    try {
+      Destination destination =
+          Destination::open(parse_conninfo("destination", options_.target), waiter);
+      take(destination.read_pull(run_.pull_id));
+      if (has_ended(run_.state))
+        return true;
+      destination.cancel_pull(run_.pull_id); // nobody is left to watch it
+    } catch (const Error &) {
+      // It is not there yet, or not any more.
+    }
+    std::this_thread::sleep_for(kPause);
+  } while (Clock::now() < gives_up_at && !interrupt_.is_raised());
+  return false;
+}
+
 void CopyCommand::end_without_ledger(ExitStatus status) {
-  run_.row_count = pull_.done_row_count;
-  run_.byte_count = pull_.done_byte_count;
-  if (!run_.is_left_alive)
-    run_.state = status == ExitStatus::kInterrupted ? RunState::kCancelled : RunState::kFailed;
+  if (run_.is_left_alive) { // what was in flight does not count
+    run_.row_count = pull_.done_row_count;
+    run_.byte_count = pull_.done_byte_count;
+    return;
+  }
+  run_.is_known = run_.pull_id == 0;
+  if (status == ExitStatus::kInterrupted)
+    run_.state = RunState::kCancelled;
+  else
+    run_.state = run_.is_known ? RunState::kFailed : RunState::kInterrupted;
 }
 
 void CopyCommand::load() {
@@ -226,7 +263,13 @@ void CopyCommand::tell_refusal(const Error &refusal) {
 }
 
 void CopyCommand::refresh(PullControl &control) {
-  pull_ = control.read();
+  take(control.read());
+  run_.elapsed = std::chrono::duration_cast<milliseconds>(Clock::now() - started_at_);
+  run_.rate_bytes_per_s = rate_.add(run_.elapsed, run_.byte_count);
+}
+
+void CopyCommand::take(const PullStatus &pull) {
+  pull_ = pull;
   run_.state = pull_.state;
   run_.row_count = pull_.row_count;
   run_.byte_count = pull_.byte_count;
@@ -234,8 +277,6 @@ void CopyCommand::refresh(PullControl &control) {
   run_.chunk_done_count = pull_.chunk_done_count;
   run_.is_held = pull_.is_held;
   run_.has_block_ranges = pull_.key == "ctid";
-  run_.elapsed = std::chrono::duration_cast<milliseconds>(Clock::now() - started_at_);
-  run_.rate_bytes_per_s = rate_.add(run_.elapsed, run_.byte_count);
 }
 
 ExitStatus CopyCommand::report(const std::optional<Failure> &failure) const {

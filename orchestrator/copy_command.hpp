@@ -38,6 +38,8 @@ private:
   void settle(PullControl &control);
   void tell_refusal(const Error &refusal);
   void refresh(PullControl &control);
+  void take(const PullStatus &pull);
+  [[nodiscard]] bool look_again();
   void end_without_ledger(ExitStatus status);
   [[nodiscard]] ExitStatus report(const std::optional<Failure> &failure) const;
   void note(const std::string &text) const;

@@ -45,8 +45,8 @@ constexpr std::array kTable{
     OptionSpec{kSelection, 0, "columns", "LIST", R"(columns to copy, as in SQL: 'id, "Odd Name"')",
                "all that the destination does not generate", "", apply_columns},
 
-    OptionSpec{kSpeed, 'j', "jobs", "N", "sessions on the destination, one worker each", "4", "",
-               apply_jobs},
+    OptionSpec{kSpeed, 'j', "jobs", "N", "sessions on the destination, one worker each, up to 256",
+               "4", "", apply_jobs},
     OptionSpec{kSpeed, 0, "chunk-size", "SIZE", "wanted size of a chunk, for example 64MB",
                "setting parallel_loader.chunk_size of the destination", "", apply_chunk_size},
     OptionSpec{kSpeed, 0, "format", "auto|text|binary", "how values travel", "auto", "",

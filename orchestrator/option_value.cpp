@@ -49,8 +49,7 @@ void apply_columns(CopyOptions &options, std::string_view value) {
 }
 
 void apply_jobs(CopyOptions &options, std::string_view value) {
-  // max_worker_processes ends far below; more sessions than this is a slip of the keyboard.
-  constexpr int kMost = 1024;
+  constexpr int kMost = 256; // as workers of the functions
   const auto jobs = parse_int(value);
   if (!jobs || *jobs < 1 || *jobs > kMost)
     throw invalid_value("jobs", value, fmt::format("Give a number from 1 to {}.", kMost));

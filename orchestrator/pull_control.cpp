@@ -3,8 +3,6 @@
 
 #include "orchestrator/failure.hpp"
 
-#include <fmt/format.h>
-
 namespace parallel_loader {
 
 PullControl::PullControl(const ConnInfo &target, const Interrupt &interrupt)
@@ -54,11 +52,7 @@ void PullControl::reopen(const Error &lost) {
   } catch (const Error &) {
     // The work had begun, so it is no longer an unreachable server; why the session was lost says
     // more than why there is no other.
-    throw Failure(ExitStatus::kFailed,
-                  Error(lost.sqlstate(), lost.message(), lost.detail(),
-                        fmt::format("What is done stands in the ledger: see parallel_pulls for "
-                                    "pull {}.",
-                                    pull_id_)));
+    throw Failure(ExitStatus::kFailed, lost);
   }
 }
 

@@ -29,13 +29,22 @@ nlohmann::ordered_json text_or_null(const std::string &text) {
   return text.empty() ? nlohmann::ordered_json() : nlohmann::ordered_json(text);
 }
 
-nlohmann::ordered_json error_json(const Error *failure) {
+template <class Number> nlohmann::ordered_json if_known(const Run &run, Number number) {
+  return run.is_known ? nlohmann::ordered_json(number) : nlohmann::ordered_json();
+}
+
+std::string joined(const std::string &sentences, const std::string &more) {
+  return sentences + (sentences.empty() || more.empty() ? "" : " ") + more;
+}
+
+// What standard error says in two hints.
+nlohmann::ordered_json error_json(const Run &run, const Error *failure) {
   if (failure == nullptr)
     return nullptr;
   return {{"sqlstate", text_or_null(failure->sqlstate())},
           {"message", failure->message()},
           {"detail", text_or_null(failure->detail())},
-          {"hint", text_or_null(failure->hint())}};
+          {"hint", text_or_null(joined(failure->hint(), leftover_hint(run).value_or("")))}};
 }
 
 } // namespace
@@ -49,9 +58,10 @@ std::string summary_text(const Run &run, const Error *failure, Color color) {
     return pad_right(name, name_width) + pad_left(rows, 14) + pad_left(size, 11) +
            pad_left(time, 10) + pad_left(rate, 11) + "   " + std::string(state) + "\n";
   };
+  const auto shown = [&run](std::string number) { return run.is_known ? number : "?"; };
   return row("table", "rows", "size", "time", "rate", "state") +
-         row(label, format_count(run.row_count), format_size(run.byte_count),
-             format_duration(run.elapsed), format_rate(bytes_per_s(run)),
+         row(label, shown(format_count(run.row_count)), shown(format_size(run.byte_count)),
+             format_duration(run.elapsed), shown(format_rate(bytes_per_s(run))),
              state_text(run, failure, color));
 }
 
@@ -83,6 +93,10 @@ std::string resume_sentence(const Run &run) {
 } // namespace
 
 std::optional<std::string> leftover_hint(const Run &run) {
+  if (!run.is_known)
+    return fmt::format("What is done stands in the ledger: see parallel_pulls for pull {}. {}empty "
+                       "the table before you copy it again.",
+                       run.pull_id, resume_sentence(run));
   if (run.state == RunState::kDone || run.chunk_done_count == 0)
     return std::nullopt;
   return fmt::format("{} of {} chunks {} in the table. {}empty the table before you copy it again.",
@@ -106,39 +120,41 @@ std::span<const JsonField> json_fields() noexcept {
       {"state", "string",
        "`done`, `failed`, `cancelled`, or `interrupted` when the destination lost the pull; "
        "`running` when it could not be cancelled"},
-      {"rows", "number", "rows that are in the destination table, committed"},
-      {"bytes", "number", "bytes of row data that the destination received for them"},
+      {"rows", "number or null",
+       "rows that are in the destination table, committed; null, as are bytes and `chunks_done`, "
+       "when the destination was lost and could not be asked again within five seconds"},
+      {"bytes", "number or null", "bytes of row data that the destination received for them"},
       {"chunks", "number", "ranges that the table was cut into, one transaction each"},
-      {"chunks_done", "number", "those of them that are committed"},
+      {"chunks_done", "number or null", "those of them that are committed"},
       {"jobs", "number", "sessions that were started on the destination"},
       {"duration_ms", "number", "from the start of the program's work to its end"},
-      {"rows_per_s", "number", "rows over duration"},
-      {"bytes_per_s", "number", "bytes over duration"},
+      {"rows_per_s", "number or null", "rows over duration"},
+      {"bytes_per_s", "number or null", "bytes over duration"},
       {"error", "object or null",
-       "`sqlstate` (null for wrong usage), `message`, `detail` and `hint` (null where there is "
-       "none)"},
+       "`sqlstate` (null for wrong usage), `message`, `detail` and `hint`, which also says how to "
+       "go on (null where there is none)"},
   }};
   return kFields;
 }
 
 std::string json_document(const Run &run, const Error *failure) {
-  const nlohmann::ordered_json document{{"version", PARALLEL_LOADER_VERSION},
-                                        {"command", "copy"},
-                                        {"pull_id", run.pull_id == 0
-                                                        ? nlohmann::ordered_json()
-                                                        : nlohmann::ordered_json(run.pull_id)},
-                                        {"table", text_or_null(run.table)},
-                                        {"target", text_or_null(run.target)},
-                                        {"state", run_state_name(run.state)},
-                                        {"rows", run.row_count},
-                                        {"bytes", run.byte_count},
-                                        {"chunks", run.chunk_count},
-                                        {"chunks_done", run.chunk_done_count},
-                                        {"jobs", run.session_count},
-                                        {"duration_ms", run.elapsed.count()},
-                                        {"rows_per_s", std::llround(rows_per_s(run))},
-                                        {"bytes_per_s", std::llround(bytes_per_s(run))},
-                                        {"error", error_json(failure)}};
+  const nlohmann::ordered_json document{
+      {"version", PARALLEL_LOADER_VERSION},
+      {"command", "copy"},
+      {"pull_id",
+       run.pull_id == 0 ? nlohmann::ordered_json() : nlohmann::ordered_json(run.pull_id)},
+      {"table", text_or_null(run.table)},
+      {"target", text_or_null(run.target)},
+      {"state", run_state_name(run.state)},
+      {"rows", if_known(run, run.row_count)},
+      {"bytes", if_known(run, run.byte_count)},
+      {"chunks", run.chunk_count},
+      {"chunks_done", if_known(run, run.chunk_done_count)},
+      {"jobs", run.session_count},
+      {"duration_ms", run.elapsed.count()},
+      {"rows_per_s", if_known(run, std::llround(rows_per_s(run)))},
+      {"bytes_per_s", if_known(run, std::llround(bytes_per_s(run)))},
+      {"error", error_json(run, failure)}};
   // Messages of a server with another encoding may hold bytes that are no UTF-8: replaced, since a
   // document that cannot be written helps nobody.
   return document.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);

@@ -33,6 +33,7 @@ struct Run {
   bool is_held = false;          // it has failed, and its snapshot is kept for a resume
   bool is_left_alive = false;    // it could not be cancelled, and waits for sessions to join it
   bool has_block_ranges = false; // its chunks are ranges of ctid
+  bool is_known = true;          // what the ledger said last is what became of the pull
   std::string function_schema;   // quoted; where the destination has our functions
   bool needs_password = false;   // which the destination does not keep
 };

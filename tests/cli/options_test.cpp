@@ -178,11 +178,11 @@ INSTANTIATE_TEST_SUITE_P(
               R"(option "--where" is given more than once | Give it once; several conditions can )"
               "be joined by AND in --where."},
         Wrong{{"copy", "-j0", "t"},
-              R"(invalid value "0" for option "--jobs" | Give a number from 1 to 1024.)"},
+              R"(invalid value "0" for option "--jobs" | Give a number from 1 to 256.)"},
         Wrong{{"copy", "-j", "4x", "t"},
-              R"(invalid value "4x" for option "--jobs" | Give a number from 1 to 1024.)"},
+              R"(invalid value "4x" for option "--jobs" | Give a number from 1 to 256.)"},
         Wrong{{"copy", "-j", "99999999999", "t"},
-              R"(invalid value "99999999999" for option "--jobs" | Give a number from 1 to 1024.)"},
+              R"(invalid value "99999999999" for option "--jobs" | Give a number from 1 to 256.)"},
         Wrong{{"copy", "--chunk-size=64", "t"},
               R"(invalid value "64" for option "--chunk-size" | Give a number with kB, MB, GB or )"
               "TB, like 64MB."},

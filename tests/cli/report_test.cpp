@@ -113,6 +113,14 @@ TEST(Report, json_of_a_failed_table) {
   expect_golden("json_failed.json", json_document(stopped(RunState::kFailed), &kDuplicate) + "\n");
 }
 
+TEST(Report, json_of_a_lost_destination) {
+  const Error lost("08006", "connection to the destination was lost");
+  parallel_loader::Run run = stopped(RunState::kInterrupted);
+  run.is_known = false;
+  expect_golden("json_lost.json", json_document(run, &lost) + "\n");
+  expect_golden("summary_lost.txt", summary_text(run, &lost, Color::kOff));
+}
+
 TEST(Report, json_of_a_run_that_never_began) {
   const Error usage("", "no source is given");
   parallel_loader::Run run;

@@ -231,6 +231,7 @@ exits('a command that does not exist', 2, qr/move/, 'move', @both, 'signals');
 exits('no command', 2, qr/./);
 exits('jobs that are no number', 2, qr/jobs/, 'copy', @both, '--jobs', 'x', 'signals');
 exits('no jobs', 2, qr/jobs/, 'copy', @both, '--jobs', '0', 'signals');
+exits('more jobs than workers', 2, qr/jobs/, 'copy', @both, '--jobs', '257', 'signals');
 exits('a format that does not exist', 2, qr/csv/, 'copy', @both, '--format', 'csv', 'signals');
 exits('a source that cannot be reached', 3, qr/source/, 'copy', '-s', $closed, '-d', $target,
   'signals');
@@ -276,6 +277,7 @@ for my $signal (qw(INT TERM)) {
   is($told->{state}, 'cancelled', '… says that it was cancelled');
   is($told->{rows}, $pair->destination_sql('SELECT count(*) FROM gated'),
     '… and what is in the table');
+  like($told->{error}{hint}, qr/1 of 2 chunks is done.*parallel_pull_resume/, '… and how to go on');
   $pair->nothing_left('… leaves nothing');
   $pair->state_becomes($pair->newest_pull_id, 'cancelled', '… the pull is cancelled');
   $pair->only_done_chunks_left_rows($pair->newest_pull_id, 'gated', 'id',
@@ -343,6 +345,25 @@ like($job->{run}->full_result(0) >> 8, qr/^[14]$/,
 $pair->nothing_left('… and no source session is left', skip_destination => 1);
 $pair->destination->start;
 $pair->open_gate;
+
+# A crash may take back what the program has seen done.
+for my $is_back (1, 0) {
+  $job = start_stuck(@GATED, '--json');
+  $pair->destination_sql('CHECKPOINT') if $is_back; # the chunk's commit is asynchronous
+  $pair->destination->stop('immediate');
+  $pair->open_gate;
+  $pair->destination->start if $is_back;
+  eval { $job->{run}->finish };
+  is($job->{run}->full_result(0) >> 8, 1, 'a destination that crashes' . ($is_back ? ' and comes back' : '') . ' fails the copy');
+  $pair->destination->start unless $is_back;
+  my $told = eval { JSON::PP->new->decode($job->{out}) } // {};
+  is($told->{state}, 'interrupted', '… the document says that the pull was lost');
+  is($told->{rows}, $is_back ? $pair->destination_sql('SELECT count(*) FROM gated') : undef, '… and what is in the table, if it is known');
+  is($told->{chunks_done}, $is_back ? $pair->pull->{chunks_done} : undef, '… and how many chunks');
+  like($told->{error}{hint}, $is_back ? qr/1 of 2 chunks.*parallel_pull_resume/ : qr/stands in the ledger.*parallel_pull_resume/,
+    '… and how to go on');
+}
+$pair->nothing_left('… and no session is left');
 
 # ---- passwords ----
 
