@@ -1,8 +1,12 @@
 // rows_notice: see rows_notice.hpp.
 #include "extension/rows_notice.hpp"
 
+#include "core/append_ledger.hpp"
+#include "core/local_relations.hpp"
+
 #include "extension/boundary.hpp"
 #include "extension/pull_lookup.hpp"
+#include "extension/pull_refusal.hpp"
 #include "extension/server/notice.hpp"
 #include "extension/server/table_rows.hpp"
 #include "extension/server/target_table.hpp"
@@ -55,12 +59,29 @@ bool is_of_whole_table(const Order &order) {
          order.request.kind == PullKind::kPull && !order.request.start && !order.request.end;
 }
 
-std::string find_unfinished(const Order &order) {
+// Its rows are there still, and no younger pull has brought the others.
+bool is_to_be_resumed(SpiExecutor &executor, int64_t pull_id) {
+  return !LocalRelations(executor).why_pull_changed(pull_id) &&
+         !AppendLedger(executor).find_successor(pull_id);
+}
+
+std::optional<int64_t> find_unfinished(const Order &order) {
   SpiExecutor executor(SpiMode::kReadLatest);
   const Oid user = call([]() noexcept { return GetUserId(); });
   const Rows found = executor.exec(kFindUnfinished, {std::to_string(order.request.table),
                                                      order.request.source, std::to_string(user)});
-  return found.empty() ? std::string() : found.text(0, 0);
+  if (found.empty() || !is_to_be_resumed(executor, found.integer(0, 0)))
+    return std::nullopt;
+  return found.integer(0, 0);
+}
+
+std::string unfinished_hint(const FoundPull &found) {
+  if (found.is_live)
+    return live_hint(found, AttachedPull(found).get());
+  if (!found.is_held)
+    return resume_hint(found);
+  return "SELECT parallel_pull_resume(" + std::to_string(found.pull_id) +
+         "); would go on with that pull instead.";
 }
 
 void say(const std::string &message, const std::string &detail, const std::string &hint) {
@@ -83,14 +104,14 @@ void notice_rows_there(const Order &order) {
   const std::string name = call([&]() noexcept { return target_table_display_name(table); });
   if (!call([&]() noexcept { return table_rows_found(table); }))
     return notice_rows_coming(table, name);
-  const std::string unfinished = find_unfinished(order);
-  if (unfinished.empty())
+  const std::optional<int64_t> unfinished = find_unfinished(order);
+  if (!unfinished)
     return say("table " + name + " is not empty", "The pull adds rows to those that are there.",
                "If they came from the source, run TRUNCATE TABLE " + name +
                    "; before you pull them again.");
-  say("table " + name + " has rows of pull " + unfinished + ", which is not finished",
-      "This pull brings them a second time.",
-      "SELECT parallel_pull_resume(" + unfinished + "); would go on with that pull instead.");
+  say("table " + name + " has rows of pull " + std::to_string(*unfinished) +
+          ", which is not finished",
+      "This pull brings them a second time.", unfinished_hint(find_pull(*unfinished)));
 }
 
 std::optional<PlanNotice> old_filter_word(const PullRequest &request) {

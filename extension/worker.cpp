@@ -24,11 +24,6 @@ namespace parallel_loader {
 
 namespace {
 
-// Rows that are there twice have mostly been pulled twice.
-constexpr const char *kDuplicatesHint =
-    "If the table has rows of the source already, empty it and pull it again, or leave it and let "
-    "parallel_pull_append copy what was added since.";
-
 class Worker {
 public:
   explicit Worker(const WorkerTask &task) : task_(task), mover_(task), notes_(task.pull) {}
@@ -50,6 +45,9 @@ private:
   void describe_loss(const SnapshotGone &gone);
   void locate(int chunk);
   [[nodiscard]] std::string lock_hint() const;
+  [[nodiscard]] std::string duplicates_hint() const;
+  [[nodiscard]] bool is_resumable() const;
+  [[nodiscard]] std::string password_hint() const;
   void tell_ledger(int chunk, bool is_final);
   void leave();
   void rest(std::chrono::milliseconds time);
@@ -209,7 +207,7 @@ void Worker::locate(int chunk) {
   sentence += chunk != 0 && has_place ? " at chunk " + std::to_string(chunk) + "." : ".";
   error_report_add_detail(&failure_, sentence.c_str());
   if (failure_.sqlerrcode == ERRCODE_UNIQUE_VIOLATION && failure_.hint[0] == '\0')
-    strlcpy(failure_.hint, kDuplicatesHint, sizeof(failure_.hint));
+    strlcpy(failure_.hint, duplicates_hint().c_str(), sizeof(failure_.hint));
   if (is_refused_lock_)
     strlcpy(failure_.hint, lock_hint().c_str(), sizeof(failure_.hint));
 }
@@ -219,14 +217,38 @@ std::string Worker::lock_hint() const {
   constexpr const char *kThen = " when that session is done.";
   if (task_.order.request.kind == PullKind::kAppend)
     return std::string("Call parallel_pull_append again") + kThen;
-  const bool is_resumable =
-      task_.order.snapshot_hold_ms > 0 || worker_slots_counts(task_.pull).chunks_done == 0;
-  if (!is_resumable)
+  if (!is_resumable())
     return std::string("Pull again") + kThen;
-  const bool has_password = !task_.source.conninfo.get("password").empty();
   return "parallel_pull_resume(" + std::to_string(task_.pull->pull_id) + ") goes on" + kThen +
-         (has_password ? "  If its connection string had a password, name it again in src_dsn."
-                       : "");
+         password_hint();
+}
+
+// An append brings what was changed as new rows.  Where chunks have come without a duplicate, the
+// table had some strange rows, and else it had mostly been pulled before.
+std::string Worker::duplicates_hint() const {
+  if (task_.order.request.kind == PullKind::kAppend)
+    return "If the row was changed on the source, delete its old version here and call "
+           "parallel_pull_append again.";
+  const std::string resume = "remove what is in the way and call parallel_pull_resume(" +
+                             std::to_string(task_.pull->pull_id) + ")";
+  if (worker_slots_counts(task_.pull).chunks_done == 0)
+    return "If the table has rows of the source already, empty it and pull it again, or leave it "
+           "and let parallel_pull_append copy what was added since; else " +
+           resume + "." + password_hint();
+  if (!is_resumable())
+    return "Empty the table and pull it again.";
+  return "To keep the chunks that are done, " + resume +
+         "; else empty the table and pull it again." + password_hint();
+}
+
+bool Worker::is_resumable() const {
+  return task_.order.snapshot_hold_ms > 0 || worker_slots_counts(task_.pull).chunks_done == 0;
+}
+
+std::string Worker::password_hint() const {
+  return task_.source.conninfo.get("password").empty()
+             ? ""
+             : " If its connection string had a password, name it again in src_dsn.";
 }
 
 // The ledger may be what failed; the pull's error says all the same what happened first.

@@ -42,8 +42,8 @@ struct PullStatus {
   std::string format = {};
   std::string sqlstate = {}; // of the pull's failure; empty without one
   std::string error = {};
-  bool is_held = false; // it has ended, and its coordinator is there
-  std::string warning;  // of one that is done; empty: none
+  bool is_held = false;  // it has ended, and its coordinator is there
+  std::string warning{}; // of one that is done; empty: none
 };
 
 struct TargetTable {

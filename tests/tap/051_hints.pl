@@ -111,12 +111,40 @@ is($pair->destination_sql('SELECT count(*), count(DISTINCT id) FROM t_checked'),
   '… every row is there once');
 
 works($pair, pull('t_unique', {source_table => 't'}), 'a table with a unique key');
-# hint: extension/worker.cpp: let parallel_pull_append copy
+# hint: extension/worker.cpp: and let parallel_pull_append copy
 my $append = hint($pair, pull('t_unique', {source_table => 't'}) =~ s/^/SET client_min_messages = warning; /r,
   '23505', qr/let (parallel_pull_append) copy/, 'rows that are there already');
 $pair->source_sql('INSERT INTO t VALUES (6001)');
 works($pair, $pair->table_sql($append, 't_unique', {source_table => 't'}), 'rows that are there already');
 is($pair->destination_sql('SELECT count(*) FROM t_unique'), 5001, '… the new row is there');
+
+# hint: extension/worker.cpp: delete its old version here
+$pair->source_sql('UPDATE t SET id = id WHERE id = 6001');
+$append = hint($pair, $pair->table_sql('parallel_pull_append', 't_unique', {source_table => 't'}),
+  '23505', qr/delete its old version here and call (parallel_pull_append) again/, 'a row that was changed');
+$pair->destination_sql('DELETE FROM t_unique WHERE id = 6001');
+works($pair, $pair->table_sql($append, 't_unique', {source_table => 't'}), 'a row that was changed');
+$pair->source_sql('DELETE FROM t WHERE id = 6001');
+
+# hint: extension/worker.cpp: To keep the chunks that are done
+# hint: extension/worker.cpp: remove what is in the way and call parallel_pull_resume(
+$pair->destination_sql('CREATE TABLE t_stray (LIKE t, UNIQUE (id)); INSERT INTO t_stray VALUES (4900)');
+my $cut = {source_table => 't', key => 'id', chunk_size => '64kB', workers => 1};
+$resume = hint($pair, pull('t_stray', $cut) =~ s/^/SET client_min_messages = warning; /r, '23505',
+  qr/done, remove what is in the way and call (parallel_pull_resume\(\d+\)); else empty/, 'a row in the way of one chunk');
+$pair->destination_sql('DELETE FROM t_stray WHERE id = 4900');
+works($pair, "SELECT * FROM $resume", 'a row in the way of one chunk');
+is($pair->destination_sql('SELECT count(*), count(DISTINCT id) FROM t_stray'), '5000|5000', '… every row is there once');
+
+# An unfinished pull whose rows are gone is nothing to go on with.
+$pair->destination_sql('TRUNCATE t_stray; INSERT INTO t_stray VALUES (4900)');
+$pair->try_sql('SET client_min_messages = warning; ' . pull('t_stray', $cut));
+
+$pair->destination_sql('TRUNCATE t_stray; INSERT INTO t_stray VALUES (7000)');
+my $said = $pair->try_sql(pull('t_stray', $cut));
+my @notices = grep { $_->{severity} eq 'NOTICE' } @{$said->{messages}};
+like($notices[0]{text} // '', qr/is not empty/, 'a table that was emptied since an unfinished pull: says that it is not empty');
+unlike($notices[0]{text} // '', qr/not finished/, '… and nothing of the old pull');
 
 # ---- what check says ----
 
