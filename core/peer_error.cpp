@@ -147,7 +147,7 @@ bool lacks_password(std::string_view line) {
 std::string connect_hint(Peer peer, std::string_view code, std::string_view line) {
   if (peer == Peer::kSource && lacks_password(line))
     return "It asks for a password: put it into the connection string, which is src_dsn of the "
-           "function, or into a user mapping of a foreign server.  No password is kept of a pull.";
+           "function, or into a user mapping of a foreign server.";
   if (code == "53300" && peer == Peer::kSource)
     return "A pull needs a session for itself and one for each worker. Use fewer workers, or raise "
            "the limit on the source: CONNECTION LIMIT of the role or of the database, or "

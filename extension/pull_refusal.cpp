@@ -17,7 +17,7 @@ std::string name_of(const FoundPull &found) {
 std::string password_hint(const FoundPull &found) {
   const bool is_conninfo =
       found.source.find('=') != std::string::npos || found.source.find("://") != std::string::npos;
-  return is_conninfo ? "  If its connection string had a password, name it again in src_dsn." : "";
+  return is_conninfo ? " If its connection string had a password, name it again in src_dsn." : "";
 }
 
 } // namespace
@@ -61,7 +61,7 @@ std::string resume_hint(const FoundPull &found) {
   if (found.key == "ctid")
     return "Its snapshot is lost, and its chunks are ranges of ctid: empty the table and pull it "
            "again.";
-  return "Its snapshot is lost.  If the rows that were pulled already have not changed on the "
+  return "Its snapshot is lost. If the rows that were pulled already have not changed on the "
          "source, " +
          call_text("parallel_pull_resume", found.pull_id, "new_snapshot => true") +
          " goes on under a snapshot of now; else empty the table and pull it again." +

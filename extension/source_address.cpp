@@ -36,7 +36,7 @@ void require_password(const ConnInfo &conninfo, Oid role) {
   }
   throw Error(sqlstate::kPasswordRequired, "password is required", detail,
               "Put it into the connection string, which is src_dsn of the function, or into a user "
-              "mapping of a foreign server.  No password is kept of a pull.");
+              "mapping of a foreign server.");
 }
 
 NamedSource resolve_conninfo(std::string_view src_dsn, Oid role) {

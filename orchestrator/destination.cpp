@@ -106,12 +106,13 @@ Error Destination::with_grant(const Error &error, std::string_view function) {
               "WHERE p.proname = $1::pg_catalog.name "
               "AND p.pronamespace = $2::pg_catalog.regnamespace "
               "AND NOT pg_catalog.has_function_privilege(p.oid, 'EXECUTE')",
-              {std::string(function), schema_});
+              {"parallel_pull_" + std::string(function), schema_});
     if (lacking.empty())
       return error;
-    return {error.sqlstate(), error.message(), error.detail(),
-            fmt::format("Run on the destination: GRANT EXECUTE ON FUNCTION {}.{} TO {};", schema_,
-                        function, lacking.text(0, 0))};
+    return {
+        error.sqlstate(), error.message(), error.detail(),
+        fmt::format("Run on the destination: GRANT EXECUTE ON FUNCTION {}.parallel_pull_{} TO {};",
+                    schema_, function, lacking.text(0, 0))};
   } catch (const std::exception &) {
     return error; // without the hint
   }
@@ -160,7 +161,7 @@ int64_t Destination::create_pull(const PullCall &call, NoticeHandler on_notice) 
   // By bind parameter: statements are logged and shown in pg_stat_activity, and the source's
   // password is in the first.
   const Rows rows =
-      call_function("parallel_pull_create", sql,
+      call_function("create", sql,
                     {call.source, std::to_string(call.table), call.source_table, call.key, columns,
                      call.filter, std::to_string(call.workers), call.format, call.chunk_size});
   return rows.integer(0, 0);
@@ -168,7 +169,7 @@ int64_t Destination::create_pull(const PullCall &call, NoticeHandler on_notice) 
 
 void Destination::work(int64_t pull_id, NoticeHandler on_notice) {
   connection_.on_notice(std::move(on_notice));
-  call_function("parallel_pull_work",
+  call_function("work",
                 fmt::format("SELECT chunks, rows, bytes, remaining "
                             "FROM {}.parallel_pull_work($1::bigint)",
                             schema_),
@@ -213,8 +214,7 @@ PullStatus Destination::read_pull(int64_t pull_id) {
 }
 
 void Destination::cancel_pull(int64_t pull_id) {
-  call_function("parallel_pull_cancel",
-                fmt::format("SELECT {}.parallel_pull_cancel($1::bigint)", schema_),
+  call_function("cancel", fmt::format("SELECT {}.parallel_pull_cancel($1::bigint)", schema_),
                 {std::to_string(pull_id)});
 }
 

@@ -89,7 +89,7 @@ private:
   void roll_back() noexcept;
   /// Under a search path of our own.
   Rows query(const std::string &sql, std::initializer_list<Param> params = {});
-  /// One of our functions, with its arguments; an error has the GRANT that helps.
+  /// One of our functions, named without parallel_pull_; an error has the GRANT that helps.
   Rows call_function(std::string_view function, const std::string &sql,
                      std::initializer_list<Param> params);
   /// The error with the GRANT that helps, where it is the right to call one of our functions that

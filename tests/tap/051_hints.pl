@@ -126,7 +126,6 @@ $pair->destination_sql('DELETE FROM t_unique WHERE id = 6001');
 works($pair, $pair->table_sql($append, 't_unique', {source_table => 't'}), 'a row that was changed');
 $pair->source_sql('DELETE FROM t WHERE id = 6001');
 
-# hint: extension/worker.cpp: To keep the chunks that are done
 # hint: extension/worker.cpp: remove what is in the way and call parallel_pull_resume(
 $pair->destination_sql('CREATE TABLE t_stray (LIKE t, UNIQUE (id)); INSERT INTO t_stray VALUES (4900)');
 my $cut = {source_table => 't', key => 'id', chunk_size => '64kB', workers => 1};
