@@ -36,13 +36,30 @@ std::string row_of(const std::vector<std::string> &parts) {
   return parts.size() == 1 ? parts.front() : "(" + join(parts, ", ") + ")";
 }
 
+std::string lower(std::string_view name) {
+  std::string text(name);
+  std::ranges::transform(text, text.begin(), [](char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  });
+  return text;
+}
+
+// Names without quotes are folded to lower case in SQL, so this is how one with capitals is missed.
+std::string alike_sentence(const SourceTable &table, std::string_view name) {
+  const auto alike = std::ranges::find_if(
+      table.columns, [&](const SourceColumn &column) { return lower(column.name) == lower(name); });
+  return alike == table.columns.end() ? std::string()
+                                      : "The table has column \"" + alike->name + "\".";
+}
+
 const SourceColumn &require_column(const SourceTable &table, std::string_view name) {
   const SourceColumn *const column = table.find_column(name);
   if (column == nullptr)
     throw Error(sqlstate::kUndefinedColumn,
                 "key column \"" + std::string(name) + "\" of table \"" + table.name.display() +
                     "\" does not exist on the source",
-                {}, "Name a column of the source's table in key, exactly as it is spelled there.");
+                alike_sentence(table, name),
+                "Name a column of the source's table in key, exactly as it is spelled there.");
   return *column;
 }
 

@@ -246,9 +246,12 @@ bool Worker::is_resumable() const {
 }
 
 std::string Worker::password_hint() const {
-  return task_.source.conninfo.get("password").empty()
-             ? ""
-             : " If its connection string had a password, name it again in src_dsn.";
+  const std::string &source = task_.order.request.source;
+  const bool is_conninfo =
+      source.find('=') != std::string::npos || source.find("://") != std::string::npos;
+  return is_conninfo && !task_.source.conninfo.get("password").empty()
+             ? " If its connection string had a password, name it again in src_dsn."
+             : "";
 }
 
 // The ledger may be what failed; the pull's error says all the same what happened first.

@@ -135,6 +135,10 @@ $pair->destination_sql('DELETE FROM t_stray WHERE id = 4900');
 works($pair, "SELECT * FROM $resume", 'a row in the way of one chunk');
 is($pair->destination_sql('SELECT count(*), count(DISTINCT id) FROM t_stray'), '5000|5000', '… every row is there once');
 
+$pair->source_sql('CREATE TABLE capitals ("Id" integer PRIMARY KEY)');
+$pair->destination_sql('CREATE TABLE capitals ("Id" integer)');
+like(words($pair, pull('capitals', {key => 'id'}))->{detail}, qr/^The table has column "Id"\.$/m, 'a key that differs in capitals: the column is named');
+
 # An unfinished pull whose rows are gone is nothing to go on with.
 $pair->destination_sql('TRUNCATE t_stray; INSERT INTO t_stray VALUES (4900)');
 $pair->try_sql('SET client_min_messages = warning; ' . pull('t_stray', $cut));
