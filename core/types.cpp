@@ -94,7 +94,7 @@ constexpr std::string_view kRangeInner =
 constexpr std::string_view kMultirangeInner =
     " UNION ALL SELECT x.rngtypid FROM pg_catalog.pg_range AS x WHERE x.rngmultitypid = t.oid";
 // `default` is what the database has, and columns of both catalogues differ between versions, as do
-// spellings of a locale.
+// spellings of a locale.  Without LIMIT the server may look at all collations first.
 constexpr std::string_view kLoadEnd = R"sql() AS g(oid) ON true
 LEFT JOIN pg_catalog.pg_attribute AS a
   ON t.typtype = 'c' AND a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped
@@ -131,7 +131,8 @@ LEFT JOIN LATERAL (
   CROSS JOIN LATERAL (SELECT v.provider, coalesce(v.locale, ''), v.rules, pg_catalog.lower(
     pg_catalog.replace(coalesce(v.locale, ''), '-', '') COLLATE pg_catalog."C"))
     AS w(provider, locale, rules, spelled)
-  WHERE c.oid = coalesce(x.collation, a.attcollation)) AS l ON true
+  WHERE c.oid = coalesce(x.collation, a.attcollation)
+  LIMIT 1) AS l ON true
 ORDER BY t.oid, a.attnum)sql";
 
 std::string load_statement(int server_version) {
