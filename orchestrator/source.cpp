@@ -72,6 +72,17 @@ std::string range_condition(Executor &source, const Key &key, const CopyOptions 
   return resolved.is_empty ? "false" : key.condition(resolved.range);
 }
 
+/// The name in "The source has NAME.", as a shell reads it between single quotes.
+std::string named_in(std::string_view detail) {
+  constexpr std::string_view kBefore = "The source has ";
+  std::string name;
+  for (const char c : detail.substr(std::min(kBefore.size(), detail.size())))
+    name += c == '\'' ? "'\\''" : std::string(1, c);
+  if (name.ends_with('.'))
+    name.pop_back();
+  return name;
+}
+
 SourceTable find_table(SourceSession &session, const QualifiedName &name) {
   try {
     return SourceTable::find(session.connection(), name, session.search_path());
@@ -81,8 +92,9 @@ SourceTable find_table(SourceSession &session, const QualifiedName &name) {
     // core/ speaks of the SQL functions' parameters.
     if (!error.detail().empty())
       throw Error(error.sqlstate(), error.message(), error.detail(),
-                  R"(Write names with capitals in double quotes, and both in single ones for the )"
-                  R"(shell: 'shop."OrderHead"'.)");
+                  "Write names with capitals in double quotes, and all in single ones for the "
+                  "shell, as in '" +
+                      named_in(error.detail()) + "'.");
     throw Error(error.sqlstate(), error.message(), error.detail(),
                 "Name it with its schema where it is not in the search path of the source's user: "
                 "SCHEMA.TABLE. Where the names differ: TABLE=TARGET_TABLE.");

@@ -120,6 +120,11 @@ like(end_of(start_copy("$source user=crowded",
       "$target options='-c parallel_loader.retry_budget=0'", 't'))->{err}, qr/^parallel-loader: hint: .*CONNECTION LIMIT/m,
   'too many sessions for the role: the hint names the limit');
 
+$pair->source_sql('CREATE TABLE "OrderHead" (id integer PRIMARY KEY); INSERT INTO "OrderHead" VALUES (1)');
+$pair->destination_sql('CREATE TABLE "OrderHead" (id integer)');
+my $name = said(copy('OrderHead'), qr/for the shell, as in '(.*)'\.$/, 'a name with capitals');
+copies('a name with capitals', $name);
+
 # ---- after Ctrl-C, and after a failure ----
 
 sub interrupted {
