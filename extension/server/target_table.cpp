@@ -52,7 +52,10 @@ static void check_rights(Relation rel) {
   if (result != ACLCHECK_OK)
     result = pg_attribute_aclcheck_all(table, GetUserId(), ACL_INSERT, ACLMASK_ANY);
   if (result != ACLCHECK_OK)
-    aclcheck_error(result, OBJECT_TABLE, name);
+    ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+            errmsg("permission denied for table %s", name),
+            errhint("GRANT INSERT ON %s TO %s;", target_table_display_name(table),
+                    quote_identifier(GetUserNameFromId(GetUserId(), false))));
 }
 
 static void check_row_security(Relation rel) {

@@ -139,6 +139,15 @@ $pair->source_sql('CREATE TABLE capitals ("Id" integer PRIMARY KEY)');
 $pair->destination_sql('CREATE TABLE capitals ("Id" integer)');
 like(words($pair, pull('capitals', {key => 'id'}))->{detail}, qr/^The table has column "Id"\.$/m, 'a key that differs in capitals: the column is named');
 
+# hint: extension/server/target_table.cpp: GRANT INSERT ON
+$pair->destination_sql('CREATE ROLE "Writer"; GRANT EXECUTE ON FUNCTION parallel_pull_table TO "Writer"; '
+    . 'CREATE TABLE capitals_2 ("Id" integer)');
+my $may_insert = hint($pair, 'SET ROLE "Writer"; ' . pull('capitals_2', {source_table => 'capitals'}), '42501',
+  qr/^(GRANT INSERT ON \S+ TO "Writer";)$/, 'no right to insert');
+works($pair, $may_insert, 'no right to insert');
+unlike(words($pair, 'SET ROLE "Writer"; ' . pull('capitals_2', {source_table => 'capitals'}))->{text},
+  qr/permission denied for table/, '… it is the right that was lacking');
+
 # An unfinished pull whose rows are gone is nothing to go on with.
 $pair->destination_sql('TRUNCATE t_stray; INSERT INTO t_stray VALUES (4900)');
 $pair->try_sql('SET client_min_messages = warning; ' . pull('t_stray', $cut));
