@@ -30,12 +30,12 @@ struct Run {
   int64_t estimated_bytes = 0; // what the table takes on the source's disk; 0 without an estimate
   double rate_bytes_per_s = 0; // of the last seconds
   std::chrono::milliseconds elapsed{0};
-  bool is_held = false;          // it has failed, and its snapshot is kept for a resume
-  bool is_left_alive = false;    // it could not be cancelled, and waits for sessions to join it
-  bool has_block_ranges = false; // its chunks are ranges of ctid
-  bool is_known = true;          // what the ledger said last is what became of the pull
-  std::string function_schema;   // quoted; where the destination has our functions
-  bool needs_password = false;   // which the destination does not keep
+  bool is_held = false;             // it has failed, and its snapshot is kept for a resume
+  bool is_left_alive = false;       // it could not be cancelled, and waits for sessions to join it
+  bool has_block_ranges = false;    // its chunks are ranges of ctid
+  bool is_known = true;             // what the ledger said last is what became of the pull
+  std::string function_schema = {}; // quoted; where the destination has our functions
+  bool needs_password = false;      // which the destination does not keep
 };
 
 /// `sales.orders`, or `sales.orders -> archive.orders` when the names differ; printable.
