@@ -2,9 +2,9 @@
 #include "core/column_shape.hpp"
 
 #include "core/error.hpp"
+#include "core/type_parts.hpp"
 
 #include <algorithm>
-#include <set>
 
 namespace parallel_loader {
 namespace {
@@ -163,51 +163,17 @@ Shape local_shape(const DestinationTable &table, std::span<const std::string> co
   return shape;
 }
 
-/// Finds the composites that a column holds, at any depth.  A type that is reached a second time
-/// was described.  By the column itself, so that no type has to be named: the role may lack USAGE
-/// on its schema.
-class SourceShape::Walk {
-public:
-  Walk(const Types &types, std::vector<Expansion> &found) : types_(types), found_(found) {}
-
-  void enter(const std::string &column, const std::string &expression, TypeOid oid) {
-    if (oid < kFirstUserOid || !seen_.insert(oid).second)
-      return;
-    const TypeInfo &type = types_.get(oid);
-    switch (type.kind) {
-    case TypeKind::kDomain:
-      return enter(column, expression, type.inner);
-    case TypeKind::kArray:
-      return enter(column, "(" + expression + ")[1]", type.inner);
-    case TypeKind::kRange:
-      return enter(column, "pg_catalog.lower(" + expression + ")", type.inner);
-    case TypeKind::kMultirange:
-      return enter(column, "pg_catalog.range_merge(" + expression + ")", type.inner);
-    case TypeKind::kComposite:
-      found_.push_back({column, "(" + expression + ")", oid});
-      for (const CompositeField &field : type.fields)
-        enter(column, "(" + expression + ")." + quote_identifier(field.name), field.type);
-      return;
-    case TypeKind::kBase:
-    case TypeKind::kEnum:
-    case TypeKind::kPseudo:
-      return;
-    }
-  }
-
-private:
-  const Types &types_;
-  std::vector<Expansion> &found_;
-  std::set<TypeOid> seen_;
-};
-
 SourceShape::SourceShape(const SourceTable &table, const Types &types,
                          std::vector<std::string> columns)
     : columns_(std::move(columns)) {
-  Walk walk(types, expansions_);
+  TypeParts parts(types);
   for (const std::string &name : columns_)
     if (const SourceColumn *column = table.find_column(name); column != nullptr)
-      walk.enter(name, quote_identifier(name), column->type);
+      parts.find(quote_identifier(name), column->type,
+                 [&](const std::string &expression, const TypeInfo &type) {
+                   if (type.kind == TypeKind::kComposite)
+                     expansions_.push_back({name, "(" + expression + ")", type.oid});
+                 });
 }
 
 std::string SourceShape::statement(std::string_view from_item) const {
@@ -323,24 +289,14 @@ Shape key_shape(Executor &source, const SourceTable &table,
 
 Shape extension_shape(Executor &source, const SourceTable &table,
                       std::span<const std::string> columns, const Types &types) {
-  std::set<TypeOid> reached;
-  std::vector<TypeOid> open;
+  std::vector<std::string> oids;
+  TypeParts parts(types);
   for (const std::string &name : columns)
     if (const SourceColumn *column = table.find_column(name); column != nullptr)
-      open.push_back(column->type);
-  std::vector<std::string> oids;
-  while (!open.empty()) {
-    const TypeOid oid = open.back();
-    open.pop_back();
-    if (oid < kFirstUserOid || !reached.insert(oid).second)
-      continue;
-    oids.push_back(std::to_string(oid));
-    const TypeInfo &type = types.get(oid);
-    if (type.inner != 0)
-      open.push_back(type.inner);
-    for (const CompositeField &field : type.fields)
-      open.push_back(field.type);
-  }
+      parts.find(quote_identifier(name), column->type,
+                 [&](const std::string & /*expression*/, const TypeInfo &type) {
+                   oids.push_back(std::to_string(type.oid));
+                 });
   Shape shape;
   if (oids.empty())
     return shape;

@@ -88,7 +88,6 @@ private:
     std::string expression; // a composite value
     TypeOid type = 0;
   };
-  class Walk;
 
   std::vector<std::string> columns_;
   std::vector<Expansion> expansions_;

@@ -2,9 +2,9 @@
 #include "core/enum_labels.hpp"
 
 #include "core/quote.hpp"
+#include "core/type_parts.hpp"
 
 #include <algorithm>
-#include <set>
 
 namespace parallel_loader {
 namespace {
@@ -33,50 +33,19 @@ bool holds_in_order(std::string_view all, std::string_view some) {
 
 } // namespace
 
-/// A type that is reached a second time was seen.
-class EnumLabels::Walk {
-public:
-  Walk(const Types &types, std::vector<Enum> &found) : types_(types), found_(found) {}
-
-  void enter(const std::string &column, const std::string &expression, TypeOid oid) {
-    if (oid < kFirstUserOid || !seen_.insert(oid).second)
-      return;
-    const TypeInfo &type = types_.get(oid);
-    switch (type.kind) {
-    case TypeKind::kDomain:
-      return enter(column, expression, type.inner);
-    case TypeKind::kArray:
-      return enter(column, "(" + expression + ")[1]", type.inner);
-    case TypeKind::kRange:
-      return enter(column, "pg_catalog.lower(" + expression + ")", type.inner);
-    case TypeKind::kMultirange:
-      return enter(column, "pg_catalog.range_merge(" + expression + ")", type.inner);
-    case TypeKind::kComposite:
-      for (const CompositeField &field : type.fields)
-        enter(column, "(" + expression + ")." + quote_identifier(field.name), field.type);
-      return;
-    case TypeKind::kEnum:
-      found_.push_back({column, expression});
-      return;
-    case TypeKind::kBase:
-    case TypeKind::kPseudo:
-      return;
-    }
-  }
-
-private:
-  const Types &types_;
-  std::vector<Enum> &found_;
-  std::set<TypeOid> seen_;
-};
-
 EnumLabels::EnumLabels(const SourceTable &table, const Types &types,
                        std::span<const std::string> columns) {
-  Walk walk(types, enums_);
-  for (const std::string &name : columns)
-    if (const SourceColumn *column = table.find_column(name); column != nullptr)
-      walk.enter(name, "(NULL::" + table.name.quoted() + ")." + quote_identifier(name),
-                 column->type);
+  TypeParts parts(types);
+  for (const std::string &name : columns) {
+    const SourceColumn *column = table.find_column(name);
+    if (column == nullptr)
+      continue;
+    const std::string value = "(NULL::" + table.name.quoted() + ")." + quote_identifier(name);
+    parts.find(value, column->type, [&](const std::string &expression, const TypeInfo &type) {
+      if (type.kind == TypeKind::kEnum)
+        enums_.push_back({name, expression});
+    });
+  }
 }
 
 Shape EnumLabels::read(Executor &source) const {

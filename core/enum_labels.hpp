@@ -31,7 +31,6 @@ private:
     std::string column;
     std::string expression; // NULL, of the enum's type
   };
-  class Walk;
 
   std::vector<Enum> enums_;
 };
