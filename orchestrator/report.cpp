@@ -58,7 +58,7 @@ std::string summary_text(const Run &run, const Error *failure, Color color) {
     return pad_right(name, name_width) + pad_left(rows, 14) + pad_left(size, 11) +
            pad_left(time, 10) + pad_left(rate, 11) + "   " + std::string(state) + "\n";
   };
-  const auto shown = [&run](std::string number) { return run.is_known ? number : "?"; };
+  const auto shown = [&run](std::string_view number) { return run.is_known ? number : "?"; };
   return row("table", "rows", "size", "time", "rate", "state") +
          row(label, shown(format_count(run.row_count)), shown(format_size(run.byte_count)),
              format_duration(run.elapsed), shown(format_rate(bytes_per_s(run))),

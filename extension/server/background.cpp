@@ -102,7 +102,7 @@ static void leave_slot_behind(dsm_segment *segment, Datum slot) {
     worker_slot_leave(pull, index, kSlotLost);
 }
 
-int64 background_pull_id(void) {
+int64 background_pull_id() {
   return pull_segment == nullptr ? 0 : pull_of(pull_segment)->pull_id;
 }
 

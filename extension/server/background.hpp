@@ -43,7 +43,7 @@ bool background_has_ended(BackgroundWorkerHandle *handle);
 SharedPull *background_attach(dsm_handle handle);
 
 /// The pull that this process works for, as coordinator or worker; 0 in a session.
-int64 background_pull_id(void);
+int64 background_pull_id();
 
 /// Takes the slot that was reserved for this process; if it goes without leaving it, the slot is
 /// marked lost.  Ends the process quietly when the reservation is over.
