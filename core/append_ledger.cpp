@@ -78,21 +78,26 @@ WHERE kind = 'pull' AND state = 'done' AND NOT source_flushed AND "table" = $1::
   AND coalesce(filter, '') = $4::pg_catalog.text AND range_start IS NULL AND range_end IS NULL)sql";
 
 // Where an append could begin at is what a younger call has brought of the rows of a whole pull.
-constexpr std::string_view kFindSuccessor = R"sql(
-SELECT pg_catalog.max(m.pull_id)
+constexpr std::string_view kFindSuccessors = R"sql(
+SELECT m.pull_id, p."table"::pg_catalog.oid, m.local_relations
 FROM parallel_loader.pull AS p
 JOIN (
-  SELECT pull_id, "table", source_database, source_table, filter
+  SELECT pull_id, "table", source_database, source_table, filter, local_relations
   FROM parallel_loader.mark
   UNION ALL
-  SELECT pull_id, "table", source_database, source_table, coalesce(filter, '')
-  FROM parallel_loader.pull
-  WHERE kind = 'pull' AND state = 'done' AND range_start IS NULL AND range_end IS NULL
-    AND snapshot_xmin IS NOT NULL) AS m
+  SELECT q.pull_id, q."table", q.source_database, q.source_table, coalesce(q.filter, ''),
+    (SELECT pg_catalog.string_agg(DISTINCT w.word, ' ')
+     FROM parallel_loader.chunk AS c
+     CROSS JOIN pg_catalog.unnest(pg_catalog.string_to_array(c.local_relations, ' ')) AS w(word)
+     WHERE c.pull_id = q.pull_id AND w.word <> '')
+  FROM parallel_loader.pull AS q
+  WHERE q.kind = 'pull' AND q.state = 'done' AND q.range_start IS NULL AND q.range_end IS NULL
+    AND q.snapshot_xmin IS NOT NULL) AS m
   ON m."table"::pg_catalog.oid = p."table"::pg_catalog.oid
     AND m.source_database = p.source_database AND m.source_table = p.source_table
     AND m.filter = coalesce(p.filter, '') AND m.pull_id > p.pull_id
-WHERE p.pull_id = $1::bigint AND p.range_start IS NULL AND p.range_end IS NULL)sql";
+WHERE p.pull_id = $1::bigint AND p.range_start IS NULL AND p.range_end IS NULL
+ORDER BY m.pull_id DESC)sql";
 
 constexpr std::string_view kDropMark = R"sql(
 DELETE FROM parallel_loader.mark
@@ -189,9 +194,23 @@ std::optional<int64_t> AppendLedger::find_unmarked(const AppendSubject &subject)
   return row.is_null(0, 0) ? std::nullopt : std::optional(row.integer(0, 0));
 }
 
+// Of a table that was emptied or rewritten since, or is gone, the rows are taken for gone.
+bool AppendLedger::has_rows_left(uint32_t table, std::string_view relations) {
+  std::string server;
+  for (const std::string &word : split_words(relations))
+    if (word.starts_with('@'))
+      server = word + " ";
+    else if (!word.starts_with('=') && !LocalRelations(executor_).why_changed(table, server + word))
+      return true;
+  return false;
+}
+
 std::optional<int64_t> AppendLedger::find_successor(int64_t pull_id) {
-  const Rows row = executor_.exec(kFindSuccessor, {std::to_string(pull_id)});
-  return row.is_null(0, 0) ? std::nullopt : std::optional(row.integer(0, 0));
+  const Rows found = executor_.exec(kFindSuccessors, {std::to_string(pull_id)});
+  for (size_t row = 0; row < found.size(); row++)
+    if (has_rows_left(static_cast<uint32_t>(found.integer(row, 1)), found.text(row, 2)))
+      return found.integer(row, 0);
+  return std::nullopt;
 }
 
 void AppendLedger::save_mark(const AppendSubject &subject, const AppendMark &mark) {

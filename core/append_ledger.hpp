@@ -4,6 +4,7 @@
 #include "core/append_plan.hpp"
 
 #include <functional>
+#include <string_view>
 
 namespace parallel_loader {
 
@@ -35,7 +36,8 @@ public:
   /// brought rows and is not done.
   [[nodiscard]] std::optional<int64_t>
   find_unfinished(const AppendSubject &subject, const AppendMark &mark, const MayMove &may_move);
-  /// A younger append, or whole pull that is done, that has brought the rows of this whole pull.
+  /// A younger append, or whole pull that is done, that has brought the rows of this whole pull,
+  /// and whose rows are still there.
   [[nodiscard]] std::optional<int64_t> find_successor(int64_t pull_id);
   /// Replaces the mark, in the transaction that holds the rows.
   void save_mark(const AppendSubject &subject, const AppendMark &mark);
@@ -43,6 +45,8 @@ public:
   void prune(uint32_t table);
 
 private:
+  bool has_rows_left(uint32_t table, std::string_view relations);
+
   Executor &executor_;
 };
 

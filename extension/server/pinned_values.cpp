@@ -101,8 +101,9 @@ static void raise_changed(const Pinned &setting) {
 
 // What others are read or written by may have changed.
 void pinned_values_require(unsigned uses) {
+  const bool is_noted = pinned[0].value != nullptr; // else the session has pinned nothing
   const Variables now = read_variables();
-  if (are_noted(now))
+  if (!is_noted || are_noted(now))
     return;
   bool is_other = false;
   for (const Pinned &setting : pinned) {

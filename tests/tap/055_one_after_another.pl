@@ -67,7 +67,8 @@ once('an append after a pull that was cancelled');
 my $resume = "SELECT rows FROM parallel_pull_resume($id, new_snapshot => true)";
 my $forget = hint($pair, $resume, '55000', qr/call (parallel_pull_forget\(.*?\)) and resume again/, 'a resume after an append');
 once('a resume after an append');
-$pair->destination_sql('TRUNCATE t');
+$pair->destination_sql('DELETE FROM t'); # which nobody can see
+is($pair->try_sql($resume)->sqlstate, '55000', '… also where the rows were deleted');
 works($pair, $forget, 'a resume after an append');
 is($pair->destination_sql($resume), $ROWS, '… goes on with an empty table');
 once('a resume after an append');
@@ -81,6 +82,10 @@ $pair->destination_sql(call('parallel_pull_table'));
 my $result = $pair->try_sql("SELECT parallel_pull_resume($failed)");
 is($result->sqlstate, '55000', 'a resume after a younger pull of the table is refused');
 once('a resume after a younger pull');
+$pair->destination_sql('TRUNCATE t');
+is($pair->destination_sql("SELECT rows FROM parallel_pull_resume($failed, new_snapshot => true)"), $ROWS,
+  '… unless the table was emptied since');
+once('a resume once the table was emptied');
 
 $pair->source_sql('CREATE TABLE u (LIKE t INCLUDING ALL); INSERT INTO u SELECT * FROM t');
 begin_anew();
