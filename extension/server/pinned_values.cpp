@@ -65,6 +65,11 @@ static Variables read_variables() {
           extra_float_digits};
 }
 
+// Else the session pins nothing: a test's.
+static bool has_noted() {
+  return pinned[0].value != nullptr;
+}
+
 static bool are_noted(const Variables &now) {
   return now.encoding == noted.encoding && now.xml_option == noted.xml_option &&
          now.date_style == noted.date_style && now.date_order == noted.date_order &&
@@ -101,9 +106,8 @@ static void raise_changed(const Pinned &setting) {
 
 // What others are read or written by may have changed.
 void pinned_values_require(unsigned uses) {
-  const bool is_noted = pinned[0].value != nullptr; // else the session has pinned nothing
   const Variables now = read_variables();
-  if (!is_noted || are_noted(now))
+  if (!has_noted() || are_noted(now))
     return;
   bool is_other = false;
   for (const Pinned &setting : pinned) {
@@ -152,7 +156,7 @@ bool pinned_values_has_names(Oid type) {
 }
 
 void pinned_values_restore() {
-  if (are_noted(read_variables()))
+  if (!has_noted() || are_noted(read_variables()))
     return;
   for (const Pinned &setting : pinned)
     if (strcmp(value_now(setting), setting.value) != 0)
