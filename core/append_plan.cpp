@@ -16,13 +16,12 @@ constexpr std::string_view kXmin = "xmin::pg_catalog.text::pg_catalog.int8";
 // As the snapshot has it, not as it is now: an ALTER TABLE that has rewritten the table since hides
 // its rows from the snapshot, and the next append must see that the table is another one.
 constexpr std::string_view kRelations = R"sql(
-SELECT c.oid::pg_catalog.text || ':' || c.relfilenode
+SELECT c.oid::pg_catalog.text || ':' || c.relfilenode, c.relkind = 'p'
 FROM pg_catalog.pg_class AS c
 WHERE c.oid IN (
   SELECT p.relid FROM pg_catalog.pg_partition_tree($1::pg_catalog.oid::pg_catalog.regclass) AS p
   WHERE p.isleaf
   UNION ALL SELECT $1::pg_catalog.oid)
-  AND c.relkind <> 'p'
 ORDER BY c.oid)sql";
 
 constexpr std::string_view kIsAppendable = R"sql(
@@ -195,9 +194,12 @@ std::string join_relations(const std::vector<std::string> &relations) {
 
 std::vector<std::string> read_relations(Executor &source, const SourceTable &table) {
   const Rows rows = source.exec(kRelations, {Param(std::to_string(table.oid))});
+  if (rows.empty()) // the table itself is always there
+    throw Error(sqlstate::kProtocolViolation, "source named no relation of the table");
   std::vector<std::string> relations;
   for (size_t row = 0; row < rows.size(); ++row)
-    relations.push_back(require_relation(rows.required_text(row, 0)));
+    if (const bool has_no_rows = rows.boolean(row, 1); !has_no_rows)
+      relations.push_back(require_relation(rows.required_text(row, 0)));
   return relations;
 }
 

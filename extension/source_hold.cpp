@@ -297,16 +297,27 @@ void SourceHold::require_alive() {
   }
 }
 
+// A session that is lost meanwhile is a lost snapshot, too.
+bool SourceHold::has_waiters() {
+  try {
+    return reader_->session()
+        .connection()
+        .exec("SELECT EXISTS (SELECT FROM pg_catalog.pg_locks AS w WHERE NOT w.granted"
+              " AND pg_catalog.pg_backend_pid() = ANY (pg_catalog.pg_blocking_pids(w.pid)))")
+        .boolean(0, 0);
+  } catch (const Error &) {
+    require_alive();
+    throw;
+  }
+}
+
 bool SourceHold::is_in_the_way() {
   constexpr std::chrono::seconds kPatience{10};
   const Clock::time_point now = Clock::now();
   if (!reader_ || now < next_look_)
     return false;
   next_look_ = now + std::chrono::seconds(1);
-  const Rows row = reader_->session().connection().exec(
-      "SELECT EXISTS (SELECT FROM pg_catalog.pg_locks AS w WHERE NOT w.granted"
-      " AND pg_catalog.pg_backend_pid() = ANY (pg_catalog.pg_blocking_pids(w.pid)))");
-  if (!row.boolean(0, 0))
+  if (!has_waiters())
     waited_since_.reset();
   else if (!waited_since_)
     waited_since_ = now;

@@ -53,6 +53,7 @@ public:
   void close();
 
 private:
+  [[nodiscard]] bool has_waiters();
   using Clock = std::chrono::steady_clock;
 
   template <class Fn> PullPlan repeat(const Order &order, Fn fn);

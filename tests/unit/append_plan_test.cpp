@@ -249,11 +249,16 @@ TEST(AppendPlan, settled_rows_are_those_below_the_horizon) {
 
 TEST(AppendPlan, relations_are_read_as_oid_and_filenode) {
   FakeExecutor executor;
-  executor.answers = {Rows(1, {"1:2", "3:4"})};
+  executor.answers = {Rows(2, {"1:2", "f", "3:4", "f", "5:0", "t"}), Rows(2, {"5:0", "t"}),
+                      Rows(2, {})};
   EXPECT_EQ(read_relations(executor, source_table({})), (std::vector<std::string>{"1:2", "3:4"}));
   EXPECT_EQ(executor.calls.at(0).params.at(0), "16384");
   EXPECT_EQ(executor.calls.at(0).sql.find("pg_relation_filenode"), std::string::npos)
       << "which looks past the snapshot";
+  EXPECT_TRUE(read_relations(executor, source_table({})).empty()) << "no partitions";
+  EXPECT_EQ(catch_error([&] { (void)read_relations(executor, source_table({})); }).sqlstate(),
+            "08P01")
+      << "not even the table";
 }
 
 TEST(AppendPlan, relations_are_joined_by_blanks) {
