@@ -53,9 +53,9 @@ public:
   void close();
 
 private:
-  [[nodiscard]] bool has_waiters();
   using Clock = std::chrono::steady_clock;
 
+  [[nodiscard]] bool has_waiters();
   template <class Fn> PullPlan repeat(const Order &order, Fn fn);
   template <class Fn> PullPlan look_again(Fn fn);
   void rest(std::chrono::milliseconds time);
