@@ -68,7 +68,7 @@ my %CALLS = (
   partitions => {sql => "SELECT rows FROM parallel_pull_table($lying, 'p', workers => 1, format => 'text',"
       . " key => 'id', filter => 'id >= 0', chunk_size => '128kB')", table => 'p'},
   work => {sql => "SELECT rows FROM parallel_pull_create($lying, 't') AS id,"
-      . " LATERAL parallel_pull_work(id, workers => 1)", table => 't'},
+      . " LATERAL parallel_pull_work(id, workers => 1)", table => 't', outlives_call => 1},
   resume => {prepare => "SELECT parallel_pull_create($honest, 't', key => 'id', chunk_size => '64kB') AS id \\gset\n"
       . "SELECT chunks FROM parallel_pull_work(:id, max_chunks => 1);\n"
       . "SELECT parallel_pull_cancel(:id);\nSELECT parallel_pull_wait(:id);",
@@ -160,6 +160,8 @@ sub flaws {
     # A row of the table may be as large as the server allows, and nobody can know that it has no end.
     && !($way eq 'message_without_end' && $statement =~ /^COPY/);
   return @flaws if $result->is_lost;
+  # A created pull waits for others to join it, when the call that worked on it was cancelled.
+  $pair->try_sql('SELECT parallel_pull_cancel(max(pull_id)) FROM parallel_pulls') if $call->{outlives_call};
   my $left = left_running();
   push @flaws, "left running: $left" if $left ne '';
   return @flaws if !$call->{table} || may_change_rows($way);
