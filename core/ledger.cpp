@@ -84,41 +84,39 @@ int64_t Ledger::create_pull(const PullRequest &request) {
 }
 
 void Ledger::record_plan(int64_t pull_id, const PullPlan &plan) {
-  const ChunkArrays chunks(plan.chunks);
   const SourceIdentity &identity = plan.identity;
-  const Rows inserted = exec(kRecordPlan, {number(pull_id),
-                                           plan.source_table.display(),
-                                           null_if_empty(plan.key),
-                                           null_if_empty(plan.bound_type),
-                                           std::string(format_name(plan.format)),
-                                           array_literal(plan.columns),
-                                           null_if_empty(plan.snapshot.name),
-                                           null_if_empty(identity.lsn),
-                                           null_if_empty(identity.system_identifier),
-                                           null_if_empty(identity.timeline),
-                                           null_if_empty(identity.database),
-                                           number(plan.source_version),
-                                           chunks.starts,
-                                           chunks.ends,
-                                           chunks.nulls,
-                                           chunks.relations,
-                                           chunks.rows,
-                                           chunks.bytes,
-                                           number(plan.bounds.xmin),
-                                           number(plan.bounds.xmax),
-                                           null_if_empty(plan.relations),
-                                           number(plan.snapshot.lock),
-                                           null_if_empty(plan.snapshot.state),
-                                           null_if_empty(plan.snapshot.place.host),
-                                           null_if_empty(plan.snapshot.place.hostaddr),
-                                           null_if_empty(plan.snapshot.place.port),
-                                           chunks.oids,
-
-                                           plan.source_path});
-  if (inserted.affected() != plan.chunks.size())
+  const Rows updated = exec(kRecordPlan, {number(pull_id),
+                                          plan.source_table.display(),
+                                          null_if_empty(plan.key),
+                                          null_if_empty(plan.bound_type),
+                                          std::string(format_name(plan.format)),
+                                          array_literal(plan.columns),
+                                          null_if_empty(plan.snapshot.name),
+                                          null_if_empty(identity.lsn),
+                                          null_if_empty(identity.system_identifier),
+                                          null_if_empty(identity.timeline),
+                                          null_if_empty(identity.database),
+                                          number(plan.source_version),
+                                          number(plan.bounds.xmin),
+                                          number(plan.bounds.xmax),
+                                          null_if_empty(plan.relations),
+                                          number(plan.snapshot.lock),
+                                          null_if_empty(plan.snapshot.state),
+                                          null_if_empty(plan.snapshot.place.host),
+                                          null_if_empty(plan.snapshot.place.hostaddr),
+                                          null_if_empty(plan.snapshot.place.port),
+                                          plan.source_path});
+  if (updated.affected() != 1)
     throw Error(sqlstate::kInternalError,
                 "pull " + std::to_string(pull_id) + " is not in the ledger");
   record_shapes(pull_id, plan);
+  add_chunks(pull_id, plan.chunks);
+}
+
+void Ledger::add_chunks(int64_t pull_id, const std::vector<PlannedChunk> &added) {
+  const ChunkArrays chunks(added);
+  exec(kAddChunks, {number(pull_id), chunks.starts, chunks.ends, chunks.nulls, chunks.relations,
+                    chunks.rows, chunks.bytes, chunks.oids});
 }
 
 void Ledger::record_shapes(int64_t pull_id, const PullPlan &plan) {
@@ -165,9 +163,7 @@ void Ledger::change_chunks(int64_t pull_id, const PullPlan &plan) {
   case ChunkChange::kAdded:
     break;
   }
-  const ChunkArrays chunks(plan.chunks);
-  exec(kAddChunks, {number(pull_id), chunks.starts, chunks.ends, chunks.nulls, chunks.relations,
-                    chunks.rows, chunks.bytes, chunks.oids});
+  add_chunks(pull_id, plan.chunks);
   exec(kRecordRelations, {number(pull_id), null_if_empty(plan.relations)});
 }
 

@@ -187,6 +187,7 @@ public:
 private:
   Rows exec(std::string_view statement, std::initializer_list<Param> params);
   void record_shapes(int64_t pull_id, const PullPlan &plan);
+  void add_chunks(int64_t pull_id, const std::vector<PlannedChunk> &added);
   void load_shapes(int64_t pull_id, PullPlan &plan);
   void change_chunks(int64_t pull_id, const PullPlan &plan);
   void name_relations(int64_t pull_id, const std::vector<ChunkRelation> &relations);

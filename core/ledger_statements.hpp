@@ -27,36 +27,20 @@ FROM (SELECT pg_catalog.nextval(pg_catalog.pg_get_serial_sequence('@ledger@.pull
 RETURNING pull_id)sql";
 
 inline constexpr std::string_view kRecordPlan = R"sql(
-WITH planned AS (
-  UPDATE @ledger@.pull AS p
-  SET source_table = $2::pg_catalog.text, key = $3::pg_catalog.text,
-    bound_type = $4::pg_catalog.text, format = $5::pg_catalog.text,
-    columns = $6::pg_catalog.text[], snapshot = $7::pg_catalog.text,
-    source_lsn = $8::pg_catalog.pg_lsn, source_system = $9::pg_catalog.text,
-    source_timeline = $10::pg_catalog.text, source_database = $11::pg_catalog.text,
-    source_version = $12::integer, snapshot_xmin = $19::bigint, snapshot_xmax = $20::bigint,
-    source_relations = $21::pg_catalog.text, snapshot_lock = $22::bigint,
-    snapshot_state = $23::pg_catalog.text, source_host = $24::pg_catalog.text,
-    source_hostaddr = $25::pg_catalog.text, source_port = $26::pg_catalog.text,
-    source_path = $28::pg_catalog.text[]
-  WHERE p.pull_id = $1::bigint
-  RETURNING p.pull_id)
-INSERT INTO @ledger@.chunk (pull_id, chunk, range_start, range_end, nulls, relation,
-  estimated_rows, estimated_bytes, relation_oid)
-SELECT p.pull_id, c.number::integer, c.range_start, c.range_end, c.nulls,
-  nullif(c.relation, ''), c.estimated_rows, c.estimated_bytes,
-  nullif(c.relation_oid, 0::pg_catalog.oid)
-FROM planned AS p
-CROSS JOIN ROWS FROM (pg_catalog.unnest($13::pg_catalog.text[]),
-                      pg_catalog.unnest($14::pg_catalog.text[]),
-                      pg_catalog.unnest($15::boolean[]),
-                      pg_catalog.unnest($16::pg_catalog.text[]),
-                      pg_catalog.unnest($17::bigint[]),
-                      pg_catalog.unnest($18::bigint[]),
-                      pg_catalog.unnest($27::pg_catalog.oid[]))
-  WITH ORDINALITY AS c(range_start, range_end, nulls, relation, estimated_rows, estimated_bytes,
-                       relation_oid, number))sql";
+UPDATE @ledger@.pull
+SET source_table = $2::pg_catalog.text, key = $3::pg_catalog.text,
+  bound_type = $4::pg_catalog.text, format = $5::pg_catalog.text,
+  columns = $6::pg_catalog.text[], snapshot = $7::pg_catalog.text,
+  source_lsn = $8::pg_catalog.pg_lsn, source_system = $9::pg_catalog.text,
+  source_timeline = $10::pg_catalog.text, source_database = $11::pg_catalog.text,
+  source_version = $12::integer, snapshot_xmin = $13::bigint, snapshot_xmax = $14::bigint,
+  source_relations = $15::pg_catalog.text, snapshot_lock = $16::bigint,
+  snapshot_state = $17::pg_catalog.text, source_host = $18::pg_catalog.text,
+  source_hostaddr = $19::pg_catalog.text, source_port = $20::pg_catalog.text,
+  source_path = $21::pg_catalog.text[]
+WHERE pull_id = $1::bigint)sql";
 
+// After those that the pull has already.
 inline constexpr std::string_view kAddChunks = R"sql(
 INSERT INTO @ledger@.chunk (pull_id, chunk, range_start, range_end, nulls, relation,
   estimated_rows, estimated_bytes, relation_oid)

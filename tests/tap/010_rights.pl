@@ -62,15 +62,8 @@ CREATE TABLE protected (id integer, note text);
 GRANT INSERT ON t TO alice, group_role;
 GRANT INSERT ON protected TO alice;
 GRANT group_role TO alice;
-DO $$
-DECLARE
-  f regprocedure;
-BEGIN
-  FOR f IN SELECT oid FROM pg_proc WHERE proname LIKE 'parallel\_pull%' LOOP
-    EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO alice, bob, group_role, deputy', f);
-  END LOOP;
-END $$;
 SQL
+$pair->grant_functions('alice, bob, group_role, deputy');
 
 sub call {
   my ($dsn, %named) = @_;

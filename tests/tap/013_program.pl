@@ -14,13 +14,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $program = $ENV{PARALLEL_LOADER} // '';
-if (!-x $program) {
-  # Not skipped: a suite that has not tested the program has not passed.
-  fail("PARALLEL_LOADER names the program under test, not \"$program\"");
-  done_testing();
-  exit;
-}
+my $program = program_under_test();
 
 my $SECRET = 'Plover-1927-xyzzy';
 # These servers log every statement with its parameters.

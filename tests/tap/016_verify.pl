@@ -272,16 +272,9 @@ CREATE TABLE guarded (id integer, note text);
 GRANT SELECT ON guarded TO looker;
 ALTER TABLE guarded ENABLE ROW LEVEL SECURITY;
 CREATE POLICY none ON guarded USING (false);
-DO $$
-DECLARE
-  f regprocedure;
-BEGIN
-  FOR f IN SELECT oid FROM pg_proc WHERE proname LIKE 'parallel\_pull%' LOOP
-    EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO looker', f);
-  END LOOP;
-END $$;
 UPDATE parts SET note = repeat('x', 300);
 SQL
+$pair->grant_functions('looker');
 my $reader = {dsn => $pair->dsn('postgres', q(user=reader password=secret))};
 $pair->differs_in([], 'parts', $reader, 'SELECT is enough for a role that is no superuser',
   user => 'looker');

@@ -241,15 +241,8 @@ GRANT INSERT ON guarded TO clerk;
 ALTER TABLE guarded ENABLE ROW LEVEL SECURITY;
 CREATE POLICY all_rows ON guarded USING (true) WITH CHECK (true);
 CREATE SERVER old_server FOREIGN DATA WRAPPER dblink_fdw;
-DO $$
-DECLARE
-  f regprocedure;
-BEGIN
-  FOR f IN SELECT oid FROM pg_proc WHERE proname LIKE 'parallel\_pull%' LOOP
-    EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO clerk', f);
-  END LOOP;
-END $$;
 SQL
+$pair->grant_functions('clerk');
 check('partly', $reader);
 has('error', 'rights', qr/^could not read from source: permission denied for table partly/,
   qr/^Run on the source: GRANT SELECT \("closed", "hidden"\) ON "public"\."partly" TO "reader";$/,

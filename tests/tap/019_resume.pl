@@ -35,15 +35,8 @@ CREATE TABLE t (id integer, note text);
 CREATE ROLE alice LOGIN;
 CREATE ROLE bob LOGIN;
 GRANT INSERT ON t TO alice;
-DO $$
-DECLARE
-  f regprocedure;
-BEGIN
-  FOR f IN SELECT oid FROM pg_proc WHERE proname LIKE 'parallel\_pull%' LOOP
-    EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO alice, bob', f);
-  END LOOP;
-END $$;
 SQL
+$pair->grant_functions('alice, bob');
 
 # ---- what the cases share ----
 

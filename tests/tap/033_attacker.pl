@@ -44,15 +44,8 @@ GRANT ALL ON SCHEMA evil TO crew;
 CREATE TABLE proof (at timestamptz DEFAULT clock_timestamp(), way text, who text, session text,
   super text);
 GRANT INSERT, SELECT ON proof TO PUBLIC;
-DO $$
-DECLARE
-  f regprocedure;
-BEGIN
-  FOR f IN SELECT oid FROM pg_proc WHERE proname LIKE 'parallel\_pull%' LOOP
-    EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO mallory, crew, alice', f);
-  END LOOP;
-END $$;
 SQL
+$pair->grant_functions('mallory, crew, alice');
 
 # ---- ways to run code in a worker ----
 

@@ -14,8 +14,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(sleep time);
 
-my $program = $ENV{PARALLEL_LOADER} // '';
--x $program or BAIL_OUT("PARALLEL_LOADER names the program under test, not \"$program\"");
+my $program = program_under_test();
 
 # Sixteen chunks or so of 250 kB.
 my $ROWS = 30000;

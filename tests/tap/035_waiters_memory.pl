@@ -15,8 +15,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(sleep);
 
-my $program = $ENV{PARALLEL_LOADER} // '';
--x $program or BAIL_OUT("PARALLEL_LOADER names the program under test, not \"$program\"");
+my $program = program_under_test();
 
 my $MEASURED_S = $ENV{MEMORY_MINUTES} ? 60 * $ENV{MEMORY_MINUTES} : 75;
 my $FIRST_S = $ENV{MEMORY_MINUTES} ? 60 : 15;

@@ -287,29 +287,26 @@ is(join("\n", @idle_flaws), '', 'nor while the coordinator waits: ' . join ' ', 
 
 # ---- what the program makes of it ----
 
-my $program = $ENV{PARALLEL_LOADER} // '';
-SKIP: {
-  skip 'the program is not named by PARALLEL_LOADER', 1 if !-x $program;
-  prepare($CALLS{table});
-  $liar->be_honest;
-  my ($out, $err, $is_ended);
-  my $copy = sub {
-    ($out, $err) = ('', '');
-    my $timer = IPC::Run::timeout(60);
-    $is_ended = eval {
-      IPC::Run::run([$program, 'copy', '--source', $liar->dsn, '--target',
-          $pair->destination->connstr('postgres'), 't'], '<', \'', '>', \$out, '2>', \$err, $timer);
-      1;
-    } || !$@ || $@ !~ /timeout/;
-  };
-  $copy->(); # honestly, to see by which statement the rows come
-  my ($statement) = grep { /^COPY/ } $liar->statements;
-  prepare($CALLS{table});
-  $liar->lie($statement, 'rows_dropped');
-  $copy->();
-  ok($is_ended && $err =~ /error: source sent no end of its rows/, 'the program says that rows are missing')
-    or diag("$out\n$err");
-}
+my $program = program_under_test();
+prepare($CALLS{table});
+$liar->be_honest;
+my ($out, $err, $is_ended);
+my $copy = sub {
+  ($out, $err) = ('', '');
+  my $timer = IPC::Run::timeout(60);
+  $is_ended = eval {
+    IPC::Run::run([$program, 'copy', '--source', $liar->dsn, '--target',
+        $pair->destination->connstr('postgres'), 't'], '<', \'', '>', \$out, '2>', \$err, $timer);
+    1;
+  } || !$@ || $@ !~ /timeout/;
+};
+$copy->(); # honestly, to see by which statement the rows come
+my ($statement) = grep { /^COPY/ } $liar->statements;
+prepare($CALLS{table});
+$liar->lie($statement, 'rows_dropped');
+$copy->();
+ok($is_ended && $err =~ /error: source sent no end of its rows/, 'the program says that rows are missing')
+  or diag("$out\n$err");
 
 $pair->nothing_left('nothing is left behind');
 done_testing();

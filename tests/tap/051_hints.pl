@@ -181,15 +181,8 @@ works($pair, pull('t', $shut), 'a schema of the source');
 $pair->destination_sql(<<'SQL');
 CREATE TABLE "Some T" (id integer, "A note" text);
 CREATE ROLE "Lo Ader";
-DO $$
-DECLARE
-  f regprocedure;
-BEGIN
-  FOR f IN SELECT oid FROM pg_proc WHERE proname LIKE 'parallel\_pull%' LOOP
-    EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO "Lo Ader"', f);
-  END LOOP;
-END $$;
 SQL
+$pair->grant_functions(q("Lo Ader"));
 $pair->source_sql('CREATE TABLE "Some T" AS SELECT id, note AS "A note" FROM t');
 $pair->destination_sql(<<"SQL");
 CREATE SERVER origin FOREIGN DATA WRAPPER dblink_fdw

@@ -21,7 +21,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(sleep time);
 
-our @EXPORT = qw(literal wait_until stopwatch);
+our @EXPORT = qw(literal program_under_test wait_until stopwatch);
 
 # What an interrupted pull has left behind must be gone within this time (DESIGN rule 6).
 our $PROMPT_S = 5;
@@ -106,6 +106,16 @@ sub create_extension {
   return;
 }
 
+# The path of parallel-loader.
+sub program_under_test {
+  my $program = $ENV{PARALLEL_LOADER} // '';
+  return $program if -x $program;
+  # Not skipped: a suite that has not tested the program has not passed.
+  fail("PARALLEL_LOADER names the program under test, not \"$program\"");
+  done_testing();
+  exit;
+}
+
 # ---- SQL ----
 
 # The text as an SQL literal; undef is NULL.
@@ -128,6 +138,17 @@ sub _safe {
 # Run SQL on one side and return the output; die on an error.  Options as for Session::run_sql.
 sub source_sql { my ($self, @call) = @_; return _safe($self->{source}, @call) }
 sub destination_sql { my ($self, @call) = @_; return _safe($self->{destination}, @call) }
+
+# Grants all functions to these roles, named as in GRANT.
+sub grant_functions {
+  my ($self, $roles) = @_;
+  $self->destination_sql(<<"SQL");
+SELECT pg_catalog.format('GRANT EXECUTE ON FUNCTION %s TO $roles', oid::pg_catalog.regprocedure)
+FROM pg_catalog.pg_proc WHERE proname LIKE 'parallel\\_pull%'
+\\gexec
+SQL
+  return;
+}
 
 # The same on both sides.
 sub both_sql {
