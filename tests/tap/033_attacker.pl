@@ -408,58 +408,6 @@ like(slurp_file($pair->destination->logfile), qr/permission denied for database/
   '… the log says why');
 $pair->open_gate;
 
-# ---- files that options name ----
-
-my $files = PostgreSQL::Test::Utils::tempdir();
-append_to_file("$files/root.crt", 'no certificate');
-mkdir "$files/crls" or die;
-append_to_file("$files/crls/one.r0", 'no list');
-mkdir "$files/pipes" or die;
-system('mkfifo', "$files/pipe", "$files/pipes/one.r0") == 0 or die;
-chmod 0755, $files, "$files/crls", "$files/pipes" or die;
-$pair->destination_sql(<<"SQL");
-CREATE ROLE certifier LOGIN IN ROLE pg_read_server_files;
-GRANT CONNECT ON DATABASE postgres TO certifier;
-GRANT USAGE ON SCHEMA evil TO certifier;
-GRANT INSERT ON evil.plain TO certifier;
-GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO certifier;
-CREATE SERVER piped FOREIGN DATA WRAPPER dblink_fdw OPTIONS (host '@{[$pair->source->host]}',
-  port '@{[$pair->source->port]}', dbname 'postgres', sslcrl '$files/pipe');
-CREATE SERVER trusted FOREIGN DATA WRAPPER dblink_fdw OPTIONS (host '@{[$pair->source->host]}',
-  port '@{[$pair->source->port]}', dbname 'postgres', sslrootcert '$files/root.crt');
-CREATE USER MAPPING FOR mallory SERVER piped OPTIONS (user 'reader', password '$SECRET');
-CREATE USER MAPPING FOR mallory SERVER trusted OPTIONS (user 'reader', password '$SECRET');
-GRANT USAGE ON FOREIGN SERVER piped, trusted TO mallory;
-SQL
-for my $option ("sslrootcert=$files/root.crt", "sslcrl=$files/root.crt", "sslcrldir=$files/crls") {
-  my $call = $pair->pull_sql('evil.plain', undef, undef, {dsn => "$dsn sslmode=disable $option"});
-  my ($keyword) = split /=/, $option;
-  $pair->error_is($call, '42501', qr/permission denied.*"$keyword".*pg_read_server_files/s,
-    "$keyword is not for everybody", user => 'mallory');
-  for my $user ('certifier', 'postgres') {
-    $pair->destination_sql('TRUNCATE evil.plain');
-    is($pair->try_sql($call, user => $user)->summary, 'success: 3', "… $user may set it");
-  }
-}
-for my $option ("sslrootcert=$files/pipe", 'sslcrl=/dev/zero', "sslcrldir=$files/pipes",
-  "sslrootcert=$files", "sslcrldir=$files/pipe")
-{
-  my $call = $pair->pull_sql('evil.plain', undef, undef, {dsn => "$dsn sslmode=disable $option"});
-  my ($keyword, $path) = split /=/, $option;
-  $pair->error_is($call, '42809', qr/"$keyword" names no regular file/,
-    "$keyword takes regular files alone" . ($path =~ /zero/ ? ', no device' : ''), user => $_)
-    for 'certifier', 'postgres';
-}
-for my $option ("sslkey=$files/pipe", "sslcert=$files/pipe", "passfile=$files/pipe") {
-  $pair->error_is($pair->pull_sql('evil.plain', undef, undef, {dsn => "$dsn sslmode=disable $option"}),
-    '42809', qr/regular file/, "nor does a superuser's " . ($option =~ s/=.*//r));
-}
-$pair->destination_sql('TRUNCATE evil.plain');
-$pair->error_is($pair->pull_sql('evil.plain', undef, undef, {dsn => 'piped'}), '42809',
-  qr/regular file/, 'nor an option of a server that a superuser owns', user => 'mallory');
-is($pair->try_sql($pair->pull_sql('evil.plain', undef, undef, {dsn => 'trusted'}),
-    user => 'mallory')->summary, 'success: 3', '… which else is trusted');
-
 # ---- passwords in the context of messages ----
 
 $pair->destination_sql(<<"SQL");
