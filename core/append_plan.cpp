@@ -207,7 +207,7 @@ void require_appendable(Executor &source, const SourceTable &table) {
   if (source.exec(kIsAppendable, {Param(std::to_string(table.oid))}).boolean(0, 0))
     return;
   throw Error(sqlstate::kFeatureNotSupported,
-              "cannot append from \"" + table.name.display() + "\" of the source",
+              "cannot append from " + table.name.cited() + " of the source",
               "Only tables, and partitioned tables whose partitions are tables, know which "
               "transaction has inserted a row.");
 }

@@ -11,6 +11,9 @@ namespace {
 
 constexpr TypeOid kChar = 18; // "char"
 constexpr int kEscapedCharSince = 160000;
+constexpr std::string_view kSpelling =
+    "Name a column in columns exactly as it is spelled in the table, capitals included and without "
+    "quotes.";
 
 const DestinationColumn *find_column(const DestinationTable &table, std::string_view name) {
   const auto found = std::ranges::find(table.columns, name, &DestinationColumn::name);
@@ -20,8 +23,8 @@ const DestinationColumn *find_column(const DestinationTable &table, std::string_
 [[noreturn]] void throw_no_column(std::string_view column, const QualifiedName &table,
                                   std::string_view where, std::string_view hint) {
   throw Error(sqlstate::kUndefinedColumn,
-              "column \"" + std::string(column) + "\" of table \"" + table.display() +
-                  "\" does not exist on the " + std::string(where),
+              "column \"" + std::string(column) + "\" of table " + table.cited() +
+                  " does not exist on the " + std::string(where),
               {}, std::string(hint));
 }
 
@@ -46,13 +49,13 @@ void check_named_columns(const std::vector<std::string> &names, const SourceTabl
       throw Error(sqlstate::kDuplicateColumn, "column \"" + *name + "\" specified more than once");
     const DestinationColumn *const target = find_column(destination, *name);
     if (target == nullptr)
-      throw_no_column(*name, destination.name, "destination", {});
+      throw_no_column(*name, destination.name, "destination", kSpelling);
     if (target->is_generated)
       throw Error(sqlstate::kInvalidColumnReference,
                   "column \"" + *name + "\" is a generated column",
                   "Generated columns cannot be pulled: the destination computes them.");
     if (source.find_column(*name) == nullptr)
-      throw_no_column(*name, source.name, "source", {});
+      throw_no_column(*name, source.name, "source", kSpelling);
   }
 }
 
@@ -63,7 +66,7 @@ void require_expressible(const std::vector<std::string> &names,
       !std::ranges::all_of(destination.columns, &DestinationColumn::is_generated);
   if (names.empty() && has_target)
     throw Error(sqlstate::kFeatureNotSupported,
-                "no column of table \"" + destination.name.display() + "\" would be pulled",
+                "no column of table " + destination.name.cited() + " would be pulled",
                 "Rows that consist of defaults alone cannot be pulled.");
 }
 

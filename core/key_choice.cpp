@@ -51,8 +51,7 @@ std::optional<double> find_correlation(Executor &source, const KeyChoiceRequest 
 KeyChoice key_of_range(const KeyChoiceRequest &request, const std::optional<std::string> &unique) {
   if (!unique) {
     throw Error(sqlstate::kInvalidParameterValue,
-                "source table \"" + request.table.name.display() +
-                    "\" has no key to cut a range on",
+                "source table " + request.table.name.cited() + " has no key to cut a range on",
                 "It has neither a primary key nor a unique index of one column that is NOT NULL.",
                 "Name a column with key => '…', or pull the whole table with both bounds NULL.");
   }

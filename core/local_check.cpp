@@ -76,10 +76,10 @@ void check_foreign_keys(Executor &server, const LocalCheck &check, Findings &fin
     return; // their triggers do not fire
   const Rows rows = server.exec(kForeignKeys, {oid(check)});
   for (size_t row = 0; row < rows.size(); ++row)
-    findings.warning(
-        "foreign keys", "foreign key \"" + rows.text(row, 0) + "\" is checked for every row",
-        "Pull table \"" + QualifiedName{rows.text(row, 1), rows.text(row, 2)}.display() +
-            "\" first, or add the constraint after the pull.");
+    findings.warning("foreign keys",
+                     "foreign key \"" + rows.text(row, 0) + "\" is checked for every row",
+                     "Pull table " + QualifiedName{rows.text(row, 1), rows.text(row, 2)}.cited() +
+                         " first, or add the constraint after the pull.");
 }
 
 constexpr std::string_view kHasRows = R"sql(
@@ -98,9 +98,9 @@ bool check_rows(Executor &server, const LocalCheck &check, Findings &findings) {
           : row.boolean(0, 1);
   if (has_rows)
     findings.warning(
-        "rows",
-        "table \"" + check.name.display() + "\" is not empty: rows are added to those it has",
-        "Run TRUNCATE TABLE " + check.name.quoted() + "; before, or pull a range that it lacks.");
+        "rows", "table " + check.name.cited() + " is not empty: rows are added to those it has",
+        "Run TRUNCATE TABLE " + check.name.quoted() +
+            "; before, or append, or pull a range that it lacks.");
   return has_rows;
 }
 
@@ -120,9 +120,9 @@ void check_indexes(Executor &server, const LocalCheck &check, bool is_empty, Fin
   for (size_t row = 0; row < rows.size(); ++row) {
     if (rows.boolean(row, 3) && !is_empty)
       continue;
-    const std::string name = QualifiedName{rows.text(row, 0), rows.text(row, 1)}.display();
-    std::string message = "index \"" + name + "\" (" + size_text(rows.integer(row, 2)) +
-                          ") gets an entry for every row";
+    const std::string name = QualifiedName{rows.text(row, 0), rows.text(row, 1)}.cited();
+    std::string message =
+        "index " + name + " (" + size_text(rows.integer(row, 2)) + ") gets an entry for every row";
     std::string hint = "A large load is faster if the index is created after it.";
     if (check.source_bytes >= kHugeBytes)
       findings.warning("indexes", std::move(message), std::move(hint));
@@ -156,8 +156,8 @@ void check_storage(Executor &server, const LocalCheck &check, Findings &findings
                 "Free space cannot be seen from here: look at the disk.");
   if (row.boolean(0, 0)) {
     findings.warning("storage",
-                     "table \"" + check.name.display() +
-                         "\" is unlogged: a crash "
+                     "table " + check.name.cited() +
+                         " is unlogged: a crash "
                          "empties it, pulled or not",
                      "Run ALTER TABLE " + check.name.quoted() + " SET LOGGED; after the pull.");
     return;

@@ -66,7 +66,7 @@ public:
       cut(unit);
       if (chunks_.size() > kMostChunks)
         throw Error(sqlstate::kProgramLimitExceeded,
-                    "table \"" + request_.table.name.display() + "\" of the source is cut into " +
+                    "table " + request_.table.name.cited() + " of the source is cut into " +
                         "more than " + std::to_string(kMostChunks) + " chunks");
     }
     return std::move(chunks_);
@@ -91,10 +91,10 @@ private:
     const std::string missing = storage_.missing_for_ctid();
     if (missing.empty())
       return;
-    throw Error(
-        storage_.can_read_ctid ? sqlstate::kFeatureNotSupported : sqlstate::kInsufficientPrivilege,
-        "table \"" + request_.table.name.display() + "\" of the source cannot be cut by ctid",
-        "Ranges of ctid need " + missing + ".", "Name a column in key.");
+    throw Error(storage_.can_read_ctid ? sqlstate::kFeatureNotSupported
+                                       : sqlstate::kInsufficientPrivilege,
+                "table " + request_.table.name.cited() + " of the source cannot be cut by ctid",
+                "Ranges of ctid need " + missing + ".", "Name a column in key.");
   }
 
   [[nodiscard]] std::vector<Unit> units() {

@@ -134,6 +134,10 @@ std::string QualifiedName::display() const {
   return schema.empty() ? display_part(name) : display_part(schema) + "." + display_part(name);
 }
 
+std::string QualifiedName::cited() const {
+  return "\"" + (schema.empty() ? name : schema + "." + name) + "\"";
+}
+
 std::vector<std::string> split_identifier(std::string_view text, size_t max_parts) {
   Scanner scanner(text);
   std::vector<std::string> parts;

@@ -26,6 +26,8 @@ struct QualifiedName {
   [[nodiscard]] std::string quoted() const;
   /// `schema.name` as messages show it, each part quoted only where SQL needs it.
   [[nodiscard]] std::string display() const;
+  /// `"schema.name"`, as messages cite it behind its kind: in quotes, and otherwise as it is.
+  [[nodiscard]] std::string cited() const;
 
   friend bool operator==(const QualifiedName &, const QualifiedName &) = default;
 };

@@ -56,8 +56,8 @@ const SourceColumn &require_column(const SourceTable &table, std::string_view na
   const SourceColumn *const column = table.find_column(name);
   if (column == nullptr)
     throw Error(sqlstate::kUndefinedColumn,
-                "key column \"" + std::string(name) + "\" of table \"" + table.name.display() +
-                    "\" does not exist on the source",
+                "key column \"" + std::string(name) + "\" of table " + table.name.cited() +
+                    " does not exist on the source",
                 alike_sentence(table, name),
                 "Name a column of the source's table in key, exactly as it is spelled there.");
   return *column;

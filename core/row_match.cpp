@@ -104,9 +104,8 @@ std::vector<KeyType> load_key_types(Executor &source, const SourceTable &table,
   const Rows rows =
       source.exec(kKeyTypes, {Param(std::to_string(table.oid)), Param(array_literal(names))});
   if (rows.size() != names.size()) {
-    throw Error(sqlstate::kProtocolViolation,
-                "source does not say what types the key columns of \"" + table.name.display() +
-                    "\" have");
+    throw Error(sqlstate::kProtocolViolation, "source does not say what types the key columns of " +
+                                                  table.name.cited() + " have");
   }
   std::vector<KeyType> types;
   for (size_t row = 0; row < rows.size(); row++) {

@@ -125,11 +125,11 @@ std::string why_no_match(const LocalSequence &local, const std::optional<SourceS
   if (!local.owner)
     return "No column owns it.";
   if (!source)
-    return "Column \"" + local.owner->column + "\" of table \"" + local.owner->table.display() +
-           "\" has no sequence on the source.";
+    return "Column \"" + local.owner->column + "\" of table " + local.owner->table.cited() +
+           " has no sequence on the source.";
   if (source->is_descending != local.is_descending)
     return "Its values " + std::string(local.is_descending ? "descend" : "ascend") +
-           ", those of sequence \"" + source->name.display() + "\" of the source " +
+           ", those of sequence " + source->name.cited() + " of the source " +
            (source->is_descending ? "descend." : "ascend.");
   return {};
 }

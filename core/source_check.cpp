@@ -26,8 +26,10 @@ void check_connection(Executor &source, Findings &findings) {
     findings.info("connection", message + "through a local socket");
   } else {
     findings.info("connection", message + "without encryption");
-    findings.warning("connection", "rows and passwords cross the network without encryption",
-                     "Set sslmode=require or better in the connection string.");
+    findings.warning(
+        "connection", "rows and passwords cross the network without encryption",
+        "Set sslmode to require or better, in the connection string or as an option of the "
+        "foreign server.");
   }
 }
 

@@ -95,7 +95,7 @@ ORDER BY s.is_gone DESC, c.oid)sql";
 constexpr const char *kSnapshotOfNow = "Pull again, under a snapshot of now.";
 
 std::string first_name(const Rows &found) {
-  return QualifiedName{found.text(0, 0), found.text(0, 1)}.display();
+  return QualifiedName{found.text(0, 0), found.text(0, 1)}.cited();
 }
 
 Rows exec_for(Executor &source, std::string_view sql, std::span<const uint32_t> oids) {
@@ -155,7 +155,7 @@ void require_partitions_as_snapshot(Executor &source, std::span<const uint32_t> 
   if (changed.empty())
     return;
   const bool is_gone = changed.boolean(0, 2);
-  throw SourceChanged("partition \"" + first_name(changed) + "\" of the source was " +
+  throw SourceChanged("partition " + first_name(changed) + " of the source was " +
                           (is_gone ? "detached" : "attached") + " after the snapshot was taken",
                       is_gone
                           ? "The snapshot shows its rows, the table has them no more."
@@ -179,7 +179,7 @@ void require_members_as_snapshot(Executor &source, const Shape &locked) {
   const Rows changed = exec_for(source, kChildren, all);
   if (changed.empty())
     return;
-  const std::string name = "table \"" + first_name(changed) + "\" of the source";
+  const std::string name = "table " + first_name(changed) + " of the source";
   if (changed.boolean(0, 2))
     throw SourceChanged(name + " ceased to inherit after the snapshot was taken",
                         "The snapshot shows its rows with those of its parent, the parent has them "
@@ -231,7 +231,7 @@ std::optional<std::string> find_joined(Executor &source, const Shape &planned) {
   const Rows changed = exec_for(source, kChildren, added);
   for (size_t row = 0; row < changed.size(); ++row)
     if (!changed.boolean(row, 2))
-      return QualifiedName{changed.text(row, 0), changed.text(row, 1)}.display();
+      return QualifiedName{changed.text(row, 0), changed.text(row, 1)}.cited();
   return std::nullopt;
 }
 

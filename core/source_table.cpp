@@ -90,7 +90,7 @@ ORDER BY n.nspname, c.relname LIMIT 1)sql";
 
 [[noreturn]] void throw_not_found(Executor &source, const QualifiedName &name,
                                   std::span<const std::string> schemas) {
-  const std::string message = "relation \"" + name.display() + "\" does not exist on the source";
+  const std::string message = "relation " + name.cited() + " does not exist on the source";
   const Rows alike = source.exec(kFindAlike, {Param(array_literal(schemas)), Param(name.name)});
   if (alike.empty())
     throw Error(sqlstate::kUndefinedTable, message, {},
@@ -141,8 +141,8 @@ SourceTable SourceTable::find(Executor &source, const QualifiedName &name,
   table.name = {found.required_text(0, 1), found.required_text(0, 2)};
   table.kind = found.required_text(0, 3).front();
   if (std::string_view("rpvmf").find(table.kind) == std::string_view::npos)
-    throw Error(sqlstate::kWrongObjectType, "cannot copy from " + kind_name(table.kind) + " \"" +
-                                                table.name.display() + "\" of the source");
+    throw Error(sqlstate::kWrongObjectType, "cannot copy from " + kind_name(table.kind) + " " +
+                                                table.name.cited() + " of the source");
   table.has_children = found.boolean(0, 4);
   table.bytes = std::max<int64_t>(found.integer(0, 5), 0);
   const bool enforces_not_null = found.boolean(0, 6);

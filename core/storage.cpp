@@ -77,7 +77,7 @@ void require_distinct(const std::vector<Leaf> &leaves) {
   for (const Leaf &leaf : leaves)
     if (!oids.insert(leaf.oid).second)
       throw Error(sqlstate::kProtocolViolation,
-                  "source names partition \"" + leaf.name.display() + "\" twice");
+                  "source names partition " + leaf.name.cited() + " twice");
 }
 
 } // namespace

@@ -167,14 +167,14 @@ void ChunkMover::require_types(const Shape &now, PlaceRule places) {
   Shape described = now;
   describe_shape(reader_->session().connection(), described);
   throw_altered(*find_shape_change(source_shape_, described, "cf", places),
-                "\"" + table_.name.display() + "\" of the source");
+                table_.name.cited() + " of the source");
 }
 
 // What has joined or left since the plan is in some chunks and not in others.
 void ChunkMover::throw_other_members(const std::string &change) {
   throw Error("55000",
-              "table \"" + table_.name.display() +
-                  "\" of the source is made of other tables than when pull " +
+              "table " + table_.name.cited() +
+                  " of the source is made of other tables than when pull " +
                   std::to_string(task_.pull->pull_id) + " was planned",
               change, "Empty the table and pull it again.");
 }
@@ -195,7 +195,7 @@ void ChunkMover::require_unchanged(const ClaimedChunk &chunk) {
   lock_relation(chunk);
   if (const auto change =
           find_label_change(source_shape_, labels_.read(reader_->session().connection())))
-    throw_altered(*change, "\"" + table_.name.display() + "\" of the source");
+    throw_altered(*change, table_.name.cited() + " of the source");
   if (!chunk.relation.empty() || !has_members())
     return;
   Connection &source = reader_->session().connection();

@@ -112,7 +112,7 @@ std::string Comparison::choose_match() {
     if (const std::optional<std::vector<LocalKeyColumn>> columns = look_at(key))
       return row_match(*columns);
   const std::string message =
-      "cannot tell which rows of \"" + rows_.source_table.name.display() + "\" are here already";
+      "cannot tell which rows of " + rows_.source_table.name.cited() + " are here already";
   if (!reason_.empty()) {
     throw Error("55000", message, reason_,
                 "Give the column the source's type, or create another unique index on the source "

@@ -115,8 +115,8 @@ void require_still(Oid table, const LocalSide &side, const std::vector<std::stri
                         PlaceRule::kCompared);
   if (change)
     throw Error("55000",
-                "column \"" + change->name + "\" of table \"" + side.table.name.display() +
-                    "\" was altered while the pull was planned",
+                "column \"" + change->name + "\" of table " + side.table.name.cited() +
+                    " was altered while the pull was planned",
                 change->sentence(), "Pull again.");
 }
 
@@ -134,8 +134,8 @@ void require_types_of_snapshot(const SourceShape &shape, const SourceTable &tabl
   const std::optional<ShapeChange> change = find_shape_change(
       shape.snapshot_lines(table, types), without_modifiers(lines), "cf", PlaceRule::kCompared);
   if (change)
-    throw SourceChanged("column \"" + change->name + "\" of table \"" + table.name.display() +
-                            "\" of the source was altered after the snapshot was taken",
+    throw SourceChanged("column \"" + change->name + "\" of table " + table.name.cited() +
+                            " of the source was altered after the snapshot was taken",
                         "Rows are read by the types of now, the snapshot shows other ones.",
                         "Pull again, under a snapshot of now.");
 }
@@ -353,8 +353,8 @@ private:
 PlanNotice children_notice(const SourceTable &table) {
   if (!table.has_children)
     return {};
-  return {.message = "table \"" + table.name.display() +
-                     "\" of the source has inheritance children, whose rows are not pulled with it",
+  return {.message = "table " + table.name.cited() +
+                     " of the source has inheritance children, whose rows are not pulled with it",
           .hint = "Pull each child, or a view on the source that reads them all, by its name in "
                   "source_table: CREATE VIEW with_children AS SELECT * FROM " +
                   table.name.quoted() + ";"};

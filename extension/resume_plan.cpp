@@ -115,13 +115,13 @@ private:
     if (const auto change =
             find_shape_change(read_shape(plan_.local_shape), local_shape(local, plan_.columns), "c",
                               PlaceRule::kCompared))
-      throw_altered(order_, *change, "\"" + local.name.display() + "\"");
+      throw_altered(order_, *change, local.name.cited());
   }
 
   void require_same_table() {
     for (const ChunkRelation &relation : request_.relations)
       if (relation.relation.empty() && relation.oid != 0 && relation.oid != table_.oid)
-        throw_other_relation(order_, "\"" + table_.name.display() + "\"",
+        throw_other_relation(order_, table_.name.cited(),
                              "It was dropped, and another one has its name.");
   }
 
@@ -136,12 +136,12 @@ private:
       return now;
     const Shape planned = read_shape(plan_.source_shape);
     if (const auto change = find_shape_change(planned, now, "cfke", PlaceRule::kCompared))
-      throw_altered(order_, *change, "\"" + table_.name.display() + "\" of the source");
+      throw_altered(order_, *change, table_.name.cited() + " of the source");
     if (const auto change = find_label_change(planned, now))
-      throw_altered(order_, *change, "\"" + table_.name.display() + "\" of the source");
+      throw_altered(order_, *change, table_.name.cited() + " of the source");
     if (const auto change =
             find_shape_change(members(planned), members(now), "r", PlaceRule::kCompared))
-      throw_other_relation(order_, "\"" + table_.name.display() + "\"",
+      throw_other_relation(order_, table_.name.cited(),
                            "Other tables make it up: " +
                                (change->before.empty() ? change->after : change->before) + ".");
     return now;

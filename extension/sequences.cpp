@@ -60,7 +60,7 @@ std::vector<SequencePair> find_pairs(Executor &source,
 }
 
 void say_left(const SequencePair &pair, const std::string &reason, const std::string &hint) {
-  say("sequence \"" + pair.local.name.display() + "\" was left as it is", reason, hint);
+  say("sequence " + pair.local.name.cited() + " was left as it is", reason, hint);
 }
 
 // Who asks for one table's sequences gets an error for a right that is missing; who asks for all
@@ -78,8 +78,8 @@ bool may_go_on(const SequencePair &pair, bool is_one_table) {
   }
   if (!(pair.source->may_read && pair.source->may_use_schema) && !is_one_table) {
     say_left(pair,
-             "The right to read sequence \"" + pair.source->name.display() +
-                 "\" of the source is missing.",
+             "The right to read sequence " + pair.source->name.cited() +
+                 " of the source is missing.",
              "Its owner can grant it there: " + grant_to_read(*pair.source));
     return false;
   }

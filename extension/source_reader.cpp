@@ -112,7 +112,7 @@ void SourceReader::set_timezone(const Order &order, Format format) {
 
 [[noreturn]] static void throw_explained(const Error &error, const QualifiedName &table) {
   if (error.sqlstate() == "55P03") {
-    throw Error(error.sqlstate(), "could not lock table \"" + table.display() + "\" on the source",
+    throw Error(error.sqlstate(), "could not lock table " + table.cited() + " on the source",
                 "Another session there holds, or waits for, a lock that keeps others from reading "
                 "the table.",
                 "Pull again when that session is done.");
@@ -151,7 +151,7 @@ static auto describe_known(Connection &source, const std::string &sql,
     if (error.sqlstate() != sqlstate::kUndefinedTable)
       throw;
     const auto missing = std::ranges::find_if(relations, [&](const ExpectedRelation &relation) {
-      return error.message().find("\"" + relation.name.display() + "\"") != std::string::npos;
+      return error.message().find(relation.name.cited()) != std::string::npos;
     });
     throw_replaced((missing == relations.end() ? relations.front() : *missing).name.quoted());
   }

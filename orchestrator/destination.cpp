@@ -142,7 +142,7 @@ TargetTable Destination::find_table(const QualifiedName &name) {
                           {found.at(0, 0)});
   if (rows.empty())
     throw Error(sqlstate::kUndefinedTable,
-                fmt::format("table \"{}\" does not exist on the destination", name.display()), "",
+                fmt::format("table {} does not exist on the destination", name.cited()), "",
                 "Create it first, for example with pg_dump --schema-only --table.");
   return {.oid = static_cast<uint32_t>(rows.integer(0, 0)),
           .name = {.schema = rows.text(0, 1), .name = rows.text(0, 2)}};

@@ -54,9 +54,9 @@ Key resolve_key(Executor &source, const SourceTable &table, const CopyOptions &o
       options.key ? options.key : find_default_key(source, table);
   if (!name)
     throw usage_failure(
-        fmt::format("table \"{}\" has no primary or unique key of one column that --start and "
+        fmt::format("table {} has no primary or unique key of one column that --start and "
                     "--end could be values of",
-                    table.name.display()),
+                    table.name.cited()),
         "Name the column with --key.");
   return Key::resolve(*name, table, load_column_types(source, table), "");
 }

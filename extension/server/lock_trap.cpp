@@ -52,7 +52,7 @@ static void require_unlocked(Oid table, LOCKMODE weakest) {
   ereport(
       ERROR,
       (errcode(ERRCODE_OBJECT_IN_USE),
-       errmsg("table \"%s\" is locked by the transaction that calls the pull",
+       errmsg("table %s is locked by the transaction that calls the pull",
               target_table_display_name(table)),
        errdetail("The workers have transactions of their own: they would wait for this one, "
                  "and it for them."),
@@ -153,7 +153,7 @@ void lock_trap_raise(SharedPull *pull) {
   ErrorReport report;
   error_report_set(
       &report, "55006",
-      psprintf("pull into table \"%s\" waits for a lock that the calling transaction keeps it from "
+      psprintf("pull into table %s waits for a lock that the calling transaction keeps it from "
                "getting",
                target_table_display_name(pull->table)),
       "The workers have transactions of their own: they wait, directly or through another session, "

@@ -51,11 +51,14 @@ static void check_rights(Relation rel) {
   AclResult result = pg_class_aclcheck(table, GetUserId(), ACL_INSERT);
   if (result != ACLCHECK_OK)
     result = pg_attribute_aclcheck_all(table, GetUserId(), ACL_INSERT, ACLMASK_ANY);
-  if (result != ACLCHECK_OK)
-    ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-            errmsg("permission denied for table %s", name),
-            errhint("GRANT INSERT ON %s TO %s;", target_table_display_name(table),
-                    quote_identifier(GetUserNameFromId(GetUserId(), false))));
+  if (result != ACLCHECK_OK) {
+    const char *role = GetUserNameFromId(GetUserId(), false);
+    ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+                    errmsg("permission denied for table %s", name),
+                    errdetail("Role \"%s\" may not insert into it here, on the destination.", role),
+                    errhint("GRANT INSERT ON %s TO %s;", target_table_display_name(table),
+                            quote_identifier(role))));
+  }
 }
 
 static void check_row_security(Relation rel) {

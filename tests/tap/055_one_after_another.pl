@@ -109,6 +109,44 @@ $pair->destination_sql('SELECT parallel_pull_cancel(' . $pair->newest_pull_id . 
 $pair->open_gate;
 $first->finish(30);
 
+# Of a pull that is not done and has brought rows: what leads to its end, by what it does just now.
+begin_anew();
+$id = $pair->destination_sql(call('parallel_pull_create', {filter => 'public.gate(id, 4000)'}));
+$pair->destination_sql("SELECT parallel_pull_work($id, max_chunks => 1)");
+my $second = call('parallel_pull_create', {source_table => 'u'});
+sub notice_of_first {
+  my ($pattern, $rule) = @_;
+  my $taken = hint($pair, $second, '00000', $pattern, $rule);
+  $pair->destination_sql('SELECT parallel_pull_cancel(' . $pair->newest_pull_id . ')');
+  return $taken;
+}
+my $work = notice_of_first(qr/^(parallel_pull_work\($id\)) moves its chunks/, 'beside a pull that nobody works on');
+$pair->destination_sql("SELECT parallel_pull_alter($id, workers => 0)");
+my $alter = notice_of_first(qr/^(parallel_pull_alter\($id, workers => 1\)) lets it go on/, 'beside a paused pull');
+works($pair, $alter, 'beside a paused pull');
+$pair->close_gate;
+$first->start("SELECT $work");
+$pair->wait_at_gate;
+$wait = notice_of_first(qr/^(parallel_pull_wait\($id\)) waits for its end, parallel_pull_cancel\($id\) ends it/, 'beside a pull that runs');
+$pair->open_gate;
+works($pair, $wait, 'beside a pull that runs');
+ok($first->finish(30)->is_ok, 'beside a pull that nobody works on: what it says works');
+once('a pull that was worked on as the notices say');
+
+# One that failed, and whose rows a younger one has brought: nothing to go on with.
+begin_anew();
+$pair->destination_sql('ALTER TABLE t ADD CONSTRAINT refuse CHECK (id < 4500)');
+is($pair->try_sql(call('parallel_pull_table'))->sqlstate, '23514', 'a pull fails at its last chunks');
+$failed = $pair->newest_pull_id;
+cmp_ok($pair->pull($failed)->{chunks_done}, '>', 0, '… others are done');
+$pair->destination_sql('ALTER TABLE t DROP CONSTRAINT refuse');
+notice_of_first(qr/^SELECT (parallel_pull_resume\($failed\)); would go on with that pull/, 'beside a pull that failed');
+$pair->destination_sql('SET client_min_messages = warning; ' . call('parallel_pull_table'));
+my $said = words($pair, $second);
+like($said->{text}, qr/table public\.t is not empty/, 'beside a pull that failed, and a younger one that is done');
+unlike($said->{hint}, qr/resume/, '… the failed one is nothing to go on with');
+$pair->destination_sql("SELECT parallel_pull_cancel($_)") for $pair->newest_pull_id, $failed;
+
 # ---- what waits for itself ----
 
 begin_anew();

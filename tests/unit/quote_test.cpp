@@ -33,6 +33,11 @@ TEST(QualifiedName, displays_quotes_only_where_needed) {
   EXPECT_EQ((QualifiedName{"", "a b"}.display()), "\"a b\"");
 }
 
+TEST(QualifiedName, is_cited_in_one_pair_of_quotes) {
+  EXPECT_EQ((QualifiedName{"public", "Order Head"}.cited()), "\"public.Order Head\"");
+  EXPECT_EQ((QualifiedName{"", "t"}.cited()), "\"t\"");
+}
+
 TEST(QualifiedName, display_reads_back) {
   for (const QualifiedName &name : {QualifiedName{"public", "t"}, QualifiedName{"Sch\"ema", "a.b"},
                                     QualifiedName{"", "\xc3\xa9"}, QualifiedName{"x", "new\nline"}})

@@ -19,7 +19,7 @@ TEST(SourceTable, missing_relation_is_42p01_with_a_hint) {
   FakeExecutor source;
   const Error error = catch_error([&] { (void)SourceTable::find(source, {"s", "T"}, {}); });
   EXPECT_EQ(error.sqlstate(), "42P01");
-  EXPECT_EQ(error.message(), "relation \"s.\"T\"\" does not exist on the source");
+  EXPECT_EQ(error.message(), "relation \"s.T\" does not exist on the source");
   EXPECT_EQ(error.hint(),
             "source_table names the table there, with its schema where the search path "
             "of the source's role does not have it.");
