@@ -1,5 +1,6 @@
 """cluster: a throwaway PostgreSQL server in a folder, reached by a socket there and, if wanted, by TCP."""
 
+import copy
 import os
 import secrets
 import socket
@@ -63,6 +64,7 @@ class Cluster:
 
     def __init__(self, name, folder, settings, password_file, bin_folder=""):
         self.name = name
+        self.database = DATABASE
         self.folder = os.path.join(folder, name)
         self.data = os.path.join(self.folder, "data")
         self.pg_ctl = os.path.join(bin_folder, "pg_ctl")
@@ -75,11 +77,24 @@ class Cluster:
         with open(os.path.join(self.data, "postgresql.conf"), "a", encoding="utf-8") as conf:
             for key, value in {**own, **settings}.items():
                 conf.write(f"{key} = '{value}'\n")
+        self.start()
+        self.create_database()
+
+    def create_database(self):
+        check(["createdb", "-h", self.folder, "-p", str(self.port), "-U", "postgres", self.database])
+
+    def by_other_programs(self, bin_folder, database):
+        """The same server as one that is started by other programs, and used in another database."""
+        other = copy.copy(self)
+        other.pg_ctl = os.path.join(bin_folder, "pg_ctl")
+        other.database = database
+        return other
+
+    def start(self):
         check([self.pg_ctl, "start", "-s", "-w", "-D", self.data, "-l", os.path.join(self.folder, "log")],
               timeout=120)
         with open(os.path.join(self.data, "postmaster.pid"), encoding="utf-8") as pid_file:
             self.pid = int(pid_file.readline())
-        check(["createdb", "-h", self.folder, "-p", str(self.port), "-U", "postgres", DATABASE])
 
     def stop(self):
         check([self.pg_ctl, "stop", "-s", "-m", "fast", "-D", self.data])
@@ -88,10 +103,10 @@ class Cluster:
         return "127.0.0.1" if tcp else self.folder
 
     def dsn(self, tcp=False):
-        return f"host={self.host(tcp)} port={self.port} user=postgres dbname={DATABASE}"
+        return f"host={self.host(tcp)} port={self.port} user=postgres dbname={self.database}"
 
     def uri(self):
-        return f"postgresql://postgres@/{DATABASE}?host={self.folder}&port={self.port}"
+        return f"postgresql://postgres@/{self.database}?host={self.folder}&port={self.port}"
 
     def psql(self, *statements, tcp=False):
         """The command line that runs the statements, each in a transaction of its own."""

@@ -65,8 +65,9 @@ class Pair:
         if way.index == "present":
             self.destination.sql(ways.primary_key(table))
         if self.routes:
+            database = self.destination.database
             self.destination.sql("LOAD 'parallel_loader'",
-                                 f"ALTER DATABASE bench SET parallel_loader.route = '{way.route or 'auto'}'")
+                                 f"ALTER DATABASE {database} SET parallel_loader.route = '{way.route or 'auto'}'")
         for server in (self.source, self.destination):
             server.sql("CHECKPOINT")
 
@@ -95,9 +96,9 @@ class Pair:
         return ways.Job(self.source, self.destination, table, expected["rows"], expected["bytes"],
                         ways.empty_folder(self.options.folder), self.options.program, self.options.pgcopydb)
 
-    def warm_up(self, way, table):
+    def warm_up(self, way, table, runs=WARM_UP_RUNS):
         """The first runs of new servers pay for WAL files and memory that later ones find there."""
-        for _ in range(WARM_UP_RUNS):
+        for _ in range(runs):
             job = self.job(table)
             try:
                 self.empty_table(way, table)
