@@ -97,8 +97,9 @@ Connection::Connection(PgConnPtr conn, Peer peer, Waiter &waiter)
 Connection::Connection(Connection &&other) noexcept
     : notice_handler_(std::move(other.notice_handler_)), conn_(std::move(other.conn_)),
       peer_(other.peer_), waiter_(other.waiter_), nap_length_(other.nap_length_),
-      intake_(other.intake_), is_text_(other.is_text_), is_copying_(other.is_copying_),
-      is_over_(other.is_over_), row_(std::exchange(other.row_, nullptr)) {}
+      intake_(other.intake_), is_text_(other.is_text_), is_encrypted_(other.is_encrypted_),
+      is_copying_(other.is_copying_), is_over_(other.is_over_),
+      row_(std::exchange(other.row_, nullptr)) {}
 
 Connection::~Connection() {
   PQfreemem(row_);
@@ -156,6 +157,7 @@ void Connection::establish(milliseconds timeout) {
   }
   if (PQsetnonblocking(conn_.get(), 1) != 0)
     throw connect_error(peer_, PQerrorMessage(conn_.get()));
+  is_encrypted_ = PQsslInUse(conn_.get()) != 0 || PQgssEncInUse(conn_.get()) != 0;
 }
 
 void Connection::on_notice(NoticeHandler handler) {
@@ -235,7 +237,7 @@ std::string_view Connection::copy_row() {
     const int size = PQgetCopyData(conn_.get(), &row_, 1);
     if (size > 0) {
       nap_length_.add(static_cast<size_t>(size));
-      intake_.add_copy_row(static_cast<size_t>(size), is_encrypted());
+      intake_.add_copy_row(static_cast<size_t>(size), is_encrypted_);
       if (look != 0)
         hold_to(&Intake::require_few_others);
       return {row_, static_cast<size_t>(size)}; // libpq itself skips empty messages
@@ -351,14 +353,10 @@ void Connection::gather() {
     await();
 }
 
-bool Connection::is_encrypted() const noexcept {
-  return PQsslInUse(conn_.get()) != 0 || PQgssEncInUse(conn_.get()) != 0;
-}
-
 void Connection::await() {
   if (PQstatus(conn_.get()) == CONNECTION_BAD || socket() < 0)
     throw_lost();
-  waiter_.wait(socket(), Want::kRead, is_encrypted() ? kEncryptedWait : Waiter::kNoTimeout);
+  waiter_.wait(socket(), Want::kRead, is_encrypted_ ? kEncryptedWait : Waiter::kNoTimeout);
 }
 
 void Connection::take_in() {

@@ -131,7 +131,6 @@ private:
   [[nodiscard]] PgResultPtr next_result();
   [[nodiscard]] PgResultPtr finish_command(Answer *answer = nullptr);
   void add_to(Answer *answer, pg_result *result);
-  [[nodiscard]] bool is_encrypted() const noexcept;
   [[noreturn]] void throw_lost();
   void end_session() noexcept;
   [[noreturn]] void throw_violation(const std::string &message);
@@ -144,6 +143,7 @@ private:
   NapLength nap_length_; // of the COPY that runs
   Intake intake_;
   TextCheck is_text_ = nullptr;
+  bool is_encrypted_ = false; // asked once: each row of a COPY needs it
   bool is_copying_ = false;
   bool is_over_ = false; // the peer broke the rules
   char *row_ = nullptr;  // the CopyData message handed out last, owned by libpq's allocator
