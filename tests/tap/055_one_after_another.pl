@@ -123,8 +123,8 @@ sub notice_of_first {
 my $work = notice_of_first(qr/^(parallel_pull_work\($id\)) moves its chunks/, 'beside a pull that nobody works on');
 $pair->destination_sql("SELECT parallel_pull_alter($id, workers => 0)");
 my $alter = notice_of_first(qr/^(parallel_pull_alter\($id, workers => 1\)) lets it go on/, 'beside a paused pull');
+$pair->close_gate; # now, since it may go on at once
 works($pair, $alter, 'beside a paused pull');
-$pair->close_gate;
 $first->start("SELECT $work");
 $pair->wait_at_gate;
 $wait = notice_of_first(qr/^(parallel_pull_wait\($id\)) waits for its end, parallel_pull_cancel\($id\) ends it/, 'beside a pull that runs');
