@@ -66,8 +66,7 @@ SELECT t.oid, pg_catalog.format_type(t.oid, NULL), s.nspname, t.typname, t.typty
   t.typsend <> 0::pg_catalog.oid AND t.typreceive <> 0::pg_catalog.oid,
   coalesce(e.oid, g.oid, t.typbasetype),
   b.less, b.at_most, b.equal, b.at_least, b.more,
-  a.attname, a.atttypid,
-  x.operator_class, x.canonical, l.name, l.identity, l.is_deterministic
+  a.attname, a.atttypid
 FROM reached AS r
 JOIN pg_catalog.pg_type AS t ON t.oid = r.oid
 JOIN pg_catalog.pg_namespace AS s ON s.oid = t.typnamespace
@@ -93,22 +92,35 @@ constexpr std::string_view kRangeInner =
     "SELECT x.rngsubtype FROM pg_catalog.pg_range AS x WHERE x.rngtypid = t.oid";
 constexpr std::string_view kMultirangeInner =
     " UNION ALL SELECT x.rngtypid FROM pg_catalog.pg_range AS x WHERE x.rngmultitypid = t.oid";
-// `default` is what the database has, and columns of both catalogues differ between versions, as do
-// spellings of a locale.  Without LIMIT the server may look at all collations first.
 constexpr std::string_view kLoadEnd = R"sql() AS g(oid) ON true
 LEFT JOIN pg_catalog.pg_attribute AS a
   ON t.typtype = 'c' AND a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped
-LEFT JOIN LATERAL (
-  SELECT pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(o.opcname)
-      AS operator_class,
+ORDER BY t.oid, a.attnum)sql";
+
+// What orders ranges and the fields of composites.  By itself, since few tables have such types and
+// planning it takes the server longer than all else here.  `default` is what the database has, and
+// columns of both catalogues differ between versions, as do spellings of a locale.  Without LIMIT
+// the server may look at all collations first.
+constexpr std::string_view kLoadOrders = R"sql(
+SELECT m.oid, m.field, m.operator_class, m.canonical, l.name, l.identity, l.is_deterministic
+FROM (
+  SELECT r.rngtypid, NULL::pg_catalog.text,
+    pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(o.opcname),
     (SELECT pg_catalog.quote_ident(fn.nspname) || '.' || pg_catalog.quote_ident(f.proname)
      FROM pg_catalog.pg_proc AS f JOIN pg_catalog.pg_namespace AS fn ON fn.oid = f.pronamespace
-     WHERE f.oid = pr.rngcanonical) AS canonical,
-    pr.rngcollation AS collation
-  FROM pg_catalog.pg_range AS pr
-  JOIN pg_catalog.pg_opclass AS o ON o.oid = pr.rngsubopc
+     WHERE f.oid = r.rngcanonical),
+    r.rngcollation
+  FROM pg_catalog.pg_range AS r
+  JOIN pg_catalog.pg_opclass AS o ON o.oid = r.rngsubopc
   JOIN pg_catalog.pg_namespace AS n ON n.oid = o.opcnamespace
-  WHERE pr.rngtypid = t.oid) AS x ON true
+  WHERE r.rngtypid = ANY ($1::pg_catalog.oid[])
+  UNION ALL
+  SELECT t.oid, a.attname::pg_catalog.text, NULL, NULL, a.attcollation
+  FROM pg_catalog.pg_type AS t
+  JOIN pg_catalog.pg_attribute AS a ON a.attrelid = t.typrelid
+  WHERE t.oid = ANY ($1::pg_catalog.oid[]) AND t.typtype = 'c'
+    AND a.attnum > 0 AND NOT a.attisdropped AND a.attcollation <> 0::pg_catalog.oid)
+  AS m(oid, field, operator_class, canonical, collation_oid)
 LEFT JOIN LATERAL (
   SELECT pg_catalog.quote_ident(c.collname) || ' (' || w.locale
       || CASE WHEN c.collisdeterministic THEN ')' ELSE ', nondeterministic)' END AS name,
@@ -131,9 +143,8 @@ LEFT JOIN LATERAL (
   CROSS JOIN LATERAL (SELECT v.provider, coalesce(v.locale, ''), v.rules, pg_catalog.lower(
     pg_catalog.replace(coalesce(v.locale, ''), '-', '') COLLATE pg_catalog."C"))
     AS w(provider, locale, rules, spelled)
-  WHERE c.oid = coalesce(x.collation, a.attcollation)
-  LIMIT 1) AS l ON true
-ORDER BY t.oid, a.attnum)sql";
+  WHERE c.oid = m.collation_oid
+  LIMIT 1) AS l ON true)sql";
 
 std::string load_statement(int server_version) {
   const bool has_multiranges = server_version >= kMultirangeSince;
@@ -173,33 +184,60 @@ TypeOid to_oid(const Rows &rows, size_t row, size_t column) {
 }
 
 Collation read_collation(const Rows &rows, size_t row) {
-  if (rows.is_null(row, 18))
+  if (rows.is_null(row, 5))
     return {};
-  return {.name = rows.text(row, 17),
-          .identity = rows.text(row, 18),
-          .is_deterministic = rows.required_boolean(row, 19)};
-}
-
-RangeParts read_range(const Rows &rows, size_t row) {
-  return {.operator_class = rows.required_text(row, 15),
-          .canonical = rows.text(row, 16),
-          .collation = read_collation(rows, row)};
+  return {.name = rows.text(row, 4),
+          .identity = rows.text(row, 5),
+          .is_deterministic = rows.required_boolean(row, 6)};
 }
 
 TypeInfo read_type(const Rows &rows, size_t row) {
-  TypeInfo type = {
-      .oid = rows.oid(row, 0),
-      .name = rows.required_text(row, 1),
-      .quoted_name = QualifiedName{rows.required_text(row, 2), rows.required_text(row, 3)}.quoted(),
-      .kind = kind_of(rows.required_text(row, 4).front(), rows.required_boolean(row, 5)),
-      .has_binary = rows.required_boolean(row, 6),
-      .operators = {rows.text(row, 8), rows.text(row, 9), rows.text(row, 10), rows.text(row, 11),
-                    rows.text(row, 12)},
-      .inner = to_oid(rows, row, 7),
-      .fields = {}};
-  if (type.kind == TypeKind::kRange)
-    type.range = read_range(rows, row);
-  return type;
+  return {.oid = rows.oid(row, 0),
+          .name = rows.required_text(row, 1),
+          .quoted_name =
+              QualifiedName{rows.required_text(row, 2), rows.required_text(row, 3)}.quoted(),
+          .kind = kind_of(rows.required_text(row, 4).front(), rows.required_boolean(row, 5)),
+          .has_binary = rows.required_boolean(row, 6),
+          .operators = {rows.text(row, 8), rows.text(row, 9), rows.text(row, 10),
+                        rows.text(row, 11), rows.text(row, 12)},
+          .inner = to_oid(rows, row, 7),
+          .fields = {}};
+}
+
+std::vector<std::string> oids_of(const std::map<TypeOid, TypeInfo> &types, TypeKind kind) {
+  std::vector<std::string> oids;
+  for (const auto &[oid, type] : types)
+    if (type.kind == kind)
+      oids.push_back(std::to_string(oid));
+  return oids;
+}
+
+void read_order(const Rows &rows, size_t row, TypeInfo &type) {
+  if (type.kind == TypeKind::kRange) {
+    type.range = {.operator_class = rows.required_text(row, 2),
+                  .canonical = rows.text(row, 3),
+                  .collation = read_collation(rows, row)};
+    return;
+  }
+  for (CompositeField &field : type.fields)
+    if (field.name == rows.text(row, 1))
+      field.collation = read_collation(rows, row);
+}
+
+void load_orders(Executor &server, std::map<TypeOid, TypeInfo> &types) {
+  const std::vector<std::string> ranges = oids_of(types, TypeKind::kRange);
+  std::vector<std::string> oids = oids_of(types, TypeKind::kComposite);
+  oids.insert(oids.end(), ranges.begin(), ranges.end());
+  if (oids.empty())
+    return;
+  const Rows rows = server.exec(kLoadOrders, {Param(array_literal(oids))});
+  for (size_t row = 0; row < rows.size(); ++row)
+    if (const auto type = types.find(to_oid(rows, row, 0)); type != types.end())
+      read_order(rows, row, type->second);
+  for (const auto &[oid, type] : types)
+    if (type.kind == TypeKind::kRange && type.range.operator_class.empty())
+      throw Error(sqlstate::kProtocolViolation,
+                  "a server's catalogue does not say what orders range type " + type.name);
 }
 
 /// Counts how deep a walk into types within types has come: what the source says of its types may
@@ -354,10 +392,9 @@ Types Types::load(Executor &server, std::span<const TypeOid> roots) {
     TypeInfo &type =
         types.types_.try_emplace(to_oid(rows, row, 0), read_type(rows, row)).first->second;
     if (!rows.is_null(row, 13))
-      type.fields.push_back({.name = rows.text(row, 13),
-                             .type = to_oid(rows, row, 14),
-                             .collation = read_collation(rows, row)});
+      type.fields.push_back({.name = rows.text(row, 13), .type = to_oid(rows, row, 14)});
   }
+  load_orders(server, types.types_);
   return types;
 }
 

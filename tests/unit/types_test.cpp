@@ -176,10 +176,10 @@ TEST(Types, load_refuses_a_type_without_its_kind) {
   for (const size_t missing : {0, 1, 2, 3, 4, 5, 6}) {
     std::vector<std::optional<std::string>> values{
         "20000", "s.c", "s", "c", "b", "f", "t", std::nullopt, {}, {}, {}, {}, {}, {}, {}};
-    values.resize(20);
+    values.resize(15);
     values[missing] = missing % 2 == 0 ? std::nullopt : std::optional<std::string>("");
     FakeExecutor server;
-    server.answers = {one_row({"150020"}), Rows(20, values)};
+    server.answers = {one_row({"150020"}), Rows(15, values)};
     EXPECT_SQLSTATE("08P01", Types::load(server, std::vector<TypeOid>{20000})) << missing;
   }
 }
@@ -201,31 +201,52 @@ TEST(Types, load_gathers_the_fields_of_a_composite) {
                                                    std::nullopt,
                                                    std::nullopt,
                                                    std::move(name),
-                                                   std::move(type),
-                                                   std::nullopt,
-                                                   std::nullopt,
-                                                   "default (C)",
-                                                   "C",
-                                                   "t"};
+                                                   std::move(type)};
   };
   std::vector<std::optional<std::string>> values = field("a", "23");
   for (auto &value : field("b", "25"))
     values.push_back(value);
-  server.answers = {one_row({"150020"}), Rows(20, values)};
+  server.answers = {one_row({"150020"}), Rows(15, values),
+                    one_row({"20000", "b", std::nullopt, std::nullopt, "default (C)", "C", "t"})};
   const Types types = Types::load(server, std::vector<TypeOid>{20000});
   const TypeInfo &type = types.get(20000);
   EXPECT_EQ(type.kind, TypeKind::kComposite);
   EXPECT_EQ(type.quoted_name, "\"s\".\"c\"");
   ASSERT_EQ(type.fields.size(), 2U);
   EXPECT_EQ(type.fields[1].name, "b");
+  EXPECT_EQ(type.fields[0].collation.identity, "");
   EXPECT_EQ(type.fields[1].collation.identity, "C");
   EXPECT_EQ(server.calls.at(1).params.at(0), "{\"20000\"}");
+}
+
+TEST(Types, load_asks_what_orders_ranges_and_needs_an_answer) {
+  const auto described =
+      one_row({"20000", "s.r", "s", "r", "r", "f", "t", "25", {}, {}, {}, {}, {}, {}, {}});
+  FakeExecutor server;
+  server.answers = {one_row({"150020"}), described,
+                    one_row({"20000", {}, "pg_catalog.text_ops", {}, "\"C\" (C)", "C", "t"})};
+  const Types types = Types::load(server, std::vector<TypeOid>{20000});
+  EXPECT_EQ(types.get(20000).range.operator_class, "pg_catalog.text_ops");
+  EXPECT_EQ(types.get(20000).range.collation.identity, "C");
+  FakeExecutor silent;
+  silent.answers = {one_row({"150020"}), described, Rows(7, {})};
+  EXPECT_SQLSTATE("08P01", Types::load(silent, std::vector<TypeOid>{20000}));
+}
+
+TEST(Types, load_asks_once_where_nothing_has_an_order_of_its_own) {
+  FakeExecutor server;
+  server.answers = {
+      one_row({"150020"}),
+      one_row(
+          {"23", "integer", "pg_catalog", "int4", "b", "f", "t", "0", {}, {}, {}, {}, {}, {}, {}})};
+  (void)Types::load(server, std::vector<TypeOid>{23});
+  EXPECT_EQ(server.calls.size(), 2U);
 }
 
 TEST(Types, load_asks_for_multiranges_from_14_only) {
   for (const auto &[version, has_multiranges] : {std::pair{"130022", false}, {"140000", true}}) {
     FakeExecutor server;
-    server.answers = {one_row({version}), Rows(20, {})};
+    server.answers = {one_row({version}), Rows(15, {})};
     (void)Types::load(server, std::vector<TypeOid>{23});
     EXPECT_EQ(server.calls.at(1).sql.find("rngmultitypid") != std::string::npos, has_multiranges);
   }
