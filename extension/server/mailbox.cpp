@@ -68,10 +68,11 @@ static bool is_coordinator_there(const SharedPull *pull) {
   return pid != 0 && BackendPidGetProc(pid) != nullptr;
 }
 
-// It is at work, or waits where it looks up: this takes it a millisecond.
+// The coordinator is at work, or waits where it looks up: to take its mail takes it a millisecond.
+constexpr long kStepUs = 1000;
+constexpr int kSteps = 500;
+
 void mailbox_await_stop(SharedPull *pull) {
-  constexpr long kStepUs = 1000;
-  constexpr int kSteps = 500;
   const bool is_for_all = mailbox_stop(pull) != kStopNone;
   for (int step = 0; step < kSteps && is_coordinator_there(pull); step++) {
     const bool is_taken = pg_atomic_read_u32(&pull->stop) != kStopNone;
@@ -111,12 +112,22 @@ static bool take_back(SharedPull *pull) {
   return has_workers || has_rate;
 }
 
+static void await_limits(SharedPull *pull) {
+  for (int step = 0; step < kSteps && is_coordinator_there(pull); step++) {
+    if (pg_atomic_read_u32(&pull->mail.workers) == kNoWorkers &&
+        pg_atomic_read_u64(&pull->mail.max_rate) == kNoRate)
+      return;
+    pg_usleep(kStepUs);
+  }
+}
+
 bool mailbox_post_limits(SharedPull *pull, const PullLimits *limits) {
   if (limits->has_workers)
     pg_atomic_exchange_u32(&pull->mail.workers, limits->workers);
   if (limits->has_rate)
     pg_atomic_exchange_u64(&pull->mail.max_rate, static_cast<uint64>(limits->max_rate));
   shared_pull_wake(pull->coordinator_pid);
+  await_limits(pull);
   return !take_back(pull);
 }
 

@@ -30,7 +30,8 @@ bool mailbox_is_stop_posted(const SharedPull *pull);
 /// workers, half a second at the most, so that this session's locks can go.
 void mailbox_await_stop(SharedPull *pull);
 
-/// Posts new limits; false when the pull has ended before the coordinator saw them.
+/// Posts new limits, and waits until they hold, half a second at the most; false when the pull has
+/// ended before the coordinator saw them.
 bool mailbox_post_limits(SharedPull *pull, const PullLimits *limits);
 
 /// Asks the coordinator of a failed pull to let its snapshot go; the first reason stays.

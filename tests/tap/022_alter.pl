@@ -258,6 +258,13 @@ $pair->error_is('SELECT parallel_pull_alter(4711, workers => 1)', '42704', qr/47
   'alter of a pull that does not exist');
 alter($pull_id, 'NULL, NULL');
 is(progress($pull_id)->{max_rate}, 200, 'alter without a value changes nothing');
+for my $rate (201 .. 230) {
+  alter($pull_id, "max_rate => $rate");
+  my $shown = progress($pull_id)->{max_rate};
+  next if $shown == $rate;
+  is($shown, $rate, 'alter returns when the rate holds');
+  last;
+}
 alter($pull_id, 'max_rate => 2147483647');
 is(progress($pull_id)->{max_rate}, 2147483647, 'the greatest max_rate');
 is_complete($pull_id, 'a', '… is as good as none');
