@@ -5,7 +5,7 @@
 EXTENSION     = parallel_loader
 MODULE_big    = parallel_loader
 DATA          = $(wildcard extension/sql/parallel_loader--*.sql)
-SOURCES       = $(sort $(wildcard core/*.cpp extension/*.cpp extension/server/*.cpp))
+SOURCES       = $(sort $(shell find core extension -name '*.cpp'))
 OBJS          = $(SOURCES:.cpp=.o)
 # Without this list every C++ name of ours would be visible to all other libraries of the backend.
 SHLIB_EXPORTS = exports.txt
@@ -35,7 +35,7 @@ TEST_SOURCES  = $(sort $(wildcard tests/module/*.cpp))
 TEST_OBJS     = $(TEST_SOURCES:.cpp=.o)
 # The file with the library's entry points would have a second one be the extension.
 TEST_ARCHIVE  = tests/module/extension.a
-TEST_ARCHIVED = $(filter-out extension/functions.o,$(OBJS))
+TEST_ARCHIVED = $(filter-out extension/functions/functions.o,$(OBJS))
 
 EXTRA_CLEAN   = $(OBJS:.o=.d) exports.list tmp_check $(TEST_MODULE) $(TEST_OBJS) \
   $(TEST_OBJS:.o=.d) $(TEST_ARCHIVE)
@@ -61,6 +61,6 @@ PROVE_TESTS ?= tests/tap/*.pl
 tapcheck: test-module
 	$(prove_installcheck)
 
-extension/server/installed_version.o: parallel_loader.control
+extension/server/base/installed_version.o: parallel_loader.control
 
 -include $(OBJS:.o=.d) $(TEST_OBJS:.o=.d)

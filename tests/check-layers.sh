@@ -45,16 +45,16 @@ sources extension/server | code | forbid \
   "extension/server/ holds no C++ exception and no container" \
   "$(word 'throw|try|catch|std::(string|vector|map|set|deque|unique_ptr|shared_ptr|function|optional<std)')"
 
-except=extension/boundary.hpp sources core extension | code | forbid \
-  "PG_TRY and sigsetjmp stand in extension/boundary.hpp only" \
+except=extension/bridge/boundary.hpp sources core extension | code | forbid \
+  "PG_TRY and sigsetjmp stand in extension/bridge/boundary.hpp only" \
   "$(word 'PG_TRY|PG_CATCH|PG_FINALLY|sigsetjmp|siglongjmp')"
 
 sources core | code | forbid \
   "core/ calls nothing of the server" \
   "$(word 'ereport|elog|palloc|palloc0|pfree|errmsg|CHECK_FOR_INTERRUPTS')"
 
-except=extension/postgres.hpp sources core extension orchestrator tests | includes | forbid \
-  "postgres.h is included by extension/postgres.hpp only" \
+except=extension/server/base/postgres.hpp sources core extension orchestrator tests | includes | forbid \
+  "postgres.h is included by extension/server/base/postgres.hpp only" \
   '["<]postgres\.h[">]'
 
 sources core | includes | forbid \
@@ -73,14 +73,37 @@ sources core extension | code | forbid \
   "no libpq call blocks in core/ and extension/" \
   "$(word 'PQconnectdb|PQconnectdbParams|PQsetdbLogin|PQexec|PQexecParams|PQexecPrepared|PQprepare|PQreset|PQfn')|PQgetCopyData\([^)]*, *(0|false)\)"
 
+# rooms PART ROOM...: each room of a part includes itself and the rooms before it, and no file lies
+# outside of the rooms.
+rooms() {
+  local part=$1 file seen='' room
+  shift
+  for room in "$@"; do
+    seen+="${seen:+|}$room"
+    for file in "$part/$room"/*.[ch]pp; do
+      grep -noE "^#include \"$part/[^\"]+/" "$file" | grep -vE "\"$part/($seen)/" | sed "s|^|$file:|" || true
+    done
+  done
+  sources "$part" | grep -vE "^$part/($seen)/[^/]*$" || true
+}
+
+rooms core base connection source stream tuple plan ledger verify check | forbid \
+  "rooms of core/ include those before them alone" '.'
+
+rooms extension server/base server/sql server/shared server/process server/load bridge ledger worker \
+  coordinator functions | forbid "rooms of extension/ include those before them alone" '.'
+
+rooms orchestrator base run display cli commands | forbid \
+  "rooms of orchestrator/ include those before them alone" '.'
+
 # A file-scope object with a destructor would run it at FATAL, in the middle of the server's exit.
 sources core extension | code | forbid \
   "no static object with a destructor in the library" \
   '^[^:]+:[0-9]+: *(static|thread_local|inline)( (static|inline|const|thread_local))* std::(string|vector|map|set|unordered_map|unique_ptr|shared_ptr)[ <][^()]*(;|=|\{)'
 
 # pure.hpp refuses to compile behind postgres.h; each core header must reach it.
-for header in $(except=core/pure.hpp sources core | grep 'hpp$'); do
+for header in $(except=core/base/pure.hpp sources core | grep 'hpp$'); do
   grep -qE '^#include "core/' "$header" || echo "$header: includes no header of core/"
-done | forbid "each header of core/ includes core/pure.hpp, itself or through another" '.'
+done | forbid "each header of core/ includes core/base/pure.hpp, itself or through another" '.'
 
 exit "$failed"

@@ -1,7 +1,7 @@
 // help_test: the help screens, and docs/cli.md made from the same table.
-#include "orchestrator/help.hpp"
-#include "orchestrator/option_table.hpp"
-#include "orchestrator/text.hpp"
+#include "orchestrator/base/text.hpp"
+#include "orchestrator/cli/help.hpp"
+#include "orchestrator/cli/option_table.hpp"
 #include "tests/cli/golden.hpp"
 
 namespace parallel_loader {

@@ -1,7 +1,7 @@
 // options_test: what the command line means, and what is said of one that means nothing.
-#include "orchestrator/failure.hpp"
-#include "orchestrator/option_table.hpp"
-#include "orchestrator/options.hpp"
+#include "orchestrator/base/failure.hpp"
+#include "orchestrator/cli/option_table.hpp"
+#include "orchestrator/cli/options.hpp"
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>

@@ -1,8 +1,8 @@
 // outcome_test: what a run came to, and where the program may draw and colour.
-#include "orchestrator/outcome.hpp"
-#include "orchestrator/source.hpp"
-#include "orchestrator/terminal.hpp"
-#include "orchestrator/wakeup.hpp"
+#include "orchestrator/commands/source.hpp"
+#include "orchestrator/display/terminal.hpp"
+#include "orchestrator/run/outcome.hpp"
+#include "orchestrator/run/wakeup.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,7 +1,7 @@
 // progress_test: the screens of a run under way.
-#include "orchestrator/progress.hpp"
-#include "orchestrator/rate_window.hpp"
-#include "orchestrator/text.hpp"
+#include "orchestrator/base/text.hpp"
+#include "orchestrator/display/progress.hpp"
+#include "orchestrator/display/rate_window.hpp"
 #include "tests/cli/golden.hpp"
 
 namespace parallel_loader {

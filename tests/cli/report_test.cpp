@@ -1,7 +1,7 @@
 // report_test: the end of a run, for people and for programs.
-#include "orchestrator/condition.hpp"
-#include "orchestrator/message.hpp"
-#include "orchestrator/report.hpp"
+#include "orchestrator/base/condition.hpp"
+#include "orchestrator/base/message.hpp"
+#include "orchestrator/display/report.hpp"
 #include "tests/cli/golden.hpp"
 
 #include <nlohmann/json.hpp>

@@ -1,5 +1,5 @@
 // text_test: numbers and names in the columns of a terminal.
-#include "orchestrator/text.hpp"
+#include "orchestrator/base/text.hpp"
 
 #include <gtest/gtest.h>
 

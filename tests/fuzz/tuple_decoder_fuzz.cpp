@@ -1,6 +1,6 @@
 // tuple_decoder_fuzz: any bytes as rows for any columns; each becomes a sound tuple or an Error.
-#include "core/error.hpp"
-#include "core/tuple_decoder.hpp"
+#include "core/base/error.hpp"
+#include "core/tuple/tuple_decoder.hpp"
 
 #include "tests/unit/tuple_walk.hpp"
 

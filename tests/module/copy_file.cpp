@@ -1,7 +1,7 @@
 // copy_file: SQL functions of the tests that write and read files of binary COPY, row by row.
 #include <unistd.h>
 
-#include "extension/postgres.hpp"
+#include "extension/server/base/postgres.hpp"
 
 extern "C" {
 #include "catalog/pg_type.h"

@@ -1,8 +1,8 @@
 // heap_rows: SQL function of the tests that gives rows of binary COPY to the heap route.
-#include "extension/boundary.hpp"
-#include "extension/heap_writer.hpp"
-#include "extension/route.hpp"
-#include "extension/server/arguments.hpp"
+#include "extension/bridge/boundary.hpp"
+#include "extension/server/sql/arguments.hpp"
+#include "extension/worker/heap_writer.hpp"
+#include "extension/worker/route.hpp"
 
 extern "C" {
 #include "catalog/pg_type.h"

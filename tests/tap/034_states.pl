@@ -39,7 +39,7 @@ SQL
 
 my %UNFINISHED = map { $_ => 1 } qw(planned running paused);
 
-# As core/pull_state has it; an interrupted pull stands in the ledger as it was before.
+# As core/ledger/pull_state has it; an interrupted pull stands in the ledger as it was before.
 sub may_change {
   my ($before, $after) = @_;
   return $UNFINISHED{$before} if $after =~ /^(?:done|failed|cancelled)$/;

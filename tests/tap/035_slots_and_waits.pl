@@ -119,7 +119,7 @@ $refused = $pair->try_sql($short . call_sql('parallel_pull_table', 't1',
     dsn => $pair->dsn(undef, 'user=other password=secret') =~ s/'//gr), user => 'other');
 is($refused->sqlstate, '53400', '… so it is for another role');
 unlike($refused->summary, qr/cancel|pull $held/, '… which hears of no pull of others');
-# hint: extension/slot_wait.cpp: parallel_pull_cancel(
+# hint: extension/coordinator/slot_wait.cpp: parallel_pull_cancel(
 is($pair->destination_sql("SELECT parallel_pull_cancel($held)"), 't', '… the call that the hint named is possible');
 kill CONT => $holder;
 $pair->nothing_left('… and nothing is left');
@@ -144,7 +144,7 @@ like($refused->summary, qr/is pull $held\..*parallel_pull_cancel\($held\) frees 
   '… and names who has one, and the calls that go on');
 kill CONT => $holder;
 $pair->destination_sql("SELECT parallel_pull_cancel($held)");
-# hint: extension/control_functions.cpp: parallel_pull_work
+# hint: extension/functions/control_functions.cpp: parallel_pull_work
 is($pair->try_sql("SELECT remaining FROM parallel_pull_work($created)")->summary, 'success: 0', '… which go on');
 $pair->open_gate;
 is($taker->finish(20)->sqlstate, '00000', 'the pull that had the slot has ended');

@@ -141,7 +141,7 @@ $ddl{k}->query_safe('COMMIT');
 # Now that no transaction is open which holds back what is newer.
 $pair->source_sql("INSERT INTO a VALUES (1, 'here'), (8000, 'new')");
 is($pair->destination_sql($append), 1, '… the next one brings what is new in it');
-# hint: extension/worker.cpp: parallel_pull_resume(
+# hint: extension/worker/worker.cpp: parallel_pull_resume(
 is($pair->try_sql("SELECT rows FROM parallel_pull_resume($id{k})")->summary, "success: $ROWS", '… which works then');
 
 is($work{r}->finish(45)->summary, "success: $ROWS",

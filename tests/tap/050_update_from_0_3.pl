@@ -100,7 +100,7 @@ $pair->error_is("SELECT * FROM parallel_pull_table($dsn, 't_done')", '55000',
   qr/older than its library.*ALTER EXTENSION parallel_loader UPDATE/s, 'before the update calls say so');
 my $view = $pair->error_is('SELECT * FROM my_pulls', '55000',
   qr/ALTER EXTENSION parallel_loader UPDATE/, '… and views');
-# hint: extension/server/installed_version.cpp: Run ALTER EXTENSION
+# hint: extension/server/base/installed_version.cpp: Run ALTER EXTENSION
 my ($update) = $view->error->{hint} =~ /Run (ALTER EXTENSION parallel_loader UPDATE)/;
 
 # Whoever reads and writes meanwhile neither meets a deadlock nor makes one: a worker with its chunk, one

@@ -63,8 +63,8 @@ is(scalar(grep { /will be truncated to "\Q$cut\E"/ } $result->notices), 3, '… 
 
 # ---- rights and limits on the source ----
 
-# hint: extension/source_reader.cpp: GRANT USAGE ON SCHEMA
-# hint: extension/source_reader.cpp: GRANT SELECT ON
+# hint: extension/bridge/source_reader.cpp: GRANT USAGE ON SCHEMA
+# hint: extension/bridge/source_reader.cpp: GRANT SELECT ON
 my $as_reader = $pair->dsn . ' user=reader';
 my $grants = hint($pair, pull('shop.orderhead', {dsn => $as_reader, source_table => 'shop."OrderHead"'}),
   '42501', qr/Run on the source: (GRANT.*)/, 'no right on the source');
@@ -87,7 +87,7 @@ like(words($pair, pull('t', {dsn => "host=$source port=1 dbname=postgres"}))->{d
 
 # ---- rows that are there ----
 
-# hint: extension/rows_notice.cpp: run TRUNCATE TABLE
+# hint: extension/ledger/rows_notice.cpp: run TRUNCATE TABLE
 # The pull of `t` is done: another one brings its rows again.
 my $truncate = hint($pair, pull('t'), '00000', qr/(TRUNCATE TABLE .*;)/, 'a table that has rows');
 works($pair, $truncate . pull('t'), 'a table that has rows');
@@ -100,7 +100,7 @@ $pair->try_sql(pull('t_checked', {key => 'id', source_table => 't', chunk_size =
 my $failed = $pair->newest_pull_id;
 is($pair->pull($failed)->{state}, 'failed', 'a pull fails halfway');
 $pair->destination_sql('ALTER TABLE t_checked DROP CONSTRAINT even');
-# hint: extension/rows_notice.cpp: SELECT parallel_pull_resume(
+# hint: extension/ledger/rows_notice.cpp: SELECT parallel_pull_resume(
 my $resume = hint($pair, "SET parallel_loader.retry_budget = 0; "
     . $pair->table_sql('parallel_pull_create', 't_checked', {source_table => 't', key => 'id'}),
   '00000', qr/(SELECT parallel_pull_resume\(\d+\);)/, 'a table with an unfinished pull');
@@ -111,14 +111,14 @@ is($pair->destination_sql('SELECT count(*), count(DISTINCT id) FROM t_checked'),
   '… every row is there once');
 
 works($pair, pull('t_unique', {source_table => 't'}), 'a table with a unique key');
-# hint: extension/worker.cpp: and let parallel_pull_append copy
+# hint: extension/worker/worker.cpp: and let parallel_pull_append copy
 my $append = hint($pair, pull('t_unique', {source_table => 't'}) =~ s/^/SET client_min_messages = warning; /r,
   '23505', qr/let (parallel_pull_append) copy/, 'rows that are there already');
 $pair->source_sql('INSERT INTO t VALUES (6001)');
 works($pair, $pair->table_sql($append, 't_unique', {source_table => 't'}), 'rows that are there already');
 is($pair->destination_sql('SELECT count(*) FROM t_unique'), 5001, '… the new row is there');
 
-# hint: extension/worker.cpp: delete its old version here
+# hint: extension/worker/worker.cpp: delete its old version here
 $pair->source_sql('UPDATE t SET id = id WHERE id = 6001');
 $append = hint($pair, $pair->table_sql('parallel_pull_append', 't_unique', {source_table => 't'}),
   '23505', qr/delete its old version here and call (parallel_pull_append) again/, 'a row that was changed');
@@ -126,7 +126,7 @@ $pair->destination_sql('DELETE FROM t_unique WHERE id = 6001');
 works($pair, $pair->table_sql($append, 't_unique', {source_table => 't'}), 'a row that was changed');
 $pair->source_sql('DELETE FROM t WHERE id = 6001');
 
-# hint: extension/worker.cpp: remove what is in the way and call parallel_pull_resume(
+# hint: extension/worker/worker.cpp: remove what is in the way and call parallel_pull_resume(
 $pair->destination_sql('CREATE TABLE t_stray (LIKE t, UNIQUE (id)); INSERT INTO t_stray VALUES (4900)');
 my $cut = {source_table => 't', key => 'id', chunk_size => '64kB', workers => 1};
 $resume = hint($pair, pull('t_stray', $cut) =~ s/^/SET client_min_messages = warning; /r, '23505',
@@ -139,7 +139,7 @@ $pair->source_sql('CREATE TABLE capitals ("Id" integer PRIMARY KEY)');
 $pair->destination_sql('CREATE TABLE capitals ("Id" integer)');
 like(words($pair, pull('capitals', {key => 'id'}))->{detail}, qr/^The table has column "Id"\.$/m, 'a key that differs in capitals: the column is named');
 
-# hint: extension/server/target_table.cpp: GRANT INSERT ON
+# hint: extension/server/sql/target_table.cpp: GRANT INSERT ON
 $pair->destination_sql('CREATE ROLE "Writer"; GRANT EXECUTE ON FUNCTION parallel_pull_table TO "Writer"; '
     . 'CREATE TABLE capitals_2 ("Id" integer)');
 my $may_insert = hint($pair, 'SET ROLE "Writer"; ' . pull('capitals_2', {source_table => 'capitals'}), '42501',
@@ -169,15 +169,15 @@ sub finding {
   return $found[0]{hint} =~ $pattern ? $1 : 'SELECT no_hint';
 }
 
-# hint: core/source_check.cpp: GRANT USAGE ON SCHEMA
-# hint: core/source_check.cpp: GRANT SELECT
+# hint: core/check/source_check.cpp: GRANT USAGE ON SCHEMA
+# hint: core/check/source_check.cpp: GRANT SELECT
 $pair->source_sql('CREATE SCHEMA "Shut"; CREATE TABLE "Shut"."Some T" AS SELECT * FROM t');
 my $shut = {dsn => $as_reader, source_table => '"Shut"."Some T"'};
 $grants = finding('rights', qr/^Run on the source: (GRANT USAGE.*; GRANT SELECT.*;)$/, 'a schema of the source', 't', $shut);
 ok(eval { $pair->source_sql($grants); 1 }, '… what it says can be run');
 works($pair, pull('t', $shut), 'a schema of the source');
 
-# hint: core/local_check.cpp: GRANT INSERT (
+# hint: core/check/local_check.cpp: GRANT INSERT (
 $pair->destination_sql(<<'SQL');
 CREATE TABLE "Some T" (id integer, "A note" text);
 CREATE ROLE "Lo Ader";
@@ -196,7 +196,7 @@ works($pair, $grant, 'a right to INSERT');
 is($pair->destination_sql(q(SELECT has_column_privilege('Lo Ader', '"Some T"', 'A note', 'INSERT'))), 't',
   '… and is what was missing');
 
-# hint: extension/server/pull_owner.cpp: GRANT CONNECT
+# hint: extension/server/process/pull_owner.cpp: GRANT CONNECT
 $pair->source_sql('GRANT SELECT ON "Some T" TO keeper');
 $pair->destination_sql('REVOKE CONNECT ON DATABASE postgres FROM PUBLIC');
 my $as_loader = 'SET ROLE "Lo Ader"; ' . pull('"Some T"', {dsn => 'origin'});
@@ -205,21 +205,21 @@ works($pair, $connect, 'an owner without CONNECT');
 works($pair, $as_loader, '… then a pull');
 $pair->destination_sql('GRANT CONNECT ON DATABASE postgres TO PUBLIC; TRUNCATE "Some T"');
 
-# hint: core/local_check.cpp: Run TRUNCATE TABLE
-# hint: core/local_check.cpp: Run ALTER TABLE
+# hint: core/check/local_check.cpp: Run TRUNCATE TABLE
+# hint: core/check/local_check.cpp: Run ALTER TABLE
 $pair->destination_sql('INSERT INTO "Some T" VALUES (1); ALTER TABLE "Some T" SET UNLOGGED');
 works($pair, finding('rows', qr/^Run (TRUNCATE TABLE .*;)/, 'a table with rows', '"Some T"'), 'a table with rows');
 is($pair->destination_sql('SELECT count(*) FROM "Some T"'), 0, '… it is empty');
 works($pair, finding('storage', qr/^Run (ALTER TABLE .*;)/, 'an unlogged table', '"Some T"'), 'an unlogged table');
 is($pair->destination_sql(q(SELECT relpersistence FROM pg_class WHERE relname = 'Some T')), 'p', '… it is logged');
 
-# hint: core/local_check.cpp: Use parallel_pull_start
+# hint: core/check/local_check.cpp: Use parallel_pull_start
 my $start = finding('time limits', qr/^Use (parallel_pull_start),/, 'a time limit', '"Some T"', {}, connstr =>
   $pair->destination->connstr('postgres') . " options='-c statement_timeout=1h'");
 my $started = works($pair, $pair->table_sql($start, '"Some T"'), 'a time limit');
 works($pair, "parallel_pull_wait($started)", 'a time limit');
 
-# hint: extension/pull_planner.cpp: CREATE VIEW with_children
+# hint: extension/coordinator/pull_planner.cpp: CREATE VIEW with_children
 $pair->source_sql('CREATE TABLE "Par ent" (id integer, note text); CREATE TABLE kid (CHECK (id > 2)) INHERITS ("Par ent");'
     . q(INSERT INTO "Par ent" VALUES (1, 'a'), (2, 'b'); INSERT INTO kid VALUES (3, 'c')));
 $pair->destination_sql('TRUNCATE t');
@@ -231,13 +231,13 @@ is($pair->destination_sql('SELECT count(*) FROM t'), 3, '… with the rows of th
 
 # ---- sequences ----
 
-# hint: core/local_check.cpp: Call parallel_pull_sequences
-# hint: core/sequence.cpp: GRANT UPDATE ON SEQUENCE
-# hint: core/sequence.cpp: GRANT USAGE ON SCHEMA
-# hint: core/sequence.cpp: GRANT SELECT ON SEQUENCE
-# hint: core/sequence.cpp: ALTER SEQUENCE
-# hint: extension/sequences.cpp: call parallel_pull_sequences again
-# hint: extension/sequences.cpp: Set them with setval
+# hint: core/check/local_check.cpp: Call parallel_pull_sequences
+# hint: core/source/sequence.cpp: GRANT UPDATE ON SEQUENCE
+# hint: core/source/sequence.cpp: GRANT USAGE ON SCHEMA
+# hint: core/source/sequence.cpp: GRANT SELECT ON SEQUENCE
+# hint: core/source/sequence.cpp: ALTER SEQUENCE
+# hint: extension/functions/sequences.cpp: call parallel_pull_sequences again
+# hint: extension/functions/sequences.cpp: Set them with setval
 $pair->source_sql(<<'SQL');
 CREATE SCHEMA "Num bers";
 CREATE TABLE "Num bers"."Ser" (id bigint GENERATED BY DEFAULT AS IDENTITY, note text);
@@ -283,7 +283,7 @@ $pair->close_gate;
 my $running = $pair->destination_sql(
   $pair->table_sql('parallel_pull_start', 'gated', {key => 'id', workers => 1}));
 $pair->wait_at_gate;
-# hint: extension/pull_refusal.cpp: parallel_pull_wait
+# hint: extension/ledger/pull_refusal.cpp: parallel_pull_wait
 my $wait = hint($pair, "SELECT parallel_pull_resume($running)", '55006', qr/(parallel_pull_wait)/,
   'a resume of a running pull');
 $pair->open_gate;

@@ -73,20 +73,20 @@ sub copies {
   return is($job->{code}, 0, "$rule: what it says works") || diag($job->{err});
 }
 
-# hint: orchestrator/source.cpp: Name the column with --key.
+# hint: orchestrator/commands/source.cpp: Name the column with --key.
 my $key = said(copy('--start', 2, 'keyless'), qr/with (--key)\./, 'a table without a key');
 copies('a table without a key', 'keyless', $key, 'id', '--start', 2);
 
-# hint: orchestrator/options.cpp: use --help
+# hint: orchestrator/cli/options.cpp: use --help
 my $help = said(copy('-h', 't'), qr/use (--help)/, '-h');
 is(end_of({run => IPC::Run::start([$program, $help], '<', \'', '>', \my $out, '2>', \my $err)})->{code}, 0, '-h: what it says works');
 
-# hint: orchestrator/options.cpp: joined by AND in --where
+# hint: orchestrator/cli/options.cpp: joined by AND in --where
 my $where = said(copy('--where', 'id > 5', '--where', 'id < 9', 'keyless'), qr/joined by AND in (--where)/, 'two conditions');
 copies('two conditions', 'keyless', $where, 'id > 5 AND id < 9');
 
-# hint: orchestrator/destination.cpp: Run there: CREATE EXTENSION
-# hint: orchestrator/destination.cpp: pg_dump --schema-only --table
+# hint: orchestrator/run/destination.cpp: Run there: CREATE EXTENSION
+# hint: orchestrator/run/destination.cpp: pg_dump --schema-only --table
 my $fresh = $pair->destination->connstr('fresh');
 my $create = said(end_of(start_copy($source, $fresh, 't')), qr/^Run there: (CREATE EXTENSION .*;)$/, 'no extension');
 works($pair, $create, 'no extension', dbname => 'fresh');
@@ -99,7 +99,7 @@ sub system_or_bail_out {
   return system "$command -d '$source' | psql -qX -d '$into' >/dev/null 2>&1";
 }
 
-# hint: orchestrator/copy_command.cpp: give that one with --source-on-target
+# hint: orchestrator/commands/copy_command.cpp: give that one with --source-on-target
 $pair->destination_sql('TRUNCATE t');
 my $home = getcwd();
 ok(chdir $pair->source->host, 'the program stands in the folder of the socket');
@@ -144,7 +144,7 @@ sub goes_on {
     '… every row is there once');
 }
 
-# hint: orchestrator/report.cpp: new_snapshot
+# hint: orchestrator/display/report.cpp: new_snapshot
 my $resume = said(interrupted($source), qr/On the destination, (SELECT .*?\)) moves the others/, 'Ctrl-C');
 like($resume, qr/new_snapshot => true/, '… it takes a new snapshot');
 goes_on($resume, 'Ctrl-C');
@@ -160,7 +160,7 @@ $pair->destination_sql('CREATE ROLE "Lo ader" LOGIN; GRANT USAGE ON SCHEMA "Lo a
     . 'GRANT INSERT ON t TO "Lo ader"; TRUNCATE t');
 my $limited = "$target user='Lo ader'";
 
-# hint: orchestrator/destination.cpp: Run on the destination: GRANT EXECUTE ON FUNCTION
+# hint: orchestrator/run/destination.cpp: Run on the destination: GRANT EXECUTE ON FUNCTION
 for my $function (qw(create work)) {
   my $err = end_of(start_copy($secret, $limited, 't'))->{err};
   my ($grant) = $err =~ /^parallel-loader: hint: Run on the destination: (GRANT .*parallel_pull_$function TO "Lo ader";)$/m;
@@ -169,7 +169,7 @@ for my $function (qw(create work)) {
   $pair->destination_sql("SELECT \"Lo ader\".parallel_pull_cancel(pull_id) FROM \"Lo ader\".parallel_pulls WHERE state IN ('planned', 'running')");
 }
 
-# hint: orchestrator/report.cpp: else cancel the pull and
+# hint: orchestrator/display/report.cpp: else cancel the pull and
 {
   my $job = interrupted($secret, $limited);
   is($job->{code}, 130, 'Ctrl-C by a role that may not cancel: exits with 130');
@@ -187,7 +187,7 @@ for my $function (qw(create work)) {
   $pair->nothing_left('… and nothing is left');
 }
 
-# hint: orchestrator/report.cpp: as long as the snapshot is held
+# hint: orchestrator/display/report.cpp: as long as the snapshot is held
 $pair->destination_sql('TRUNCATE t; ALTER TABLE t ADD CONSTRAINT refuse CHECK (id <> 3500)');
 my $failed = copy('--jobs', 1, '--chunk-size', '64kB', '--key', 'id', 't');
 $pair->destination_sql('ALTER TABLE t DROP CONSTRAINT refuse');

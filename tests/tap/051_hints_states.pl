@@ -69,35 +69,35 @@ sub is_whole {
 
 # ---- states ----
 
-# hint: extension/pull_refusal.cpp: parallel_pull_alter
+# hint: extension/ledger/pull_refusal.cpp: parallel_pull_alter
 my $id = paused();
 works($pair, scalar hint($pair, "SELECT parallel_pull_resume($id)", '55006', qr/^(parallel_pull_alter\(.*?\)) lets/,
     'a resume of a paused pull'), 'a resume of a paused pull');
 is_whole($id, 'a resume of a paused pull');
 
-# hint: extension/waiting_text.cpp: parallel_pull_alter
+# hint: extension/functions/waiting_text.cpp: parallel_pull_alter
 $id = paused();
 my $waiting = $pair->destination_sql('SELECT waiting_for FROM parallel_pull_progress');
 like($waiting, qr/^parallel_pull_alter\(.*\)$/, 'a paused pull waits for a call');
 works($pair, $waiting, 'a paused pull');
 is_whole($id, 'a paused pull');
 
-# hint: extension/pull_refusal.cpp: parallel_pull_work
+# hint: extension/ledger/pull_refusal.cpp: parallel_pull_work
 $id = created(1);
 works($pair, scalar hint($pair, "SELECT parallel_pull_resume($id)", '55006', qr/^(parallel_pull_work\(\d+\)) moves/,
     'a resume of a pull that nobody works on'), 'a resume of a pull that nobody works on');
 is_whole($id, 'a resume of a pull that nobody works on');
 
-# hint: extension/waiting_text.cpp: parallel_pull_work
+# hint: extension/functions/waiting_text.cpp: parallel_pull_work
 $id = created(1);
 ok(wait_until(10, sub { $waiting = $pair->destination_sql('SELECT waiting_for FROM parallel_pull_progress');
       $waiting =~ /nobody works/ }), 'a pull that nobody works on waits for a call');
 works($pair, $waiting =~ /^(parallel_pull_work\(\d+\)):/ ? $1 : 'no_hint', 'a pull that nobody works on');
 is_whole($id, 'a pull that nobody works on');
 
-# hint: extension/pull_refusal.cpp: parallel_pull_cancel
-# hint: extension/forget_functions.cpp: parallel_pull_wait
-# hint: extension/forget_functions.cpp: parallel_pull_cancel
+# hint: extension/ledger/pull_refusal.cpp: parallel_pull_cancel
+# hint: extension/functions/forget_functions.cpp: parallel_pull_wait
+# hint: extension/functions/forget_functions.cpp: parallel_pull_cancel
 for my $function ('resume', 'forget', 'keep') {
   $pair->close_gate;
   $pair->destination_sql("TRUNCATE $TABLE");
@@ -113,10 +113,10 @@ for my $function ('resume', 'forget', 'keep') {
   $pair->open_gate;
 }
 
-# hint: extension/pull_refusal.cpp: parallel_pull_resume (held)
-# hint: extension/pull_refusal.cpp: parallel_pull_resume (begun anew)
-# hint: extension/pull_refusal.cpp: parallel_pull_resume (under a new snapshot)
-# hint: extension/source_hold.cpp: parallel_pull_resume
+# hint: extension/ledger/pull_refusal.cpp: parallel_pull_resume (held)
+# hint: extension/ledger/pull_refusal.cpp: parallel_pull_resume (begun anew)
+# hint: extension/ledger/pull_refusal.cpp: parallel_pull_resume (under a new snapshot)
+# hint: extension/coordinator/source_hold.cpp: parallel_pull_resume
 for my $case (['held', 4500, '10min', 'work'], ['untouched', 1, '0', 'work'], ['lost', 4500, '0', 'work'],
   ['lost', 4500, '0', 'resume']) {
   my ($name, $at, $hold, $function) = @$case;
@@ -136,14 +136,14 @@ is_whole($id, 'a resume without the password');
 
 # ---- what was changed meanwhile ----
 
-# hint: extension/chunk_mover.cpp: parallel_pull_resume( (planned anew)
+# hint: extension/worker/chunk_mover.cpp: parallel_pull_resume( (planned anew)
 $id = created(0);
 $pair->destination_sql("ALTER TABLE $TABLE ALTER note TYPE varchar");
 works($pair, scalar hint($pair, "SELECT parallel_pull_work($id)", '55000', qr/^(parallel_pull_resume\(\d+\)) plans/,
     'a column altered before the first chunk'), 'a column altered before the first chunk');
 is_whole($id, 'a column altered before the first chunk');
 
-# hint: extension/pull_refusal.cpp: parallel_pull_resume (altered back, held)
+# hint: extension/ledger/pull_refusal.cpp: parallel_pull_resume (altered back, held)
 $pair->destination_sql("ALTER TABLE $TABLE ALTER note TYPE text");
 $id = created(1);
 $pair->destination_sql("ALTER TABLE $TABLE ALTER note TYPE varchar");
@@ -165,8 +165,8 @@ sub keeps_and_resumes {
   return;
 }
 
-# hint: core/local_relations.cpp: parallel_pull_keep(
-# hint: extension/pull_refusal.cpp: parallel_pull_resume (kept, under a new snapshot)
+# hint: core/ledger/local_relations.cpp: parallel_pull_keep(
+# hint: extension/ledger/pull_refusal.cpp: parallel_pull_resume (kept, under a new snapshot)
 $id = created(1);
 $pair->destination_sql("TRUNCATE $TABLE");
 keeps_and_resumes("SELECT parallel_pull_work($id)", '55000', 'a table emptied between chunks');
@@ -177,7 +177,7 @@ for my $hold ('10min', '0') {
   keeps_and_resumes("SELECT parallel_pull_resume($id)", '55000', "a table emptied before a resume, hold $hold");
 }
 
-# hint: extension/coordinator.cpp: parallel_pull_resume
+# hint: extension/coordinator/coordinator.cpp: parallel_pull_resume
 my $looker = $pair->session('destination');
 $looker->query_safe('BEGIN; LOCK TABLE parallel_loader.unlogged_chunk IN ACCESS EXCLUSIVE MODE');
 my $session = $pair->session('destination');
@@ -195,7 +195,7 @@ $_->close for $looker, $session;
 
 sub append { return 'SELECT parallel_pull_append(' . literal($pair->dsn) . ', ' . literal($TABLE) . ", 'id')" }
 
-# hint: extension/pull_refusal.cpp: Call parallel_pull_append
+# hint: extension/ledger/pull_refusal.cpp: Call parallel_pull_append
 works($pair, 'SELECT parallel_pull_forget(' . literal($TABLE) . ')', 'a table without a mark');
 $pair->destination_sql("TRUNCATE $TABLE");
 works($pair, append(), 'an empty table');
@@ -204,8 +204,8 @@ my $append = hint($pair, 'SELECT parallel_pull_resume(' . $pair->newest_pull_id 
   qr/Call (parallel_pull_append) again/, 'a resume of an append');
 is(works($pair, append() =~ s/parallel_pull_append/$append/r, 'a resume of an append'), 0, '… which has nothing to do');
 
-# hint: extension/append_job.cpp: call parallel_pull_keep(
-# hint: extension/append_job.cpp: call parallel_pull_forget(
+# hint: extension/worker/append_job.cpp: call parallel_pull_keep(
+# hint: extension/worker/append_job.cpp: call parallel_pull_forget(
 my $gone = qr/call (parallel_pull_keep\(.*?\)) and append again\. Else empty it, call (parallel_pull_forget\(.*?\)),/;
 $pair->destination_sql("VACUUM FULL $TABLE");
 my ($keep, $forget) = hint($pair, append(), '55000', $gone, 'an append to a table that was rewritten');
@@ -229,7 +229,7 @@ for my $hold ('10min', '0') {
   is(works($pair, append(), "an append after a pull that failed, hold $hold"), 0, '… and an append possible');
 }
 
-# hint: extension/worker.cpp: Call parallel_pull_append again
+# hint: extension/worker/worker.cpp: Call parallel_pull_append again
 # Planned while the table is free, its worker comes when a command waits for the table: no process
 # starts meanwhile, since the postmaster is stopped.
 my ($locker, $appender, $looking) = map { $pair->session($_) } qw(source destination destination);
@@ -254,7 +254,7 @@ works($pair, append() =~ s/parallel_pull_append/$append/r, 'an append of a table
 
 # ---- transactions of the caller ----
 
-# hint: extension/server/lock_trap.cpp: Do what creates
+# hint: extension/server/process/lock_trap.cpp: Do what creates
 $session = $pair->session('destination');
 $session->query_safe("BEGIN; TRUNCATE $TABLE");
 hint($pair, $session->query(call('parallel_pull_table')), '55006', qr/transaction of its own, (COMMIT), then pull/,
@@ -263,7 +263,7 @@ $session->query('ROLLBACK');
 $session->query_safe("BEGIN; TRUNCATE $TABLE; COMMIT");
 ok($session->query(call('parallel_pull_table'))->is_ok, '… what it says works');
 
-# hint: extension/server/lock_trap.cpp: COMMIT or ROLLBACK first
+# hint: extension/server/process/lock_trap.cpp: COMMIT or ROLLBACK first
 $pair->destination_sql("TRUNCATE $TABLE");
 $session->query_safe("BEGIN; SELECT FROM $TABLE");
 my $blocker = $pair->session('destination');
@@ -275,7 +275,7 @@ $session->query($first);
 ok($session->query(call('parallel_pull_table'))->is_ok, '… what it says works');
 $_->close for $session, $blocker;
 
-# hint: extension/server/installed_version.cpp: Run CREATE EXTENSION
+# hint: extension/server/base/installed_version.cpp: Run CREATE EXTENSION
 $pair->destination_sql('CREATE DATABASE fresh');
 my %there = (dbname => 'fresh');
 $pair->destination_sql(<<'SQL', %there);

@@ -77,7 +77,7 @@ for my $case (@CASES) {
 }
 
 # A function that says so gives settings back.
-# hint: extension/server/pinned_values.cpp: ALTER FUNCTION
+# hint: extension/server/base/pinned_values.cpp: ALTER FUNCTION
 $pair->destination_sql("TRUNCATE u; ALTER FUNCTION upset SET client_encoding TO 'UTF8';"
     . "CREATE OR REPLACE TRIGGER upset BEFORE INSERT ON u FOR EACH ROW EXECUTE FUNCTION upset('client_encoding', 'LATIN1', 'true')");
 comes(\%binary, 'what the hint says helps');

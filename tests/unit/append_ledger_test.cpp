@@ -1,5 +1,5 @@
 // append_ledger_test: what the statements on marks are given and what is made of their results.
-#include "core/append_ledger.hpp"
+#include "core/ledger/append_ledger.hpp"
 
 #include "tests/unit/fake_executor.hpp"
 

@@ -1,7 +1,7 @@
 // append_model: a source whose transactions end in any order, and a copy that appends from it.
 #pragma once
 
-#include "core/append_plan.hpp"
+#include "core/ledger/append_plan.hpp"
 
 #include <cstdint>
 #include <map>

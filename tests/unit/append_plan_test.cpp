@@ -1,5 +1,5 @@
 // append_plan_test: which rows an append takes for new, by the plan's conditions and by simulation.
-#include "core/append_plan.hpp"
+#include "core/ledger/append_plan.hpp"
 
 #include "tests/unit/append_model.hpp"
 #include "tests/unit/expect_error.hpp"

@@ -1,6 +1,6 @@
 // array_builder_test: arrays to the byte, as utils/array.h has them; the server itself is compared
 // with in 031_heap_property.pl.
-#include "core/array_builder.hpp"
+#include "core/tuple/array_builder.hpp"
 
 #include "tests/unit/tuple_fixture.hpp"
 

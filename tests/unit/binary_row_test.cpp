@@ -1,5 +1,5 @@
 // binary_row_test: rows of a binary COPY stream, whole and broken.
-#include "core/binary_row.hpp"
+#include "core/stream/binary_row.hpp"
 
 #include "tests/unit/fake_server.hpp"
 

@@ -1,5 +1,5 @@
 // column_map_test: which columns travel and in what format.
-#include "core/column_map.hpp"
+#include "core/source/column_map.hpp"
 
 #include "tests/unit/expect_error.hpp"
 #include "tests/unit/sample_catalog.hpp"

@@ -1,5 +1,5 @@
 // column_shape_test: shapes as text, what makes two of them differ, and how the source is asked.
-#include "core/column_shape.hpp"
+#include "core/source/column_shape.hpp"
 
 #include "tests/unit/sample_catalog.hpp"
 

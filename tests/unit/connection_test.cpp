@@ -1,7 +1,7 @@
 // connection_test: sessions that work, fail and are lost.
-#include "core/connection.hpp"
+#include "core/connection/connection.hpp"
 
-#include "core/poll_waiter.hpp"
+#include "core/connection/poll_waiter.hpp"
 #include "tests/unit/expect_error.hpp"
 #include "tests/unit/fake_server.hpp"
 

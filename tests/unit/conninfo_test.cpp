@@ -1,5 +1,5 @@
 // conninfo_test: connection strings in, nothing secret out.
-#include "core/conninfo.hpp"
+#include "core/connection/conninfo.hpp"
 
 #include "tests/unit/expect_error.hpp"
 

@@ -1,7 +1,7 @@
 // copy_stream_test: streams of a source that behaves, and of sources that do not.
-#include "core/copy_stream.hpp"
+#include "core/stream/copy_stream.hpp"
 
-#include "core/poll_waiter.hpp"
+#include "core/connection/poll_waiter.hpp"
 #include "tests/unit/expect_error.hpp"
 #include "tests/unit/fake_server.hpp"
 

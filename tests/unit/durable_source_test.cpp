@@ -1,6 +1,6 @@
 // durable_source_test: how the source is made to flush what an append builds on.
-#include "core/durable_source.hpp"
-#include "core/error.hpp"
+#include "core/base/error.hpp"
+#include "core/source/durable_source.hpp"
 
 #include "tests/unit/fake_executor.hpp"
 

@@ -1,5 +1,5 @@
 // enum_labels_test: which changes of an enum's labels change what its values mean.
-#include "core/enum_labels.hpp"
+#include "core/source/enum_labels.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
 // executor_test: reading of result values, writing of array literals.
-#include "core/executor.hpp"
+#include "core/connection/executor.hpp"
 
 #include "tests/unit/expect_error.hpp"
 

@@ -1,7 +1,7 @@
 // expect_error: runs code that must throw parallel_loader::Error and hands the error back.
 #pragma once
 
-#include "core/error.hpp"
+#include "core/base/error.hpp"
 
 #include <gtest/gtest.h>
 

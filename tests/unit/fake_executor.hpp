@@ -1,7 +1,7 @@
 // fake_executor: an Executor that answers from a list and keeps what it was asked.
 #pragma once
 
-#include "core/executor.hpp"
+#include "core/connection/executor.hpp"
 
 #include <deque>
 #include <string>

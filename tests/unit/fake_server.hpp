@@ -1,7 +1,7 @@
 // fake_server: a thread that speaks the server's side of the protocol, as badly as a test wants.
 #pragma once
 
-#include "core/conninfo.hpp"
+#include "core/connection/conninfo.hpp"
 
 #include <functional>
 #include <string>

@@ -1,7 +1,7 @@
 // fake_source: an Executor that answers the planner's questions by what they ask for.
 #pragma once
 
-#include "core/error.hpp"
+#include "core/base/error.hpp"
 
 #include "tests/unit/fake_executor.hpp"
 

@@ -1,7 +1,7 @@
 // finding_test: findings are said once and in the order of their weight; columns that do not fit.
-#include "core/column_check.hpp"
-#include "core/finding.hpp"
-#include "core/source_check.hpp"
+#include "core/check/column_check.hpp"
+#include "core/check/finding.hpp"
+#include "core/check/source_check.hpp"
 
 #include "tests/unit/fake_executor.hpp"
 #include "tests/unit/sample_catalog.hpp"

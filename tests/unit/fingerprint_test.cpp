@@ -1,5 +1,5 @@
 // fingerprint_test: ranges that both servers find the same rows in, and their fingerprints.
-#include "core/fingerprint.hpp"
+#include "core/verify/fingerprint.hpp"
 
 #include "tests/unit/fake_executor.hpp"
 #include "tests/unit/sample_catalog.hpp"

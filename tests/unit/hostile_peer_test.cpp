@@ -1,8 +1,8 @@
 // hostile_peer_test: what a source can send at most before a session ends.
-#include "core/connection.hpp"
+#include "core/connection/connection.hpp"
 
-#include "core/answer.hpp"
-#include "core/poll_waiter.hpp"
+#include "core/connection/answer.hpp"
+#include "core/connection/poll_waiter.hpp"
 #include "tests/unit/expect_error.hpp"
 #include "tests/unit/fake_server.hpp"
 

@@ -1,5 +1,5 @@
 // integer_cuts_test: cutting of integer ranges into pieces that touch and never overlap.
-#include "core/integer_cuts.hpp"
+#include "core/plan/integer_cuts.hpp"
 
 #include "tests/unit/fake_executor.hpp"
 #include "tests/unit/sample_catalog.hpp"

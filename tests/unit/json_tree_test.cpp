@@ -1,5 +1,5 @@
 // json_tree_test: which texts are read, and what their values are.
-#include "core/json_tree.hpp"
+#include "core/tuple/json_tree.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,6 +1,6 @@
 // jsonb_builder_test: jsonb to the byte.  The layout is that of utils/jsonb.h; the server itself is
 // compared with in 031_heap_property.pl.
-#include "core/jsonb_builder.hpp"
+#include "core/tuple/jsonb_builder.hpp"
 
 #include "tests/unit/tuple_fixture.hpp"
 

@@ -1,5 +1,5 @@
 // key_choice_test: the key of a pull whose caller names none.
-#include "core/key_choice.hpp"
+#include "core/plan/key_choice.hpp"
 
 #include "tests/unit/expect_error.hpp"
 #include "tests/unit/fake_source.hpp"

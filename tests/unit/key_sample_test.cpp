@@ -1,5 +1,5 @@
 // key_sample_test: how the source is asked for a sample, and what is made of its answer.
-#include "core/key_sample.hpp"
+#include "core/plan/key_sample.hpp"
 
 #include "tests/unit/expect_error.hpp"
 #include "tests/unit/fake_source.hpp"

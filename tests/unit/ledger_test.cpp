@@ -1,5 +1,5 @@
 // ledger_test: what the ledger's statements are given and what is made of their results.
-#include "core/ledger.hpp"
+#include "core/ledger/ledger.hpp"
 
 #include "tests/unit/expect_error.hpp"
 #include "tests/unit/fake_executor.hpp"

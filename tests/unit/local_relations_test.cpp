@@ -1,6 +1,6 @@
 // local_relations_test: the words by which the ledger knows the tables that rows went into.
-#include "core/forget_ledger.hpp"
-#include "core/local_relations.hpp"
+#include "core/ledger/forget_ledger.hpp"
+#include "core/ledger/local_relations.hpp"
 
 #include "tests/unit/fake_executor.hpp"
 

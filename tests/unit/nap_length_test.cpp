@@ -1,5 +1,5 @@
 // nap_length_test: naps grow and shrink with what they bring.
-#include "core/nap_length.hpp"
+#include "core/connection/nap_length.hpp"
 
 #include <gtest/gtest.h>
 

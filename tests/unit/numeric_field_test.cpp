@@ -1,5 +1,5 @@
 // numeric_field_test: decimal numbers in the form in which numeric is stored.
-#include "core/numeric_field.hpp"
+#include "core/tuple/numeric_field.hpp"
 
 #include "tests/unit/tuple_fixture.hpp"
 

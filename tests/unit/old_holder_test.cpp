@@ -1,5 +1,5 @@
 // old_holder_test: how the name of a snapshot tells who has exported it.
-#include "core/old_holder.hpp"
+#include "core/source/old_holder.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
 // order_test: an order as bytes and back; what is no order is refused.
-#include "extension/order.hpp"
+#include "extension/bridge/order.hpp"
 
 #include "tests/unit/expect_error.hpp"
 

@@ -1,5 +1,5 @@
 // plan_test: cutting of ranges into chunks that touch and never overlap.
-#include "core/plan.hpp"
+#include "core/plan/plan.hpp"
 
 #include "tests/unit/expect_error.hpp"
 #include "tests/unit/fake_source.hpp"

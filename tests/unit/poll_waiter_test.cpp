@@ -1,5 +1,5 @@
 // poll_waiter_test: waiting for sockets with poll(2).
-#include "core/poll_waiter.hpp"
+#include "core/connection/poll_waiter.hpp"
 
 #include "tests/unit/expect_error.hpp"
 

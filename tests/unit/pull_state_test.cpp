@@ -1,7 +1,7 @@
 // pull_state_test: every event in every state, by everybody.
-#include "core/pull_state.hpp"
+#include "core/ledger/pull_state.hpp"
 
-#include "core/error.hpp"
+#include "core/base/error.hpp"
 
 #include <gtest/gtest.h>
 

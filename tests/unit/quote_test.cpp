@@ -1,5 +1,5 @@
 // quote_test: quoting of identifiers and literals, splitting of names.
-#include "core/quote.hpp"
+#include "core/base/quote.hpp"
 
 #include "tests/unit/expect_error.hpp"
 

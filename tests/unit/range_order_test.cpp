@@ -1,5 +1,5 @@
 // range_order_test: ranges whose bounds are ordered otherwise on the destination.
-#include "core/range_order.hpp"
+#include "core/source/range_order.hpp"
 
 #include "tests/unit/expect_error.hpp"
 #include "tests/unit/sample_catalog.hpp"

@@ -1,5 +1,5 @@
 // range_test: keys as callers name them, and the conditions of their ranges.
-#include "core/range.hpp"
+#include "core/plan/range.hpp"
 
 #include "tests/unit/expect_error.hpp"
 #include "tests/unit/sample_catalog.hpp"

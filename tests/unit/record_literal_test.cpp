@@ -1,5 +1,5 @@
 // record_literal_test: row values in the server's own syntax.
-#include "core/record_literal.hpp"
+#include "core/base/record_literal.hpp"
 
 #include "tests/unit/expect_error.hpp"
 

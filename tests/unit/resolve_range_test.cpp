@@ -1,5 +1,5 @@
 // resolve_range_test: how the source is asked to read the caller's bounds.
-#include "core/range.hpp"
+#include "core/plan/range.hpp"
 
 #include "tests/unit/expect_error.hpp"
 #include "tests/unit/fake_executor.hpp"

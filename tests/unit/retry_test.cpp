@@ -1,5 +1,5 @@
 // retry_test: which failures pass, and how long the rests are.
-#include "core/retry.hpp"
+#include "core/base/retry.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
 // row_hash_test: the expression that both servers compute.
-#include "core/row_hash.hpp"
+#include "core/verify/row_hash.hpp"
 
 #include "tests/unit/fake_executor.hpp"
 

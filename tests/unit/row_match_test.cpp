@@ -1,5 +1,5 @@
 // row_match_test: which local types hold every key of the source, and how rows are compared.
-#include "core/row_match.hpp"
+#include "core/plan/row_match.hpp"
 
 #include "tests/unit/expect_error.hpp"
 #include "tests/unit/fake_executor.hpp"

@@ -1,7 +1,7 @@
 // sample_catalog: types and tables that the tests of keys, plans and column maps share.
 #pragma once
 
-#include "core/column_map.hpp"
+#include "core/source/column_map.hpp"
 
 #include <utility>
 

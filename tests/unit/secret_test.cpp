@@ -1,7 +1,7 @@
 // secret_test: what is wiped is gone, also behind the end of the text.
-#include "core/secret.hpp"
+#include "core/base/secret.hpp"
 
-#include "core/conninfo.hpp"
+#include "core/connection/conninfo.hpp"
 
 #include <algorithm>
 

@@ -1,5 +1,5 @@
 // sequence_test: sequences find their counterparts, many in one statement.
-#include "core/sequence.hpp"
+#include "core/source/sequence.hpp"
 
 #include "tests/unit/expect_error.hpp"
 #include "tests/unit/fake_executor.hpp"

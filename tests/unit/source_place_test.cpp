@@ -1,5 +1,5 @@
 // source_place_test: which of several servers is dialled, and how.
-#include "core/source_place.hpp"
+#include "core/connection/source_place.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,7 +1,7 @@
 // source_session_test: the transaction that every read of the source happens in.
-#include "core/source_session.hpp"
+#include "core/source/source_session.hpp"
 
-#include "core/poll_waiter.hpp"
+#include "core/connection/poll_waiter.hpp"
 #include "tests/unit/expect_error.hpp"
 #include "tests/unit/fake_server.hpp"
 

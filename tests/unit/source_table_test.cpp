@@ -1,5 +1,5 @@
 // source_table_test: reading of the source's catalogue.
-#include "core/source_table.hpp"
+#include "core/source/source_table.hpp"
 
 #include "tests/unit/expect_error.hpp"
 #include "tests/unit/fake_executor.hpp"

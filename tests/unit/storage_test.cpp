@@ -1,5 +1,5 @@
 // storage_test: what the catalogue says of leaves, and what a cut by ctid needs.
-#include "core/storage.hpp"
+#include "core/source/storage.hpp"
 
 #include "tests/unit/expect_error.hpp"
 #include "tests/unit/fake_executor.hpp"

@@ -1,5 +1,5 @@
 // tuple_decoder_test: the tuples of whole rows, and what is left of broken ones.
-#include "core/tuple_decoder.hpp"
+#include "core/tuple/tuple_decoder.hpp"
 
 #include "tests/unit/tuple_fixture.hpp"
 

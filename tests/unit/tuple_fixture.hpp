@@ -1,7 +1,7 @@
 // tuple_fixture: columns, rows and a receiver for tests of the tuple decoder.
 #pragma once
 
-#include "core/tuple_decoder.hpp"
+#include "core/tuple/tuple_decoder.hpp"
 
 #include "tests/unit/expect_error.hpp"
 #include "tests/unit/fake_server.hpp"

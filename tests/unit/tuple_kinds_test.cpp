@@ -1,5 +1,5 @@
 // tuple_kinds_test: which values of each kind go into a tuple directly, and which to the server.
-#include "core/tuple_decoder.hpp"
+#include "core/tuple/tuple_decoder.hpp"
 
 #include "tests/unit/tuple_fixture.hpp"
 

@@ -1,5 +1,5 @@
 // tuple_text_test: UTF-8 compared with a plain reading of the standard.
-#include "core/tuple_text.hpp"
+#include "core/tuple/tuple_text.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,7 +1,7 @@
 // tuple_walk: reads a tuple back by the columns of its table, as the server would.
 #pragma once
 
-#include "core/tuple_column.hpp"
+#include "core/tuple/tuple_column.hpp"
 
 #include <bit>
 #include <cstring>

@@ -1,5 +1,5 @@
 // types_test: which types binary COPY carries from one server to another.
-#include "core/types.hpp"
+#include "core/source/types.hpp"
 
 #include "tests/unit/expect_error.hpp"
 #include "tests/unit/fake_executor.hpp"

@@ -1,5 +1,5 @@
 // wal_location_test: WAL locations and timelines, and what is none.
-#include "core/wal_location.hpp"
+#include "core/base/wal_location.hpp"
 
 #include <gtest/gtest.h>
 

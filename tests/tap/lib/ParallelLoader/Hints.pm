@@ -2,7 +2,7 @@
 #
 # A test that does so names the hint in a comment above, by its file and some of its words, for
 # tests/unnamed-hints:
-#   # hint: extension/rows_notice.cpp: run TRUNCATE TABLE
+#   # hint: extension/ledger/rows_notice.cpp: run TRUNCATE TABLE
 # Where a file has the same text several times, it is named as often: (in brackets) is what differs.
 package ParallelLoader::Hints;
 

@@ -1,0 +1,236 @@
+// append_ledger: see append_ledger.hpp.
+#include "core/ledger/append_ledger.hpp"
+
+#include "core/ledger/local_relations.hpp"
+
+namespace parallel_loader {
+namespace {
+
+// The oldest first, by id: clocks go back at times.
+constexpr std::string_view kFindCandidates = R"sql(
+SELECT m.pull_id, m.owner::pg_catalog.oid
+FROM (
+  SELECT pull_id, owner
+  FROM parallel_loader.mark
+  WHERE "table" = $1::pg_catalog.oid AND source_database = $2::pg_catalog.text
+    AND source_table = $3::pg_catalog.text AND filter = $4::pg_catalog.text
+  UNION ALL
+  SELECT pull_id, owner
+  FROM parallel_loader.pull
+  WHERE kind = 'pull' AND state = 'done' AND "table" = $1::pg_catalog.oid
+    AND source_database = $2::pg_catalog.text AND source_table = $3::pg_catalog.text
+    AND coalesce(filter, '') = $4::pg_catalog.text AND range_start IS NULL AND range_end IS NULL
+    AND snapshot_xmin IS NOT NULL) AS m
+ORDER BY m.pull_id)sql";
+
+constexpr std::string_view kFindMark = R"sql(
+SELECT m.horizon, m.compare_to, m.source_relations, m.source_system, m.source_timeline,
+  m.key, m.highest_key, m.pull_id, m.source_lsn, m.local_relations, m.is_emptied, m.is_recorded,
+  m.source_path
+FROM (
+  SELECT horizon, compare_to, source_relations, source_system, source_timeline, key, highest_key,
+    pull_id, source_lsn, local_relations,
+    local_relations LIKE '%:u%' AND NOT EXISTS (
+      SELECT FROM parallel_loader.unlogged_chunk AS u WHERE u.pull_id = mark.pull_id) AS is_emptied,
+    local_relations IS NOT NULL AS is_recorded, source_path
+  FROM parallel_loader.mark
+  WHERE pull_id = $5::bigint AND "table" = $1::pg_catalog.oid
+    AND source_database = $2::pg_catalog.text AND source_table = $3::pg_catalog.text
+    AND filter = $4::pg_catalog.text
+  UNION ALL
+  SELECT snapshot_xmin, snapshot_xmax, source_relations, source_system, source_timeline, NULL,
+    NULL, pull_id, source_lsn, l.local_relations, l.is_emptied, l.is_recorded, source_path
+  FROM parallel_loader.pull
+  CROSS JOIN LATERAL (
+    SELECT (SELECT pg_catalog.string_agg(DISTINCT w.word, ' ')
+            FROM parallel_loader.chunk AS c
+            CROSS JOIN pg_catalog.unnest(pg_catalog.string_to_array(c.local_relations, ' '))
+              AS w(word)
+            WHERE c.pull_id = pull.pull_id AND w.word <> '') AS local_relations,
+      EXISTS (SELECT FROM parallel_loader.chunk AS c
+              WHERE c.pull_id = pull.pull_id AND c.local_relations LIKE '%:u%'
+                AND NOT EXISTS (SELECT FROM parallel_loader.unlogged_chunk AS u
+                                WHERE u.pull_id = c.pull_id AND u.chunk = c.chunk)) AS is_emptied,
+      NOT EXISTS (SELECT FROM parallel_loader.chunk AS c
+                  WHERE c.pull_id = pull.pull_id AND c.local_relations IS NULL) AS is_recorded) AS l
+  WHERE pull_id = $5::bigint AND kind = 'pull' AND state = 'done' AND "table" = $1::pg_catalog.oid
+    AND source_database = $2::pg_catalog.text AND source_table = $3::pg_catalog.text
+    AND coalesce(filter, '') = $4::pg_catalog.text AND range_start IS NULL AND range_end IS NULL
+    AND snapshot_xmin IS NOT NULL) AS m)sql";
+
+// A whole pull of the table that has brought some of its rows, but not all.
+constexpr std::string_view kFindUnfinished = R"sql(
+SELECT p.pull_id, p.owner::pg_catalog.oid
+FROM parallel_loader.pull AS p
+WHERE p.kind = 'pull' AND p.state <> 'done' AND p."table" = $1::pg_catalog.oid
+  AND p.source_database = $2::pg_catalog.text AND p.source_table = $3::pg_catalog.text
+  AND coalesce(p.filter, '') = $4::pg_catalog.text
+  AND p.range_start IS NULL AND p.range_end IS NULL AND p.pull_id > $5::bigint
+  AND EXISTS (SELECT FROM parallel_loader.chunk AS c
+              WHERE c.pull_id = p.pull_id AND c.state = 'done' AND c.rows > 0)
+ORDER BY p.pull_id DESC)sql";
+
+constexpr std::string_view kFindUnmarked = R"sql(
+SELECT pg_catalog.max(pull_id)
+FROM parallel_loader.pull
+WHERE kind = 'pull' AND state = 'done' AND NOT source_flushed AND "table" = $1::pg_catalog.oid
+  AND source_database = $2::pg_catalog.text AND source_table = $3::pg_catalog.text
+  AND coalesce(filter, '') = $4::pg_catalog.text AND range_start IS NULL AND range_end IS NULL)sql";
+
+// Where an append could begin at is what a younger call has brought of the rows of a whole pull.
+constexpr std::string_view kFindSuccessors = R"sql(
+SELECT m.pull_id, p."table"::pg_catalog.oid, m.local_relations
+FROM parallel_loader.pull AS p
+JOIN (
+  SELECT pull_id, "table", source_database, source_table, filter, local_relations
+  FROM parallel_loader.mark
+  UNION ALL
+  SELECT q.pull_id, q."table", q.source_database, q.source_table, coalesce(q.filter, ''),
+    (SELECT pg_catalog.string_agg(DISTINCT w.word, ' ')
+     FROM parallel_loader.chunk AS c
+     CROSS JOIN pg_catalog.unnest(pg_catalog.string_to_array(c.local_relations, ' ')) AS w(word)
+     WHERE c.pull_id = q.pull_id AND w.word <> '')
+  FROM parallel_loader.pull AS q
+  WHERE q.kind = 'pull' AND q.state = 'done' AND q.range_start IS NULL AND q.range_end IS NULL
+    AND q.snapshot_xmin IS NOT NULL) AS m
+  ON m."table"::pg_catalog.oid = p."table"::pg_catalog.oid
+    AND m.source_database = p.source_database AND m.source_table = p.source_table
+    AND m.filter = coalesce(p.filter, '') AND m.pull_id > p.pull_id
+WHERE p.pull_id = $1::bigint AND p.range_start IS NULL AND p.range_end IS NULL
+ORDER BY m.pull_id DESC)sql";
+
+constexpr std::string_view kDropMark = R"sql(
+DELETE FROM parallel_loader.mark
+WHERE "table" = $1::pg_catalog.oid AND source_database = $2::pg_catalog.text
+  AND source_table = $3::pg_catalog.text AND filter = $4::pg_catalog.text)sql";
+
+constexpr std::string_view kSaveMark = R"sql(
+INSERT INTO parallel_loader.mark ("table", source_database, source_table, filter, horizon,
+  compare_to, source_relations, source_system, source_timeline, key, highest_key, pull_id,
+  source_lsn, local_relations, source_path, owner)
+VALUES ($1::pg_catalog.oid::pg_catalog.regclass, $2::pg_catalog.text, $3::pg_catalog.text,
+  $4::pg_catalog.text, $5::bigint, $6::bigint, $7::pg_catalog.text, $8::pg_catalog.text,
+  $9::pg_catalog.text, $10::pg_catalog.text, $11::pg_catalog.text, $12::bigint,
+  $13::pg_catalog.pg_lsn, $14::pg_catalog.text, $15::pg_catalog.text[],
+  nullif($16::pg_catalog.oid, 0::pg_catalog.oid)::pg_catalog.regrole))sql";
+
+// What a crash empties together with the rows.
+constexpr std::string_view kNoteUnlogged = R"sql(
+INSERT INTO parallel_loader.unlogged_chunk (pull_id, chunk) VALUES ($1::bigint, 1)
+ON CONFLICT DO NOTHING)sql";
+
+constexpr std::string_view kPruneUnlogged = R"sql(
+DELETE FROM parallel_loader.unlogged_chunk AS u
+WHERE NOT EXISTS (SELECT FROM parallel_loader.pull AS p WHERE p.pull_id = u.pull_id)
+  AND NOT EXISTS (SELECT FROM parallel_loader.mark AS m WHERE m.pull_id = u.pull_id))sql";
+
+// A job every minute would else fill the ledger.
+constexpr std::string_view kPrune = R"sql(
+DELETE FROM parallel_loader.pull
+WHERE pull_id IN (
+  SELECT pull_id FROM parallel_loader.pull
+  WHERE "table" = $1::pg_catalog.oid AND kind = 'append' AND state = 'done'
+  ORDER BY pull_id DESC OFFSET 100))sql";
+
+Param null_if_empty(const std::string &text) {
+  return text.empty() ? Param() : Param(text);
+}
+
+std::vector<Param> subject_params(const AppendSubject &subject) {
+  return {std::to_string(subject.table), subject.source_database, subject.source_table,
+          subject.filter};
+}
+
+} // namespace
+
+// What a role makes of a table whose mark it may not move is no mark for others.
+std::optional<AppendMark> AppendLedger::find_mark(const AppendSubject &subject,
+                                                  const MayMove &may_move) {
+  const Rows candidates = executor_.exec(kFindCandidates, subject_params(subject));
+  if (candidates.empty())
+    return std::nullopt;
+  std::vector<Param> params = subject_params(subject);
+  Param pull_id = candidates.at(0, 0);
+  auto owner = static_cast<uint32_t>(candidates.integer(0, 1));
+  for (size_t row = 1; row < candidates.size(); row++) {
+    const auto maker = static_cast<uint32_t>(candidates.integer(row, 1));
+    if (owner == 0 || maker == 0 || may_move(maker, owner))
+      pull_id = candidates.at(row, 0);
+  }
+  params.push_back(pull_id);
+  const Rows row = executor_.exec(kFindMark, params);
+  if (row.empty())
+    return std::nullopt;
+  return AppendMark{.horizon = row.integer(0, 0),
+                    .compare_to = row.integer(0, 1),
+                    .relations = split_words(row.text(0, 2)),
+                    .system_identifier = row.text(0, 3),
+                    .timeline = row.text(0, 4),
+                    .key = row.text(0, 5),
+                    .highest_key = row.at(0, 6),
+                    .pull_id = row.integer(0, 7),
+                    .lsn = row.text(0, 8),
+                    .local_relations = row.text(0, 9),
+                    .is_emptied = row.boolean(0, 10),
+                    .is_recorded = row.boolean(0, 11),
+                    .source_path = row.at(0, 12),
+                    .owner = owner};
+}
+
+std::optional<int64_t> AppendLedger::find_unfinished(const AppendSubject &subject,
+                                                     const AppendMark &mark,
+                                                     const MayMove &may_move) {
+  std::vector<Param> params = subject_params(subject);
+  params.emplace_back(std::to_string(mark.pull_id));
+  const Rows found = executor_.exec(kFindUnfinished, params);
+  for (size_t row = 0; row < found.size(); row++)
+    if (mark.owner == 0 || may_move(static_cast<uint32_t>(found.integer(row, 1)), mark.owner))
+      return found.integer(row, 0);
+  return std::nullopt;
+}
+
+std::optional<int64_t> AppendLedger::find_unmarked(const AppendSubject &subject) {
+  const Rows row = executor_.exec(kFindUnmarked, subject_params(subject));
+  return row.is_null(0, 0) ? std::nullopt : std::optional(row.integer(0, 0));
+}
+
+// Of a table that was emptied or rewritten since, or is gone, the rows are taken for gone.
+bool AppendLedger::has_rows_left(uint32_t table, std::string_view relations) {
+  std::string server;
+  for (const std::string &word : split_words(relations))
+    if (word.starts_with('@'))
+      server = word + " ";
+    else if (!word.starts_with('=') && !LocalRelations(executor_).why_changed(table, server + word))
+      return true;
+  return false;
+}
+
+std::optional<int64_t> AppendLedger::find_successor(int64_t pull_id) {
+  const Rows found = executor_.exec(kFindSuccessors, {std::to_string(pull_id)});
+  for (size_t row = 0; row < found.size(); row++)
+    if (has_rows_left(static_cast<uint32_t>(found.integer(row, 1)), found.text(row, 2)))
+      return found.integer(row, 0);
+  return std::nullopt;
+}
+
+void AppendLedger::save_mark(const AppendSubject &subject, const AppendMark &mark) {
+  std::vector<Param> params = subject_params(subject);
+  executor_.exec(kDropMark, params);
+  for (const Param &value :
+       {Param(std::to_string(mark.horizon)), Param(std::to_string(mark.compare_to)),
+        Param(join_relations(mark.relations)), null_if_empty(mark.system_identifier),
+        null_if_empty(mark.timeline), null_if_empty(mark.key), mark.highest_key,
+        Param(std::to_string(mark.pull_id)), null_if_empty(mark.lsn), Param(mark.local_relations),
+        mark.source_path, Param(std::to_string(mark.owner))})
+    params.push_back(value);
+  executor_.exec(kSaveMark, params);
+  if (has_unlogged(mark.local_relations))
+    executor_.exec(kNoteUnlogged, {Param(std::to_string(mark.pull_id))});
+}
+
+void AppendLedger::prune(uint32_t table) {
+  executor_.exec(kPrune, {Param(std::to_string(table))});
+  executor_.exec(kPruneUnlogged, {});
+}
+
+} // namespace parallel_loader

@@ -1,0 +1,95 @@
+// types: what one server says of its data types, and whether binary COPY carries a type unchanged.
+#pragma once
+
+#include "core/connection/executor.hpp"
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace parallel_loader {
+
+using TypeOid = uint32_t;
+
+/// OIDs below this belong to the server itself and mean the same on every server
+/// (FirstGenbkiObjectId).
+inline constexpr TypeOid kFirstUserOid = 10000;
+
+enum class TypeKind { kBase, kArray, kComposite, kDomain, kEnum, kRange, kMultirange, kPseudo };
+
+/// By what it orders, not by its name: two servers may mean different things by one name.
+struct Collation {
+  std::string name;     // for people, with its locale; empty: none
+  std::string identity; // equal for collations that order alike, whatever they are called
+  bool is_deterministic = true;
+};
+
+struct CompositeField {
+  std::string name;
+  TypeOid type = 0;
+  Collation collation = {};
+};
+
+/// What a range type is made of, beside its subtype.
+struct RangeParts {
+  std::string operator_class; // qualified, as is the function
+  std::string canonical;      // empty: none
+  Collation collation = {};
+};
+
+struct TypeInfo {
+  TypeOid oid = 0;
+  std::string name;        // format_type() under an empty search path: qualified unless built in
+  std::string quoted_name; // "schema"."typname", never with a default length
+  TypeKind kind = TypeKind::kBase;
+  bool has_binary = false; // has both a send and a receive function
+  /// The operators of its default btree class, by strategy (<, <=, =, >=, >), as
+  /// `OPERATOR("s".<)`; empty where it has no class of its own: pg_catalog's serve it then.
+  std::array<std::string, 5> operators;
+  TypeOid inner =
+      0; // element of an array, base of a domain, subtype of a range, range of a multirange
+  std::vector<CompositeField> fields; // of a composite, dropped ones left out
+  RangeParts range = {};              // of a range
+};
+
+/// The types of one server that a table reaches, by OID.
+class Types {
+public:
+  /// Looks up `roots` and all types they are made of.  The same SQL serves source (12 to 18) and
+  /// destination (14 to 18); the session's search_path must be empty or pg_catalog.
+  [[nodiscard]] static Types load(Executor &server, std::span<const TypeOid> roots);
+
+  void add(TypeInfo type);
+  /// Throws Error 08P01 when the server did not describe `oid`.
+  [[nodiscard]] const TypeInfo &get(TypeOid oid) const;
+  /// The type under any domains.  Throws Error 08P01 when there is none, as get does.
+  [[nodiscard]] const TypeInfo &base(TypeOid oid) const;
+  /// True if `oid` is, or is made of, the built-in type `wanted`.
+  [[nodiscard]] bool contains(TypeOid oid, TypeOid wanted) const;
+
+private:
+  std::map<TypeOid, TypeInfo> types_;
+};
+
+/// A server's types with its version (for example 150020).
+struct TypeSide {
+  const Types &types;
+  int server_version = 0;
+};
+
+/// Returns an empty string when binary COPY carries a value of `source_type` into a column of
+/// `destination_type` unchanged, else the reason in a few words ("has type text, but …").
+/// Rules: the table in docs/architecture.md, "Binary or text".
+[[nodiscard]] std::string why_not_binary(const TypeSide &source, TypeOid source_type,
+                                         const TypeSide &destination, TypeOid destination_type);
+
+/// Returns an empty string unless the text form of `source_type`, read as `destination_type`, would
+/// put values into other fields than they came from: composites are written by position, so fields
+/// of other names there are what this finds.  Else the reason, worded as above.
+[[nodiscard]] std::string why_not_text(const Types &source, TypeOid source_type,
+                                       const Types &destination, TypeOid destination_type);
+
+} // namespace parallel_loader

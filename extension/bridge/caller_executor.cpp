@@ -1,0 +1,27 @@
+// caller_executor: see caller_executor.hpp.
+#include "extension/bridge/caller_executor.hpp"
+
+#include "extension/bridge/spi_executor.hpp"
+
+namespace parallel_loader {
+
+Rows CallerExecutor::exec(std::string_view sql, std::span<const Param> params) {
+  return run(sql, params, {});
+}
+
+Rows CallerExecutor::run(std::string_view sql, std::span<const Param> params,
+                         const std::string &path) {
+  const std::string statement(sql);
+  std::vector<const char *> values;
+  values.reserve(params.size());
+  for (const Param &param : params)
+    values.push_back(param ? param->c_str() : nullptr);
+  const SpiFormats formats = {order_.request.timezone.c_str(), order_.request.date_order.c_str(),
+                              path.c_str()};
+  return to_rows(call([&]() noexcept {
+    return spi_execute_as_caller(mode_, &formats, statement.c_str(),
+                                 static_cast<int>(values.size()), values.data());
+  }));
+}
+
+} // namespace parallel_loader

@@ -1,0 +1,40 @@
+// local_table: see local_table.hpp.
+#include "extension/bridge/local_table.hpp"
+
+#include "extension/bridge/boundary.hpp"
+#include "extension/server/sql/target_table.hpp"
+
+extern "C" {
+#include "catalog/pg_class.h"
+#include "utils/lsyscache.h"
+}
+
+namespace parallel_loader {
+
+DestinationTable describe_local_table(uint32_t table) {
+  const TargetTable target = call([&]() noexcept { return target_table_describe(table); });
+  DestinationTable destination;
+  destination.name = {target.schema, target.name};
+  for (int index = 0; index < target.column_count; index++) {
+    const TargetColumn &column = target.columns[index];
+    destination.columns.push_back({column.name, column.type, column.is_generated, column.number,
+                                   column.type_name, column.content});
+  }
+  return destination;
+}
+
+std::string local_from_item(uint32_t table) {
+  const char kind = call([&]() noexcept { return get_rel_relkind(table); });
+  // Rows of inheritance children are not the table's own.
+  const std::string only = kind == RELKIND_RELATION ? "ONLY " : "";
+  return only + describe_local_table(table).name.quoted();
+}
+
+Types load_local_types(Executor &server, const DestinationTable &table) {
+  std::vector<TypeOid> roots;
+  for (const DestinationColumn &column : table.columns)
+    roots.push_back(column.type);
+  return Types::load(server, roots);
+}
+
+} // namespace parallel_loader

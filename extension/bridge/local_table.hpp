@@ -1,0 +1,17 @@
+// local_table: the local table as the parts in core/ see it.
+#pragma once
+
+#include "core/source/column_map.hpp"
+#include "core/source/types.hpp"
+
+namespace parallel_loader {
+
+/// Throws PgError.
+[[nodiscard]] DestinationTable describe_local_table(uint32_t table);
+
+/// What a FROM clause names: the rows of the table itself, or of all its partitions.
+[[nodiscard]] std::string local_from_item(uint32_t table);
+
+[[nodiscard]] Types load_local_types(Executor &server, const DestinationTable &table);
+
+} // namespace parallel_loader

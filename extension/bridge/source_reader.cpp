@@ -1,0 +1,214 @@
+// source_reader: see source_reader.hpp.
+#include "extension/bridge/source_reader.hpp"
+
+#include <algorithm>
+
+#include "core/base/quote.hpp"
+
+#include "extension/bridge/boundary.hpp"
+#include "extension/bridge/database_text.hpp"
+
+extern "C" {
+#include "mb/pg_wchar.h"
+#include "storage/fd.h"
+}
+
+namespace parallel_loader {
+
+ReservedDescriptor::ReservedDescriptor() {
+  if (!call([]() noexcept { return AcquireExternalFD(); })) {
+    throw Error("53000", "no file descriptor is left for a connection to the source", "",
+                "Raise max_files_per_process, or use fewer workers.");
+  }
+}
+
+ReservedDescriptor::~ReservedDescriptor() {
+  ReleaseExternalFD();
+} // a counter, never raises
+
+namespace {
+
+// The source's messages have to come in our encoding from the first one on.
+ConnInfo with_encoding(ConnInfo conninfo, const std::string &encoding) {
+  conninfo.set("client_encoding", encoding);
+  return conninfo;
+}
+
+[[noreturn]] void throw_unreachable(const Error &error) {
+  if (error.sqlstate() != sqlstate::kCannotConnect)
+    throw; // NOLINT(misc-throw-by-value-catch-by-reference): what it is, with its own type
+  throw error.with_detail("It was dialled from the destination server.");
+}
+
+SourceSession begin_session(const Order &order, const SourceAddress &address,
+                            const HeldSnapshot &snapshot, std::string_view role, Waiter &waiter) {
+  try {
+    const std::string encoding = call([]() noexcept { return GetDatabaseEncodingName(); });
+    const SourceFormats formats = {encoding, order.request.date_order, is_database_text};
+    const ConnInfo conninfo = with_encoding(address.conninfo, encoding);
+    if (snapshot.place.is_known())
+      return SourceSession::open_on(snapshot, conninfo, role, address.password_rule, formats,
+                                    waiter);
+    SourceSession session = SourceSession::open(conninfo, role, address.password_rule, waiter);
+    session.begin(formats, snapshot.name.empty() ? std::nullopt : std::optional(snapshot));
+    return session;
+  } catch (const Error &error) {
+    throw_unreachable(error);
+  }
+}
+
+} // namespace
+
+SourceReader::SourceReader(const Order &order, const SourceAddress &address,
+                           const HeldSnapshot &snapshot, std::string_view role, Waiter &waiter)
+    : session_(begin_session(order, address, snapshot, role, waiter)) {}
+
+const HeldSnapshot &SourceReader::hold_snapshot(int64_t lock) {
+  if (!held_) {
+    held_ = session_.export_snapshot(lock); // which cannot be done below a savepoint
+    session_.connection().exec("SAVEPOINT parallel_loader_locks");
+  }
+  return *held_;
+}
+
+void SourceReader::release_locks() {
+  session_.connection().exec("ROLLBACK TO SAVEPOINT parallel_loader_locks");
+  is_in_callers_zone_ = false; // as before
+}
+
+Error unknown_timezone(const std::string &zone, const std::string &why) {
+  return Error(
+      sqlstate::kInvalidParameterValue, "source does not know time zone \"" + zone + "\"", why,
+      "Set TimeZone to a zone that both servers know, such as UTC, or update the time zone "
+      "data of the source.");
+}
+
+bool SourceReader::try_timezone(const Order &order) {
+  const std::string &zone = order.request.timezone;
+  if (!is_in_callers_zone_)
+    is_in_callers_zone_ = zone == "UTC" || session_.set_timezone(zone);
+  return is_in_callers_zone_;
+}
+
+void SourceReader::set_timezone(const Order &order, Format format) {
+  const PullRequest &request = order.request;
+  const bool is_needed =
+      request.start || request.end || !request.filter.empty() || !order.window.empty();
+  if (!is_needed && format != Format::kText)
+    return;
+  if (!try_timezone(order) && is_needed)
+    throw unknown_timezone(request.timezone,
+                           "Bounds, filter and window are read in the time zone of this session.");
+}
+
+// What the source's role lacks for reading the table; to be allowed more than that does no harm.
+[[noreturn]] static void throw_denied(const Error &error, const QualifiedName &table,
+                                      const Connection &source) {
+  const std::string to = " TO " + quote_identifier(source.resolved().get("user")) + ";";
+  throw Error(error.sqlstate(), error.message(), error.detail(),
+              "Run on the source: GRANT USAGE ON SCHEMA " + quote_identifier(table.schema) + to +
+                  " GRANT SELECT ON " + table.quoted() + to);
+}
+
+[[noreturn]] static void throw_explained(const Error &error, const QualifiedName &table) {
+  if (error.sqlstate() == "55P03") {
+    throw Error(error.sqlstate(), "could not lock table " + table.cited() + " on the source",
+                "Another session there holds, or waits for, a lock that keeps others from reading "
+                "the table.",
+                "Pull again when that session is done.");
+  }
+  if (error.sqlstate() == "53200") {
+    throw Error(error.sqlstate(), error.message(),
+                error.detail().empty() ? "The source has no room for more locks." : error.detail(),
+                "Raise max_locks_per_transaction on the source, or use fewer workers.");
+  }
+  throw; // NOLINT(misc-throw-by-value-catch-by-reference): what it is, with its own type
+}
+
+template <class Fn> auto SourceReader::explain(const QualifiedName &name, Fn fn) {
+  try {
+    return fn();
+  } catch (const Error &error) {
+    // Row security has the same SQLSTATE, and grants do not help against it.
+    if (error.sqlstate() == sqlstate::kInsufficientPrivilege && !name.schema.empty() &&
+        error.message().find("row-level") == std::string::npos)
+      throw_denied(error, name, session_.connection());
+    throw_explained(error, name);
+  }
+}
+
+SourceTable SourceReader::find_table(const QualifiedName &name) {
+  return explain(
+      name, [&] { return SourceTable::find(session_.connection(), name, session_.search_path()); });
+}
+
+// Names that were read from the catalogue stand for something; by now it may be gone.
+static auto describe_known(Connection &source, const std::string &sql,
+                           std::span<const ExpectedRelation> relations) {
+  try {
+    return source.describe(sql);
+  } catch (const Error &error) {
+    if (error.sqlstate() != sqlstate::kUndefinedTable)
+      throw;
+    const auto missing = std::ranges::find_if(relations, [&](const ExpectedRelation &relation) {
+      return error.message().find(relation.name.cited()) != std::string::npos;
+    });
+    throw_replaced((missing == relations.end() ? relations.front() : *missing).name.quoted());
+  }
+}
+
+Shape SourceReader::lock_relation(const std::string &from_item, const ExpectedRelation &relation,
+                                  const SourceShape &shape) {
+  return explain(
+      relation.name,
+      [&] {
+        Connection &source = session_.connection();
+        Shape lines =
+            shape.lines(describe_known(source, shape.statement(from_item), {&relation, 1}));
+        require_as_snapshot(source, {&relation, 1});
+        return lines;
+      });
+}
+
+void SourceReader::lock_relations(std::span<const ExpectedRelation> relations) {
+  constexpr size_t kAtOnce = 100;
+  for (; !relations.empty(); relations = relations.subspan(std::min(kAtOnce, relations.size()))) {
+    const auto some = relations.first(std::min(kAtOnce, relations.size()));
+    std::string list;
+    for (const ExpectedRelation &relation : some)
+      list += (list.empty() ? "ONLY " : ", ONLY ") + relation.name.quoted() + " AS r" +
+              std::to_string(&relation - some.data());
+    explain(some.front().name, [&] {
+      static_cast<void>(describe_known(session_.connection(), "SELECT FROM " + list, some));
+      require_as_snapshot(session_.connection(), some);
+    });
+  }
+}
+
+// A filter may have locked other tables in this session.
+static void keep_partitions(Executor &source, const SourceTable &table, Shape &members) {
+  const Shape tree = partition_tree(source, table.oid);
+  std::erase_if(members, [&](const ShapeLine &line) { return find_new(tree, {line}) != nullptr; });
+}
+
+Shape SourceReader::lock_members(const SourceTable &table, const ColumnMap &columns) {
+  return explain(
+      table.name,
+      [&] {
+        static_cast<void>(session_.connection().exec(lock_statement(table, columns)));
+        Shape members = locked_relations(session_.connection());
+        if (table.kind == 'v')
+          require_members_as_snapshot(session_.connection(), members);
+        else if (table.kind == 'p')
+          keep_partitions(session_.connection(), table, members);
+        return members;
+      });
+}
+
+void SourceReader::require_rights(const SourceTable &table, const ColumnMap &columns) {
+  explain(
+      table.name,
+      [&] { static_cast<void>(session_.connection().exec(rights_statement(table, columns))); });
+}
+
+} // namespace parallel_loader

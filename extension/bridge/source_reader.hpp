@@ -1,0 +1,85 @@
+// source_reader: a worker's or coordinator's session on the source.
+#pragma once
+
+#include "core/source/column_map.hpp"
+#include "core/source/column_shape.hpp"
+#include "core/source/source_relations.hpp"
+#include "core/source/source_session.hpp"
+#include "core/source/source_table.hpp"
+
+#include "extension/bridge/order.hpp"
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace parallel_loader {
+
+/// Counts the session's socket among the server's file descriptors while it lives.
+class ReservedDescriptor {
+public:
+  /// Throws Error 53000 when the server has none left.
+  ReservedDescriptor();
+  ReservedDescriptor(const ReservedDescriptor &) = delete;
+  ReservedDescriptor &operator=(const ReservedDescriptor &) = delete;
+  ~ReservedDescriptor();
+};
+
+/// The error of an unknown zone; `why` is a sentence that says what it is needed for.
+[[nodiscard]] Error unknown_timezone(const std::string &zone, const std::string &why);
+
+/// The application_name of a worker's session.
+[[nodiscard]] inline std::string worker_session_name(int64_t pull_id) {
+  return "parallel_loader worker of pull " + std::to_string(pull_id);
+}
+
+/// Connects and begins the transaction on `snapshot`, where it is (without a name: on a new one, on
+/// a server that the address names).  `role` is how the session names itself to the source.
+class SourceReader {
+public:
+  SourceReader(const Order &order, const SourceAddress &address, const HeldSnapshot &snapshot,
+               std::string_view role, Waiter &waiter);
+
+  [[nodiscard]] SourceSession &session() noexcept { return session_; }
+
+  /// Exports the snapshot, the first time; the lock with that key proves it.  All locks that are
+  /// taken on tables from then on can be released, the snapshot stays.
+  const HeldSnapshot &hold_snapshot(int64_t lock);
+  [[nodiscard]] bool holds_snapshot() const noexcept { return held_.has_value(); }
+  /// After an error, too.  Needs hold_snapshot before.
+  void release_locks();
+
+  /// Reads and writes times in the caller's zone from now on, where that can matter: bounds, filter
+  /// and window need it, rows that travel as text get it if the source knows it.  UTC before, and
+  /// elsewhere.  Throws Error 22023 when the source does not know a zone that is needed.
+  void set_timezone(const Order &order, Format format);
+  /// Takes the caller's zone if the source knows it.
+  [[nodiscard]] bool try_timezone(const Order &order);
+
+  /// Looks the table up.  Throws as SourceTable::find does, and 55P03 as lock_table does.
+  [[nodiscard]] SourceTable find_table(const QualifiedName &name);
+
+  /// Takes, until the transaction ends, the lock that reading the relation takes, and none on its
+  /// indexes, and returns the types that COPY will find.  `from_item` stands in a FROM clause for
+  /// `relation`.  Throws SourceChanged when that is not as the snapshot shows it, Error 55P03 when
+  /// another session keeps the lock from us for long.
+  Shape lock_relation(const std::string &from_item, const ExpectedRelation &relation,
+                      const SourceShape &shape);
+  /// The same for many at once, whose columns do not matter.
+  void lock_relations(std::span<const ExpectedRelation> relations);
+  /// Takes the locks that reading `table` takes on all that it is made of, and their indexes;
+  /// returns those relations.  Throws as lock_relation does.
+  Shape lock_members(const SourceTable &table, const ColumnMap &columns);
+  /// Checks the right to read the columns.
+  void require_rights(const SourceTable &table, const ColumnMap &columns);
+
+private:
+  template <class Fn> auto explain(const QualifiedName &name, Fn fn);
+
+  ReservedDescriptor descriptor_;
+  SourceSession session_;
+  std::optional<HeldSnapshot> held_;
+  bool is_in_callers_zone_ = false;
+};
+
+} // namespace parallel_loader

@@ -1,0 +1,452 @@
+// coordinator: see coordinator.hpp.
+#include "extension/coordinator/coordinator.hpp"
+
+#include "core/ledger/local_relations.hpp"
+
+#include <algorithm>
+
+#include "extension/bridge/boundary.hpp"
+#include "extension/bridge/spi_executor.hpp"
+#include "extension/coordinator/old_coordinator.hpp"
+#include "extension/ledger/pull_refusal.hpp"
+#include "extension/server/base/socket_wait.hpp"
+#include "extension/server/process/last_commit.hpp"
+#include "extension/server/process/session.hpp"
+#include "extension/server/process/takeover.hpp"
+#include "extension/server/shared/throttle.hpp"
+#include "extension/server/shared/worker_slots.hpp"
+
+extern "C" {
+#include "miscadmin.h"
+#include "storage/latch.h"
+}
+
+namespace parallel_loader {
+
+namespace {
+
+constexpr long kTurnMs = 500;
+constexpr long kHurriedTurnMs = 100; // somebody waits for a worker slot
+constexpr long kPartAfterMs = 1000;
+
+// A turn may be cut short by a wake-up, so times are not counted in turns.
+int64_t milliseconds_since(TimestampTz then) {
+  return (GetCurrentTimestamp() - then) / 1000;
+}
+
+} // namespace
+
+void Coordinator::begin() {
+  if (order_.kind == OrderKind::kResume)
+    resume();
+  else
+    create();
+  start();
+}
+
+void Coordinator::create() {
+  if (order_.request.kind == PullKind::kAppend) // one after the other: each begins at a mark
+    call([&]() noexcept { session_lock_append(pull_->table); });
+  record_.create(order_.request);
+  call([&]() noexcept { shared_pull_enter_phase(pull_, kPhaseRecorded); });
+  record_.in_transaction([&](Ledger &ledger) {
+    const PullPlan plan = hold_.open_and_plan(order_, pull_id());
+    stay_at(plan.snapshot.place);
+    tell(plan.notice);
+    ledger.record_plan(pull_id(), plan);
+    count_chunks(ledger);
+  });
+}
+
+// Who began the pull may wait for its plan, or look into the log.
+void Coordinator::tell(const PlanNotice &notice) {
+  if (notice.message.empty())
+    return;
+  call([&]() noexcept {
+    shared_pull_set_notice(pull_, notice.message.c_str(), notice.hint.c_str());
+    session_log_notice(pull_->pull_id, notice.message.c_str());
+  });
+}
+
+// Of several resumes one goes on, and looks at the pull once the others cannot change it any more.
+FoundPull Coordinator::find_resumable() {
+  const int64_t pull_id = order_.resume_id;
+  if (!call([&]() noexcept { return session_try_lock_resume(pull_id); }))
+    throw being_changed(pull_id);
+  call([]() noexcept { session_begin(); });
+  FoundPull found = find_pull(pull_id);
+  call([]() noexcept { session_commit(); });
+  require_resumable(found);
+  return found;
+}
+
+// The old snapshot is imported before its holder is sent away, so that it lives on.
+void Coordinator::resume() {
+  const FoundPull found = find_resumable();
+  pull_->pull_id = order_.resume_id;
+  if (found.state == PullState::kDone) { // by a resume that was quicker
+    record_.in_transaction([&](Ledger &ledger) { count_chunks(ledger); });
+    return;
+  }
+  if (found.is_read())
+    return take_up(found);
+  RecordedPull recorded;
+  std::vector<ChunkRelation> relations;
+  int done_count = 0;
+  record_.in_transaction([&](Ledger &ledger) {
+    recorded = ledger.load_pull(pull_id());
+    relations = ledger.relations(pull_id());
+    done_count = ledger.totals(pull_id()).done_count;
+  });
+  recorded.is_held = found.is_held;
+  PullPlan plan;
+  record_.in_transaction([&](Ledger & /*ledger*/) {
+    plan = hold_.open_for_resume(order_, recorded, relations, done_count);
+  });
+  stay_at(plan.snapshot.place);
+  take_over(found);
+  hold_.require_old_holder_left(order_, recorded);
+  record_.resume(order_.request.segment, plan);
+  call([&]() noexcept { shared_pull_enter_phase(pull_, kPhaseRecorded); });
+  call([&]() noexcept { session_unlock_resume(pull_id()); });
+  record_.in_transaction([&](Ledger &ledger) { count_chunks(ledger); });
+  order_.request.workers = recorded.request.workers; // as they are under the lock
+  throttle_set_rate(pull_, recorded.max_rate_kb * 1024);
+  waiter_.read_mail(); // what was posted meanwhile is newer
+}
+
+void Coordinator::take_over(const FoundPull &found) {
+  record_.in_transaction([&](Ledger & /*ledger*/) { end_old_holder(find_pull(pull_id())); });
+  call([&]() noexcept { take_over_pull(found.segment, pull_id()); });
+}
+
+// Nothing is left to be read, so neither source nor snapshot is needed: what failed is the last
+// look at the local table, or nobody came to it.
+void Coordinator::take_up(const FoundPull &found) {
+  take_over(found);
+  record_.reopen(order_.request.segment);
+  call([&]() noexcept { shared_pull_enter_phase(pull_, kPhaseRecorded); });
+  call([&]() noexcept { session_unlock_resume(pull_id()); });
+  record_.in_transaction([&](Ledger &ledger) { count_chunks(ledger); });
+}
+
+// Whatever else dials the source is to come to the server that has the snapshot.
+void Coordinator::stay_at(const SourcePlace &place) {
+  order_.source.conninfo = conninfo_at(order_.source.conninfo, place);
+}
+
+void Coordinator::count_chunks(Ledger &ledger) {
+  const Ledger::Totals totals = ledger.totals(pull_id());
+  PullCounts &counts = pull_->counts; // no worker is there yet
+  counts.rows = totals.row_count;
+  counts.bytes = totals.byte_count;
+  counts.chunks = totals.chunk_count;
+  counts.chunks_done = totals.done_count;
+  counts.retries = totals.retry_count;
+  counts.estimate_all = totals.estimate_all;
+  counts.estimate_done = totals.estimate_done;
+  chunks_done_ = totals.done_count;
+}
+
+void Coordinator::start() {
+  pull_->snapshot_taken = GetCurrentTimestamp();
+  if (order_.kind != OrderKind::kCreate) {
+    const PullCounts counts = worker_slots_counts(pull_);
+    uint32 target = 0; // unless parallel_pull_alter was quicker
+    if (pg_atomic_compare_exchange_u32(&pull_->workers_target, &target,
+                                       static_cast<uint32>(order_.request.workers)))
+      target = static_cast<uint32>(order_.request.workers);
+    const int wanted = std::min(static_cast<int>(target), counts.chunks - counts.chunks_done);
+    const int started = crew_.grow_to(wanted);
+    pg_atomic_write_u32(&pull_->workers_wanted, static_cast<uint32>(wanted));
+    pg_atomic_write_u32(&pull_->workers_started, static_cast<uint32>(started));
+    pg_atomic_write_u32(&pull_->needs_slot, wanted > 0 && started == 0 ? 1 : 0);
+  }
+  call([&]() noexcept { shared_pull_enter_phase(pull_, kPhasePlanned); });
+}
+
+void Coordinator::supervise() {
+  while (!is_done()) {
+    waiter_.read_mail();
+    if (pg_atomic_read_u32(&pull_->stop) != kStopNone)
+      throw Stopped();
+    turn();
+    if (!waiter_.take_waited())
+      call([&]() noexcept { latch_sleep(slot_wait_ ? kHurriedTurnMs : kTurnMs); });
+  }
+  release_snapshot();
+  require_rows_kept();
+}
+
+void Coordinator::turn() {
+  call([]() noexcept { session_reset_memory(); });
+  let_snapshot_go();
+  if (hold_.is_open())
+    hold_.require_alive();
+  give_way();
+  replace_lost_workers();
+  follow_orders();
+  staff();
+  watchdog_.look();
+  if (order_.kind == OrderKind::kCreate)
+    throw_if_abandoned();
+}
+
+// Once the last row has been read, nothing is left to be read under the snapshot.  A worker that
+// may be long at its commit, and thought that it would read more, is parted from its session.
+void Coordinator::let_snapshot_go() {
+  const PullCounts counts = worker_slots_counts(pull_);
+  if (counts.chunks_done > chunks_done_)
+    crew_.note_success();
+  chunks_done_ = counts.chunks_done;
+  const bool is_unread = worker_slots_any_unread(pull_);
+  if (is_unread)
+    unread_at_ = GetCurrentTimestamp();
+  if (!hold_.is_open() || is_unread)
+    return;
+  const std::vector<int> backends = source_backends();
+  if (!backends.empty() && milliseconds_since(unread_at_) < kPartAfterMs)
+    return;
+  hold_.end_backends(backends);
+  release_snapshot();
+}
+
+// While workers have their locks, whoever wants the source's table for himself waits for them.
+// Before one has, that is for the coordinator's lock alone, behind which no worker gets its own:
+// then others have their turn, and what they made of the table is looked at by the workers.
+void Coordinator::give_way() {
+  constexpr int64_t kRecentMs = 15'000;
+  const auto refused_at = static_cast<TimestampTz>(pg_atomic_read_u64(&pull_->lock_refused_at));
+  const bool is_refused = refused_at != 0 && milliseconds_since(refused_at) < kRecentMs;
+  if ((is_refused || !worker_slots_any_used(pull_)) && hold_.is_in_the_way())
+    hold_.release_locks();
+}
+
+// A later append begins at the snapshot's bounds, if a crash of the source cannot make them untrue.
+void Coordinator::release_snapshot() {
+  if (!hold_.is_open())
+    return;
+  const bool is_durable = hold_.end_durably();
+  record_.in_transaction([&](Ledger &ledger) {
+    if (is_durable)
+      ledger.note_flushed(pull_id());
+    else
+      ledger.forget_bounds(pull_id());
+  });
+  if (!is_durable)
+    call([&]() noexcept { session_log_no_mark(pull_->pull_id); });
+}
+
+std::vector<int> Coordinator::source_backends() const {
+  std::vector<int> backends;
+  for (WorkerSlot &slot : pull_->slots)
+    if (const uint32 backend = pg_atomic_read_u32(&slot.source_pid); backend != 0)
+      backends.push_back(static_cast<int>(backend));
+  return backends;
+}
+
+void Coordinator::replace_lost_workers() {
+  constexpr const char *kMessage = "a background worker of the pull was terminated";
+  for (const LostWorker &lost : crew_.take_lost()) {
+    const bool is_final = lost.trouble_ms >= order_.retry_budget_ms;
+    if (lost.chunk != 0)
+      notes_.add(lost.chunk, {"57P01", kMessage, is_final});
+    if (is_final) {
+      throw Error("57P01", kMessage, "",
+                  "The server log says why, if nobody terminated it on purpose.");
+    }
+  }
+  static_cast<void>(notes_.write());
+}
+
+// Applies what was posted, and writes down what has come of it.
+void Coordinator::follow_orders() {
+  waiter_.read_mail();
+  record_limits();
+  const bool is_paused = pg_atomic_read_u32(&pull_->is_paused) != 0;
+  const bool has_joined = pg_atomic_read_u32(&pull_->has_joined) != 0;
+  if (is_paused && record_.state() != PullState::kPaused)
+    record_.change(PullEvent::kPause);
+  else if (!is_paused && record_.state() == PullState::kPaused)
+    record_.go_on();
+  else if (!is_paused && has_joined && record_.state() == PullState::kPlanned)
+    record_.change(PullEvent::kWorkerJoined);
+}
+
+void Coordinator::record_limits() {
+  if (!waiter_.take_news())
+    return;
+  const auto target = static_cast<int>(pg_atomic_read_u32(&pull_->workers_target));
+  const auto rate_kb = static_cast<int>(pg_atomic_read_u64(&pull_->max_rate) / 1024);
+  record_.in_transaction([&](Ledger &ledger) {
+    ledger.set_limits(pull_id(), target > 0 ? std::optional(target) : std::nullopt, rate_kb);
+  });
+}
+
+// Keeps as many workers as the pull is to have and has chunks for.
+void Coordinator::staff() {
+  if (pg_atomic_read_u32(&pull_->is_paused) != 0)
+    return;
+  const PullCounts counts = worker_slots_counts(pull_);
+  const auto target = static_cast<int>(pg_atomic_read_u32(&pull_->workers_target));
+  crew_.shrink_to(target);
+  const int wanted = std::min(target, counts.chunks - counts.chunks_done);
+  const int live = crew_.grow_to(wanted);
+  const bool lacks_workers = wanted > 0 && live == 0 && !crew_.is_resting();
+  const bool is_awaited = pg_atomic_read_u32(&pull_->slot_waiters) != 0;
+  if ((lacks_workers || is_awaited) && !worker_slots_any_used(pull_))
+    await_slot(lacks_workers);
+  else
+    forget_slot_wait();
+}
+
+// `lacks_workers`: the coordinator is to start some.  Sessions that bring workers of their own wait
+// for themselves.
+void Coordinator::await_slot(bool lacks_workers) {
+  if (!slot_wait_)
+    slot_wait_.emplace(order_.retry_budget_ms, pull_id());
+  pg_atomic_write_u32(&pull_->needs_slot, 1);
+  record_.in_transaction([&](Ledger &) {
+    slot_wait_->ask_for_room();
+    if (lacks_workers)
+      slot_wait_->require_patience();
+  });
+}
+
+void Coordinator::forget_slot_wait() {
+  pg_atomic_write_u32(&pull_->needs_slot, 0);
+  slot_wait_.reset();
+}
+
+// A worker that goes between its commit and its count leaves the counters behind the ledger.
+bool Coordinator::is_done() {
+  const PullCounts counts = worker_slots_counts(pull_);
+  if (counts.chunks_done < counts.chunks && worker_slots_any_used(pull_))
+    return false;
+  bool done = false;
+  record_.in_transaction([&](Ledger &ledger) {
+    const Ledger::Totals totals = ledger.totals(pull_id());
+    done = totals.done_count == totals.chunk_count;
+  });
+  return done;
+}
+
+// A created pull whose workers do not come keeps the source from cleaning up dead rows.
+void Coordinator::throw_if_abandoned() {
+  constexpr int64_t kLeastMs = 60'000; // with no hold at all nobody would have time to join
+  const int64_t hold_ms = order_.snapshot_hold_ms > 0 ? order_.snapshot_hold_ms : kLeastMs;
+  const bool is_worked_on =
+      worker_slots_any_used(pull_) || pg_atomic_read_u32(&pull_->slot_waiters) != 0;
+  if (is_worked_on)
+    worked_at_ = GetCurrentTimestamp();
+  const TimestampTz end = worked_at_ + hold_ms * 1000;
+  pg_atomic_write_u64(&pull_->given_up_at, is_worked_on ? 0 : static_cast<uint64>(end));
+  if (GetCurrentTimestamp() > end) {
+    hold_.close();
+    throw Error("55000", "nobody has worked on the pull for parallel_loader.snapshot_hold",
+                "Its snapshot of the source was let go.");
+  }
+}
+
+// A pull whose rows were taken away while it ran is not done.  Rows and mark of an append were one
+// transaction.
+void Coordinator::require_rows_kept() {
+  if (order_.request.kind == PullKind::kAppend)
+    return;
+  std::optional<std::string> change;
+  FoundPull found;
+  record_.in_transaction([&](Ledger &) {
+    SpiExecutor executor(SpiMode::kWrite);
+    change = LocalRelations(executor).why_pull_changed(pull_id());
+    if (change)
+      found = find_pull(pull_id());
+  });
+  if (!change)
+    return;
+  throw Error("55000", "table " + found.table_name + " was changed while the pull ran", *change,
+              found.has_table ? local_change_hint(found.table_name,
+                                                  call_text("parallel_pull_resume", pull_id()))
+                              : "Make the table anew, and pull it again.");
+}
+
+void Coordinator::end(PullEvent event, const ErrorReport *report, bool is_holding) {
+  crew_.wait_for_processes();
+  if (!record_.is_ours()) {
+    tell_end(is_holding);
+    return;
+  }
+  waiter_.read_mail();
+  record_limits();
+  static_cast<void>(notes_.write());
+  call([&]() noexcept { last_commit_begin(pull_); });
+  record_.in_transaction([&](Ledger &ledger) {
+    record_.end(ledger, event, report);
+    last_commit_seal();
+  });
+  call([&]() noexcept { last_commit_end(pull_); });
+  tell_end(is_holding);
+  last_commit_unseal();
+  waiter_.read_mail(); // for the last time: see mailbox
+  record_limits();
+}
+
+void Coordinator::tell_end(bool is_holding) {
+  call([&]() noexcept {
+    pg_atomic_write_u32(&pull_->holds_snapshot, is_holding ? 1 : 0);
+    shared_pull_enter_phase(pull_, kPhaseEnded);
+  });
+}
+
+bool Coordinator::is_worth_holding() {
+  if (!record_.is_ours() || !hold_.is_open() || order_.snapshot_hold_ms <= 0 ||
+      !worker_slots_any_unread(pull_))
+    return false;
+  bool shares_snapshot = false;
+  record_.in_transaction(
+      [&](Ledger &ledger) { shares_snapshot = ledger.load_pull(pull_id()).shares_snapshot; });
+  return shares_snapshot || worker_slots_counts(pull_).chunks_done > 0;
+}
+
+void Coordinator::hold_snapshot() {
+  waiter_.heed(&pull_->mail.hold_end); // the pull's own stop has been heeded
+  const std::string reason = why_hold_ends();
+  hold_.close();
+  if (!reason.empty())
+    record_.in_transaction([&](Ledger &ledger) { ledger.note_hold_ended(pull_id(), reason); });
+}
+
+// Returns an empty text when the pull goes on under the snapshot.
+std::string Coordinator::why_hold_ends() {
+  const TimestampTz end = GetCurrentTimestamp() + order_.snapshot_hold_ms * 1000;
+  try {
+    while (GetCurrentTimestamp() < end) {
+      switch (static_cast<HoldEnd>(pg_atomic_read_u32(&pull_->mail.hold_end))) {
+      case kHoldKept:
+        break;
+      case kHoldResumed:
+        return {};
+      case kHoldCancelled:
+        return "the pull was cancelled";
+      case kHoldGaveWay:
+        return "another pull needed the background worker slot";
+      }
+      record_.require_there();
+      hold_.require_alive();
+      if (hold_.is_in_the_way())
+        return "a session of the source waited for a lock that the pull held";
+      const bool has_waited = waiter_.take_waited();
+      call([&]() noexcept {
+        session_reset_memory();
+        if (!has_waited)
+          latch_sleep(kTurnMs);
+      });
+    }
+    return "parallel_loader.snapshot_hold was over";
+  } catch (const Stopped &) { // in the middle of a look
+    return why_hold_ends();
+  } catch (const Error &error) {
+    return "the source ended the session: " + error.message();
+  }
+}
+
+} // namespace parallel_loader

@@ -1,0 +1,96 @@
+// coordinator: the background process that owns a pull: ledger, snapshot, workers.
+#pragma once
+
+#include "core/ledger/ledger.hpp"
+
+#include "extension/bridge/mail_waiter.hpp"
+#include "extension/bridge/order.hpp"
+#include "extension/coordinator/crew.hpp"
+#include "extension/coordinator/slot_wait.hpp"
+#include "extension/coordinator/source_hold.hpp"
+#include "extension/coordinator/watchdog.hpp"
+#include "extension/ledger/attempt_notes.hpp"
+#include "extension/ledger/pull_lookup.hpp"
+#include "extension/ledger/pull_record.hpp"
+#include "extension/server/shared/shared_pull.hpp"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+extern "C" {
+#include "utils/timestamp.h"
+}
+
+namespace parallel_loader {
+
+class Coordinator {
+public:
+  Coordinator(SharedPull *pull, dsm_handle handle)
+      : pull_(pull), order_(parse_order({pull->order, pull->order_size})), record_(pull),
+        crew_(pull, handle), notes_(pull), waiter_(pull), watchdog_(pull, order_, waiter_),
+        hold_(waiter_, pull) {
+    order_.request.owner = pull->owner;
+    order_.request.segment = handle;
+  }
+
+  /// Records and plans the pull, or takes up a recorded one, and starts its workers.
+  void begin();
+  /// Returns when every chunk is done.  Throws what ends the pull before, Stopped among it.
+  void supervise();
+  /// Writes the pull's end into the ledger, if the pull is there, and tells everybody, and whether
+  /// its snapshot is held.
+  void end(PullEvent event, const ErrorReport *report, bool is_holding);
+  /// Keeps the snapshot of a pull that has failed, until its time is over or a resume has it.
+  void hold_snapshot();
+
+  [[nodiscard]] Crew &crew() noexcept { return crew_; }
+  [[nodiscard]] int64_t pull_id() const noexcept { return pull_->pull_id; }
+  /// False while the ledger does not have the pull as this process's: its state is another's then.
+  [[nodiscard]] bool has_begun() const noexcept { return record_.is_ours(); }
+  /// True if a resume could go on under the snapshot of a pull that has failed.
+  [[nodiscard]] bool is_worth_holding();
+  void let_go() { hold_.close(); }
+
+private:
+  void create();
+  void tell(const PlanNotice &notice);
+  void resume();
+  FoundPull find_resumable();
+  void take_over(const FoundPull &found);
+  void take_up(const FoundPull &found);
+  void stay_at(const SourcePlace &place);
+  void count_chunks(Ledger &ledger);
+  void start();
+  void turn();
+  void replace_lost_workers();
+  void follow_orders();
+  void record_limits();
+  void staff();
+  void await_slot(bool lacks_workers);
+  void forget_slot_wait();
+  void let_snapshot_go();
+  void give_way();
+  void release_snapshot();
+  void require_rows_kept();
+  void tell_end(bool is_holding);
+  [[nodiscard]] std::vector<int> source_backends() const;
+  [[nodiscard]] bool is_done();
+  void throw_if_abandoned();
+  [[nodiscard]] std::string why_hold_ends();
+
+  SharedPull *pull_;
+  Order order_;
+  PullRecord record_;
+  Crew crew_;
+  AttemptNotes notes_;
+  MailWaiter waiter_;
+  Watchdog watchdog_;
+  SourceHold hold_;
+  std::optional<SlotWait> slot_wait_;
+  int chunks_done_ = 0;                           // at the last look
+  TimestampTz worked_at_ = GetCurrentTimestamp(); // when a worker was last there
+  TimestampTz unread_at_ = GetCurrentTimestamp(); // when a row was last to be read
+};
+
+} // namespace parallel_loader

@@ -1,0 +1,109 @@
+// coordinator_main: a coordinator's process from its start to its end, good or bad.
+#include "extension/bridge/boundary.hpp"
+#include "extension/coordinator/coordinator.hpp"
+#include "extension/server/process/background.hpp"
+#include "extension/server/process/session.hpp"
+#include "extension/server/shared/mailbox.hpp"
+
+extern "C" {
+#include "storage/ipc.h"
+}
+
+namespace parallel_loader {
+
+namespace {
+
+// A resume that is refused leaves the pull what it was.
+void locate(const Coordinator &coordinator, ErrorReport &report) {
+  if (coordinator.pull_id() == 0)
+    return;
+  const std::string sentence = "Pull " + std::to_string(coordinator.pull_id()) +
+                               (coordinator.has_begun() ? " failed." : " was not resumed.");
+  error_report_add_detail(&report, sentence.c_str());
+}
+
+// A pull that was stopped without an error of its own gets the reason as one.
+void explain_stop(SharedPull *pull) {
+  ErrorReport report;
+  const PullStop reason = call([&]() noexcept { return mailbox_take_stop(pull); });
+  error_report_set(&report, "57014",
+                   reason == kStopLeader ? "the session that waited for the pull has ended"
+                                         : "canceling pull due to user request",
+                   "", "");
+  shared_pull_fail(pull, &report, reason);
+}
+
+// Runs the pull to its end; returns false when it did not get there.
+bool run_pull(Coordinator &coordinator, SharedPull *pull) {
+  ErrorReport report;
+  PullStop reason = kStopFailed;
+  try {
+    coordinator.begin();
+    coordinator.supervise();
+    return mailbox_close_for_done(pull);
+  } catch (const Stopped &) {
+    return false;
+  } catch (const PgError &error) {
+    report = error.report();
+    reason = error.is_cancel() ? kStopCancelled : kStopFailed;
+  } catch (...) {
+    describe_current_exception(report);
+  }
+  if (mailbox_stop(pull) == kStopNone) { // else a stop interrupted us, by a cancel
+    locate(coordinator, report);
+    shared_pull_fail(pull, &report, reason);
+  }
+  return false;
+}
+
+// Returns true if the snapshot is to be kept for a resume.
+bool close_failed_pull(Coordinator &coordinator, SharedPull *pull) {
+  explain_stop(pull);
+  ErrorReport report;
+  shared_pull_error(pull, &report);
+  coordinator.crew().clear_away();
+  const bool has_failed = mailbox_stop(pull) == kStopFailed;
+  const bool is_worth_holding = has_failed && coordinator.is_worth_holding();
+  if (!is_worth_holding)
+    coordinator.let_go();
+  call([&]() noexcept {
+    session_log_failure(pull->pull_id, coordinator.has_begun(), report.message);
+  });
+  coordinator.end(has_failed ? PullEvent::kFailure : PullEvent::kCancel, &report, is_worth_holding);
+  return is_worth_holding;
+}
+
+void run_coordinator(SharedPull *pull, dsm_handle handle) {
+  Coordinator coordinator(pull, handle);
+  const bool is_done = run_pull(coordinator, pull);
+  call([]() noexcept {
+    session_abort();
+    session_hold_cancel();
+  });
+  if (is_done)
+    coordinator.end(PullEvent::kAllDone, nullptr, false);
+  else if (close_failed_pull(coordinator, pull))
+    coordinator.hold_snapshot();
+}
+
+} // namespace
+
+} // namespace parallel_loader
+
+extern "C" PGDLLEXPORT void parallel_loader_coordinator_main(Datum handle);
+
+void parallel_loader_coordinator_main(Datum argument) {
+  using namespace parallel_loader;
+  const dsm_handle handle = DatumGetUInt32(argument);
+  SharedPull *pull = background_attach(handle);
+  background_enter_coordinator(pull);
+  background_connect(pull);
+  entry([&] {
+    call([]() noexcept {
+      session_pin_settings(nullptr);
+      session_commit_locally();
+    });
+    run_coordinator(pull, handle);
+  });
+  proc_exit(0);
+}

@@ -1,0 +1,25 @@
+// pull_planner: from an order to a plan: columns, format, key and chunks of a pull.
+#pragma once
+
+#include "core/ledger/ledger.hpp"
+
+#include "extension/bridge/order.hpp"
+#include "extension/bridge/source_reader.hpp"
+
+namespace parallel_loader {
+
+/// Plans the pull under the reader's snapshot, which it exports, and locks what it will read.
+/// Needs a transaction on the destination.  Throws Error (see core/ for the codes), SourceChanged
+/// when the source's table is not as the snapshot shows it, and PgError.
+[[nodiscard]] PullPlan plan_pull(const Order &order, SourceReader &reader,
+                                 LeafRule leaf_rule = LeafRule::kByLeaf);
+
+/// Says that rows of children are not a table's own.
+[[nodiscard]] PlanNotice children_notice(const SourceTable &table);
+
+/// Locks the source's table, without its partitions, checks the right to read the columns, and
+/// returns the table's shape: see core/source/column_shape.
+[[nodiscard]] Shape lock_source(SourceReader &reader, const SourceTable &table, const Types &types,
+                                const ColumnMap &columns, const Key &key);
+
+} // namespace parallel_loader

@@ -1,0 +1,229 @@
+// resume_plan: see resume_plan.hpp.
+#include "extension/coordinator/resume_plan.hpp"
+
+#include "core/source/column_shape.hpp"
+#include "core/source/enum_labels.hpp"
+#include "core/source/filter_path.hpp"
+#include "core/source/source_relations.hpp"
+
+#include <algorithm>
+
+#include "extension/bridge/boundary.hpp"
+#include "extension/bridge/local_table.hpp"
+#include "extension/coordinator/old_plan.hpp"
+#include "extension/coordinator/pull_planner.hpp"
+#include "extension/server/base/random_number.hpp"
+
+namespace parallel_loader {
+
+namespace {
+
+constexpr const char *kBeginAnew = "Empty the table and pull it again.";
+
+std::string pull_name(const Order &order) {
+  return "pull " + std::to_string(order.resume_id);
+}
+
+[[noreturn]] void throw_altered(const Order &order, const ShapeChange &change,
+                                const std::string &table) {
+  const std::string what = change.part == ShapePart::kExtension
+                               ? "extension \"" + change.name + "\""
+                               : (change.part == ShapePart::kKey ? "key column \"" : "column \"") +
+                                     change.name + "\" of table " + table;
+  throw Error(
+      "55000", what + " was altered since " + pull_name(order) + " was planned", change.sentence(),
+      std::string("Alter it back and resume the pull, or empty the table and pull it again."));
+}
+
+[[noreturn]] void throw_other_relation(const Order &order, const std::string &relation,
+                                       const std::string &detail) {
+  throw Error("55000",
+              "table " + relation + " of the source is not what it was when " + pull_name(order) +
+                  " was planned",
+              detail, kBeginAnew);
+}
+
+/// The comparisons, one after the other.
+class Rest {
+public:
+  Rest(const ResumeRequest &request, SourceReader &reader)
+      : request_(request), order_(request.order), plan_(request.recorded.plan), reader_(reader),
+        source_(reader.session().connection()) {}
+
+  PullPlan run() {
+    require_local();
+    const HeldSnapshot held = reader_.hold_snapshot(lock_key());
+    table_ = reader_.find_table(plan_.source_table);
+    require_same_table();
+    const Shape shape = require_shape();
+    PullPlan plan = plan_;
+    if (is_of_old_version())
+      complete(plan, shape);
+    if (is_cut_by_leaf())
+      lock_leaves(plan.found_relations);
+    reader_.session().release_lock_timeout();
+    if (const std::string &filter = request_.recorded.request.filter; !filter.empty())
+      require_readable_filter(source_, plan_.source_path, table_.from_item(), filter);
+    plan.identity = reader_.session().identity();
+    if (request_.snapshot == ResumeSnapshot::kNew && is_cut_by_leaf())
+      add_leaves(plan);
+    plan.snapshot = held;
+    plan.bounds = reader_.session().snapshot_bounds();
+    plan.source_version = source_.server_version();
+    return plan;
+  }
+
+private:
+  // The same snapshot keeps its lock, by which all its holders are known.
+  [[nodiscard]] int64_t lock_key() const {
+    const int64_t known = plan_.snapshot.lock;
+    const bool is_same = request_.snapshot == ResumeSnapshot::kSame;
+    return is_same && known != 0 ? known : call([]() noexcept { return random_number(); });
+  }
+
+  [[nodiscard]] bool is_cut_by_leaf() const {
+    return std::ranges::any_of(
+        request_.relations,
+        [](const ChunkRelation &relation) { return !relation.relation.empty(); });
+  }
+
+  [[nodiscard]] bool is_of_old_version() const { return plan_.source_shape.empty(); }
+
+  // Only its snapshot's holder has kept the source as it was.
+  void require_shapes_known() {
+    if (!is_of_old_version() || request_.snapshot == ResumeSnapshot::kSame)
+      return;
+    throw Error("55000",
+                pull_name(order_) + " cannot go on under another snapshot: it was planned by an "
+                                    "earlier version of the extension",
+                "The types that it was planned for are not known.", kBeginAnew);
+  }
+
+  void complete(PullPlan &plan, const Shape &shape) {
+    plan.found_relations = find_old_relations(source_, request_.relations, table_);
+    require_old_columns(order_.resume_id, order_.request.table, plan_, table_, source_);
+    plan.source_shape = write_shape(shape);
+    plan.local_shape =
+        write_shape(local_shape(describe_local_table(order_.request.table), plan_.columns));
+  }
+
+  void require_local() {
+    require_shapes_known();
+    if (plan_.local_shape.empty())
+      return;
+    const DestinationTable local = describe_local_table(order_.request.table);
+    if (const auto change =
+            find_shape_change(read_shape(plan_.local_shape), local_shape(local, plan_.columns), "c",
+                              PlaceRule::kCompared))
+      throw_altered(order_, *change, local.name.cited());
+  }
+
+  void require_same_table() {
+    for (const ChunkRelation &relation : request_.relations)
+      if (relation.relation.empty() && relation.oid != 0 && relation.oid != table_.oid)
+        throw_other_relation(order_, table_.name.cited(),
+                             "It was dropped, and another one has its name.");
+  }
+
+  Shape require_shape() {
+    const Types types = load_column_types(source_, table_);
+    const Key key = Key::resolve(plan_.key, table_, types, plan_.bound_type);
+    ColumnMap columns{plan_.columns, plan_.format, {}};
+    Shape now = lock_source(reader_, table_, types, columns, key);
+    if (has_members())
+      std::ranges::copy(reader_.lock_members(table_, columns), std::back_inserter(now));
+    if (is_of_old_version())
+      return now;
+    const Shape planned = read_shape(plan_.source_shape);
+    if (const auto change = find_shape_change(planned, now, "cfke", PlaceRule::kCompared))
+      throw_altered(order_, *change, table_.name.cited() + " of the source");
+    if (const auto change = find_label_change(planned, now))
+      throw_altered(order_, *change, table_.name.cited() + " of the source");
+    if (const auto change =
+            find_shape_change(members(planned), members(now), "r", PlaceRule::kCompared))
+      throw_other_relation(order_, table_.name.cited(),
+                           "Other tables make it up: " +
+                               (change->before.empty() ? change->after : change->before) + ".");
+    return now;
+  }
+
+  // Which relations make it up matters where it is not cut by them.
+  [[nodiscard]] bool has_members() const {
+    if (is_of_old_version())
+      return (table_.kind == 'p' || table_.kind == 'v') && !is_cut_by_leaf();
+    const Shape planned = read_shape(plan_.source_shape);
+    return std::ranges::any_of(
+        planned, [](const ShapeLine &line) { return line.part == ShapePart::kRelation; });
+  }
+
+  // Under a new snapshot a table may have another file; a view is to have the same definition.
+  [[nodiscard]] Shape members(Shape shape) const {
+    for (ShapeLine &line : shape)
+      if (request_.snapshot == ResumeSnapshot::kNew && line.place != "v")
+        line.type.clear();
+    return shape;
+  }
+
+  void lock_leaves(const std::vector<ChunkRelation> &found) {
+    std::vector<ExpectedRelation> open;
+    for (const ChunkRelation &relation : found.empty() ? request_.relations : found)
+      if (!relation.is_done && !relation.relation.empty())
+        open.push_back({relation.oid, parse_qualified_name(relation.relation)});
+    try {
+      reader_.lock_relations(open);
+    } catch (const SourceChanged &error) {
+      throw Error(error.sqlstate(), error.message(), error.detail(), kBeginAnew);
+    }
+  }
+
+  void add_leaves(PullPlan &plan) {
+    Order order = order_of_untouched(order_, request_.recorded);
+    order.request.key = plan_.key;
+    order.request.columns = plan_.columns;
+    order.request.format = std::string(format_name(plan_.format));
+    const PullPlan anew = plan_pull(order, reader_);
+    const auto has = [](const auto &list, uint32_t oid, auto member) {
+      return std::ranges::find(list, oid, member) != list.end();
+    };
+    for (const ChunkRelation &relation : request_.relations)
+      if (!has(anew.chunks, relation.oid, &PlannedChunk::relation_oid))
+        throw_other_relation(order_, relation.relation,
+                             "It is no partition of the table any more, or its bounds are other "
+                             "ones.");
+    for (const PlannedChunk &chunk : anew.chunks)
+      if (!has(request_.relations, chunk.relation_oid, &ChunkRelation::oid))
+        plan.chunks.push_back(chunk);
+    plan.chunk_change = plan.chunks.empty() ? ChunkChange::kNone : ChunkChange::kAdded;
+    plan.relations = anew.relations;
+  }
+
+  const ResumeRequest &request_;
+  const Order &order_;
+  const PullPlan &plan_;
+  SourceReader &reader_;
+  Connection &source_;
+  SourceTable table_;
+};
+
+} // namespace
+
+Order order_of_untouched(const Order &order, const RecordedPull &recorded) {
+  Order anew = order;
+  anew.request = recorded.request;
+  const PullWish &wish = recorded.plan.wish;
+  if (wish.format.empty()) { // of an earlier version: by the choices that were made for it
+    anew.bound_type = recorded.plan.bound_type;
+    return anew;
+  }
+  anew.request.key = wish.key;
+  anew.request.columns = wish.columns;
+  anew.request.format = wish.format;
+  anew.bound_type = wish.bound_type;
+  return anew;
+}
+
+PullPlan plan_rest(const ResumeRequest &request, SourceReader &reader) {
+  return Rest(request, reader).run();
+}
+
+} // namespace parallel_loader

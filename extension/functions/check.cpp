@@ -1,0 +1,302 @@
+// check: parallel_pull_check, what would keep a pull from running, or from running well.
+//
+// A check that fails is a finding, and the next one goes on: on the source behind a savepoint, here
+// in a subtransaction.
+#include "core/check/column_check.hpp"
+#include "core/check/local_check.hpp"
+#include "core/check/source_check.hpp"
+
+#include "extension/bridge/attempt.hpp"
+#include "extension/bridge/caller_executor.hpp"
+#include "extension/bridge/caller_source.hpp"
+#include "extension/bridge/guarded_call.hpp"
+#include "extension/bridge/local_table.hpp"
+#include "extension/bridge/source_address.hpp"
+#include "extension/bridge/spi_executor.hpp"
+#include "extension/coordinator/pull_planner.hpp"
+#include "extension/functions/pull_arguments.hpp"
+#include "extension/ledger/rows_notice.hpp"
+#include "extension/server/process/lock_trap.hpp"
+#include "extension/server/sql/result_set.hpp"
+#include "extension/server/sql/row_values.hpp"
+#include "extension/server/sql/target_table.hpp"
+
+extern "C" {
+PG_FUNCTION_INFO_V1(parallel_pull_check);
+}
+
+namespace parallel_loader {
+
+namespace {
+
+constexpr int64_t kLargeBytes = int64_t{1} << 30; // a table of this size should not be one piece
+
+class Check {
+public:
+  explicit Check(Order order)
+      : order_(std::move(order)), caller_(SpiMode::kReadLatest, order_),
+        catalog_(SpiMode::kReadLatest), local_(describe_local_table(order_.request.table)) {
+    for (const DestinationColumn &column : local_.columns)
+      if (!column.is_generated)
+        columns_.push_back(column.name);
+  }
+
+  void check_call();
+  void check_source(const std::string &src_dsn);
+  void check_destination();
+
+  [[nodiscard]] const Findings &findings() const noexcept { return findings_; }
+
+private:
+  template <class Fn> bool ask(std::string_view item, std::string_view hint, Fn fn);
+  bool resolve(const std::string &src_dsn);
+  bool connect();
+  void check_tables();
+  void set_columns(const SourceTable &table, const std::optional<ColumnMap> &map);
+  void check_reading(const SourceTable &table, std::vector<std::string> columns);
+  void check_plan();
+  void report_key(const PullPlan &plan);
+
+  Order order_;
+  CallerExecutor caller_;
+  SpiExecutor catalog_;
+  DestinationTable local_;
+  std::vector<std::string> columns_; // that travel, as far as is known
+  int64_t source_bytes_ = 0;
+  Findings findings_;
+  std::unique_ptr<CallerSource> source_;
+  std::unique_ptr<SourceReader> reader_;
+};
+
+// What every call that starts a pull checks before it asks the source.
+void Check::check_call() {
+  struct Part {
+    std::string_view item;
+    std::string_view hint;
+    void (*check)(Oid table);
+  };
+  constexpr Part kParts[] = {
+      {"server", "Pull into the primary server, in a transaction that may write.",
+       target_table_check_transaction},
+      {"table", "", target_table_check_kind},
+      {"table", "Pull into a table that is not temporary.", target_table_check_storage},
+      {"rights", "", target_table_check_rights},
+      {"row security", "", target_table_check_row_security},
+      {"locks", "", lock_trap_check_before_start}};
+  const Oid table = order_.request.table;
+  for (const Part &part : kParts)
+    attempt(findings_, part.item, part.hint, [&] { call([&]() noexcept { part.check(table); }); });
+}
+
+// A savepoint lets the source's transaction outlive a statement that fails.
+template <class Fn> bool Check::ask(std::string_view item, std::string_view hint, Fn fn) {
+  Connection &source = reader_->session().connection();
+  try {
+    source.exec("SAVEPOINT parallel_loader");
+    fn();
+    source.exec("RELEASE SAVEPOINT parallel_loader");
+    return true;
+  } catch (const Error &error) {
+    findings_.error(item, error, hint);
+    if (error.sqlstate() == sqlstate::kConnectionLost)
+      throw;
+  }
+  source.exec("ROLLBACK TO SAVEPOINT parallel_loader");
+  source.exec("RELEASE SAVEPOINT parallel_loader"); // the plan exports from no subtransaction
+  return false;
+}
+
+// A text that is no connection string is a wrong argument, not a finding.
+bool Check::resolve(const std::string &src_dsn) {
+  if (is_conninfo(src_dsn))
+    static_cast<void>(ConnInfo::parse(src_dsn));
+  return attempt(findings_, "connection", "", [&] {
+    NamedSource source = resolve_source(src_dsn, order_.request.owner);
+    order_.source = std::move(source.address);
+    order_.request.source = std::move(source.display);
+  });
+}
+
+bool Check::connect() {
+  source_ = std::make_unique<CallerSource>(order_, "check");
+  try {
+    reader_ = source_->open();
+    return true;
+  } catch (const Error &error) {
+    findings_.error("connection", error,
+                    error.sqlstate() == sqlstate::kCannotConnect
+                        ? "The destination server dials the source: try the address from there."
+                        : "");
+    return false;
+  }
+}
+
+void Check::check_source(const std::string &src_dsn) {
+  if (!resolve(src_dsn) || !connect())
+    return;
+  Connection &source = reader_->session().connection();
+  try {
+    ask("connection", "", [&] {
+      check_source_server(source, order_.request.workers, findings_);
+      check_encodings(
+          source.exec("SELECT pg_catalog.current_setting('server_encoding')").text(0, 0),
+          catalog_.exec("SELECT pg_catalog.getdatabaseencoding()").text(0, 0), findings_);
+    });
+    check_tables();
+  } catch (const Error &error) {
+    findings_.error("connection", error); // lost in the middle
+  }
+  reader_.reset();
+}
+
+std::vector<std::string> names_of(const SourceTable &table) {
+  std::vector<std::string> names;
+  for (const SourceColumn &column : table.columns)
+    names.push_back(column.name);
+  return names;
+}
+
+void Check::check_reading(const SourceTable &table, std::vector<std::string> columns) {
+  Connection &source = reader_->session().connection();
+  ColumnMap map;
+  map.columns = std::move(columns);
+  ask("row security", "", [&] { check_source_row_security(source, table, findings_); });
+  std::string missing;
+  ask("rights", "", [&] { missing = missing_source_rights(source, table, map.columns); });
+  // By the statement that every worker begins with.
+  const bool may_read =
+      ask("rights", missing, [&] { static_cast<void>(source.exec(lock_statement(table, map))); });
+  if (may_read && !order_.request.filter.empty()) {
+    ask(
+        "filter", "",
+        [&] {
+          reader_->set_timezone(order_, Format::kBinary);
+          require_readable_filter(source, reader_->session().filter_path(), table.from_item(),
+                                  order_.request.filter);
+        });
+  }
+}
+
+// What would travel; of columns that do not fit, those that may be made to.
+void Check::set_columns(const SourceTable &table, const std::optional<ColumnMap> &map) {
+  if (map)
+    columns_ = map->columns;
+  else if (order_.request.columns)
+    columns_ = *order_.request.columns;
+  else
+    std::erase_if(
+        columns_, [&](const std::string &name) { return table.find_column(name) == nullptr; });
+}
+
+void Check::check_tables() {
+  Connection &source = reader_->session().connection();
+  SourceTable table;
+  const bool is_there = ask("table", "", [&] {
+    table = reader_->find_table(parse_qualified_name(order_.request.source_table));
+  });
+  if (!is_there)
+    return;
+  source_bytes_ = table.bytes;
+  if (const PlanNotice word = children_notice(table); !word.message.empty())
+    findings_.warning("table", word.message, word.hint);
+  const Types source_types = load_column_types(source, table);
+  const Types local_types = load_local_types(catalog_, local_);
+  const TablePair tables{table, source_types, local_, local_types};
+  const int local_version = static_cast<int>(
+      catalog_.exec("SELECT pg_catalog.current_setting('server_version_num')").integer(0, 0));
+  const std::optional<ColumnMap> map = check_columns({tables,
+                                                      {source_types, source.server_version()},
+                                                      {local_types, local_version},
+                                                      order_.request.columns,
+                                                      parse_format(order_.request.format)},
+                                                     findings_);
+  set_columns(table, map);
+  check_reading(table, map ? map->columns : names_of(table));
+  check_plan();
+}
+
+// The last of all, since it needs no savepoint and cannot have one: a snapshot is not exported from
+// a subtransaction.
+void Check::check_plan() {
+  try {
+    report_key(plan_pull(order_, *reader_));
+  } catch (const Error &error) {
+    findings_.error("plan", error);
+  }
+}
+
+void Check::report_key(const PullPlan &plan) {
+  const std::string chunks =
+      std::to_string(plan.chunks.size()) + (plan.chunks.size() == 1 ? " chunk" : " chunks");
+  const std::string size = source_bytes_ > 0 ? " of " + size_text(source_bytes_) : "";
+  constexpr std::string_view kNameOne =
+      "Name a column that an index begins with in key, to cut the table on it.";
+  if (plan.key.empty()) {
+    const std::string message =
+        "no key: the table" + size + " is pulled in one piece: " + plan.key_reason;
+    if (source_bytes_ >= kLargeBytes)
+      findings_.warning("key", message, std::string(kNameOne));
+    else
+      findings_.info("key", message);
+    return;
+  }
+  findings_.info("key", "the table" + size + " is pulled in " + chunks + ", cut on key " +
+                            plan.key + ": " + plan.key_reason);
+  if (plan.key == "ctid")
+    findings_.warning(
+        "resume", "chunks are cut on ctid: once its snapshot is lost, the pull cannot be resumed",
+        "Name a column in key to be able to resume then.");
+}
+
+void Check::check_destination() {
+  const LocalCheck check = {.table = order_.request.table,
+                            .name = local_.name,
+                            .from_item = local_from_item(order_.request.table),
+                            .is_replica = order_.replication_role == "replica",
+                            .workers = order_.request.workers,
+                            .source_bytes = source_bytes_};
+  attempt(
+      findings_, "columns", "", [&] { check_local_columns(caller_, check, columns_, findings_); });
+  attempt(
+      findings_, "table", "", [&] { check_local_table(caller_, check, findings_); });
+  attempt(findings_, "filter", "", [&] {
+    if (const std::optional<PlanNotice> word = old_filter_word(order_.request))
+      findings_.warning("filter", word->message, word->hint);
+  });
+  // The owner of the ledger sees what processes of others are.
+  attempt(findings_, "server", "", [&] { check_local_server(catalog_, check, findings_); });
+}
+
+void put_findings(FunctionCallInfo fcinfo, const Findings &findings) {
+  for (const Finding &finding : findings.sorted()) {
+    const std::string level(level_name(finding.level));
+    call([&]() noexcept {
+      RowValues row = {};
+      row_values_add_text(&row, level.c_str());
+      row_values_add_text(&row, finding.item.c_str());
+      row_values_add_text(&row, finding.message.c_str());
+      row_values_add_text(&row, finding.hint.empty() ? nullptr : finding.hint.c_str());
+      result_set_put_nullable(fcinfo, row.values, row.nulls);
+    });
+  }
+}
+
+} // namespace
+
+} // namespace parallel_loader
+
+using namespace parallel_loader;
+
+Datum parallel_pull_check(PG_FUNCTION_ARGS) {
+  return entry([&] {
+    guard_call(fcinfo, kSourceArgument);
+    const std::string src_dsn = read_source_argument(fcinfo);
+    Check check(read_local_order(fcinfo, kTableLayout, OrderKind::kLook));
+    call([&]() noexcept { result_set_begin(fcinfo); });
+    check.check_call();
+    check.check_source(src_dsn);
+    check.check_destination();
+    put_findings(fcinfo, check.findings());
+    return Datum(0);
+  });
+}

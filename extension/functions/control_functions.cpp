@@ -1,0 +1,302 @@
+// control_functions: the SQL functions that join, watch, change and end pulls.
+#include "core/base/secret.hpp"
+
+#include <utility>
+
+#include "extension/bridge/boundary.hpp"
+#include "extension/bridge/guarded_call.hpp"
+#include "extension/bridge/scratch_memory.hpp"
+#include "extension/bridge/source_address.hpp"
+#include "extension/bridge/spi_executor.hpp"
+#include "extension/coordinator/old_coordinator.hpp"
+#include "extension/coordinator/slot_wait.hpp"
+#include "extension/functions/pull_arguments.hpp"
+#include "extension/ledger/pull_lookup.hpp"
+#include "extension/ledger/pull_refusal.hpp"
+#include "extension/server/base/notice.hpp"
+#include "extension/server/base/socket_wait.hpp"
+#include "extension/server/process/background.hpp"
+#include "extension/server/process/last_commit.hpp"
+#include "extension/server/process/leader.hpp"
+#include "extension/server/process/lock_trap.hpp"
+#include "extension/server/process/session.hpp"
+#include "extension/server/process/work_session.hpp"
+#include "extension/server/shared/mailbox.hpp"
+#include "extension/server/sql/result_set.hpp"
+
+extern "C" {
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+PG_FUNCTION_INFO_V1(parallel_pull_work);
+PG_FUNCTION_INFO_V1(parallel_pull_wait);
+PG_FUNCTION_INFO_V1(parallel_pull_alter);
+PG_FUNCTION_INFO_V1(parallel_pull_cancel);
+}
+
+namespace parallel_loader {
+
+namespace {
+
+constexpr int64 kLookAgainMs = 50;
+
+// The bytes of a source of the session's own, for its workers; empty for the pull's.
+std::string serialize_source(const std::string &src_dsn, Oid owner) {
+  return src_dsn.empty() ? std::string()
+                         : serialize_address(resolve_source(src_dsn, owner).address);
+}
+
+WorkRequest read_work_request(FunctionCallInfo fcinfo) {
+  const WorkRequest request = {argument_int(fcinfo, 2, 1), argument_int(fcinfo, 3, 0)};
+  if (request.workers < 1 || request.workers > kMaxWorkers) {
+    throw Error(sqlstate::kInvalidParameterValue,
+                "\"workers\" must be between 1 and " + std::to_string(kMaxWorkers));
+  }
+  if (request.max_chunks < 0 || (!fcinfo->args[3].isnull && request.max_chunks == 0))
+    throw Error(sqlstate::kInvalidParameterValue, "\"max_chunks\" must be at least 1");
+  return request;
+}
+
+// A worker would wait for the end of its own chunk, and nobody see why.
+void require_other_pull(int64_t pull_id) {
+  if (call([]() noexcept { return background_pull_id(); }) != pull_id)
+    return;
+  throw Error("55006", "pull " + std::to_string(pull_id) + " cannot wait for itself",
+              "A worker of the pull calls the function, in a trigger, default or constraint.",
+              "Wait in another session.");
+}
+
+WorkResult work(FunctionCallInfo fcinfo) {
+  std::string src_dsn = text_argument(fcinfo, 1);
+  const WipeAtEnd wiped_source(src_dsn);
+  const WorkRequest request = read_work_request(fcinfo);
+  const FoundPull found = find_pull(pull_id_argument(fcinfo));
+  if (found.state == PullState::kDone)
+    return {};
+  require_joinable(found);
+  require_other_pull(found.pull_id);
+  call([&]() noexcept { lock_trap_check_before_start(found.table); });
+  std::string address = serialize_source(src_dsn, found.owner);
+  const WipeAtEnd wiped_address(address);
+  wipe(src_dsn); // the call may take long
+  const AttachedPull attached(found);
+  if (attached.get() == nullptr) {
+    const FoundPull now = find_pull(found.pull_id);
+    require_joinable(now);
+    refuse_old_coordinator(now);
+    return {};
+  }
+  WorkResult result = call([&]() noexcept {
+    work_session_wait_for_plan(attached.get());
+    return work_session_run(attached.segment(), attached.get(), &request, address.data(),
+                            address.size());
+  });
+  if (result.lacks_slot)
+    throw no_free_slot("call " + call_text("parallel_pull_work", found.pull_id) + " again");
+  result.remaining = find_pull(found.pull_id).chunks_left;
+  if (result.remaining == 0)
+    call([&]() noexcept { work_session_wait_for_end(attached.get()); });
+  return result;
+}
+
+int64 milliseconds_until(TimestampTz deadline) {
+  return (deadline - GetCurrentTimestamp()) / 1000;
+}
+
+// A session that did not start the pull is not woken by it, so it looks again and again.
+void wait_for_end(SharedPull *pull, TimestampTz deadline) {
+  while (shared_pull_phase(pull) != kPhaseEnded && pull->coordinator_pid != 0) {
+    const int64 left_ms = milliseconds_until(deadline);
+    if (left_ms <= 0)
+      return;
+    call([&]() noexcept { leader_wait_turn(pull, static_cast<long>(Min(left_ms, kLookAgainMs))); });
+  }
+}
+
+// The shared memory says when it is time to ask the ledger, which costs more.
+std::string wait_for(int64 pull_id, int64 timeout_ms) {
+  const TimestampTz deadline =
+      timeout_ms < 0 ? DT_NOEND : GetCurrentTimestamp() + timeout_ms * 1000;
+  ScratchMemory memory;
+  bool is_told = false;
+  for (;; memory.reset()) {
+    const FoundPull found = find_pull(pull_id);
+    if (!found.is_live || milliseconds_until(deadline) <= 0)
+      return std::string(state_name(found.state));
+    require_other_pull(pull_id);
+    const AttachedPull attached(found);
+    if (attached.get() != nullptr) {
+      wait_for_end(attached.get(), deadline);
+      if (!std::exchange(is_told, true)) // who began the pull may not have waited for its plan
+        call([&]() noexcept { leader_report_notice(attached.get()); });
+    }
+    call([]() noexcept { latch_sleep(kLookAgainMs / 5); }); // its coordinator is about to go
+  }
+}
+
+void require_between(std::optional<int> value, const char *name, int high) {
+  if (value && (*value < 0 || *value > high)) {
+    throw Error(sqlstate::kInvalidParameterValue,
+                "\"" + std::string(name) + "\" must be between 0 and " + std::to_string(high));
+  }
+}
+
+std::optional<int> int_argument(FunctionCallInfo fcinfo, int number) {
+  return fcinfo->args[number].isnull ? std::nullopt
+                                     : std::optional(argument_int(fcinfo, number, 0));
+}
+
+// Keeps resumes, and others who change the ledger, away from a pull without coordinator until this
+// transaction ends.
+void lock_for_change(int64_t pull_id) {
+  if (!call([&]() noexcept { return transaction_try_lock_resume(pull_id); }))
+    throw being_changed(pull_id);
+}
+
+// The coordinator of a pull that is alive writes the ledger: this transaction may stay open for
+// long, and would keep it from its row.  False when there is no such coordinator.
+bool alter_live(const FoundPull &found, const PullLimits &limits) {
+  const AttachedPull attached(found);
+  if (!found.is_live || attached.get() == nullptr)
+    return false;
+  return call([&]() noexcept { return mailbox_post_limits(attached.get(), &limits); });
+}
+
+void alter(int64_t pull_id, std::optional<int> workers, std::optional<int> max_rate_kb) {
+  require_between(workers, "workers", kMaxWorkers);
+  require_between(max_rate_kb, "max_rate", PG_INT32_MAX);
+  const PullLimits limits = {workers.has_value(), static_cast<uint32>(workers.value_or(0)),
+                             max_rate_kb.has_value(), int64{max_rate_kb.value_or(0)} * 1024};
+  FoundPull found = find_pull(pull_id);
+  if (alter_live(found, limits))
+    return;
+  if (found.is_live) { // it has just ended
+    found = find_pull(pull_id);
+    refuse_old_coordinator(found);
+  }
+  if (found.state == PullState::kDone) {
+    throw Error("55000", "pull " + std::to_string(pull_id) + " is done", "",
+                "View parallel_pulls shows the state of your pulls.");
+  }
+  lock_for_change(pull_id);
+  SpiExecutor executor(SpiMode::kWrite);
+  Ledger(executor).set_limits(pull_id, workers == 0 ? std::nullopt : workers, max_rate_kb);
+}
+
+enum class CancelStep { kDone, kTooLate, kAgain };
+
+// What has been decided stays as it is.
+void notice_last_wait(const SharedPull *pull) {
+  const char *end = mailbox_stop(pull) == kStopDone ? "is done" : "has ended";
+  notice(psprintf("pull " INT64_FORMAT " %s already", pull->pull_id, end),
+         "Its last commit no longer waits for a synchronous standby.", "");
+}
+
+CancelStep cancel_live(const FoundPull &found) {
+  const AttachedPull attached(found);
+  SharedPull *pull = attached.get();
+  if (pull == nullptr) // it has just ended, or is of an earlier version
+    return cancel_old_coordinator(found) ? CancelStep::kDone : CancelStep::kAgain;
+  const bool was_waiting = last_commit_waits(pull);
+  call([&]() noexcept { mailbox_post_urgent_stop(pull, kStopCancelled); });
+  if (was_waiting)
+    call([&]() noexcept { notice_last_wait(pull); });
+  return mailbox_stop(pull) == kStopCancelled ? CancelStep::kDone : CancelStep::kTooLate;
+}
+
+CancelStep cancel_held(const FoundPull &found) {
+  const AttachedPull attached(found);
+  if (attached.get() != nullptr)
+    call([&]() noexcept { mailbox_post_hold_end(attached.get(), kHoldCancelled); });
+  else if (!end_old_holder(found))
+    return CancelStep::kAgain;
+  return found.state == PullState::kFailed ? CancelStep::kDone : CancelStep::kTooLate;
+}
+
+// Under the lock that a resume takes first, so that none begins.
+CancelStep cancel_without_coordinator(const FoundPull &found) {
+  SpiExecutor executor(SpiMode::kWrite);
+  Ledger(executor).end_pull(found.pull_id, PullEvent::kCancel, PullActor::kCaller, "57014",
+                            "canceling pull due to user request");
+  return CancelStep::kDone;
+}
+
+// With the lock, which it keeps only where it has written something.
+CancelStep cancel_locked(int64_t pull_id) {
+  const FoundPull found = find_pull(pull_id);
+  if (!found.is_live && !found.is_held && found.state == PullState::kInterrupted)
+    return cancel_without_coordinator(found);
+  call([&]() noexcept { transaction_unlock_resume(pull_id); });
+  if (found.is_live)
+    return cancel_live(found);
+  return found.is_held ? cancel_held(found) : CancelStep::kTooLate;
+}
+
+// A resume that has begun, and written nothing yet, is cancelled as the query that it is.  True if
+// there was one.
+bool cancel_resume(int64_t pull_id) {
+  const int pid = find_resumer(pull_id);
+  return pid != 0 && call([&]() noexcept { return background_cancel_coordinator(pid); });
+}
+
+bool cancel(int64_t pull_id) {
+  constexpr long kStepMs = 50;
+  constexpr int kSteps = 100;
+  bool has_cancelled_resume = false;
+  for (int step = 0; step < kSteps; step++) {
+    const FoundPull before = find_pull(pull_id);
+    if (before.state == PullState::kDone)
+      return false;
+    CancelStep result = CancelStep::kAgain;
+    if (before.is_live)
+      result = cancel_live(before);
+    else if (call([&]() noexcept { return transaction_try_lock_resume(pull_id); }))
+      result = cancel_locked(pull_id);
+    else
+      has_cancelled_resume = cancel_resume(pull_id) || has_cancelled_resume;
+    if (result != CancelStep::kAgain)
+      return result == CancelStep::kDone || has_cancelled_resume;
+    call([]() noexcept { latch_sleep(kStepMs); });
+  }
+  throw being_changed(pull_id);
+}
+
+} // namespace
+
+} // namespace parallel_loader
+
+using namespace parallel_loader;
+
+Datum parallel_pull_work(PG_FUNCTION_ARGS) {
+  return entry([&] {
+    guard_call(fcinfo, 1);
+    const WorkResult result = work(fcinfo);
+    Datum const values[] = {Int32GetDatum(result.chunks), Int64GetDatum(result.rows),
+                            Int64GetDatum(result.bytes), Int32GetDatum(result.remaining)};
+    return call([&]() noexcept { return result_row(fcinfo, values, lengthof(values)); });
+  });
+}
+
+Datum parallel_pull_wait(PG_FUNCTION_ARGS) {
+  return entry([&] {
+    guard_call(fcinfo);
+    int64 const timeout_ms = call([&]() noexcept { return argument_milliseconds(fcinfo, 1); });
+    const std::string state = wait_for(pull_id_argument(fcinfo), timeout_ms);
+    return call([&]() noexcept { return CStringGetTextDatum(state.c_str()); });
+  });
+}
+
+Datum parallel_pull_alter(PG_FUNCTION_ARGS) {
+  return entry([&] {
+    guard_call(fcinfo);
+    alter(pull_id_argument(fcinfo), int_argument(fcinfo, 1), int_argument(fcinfo, 2));
+    return Datum(0);
+  });
+}
+
+Datum parallel_pull_cancel(PG_FUNCTION_ARGS) {
+  return entry([&] {
+    guard_call(fcinfo);
+    return BoolGetDatum(cancel(argument_bigint(fcinfo, 0, 0)));
+  });
+}

@@ -1,0 +1,255 @@
+// functions: the SQL functions that begin pulls, or begin them again.
+#include "core/base/quote.hpp"
+#include "core/base/secret.hpp"
+#include "core/ledger/append_ledger.hpp"
+#include "core/ledger/local_relations.hpp"
+
+#include "extension/bridge/boundary.hpp"
+#include "extension/bridge/guarded_call.hpp"
+#include "extension/bridge/scratch_memory.hpp"
+#include "extension/bridge/spi_executor.hpp"
+#include "extension/coordinator/slot_wait.hpp"
+#include "extension/functions/pull_arguments.hpp"
+#include "extension/ledger/pull_lookup.hpp"
+#include "extension/ledger/pull_refusal.hpp"
+#include "extension/ledger/rows_notice.hpp"
+#include "extension/server/base/notice.hpp"
+#include "extension/server/process/leader.hpp"
+#include "extension/server/process/settings.hpp"
+#include "extension/server/sql/result_set.hpp"
+#include "extension/server/sql/target_table.hpp"
+
+extern "C" {
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+PG_MODULE_MAGIC;
+
+PGDLLEXPORT void _PG_init(void);
+
+PG_FUNCTION_INFO_V1(parallel_pull);
+PG_FUNCTION_INFO_V1(parallel_pull_table);
+PG_FUNCTION_INFO_V1(parallel_pull_start);
+PG_FUNCTION_INFO_V1(parallel_pull_create);
+PG_FUNCTION_INFO_V1(parallel_pull_resume);
+PG_FUNCTION_INFO_V1(parallel_pull_append);
+}
+
+namespace parallel_loader {
+
+namespace {
+
+constexpr ArgumentLayout kPullLayout = {.start = 2,
+                                        .end = 3,
+                                        .key = 4,
+                                        .source_table = 5,
+                                        .columns = 6,
+                                        .filter = 7,
+                                        .workers = 8,
+                                        .format = 9,
+                                        .snapshot = 10};
+constexpr ArgumentLayout kAppendLayout = {
+    .key = 2, .source_table = 3, .columns = 4, .filter = 5, .workers = 6, .window = 7};
+constexpr ArgumentLayout kCreateLayout = [] {
+  ArgumentLayout layout = kTableLayout;
+  layout.run_id = 10;
+  return layout;
+}();
+
+// From here on the password is in the pull's shared memory alone.
+Leader prepare(Order &order) {
+  std::string bytes = serialize_order(order);
+  const WipeAtEnd wiped(bytes);
+  order.source.conninfo.wipe_secrets();
+  const Oid owner = order.request.owner;
+  const Oid table = order.request.table;
+  return call([&]() noexcept { return leader_prepare(owner, table, bytes.data(), bytes.size()); });
+}
+
+// Starts the coordinator as soon as there is room for it.  Nothing is recorded before.
+// `takes_over` as in leader_launch.
+Leader start(Order &order, bool takes_over) {
+  notice_rows_there(order);
+  Leader leader = prepare(order);
+  SlotWait wait(order.retry_budget_ms, order.resume_id);
+  bool is_first = true;
+  while (!call([&]() noexcept { return leader_launch(&leader, takes_over); })) {
+    const ScratchMemory memory;
+    call([&]() noexcept { leader_wait_for_room(is_first); });
+    wait.ask_for_room();
+    wait.require_patience();
+    is_first = false;
+  }
+  return leader;
+}
+
+// Starts a pull that goes on by itself, and returns its id once it has reached `phase`.
+int64 start_and_leave(Order order, PullPhase phase) {
+  Leader leader = start(order, false);
+  return call([&]() noexcept {
+    leader_wait(&leader, phase);
+    leader_report_notice(leader.pull);
+    int64 const pull_id = leader.pull->pull_id;
+    leader_release(&leader);
+    return pull_id;
+  });
+}
+
+void warn_of_lost_bounds(int64 pull_id) {
+  SpiExecutor executor(SpiMode::kReadLatest);
+  if (!Ledger(executor).has_lost_bounds(pull_id))
+    return;
+  const std::string message = "pull " + std::to_string(pull_id) + " leaves no mark for appends";
+  call([&]() noexcept {
+    warning(message.c_str(),
+            "The source was not seen to flush what the pull has read, so a crash there might take "
+            "some of it back.",
+            "To append to the table, empty it and pull it again.");
+  });
+}
+
+// Returns the id of the pull, which is done.
+int64 pull_and_wait(Order order, bool takes_over = false) {
+  Leader leader = start(order, takes_over);
+  const int64 pull_id = call([&]() noexcept {
+    leader_wait(&leader, kPhasePlanned);
+    leader_report_notice(leader.pull);
+    leader_report_workers(static_cast<int>(pg_atomic_read_u32(&leader.pull->workers_started)),
+                          static_cast<int>(pg_atomic_read_u32(&leader.pull->workers_wanted)));
+    leader_wait(&leader, kPhaseEnded);
+    int64 const id = leader.pull->pull_id;
+    leader_release(&leader);
+    return id;
+  });
+  warn_of_lost_bounds(pull_id);
+  return pull_id;
+}
+
+// From the ledger: a worker that was lost right after its commit has not counted its last chunk.
+Ledger::Totals totals_of(int64 pull_id) {
+  SpiExecutor executor(SpiMode::kReadLatest);
+  return Ledger(executor).totals(pull_id);
+}
+
+double seconds_since(TimestampTz begin) {
+  return static_cast<double>(GetCurrentTimestamp() - begin) / 1e6;
+}
+
+// (pull_id, rows, bytes, chunks, seconds), of the whole pull.
+Datum table_result(FunctionCallInfo fcinfo, int64 pull_id, TimestampTz begin) {
+  const Ledger::Totals totals = totals_of(pull_id);
+  const Datum values[] = {Int64GetDatum(pull_id), Int64GetDatum(totals.row_count),
+                          Int64GetDatum(totals.byte_count), Int32GetDatum(totals.chunk_count),
+                          Float8GetDatum(seconds_since(begin))};
+  return call([&]() noexcept { return result_row(fcinfo, values, lengthof(values)); });
+}
+
+// What happens to the table after this is seen by the chunks that are left, and at the pull's end.
+void require_rows_kept(const FoundPull &found) {
+  SpiExecutor executor(SpiMode::kReadLatest);
+  const std::optional<std::string> change =
+      LocalRelations(executor).why_pull_changed(found.pull_id);
+  if (!change)
+    return;
+  const std::string pull_id = std::to_string(found.pull_id);
+  const bool needs_no_new_one = found.is_held || found.chunks_left == 0;
+  throw Error(
+      "55000", "pull " + pull_id + " cannot be resumed: the rows of its done chunks may be gone",
+      *change,
+      local_change_hint(found.table_name, resume_call(found.pull_id, found.key, needs_no_new_one)));
+}
+
+// What the pull still brings is there already.
+void require_no_successor(const FoundPull &found) {
+  SpiExecutor executor(SpiMode::kReadLatest);
+  const std::optional<int64_t> successor = AppendLedger(executor).find_successor(found.pull_id);
+  if (!successor)
+    return;
+  throw Error("55000", "pull " + std::to_string(found.pull_id) + " cannot be resumed",
+              "Pull " + std::to_string(*successor) + " has brought the rows of table " +
+                  found.table_name + " since.",
+              "If they are not there any more, call parallel_pull_forget(" +
+                  quote_literal(found.table_name) + ") and resume again.");
+}
+
+Datum resume(FunctionCallInfo fcinfo) {
+  const TimestampTz begin = GetCurrentTimestamp();
+  std::string src_dsn = text_argument(fcinfo, 1);
+  const WipeAtEnd wiped(src_dsn);
+  const FoundPull found = find_pull(pull_id_argument(fcinfo));
+  require_resumable(found);
+  if (found.state != PullState::kDone) {
+    require_table(found);
+    require_rows_kept(found);
+    require_no_successor(found);
+    const bool new_snapshot = !fcinfo->args[2].isnull && DatumGetBool(fcinfo->args[2].value);
+    Order order = resume_order(found, src_dsn, new_snapshot);
+    notice_old_filter(found.pull_id);
+    wipe(src_dsn); // the call may take long
+    static_cast<void>(pull_and_wait(std::move(order), found.is_held));
+  }
+  return table_result(fcinfo, found.pull_id, begin);
+}
+
+} // namespace
+
+} // namespace parallel_loader
+
+using namespace parallel_loader;
+
+void _PG_init(void) {
+  settings_define();
+}
+
+Datum parallel_pull(PG_FUNCTION_ARGS) {
+  return entry([&] {
+    guard_call(fcinfo, kSourceArgument);
+    const int64 pull_id = pull_and_wait(read_order(fcinfo, kPullLayout, OrderKind::kRun));
+    return Int64GetDatum(totals_of(pull_id).row_count);
+  });
+}
+
+Datum parallel_pull_table(PG_FUNCTION_ARGS) {
+  return entry([&] {
+    guard_call(fcinfo, kSourceArgument);
+    const TimestampTz begin = GetCurrentTimestamp();
+    const int64 pull_id = pull_and_wait(read_order(fcinfo, kTableLayout, OrderKind::kRun));
+    return table_result(fcinfo, pull_id, begin);
+  });
+}
+
+Datum parallel_pull_start(PG_FUNCTION_ARGS) {
+  return entry([&] {
+    guard_call(fcinfo, kSourceArgument);
+    const Order order = read_order(fcinfo, kTableLayout, OrderKind::kRun);
+    // A snapshot that was given need not live longer than this call.
+    return Int64GetDatum(
+        start_and_leave(order, order.snapshot.name.empty() ? kPhaseRecorded : kPhasePlanned));
+  });
+}
+
+Datum parallel_pull_create(PG_FUNCTION_ARGS) {
+  return entry([&] {
+    guard_call(fcinfo, kSourceArgument);
+    return Int64GetDatum(
+        start_and_leave(read_order(fcinfo, kCreateLayout, OrderKind::kCreate), kPhasePlanned));
+  });
+}
+
+Datum parallel_pull_resume(PG_FUNCTION_ARGS) {
+  return entry([&] {
+    guard_call(fcinfo, 1);
+    return resume(fcinfo);
+  });
+}
+
+Datum parallel_pull_append(PG_FUNCTION_ARGS) {
+  return entry([&] {
+    guard_call(fcinfo, kSourceArgument);
+    Order order = read_order(fcinfo, kAppendLayout, OrderKind::kRun);
+    order.request.kind = PullKind::kAppend;
+    notice_old_filter(order);
+    order.request.workers = 1; // rows and mark are one transaction
+    return Int64GetDatum(totals_of(pull_and_wait(order)).row_count);
+  });
+}

@@ -1,0 +1,109 @@
+// live_views: what the views show of pulls that run now, from shared memory.
+#include "core/ledger/ledger.hpp"
+#include "extension/bridge/boundary.hpp"
+
+#include "extension/bridge/spi_executor.hpp"
+#include "extension/functions/waiting_text.hpp"
+#include "extension/ledger/pull_lookup.hpp"
+#include "extension/server/shared/worker_slots.hpp"
+#include "extension/server/sql/result_set.hpp"
+
+extern "C" {
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+PG_FUNCTION_INFO_V1(parallel_loader_live_progress);
+PG_FUNCTION_INFO_V1(parallel_loader_live_chunks);
+PG_FUNCTION_INFO_V1(parallel_loader_current_pull);
+}
+
+namespace parallel_loader {
+
+namespace {
+
+Datum text_datum(const std::string &text) {
+  return call([&]() noexcept { return CStringGetTextDatum(text.c_str()); });
+}
+
+void put_progress(FunctionCallInfo fcinfo, const FoundPull &found) {
+  const AttachedPull attached(found);
+  SharedPull *pull = attached.get();
+  if (pull == nullptr)
+    return;
+  const PullProgress now = worker_slots_progress(pull);
+  const PullCounts counts = worker_slots_counts(pull);
+  const std::string waiting_for = waiting_text(found, pull);
+  // Without a rate there is no time to the end.
+  const double rate =
+      stands_still(pull) ? 0 : static_cast<double>(pg_atomic_read_u64(&pull->bytes_per_second));
+  const uint64 max_rate = pg_atomic_read_u64(&pull->max_rate);
+  const Datum values[] = {Int64GetDatum(found.pull_id),
+                          Int64GetDatum(now.rows),
+                          Int64GetDatum(now.bytes),
+                          Int32GetDatum(counts.chunks),
+                          Int32GetDatum(counts.chunks_done),
+                          Int32GetDatum(counts.retries),
+                          Int32GetDatum(now.workers),
+                          Float8GetDatum(now.fraction),
+                          Float8GetDatum(rate),
+                          TimestampTzGetDatum(pull->snapshot_taken),
+                          Int32GetDatum(static_cast<int32>(max_rate / 1024)),
+                          text_datum(waiting_for)};
+  bool nulls[lengthof(values)] = {};
+  nulls[9] = pull->snapshot_taken == 0;
+  nulls[10] = max_rate == 0;
+  nulls[11] = waiting_for.empty();
+  call([&]() noexcept { result_set_put_nullable(fcinfo, values, nulls); });
+}
+
+void put_chunks(FunctionCallInfo fcinfo, const FoundPull &found) {
+  const AttachedPull attached(found);
+  if (attached.get() == nullptr)
+    return;
+  for (WorkerSlot &slot : attached.get()->slots) {
+    const uint32 chunk = pg_atomic_read_u32(&slot.chunk);
+    if (pg_atomic_read_u32(&slot.state) != kSlotRunning || chunk == 0)
+      continue;
+    const Datum values[] = {Int64GetDatum(found.pull_id), Int32GetDatum(static_cast<int32>(chunk)),
+                            Int32GetDatum(slot.pid),
+                            Int64GetDatum(static_cast<int64>(pg_atomic_read_u64(&slot.rows))),
+                            Int64GetDatum(static_cast<int64>(pg_atomic_read_u64(&slot.bytes)))};
+    call([&]() noexcept { result_set_put(fcinfo, values, lengthof(values)); });
+  }
+}
+
+} // namespace
+
+} // namespace parallel_loader
+
+using namespace parallel_loader;
+
+Datum parallel_loader_live_progress(PG_FUNCTION_ARGS) {
+  return entry([&] {
+    call([&]() noexcept { result_set_begin(fcinfo); });
+    for (const FoundPull &found : find_live_pulls())
+      put_progress(fcinfo, found);
+    return Datum(0);
+  });
+}
+
+Datum parallel_loader_live_chunks(PG_FUNCTION_ARGS) {
+  return entry([&] {
+    call([&]() noexcept { result_set_begin(fcinfo); });
+    for (const FoundPull &found : find_live_pulls())
+      put_chunks(fcinfo, found);
+    return Datum(0);
+  });
+}
+
+Datum parallel_loader_current_pull(PG_FUNCTION_ARGS) {
+  return entry([&] {
+    const FoundPull found = find_pull(PG_GETARG_INT64(0));
+    SpiExecutor executor(SpiMode::kReadLatest);
+    const Ledger::Totals totals = Ledger(executor).totals(found.pull_id);
+    const Datum values[] = {text_datum(std::string(state_name(found.state))),
+                            Int64GetDatum(totals.row_count), Int64GetDatum(totals.byte_count),
+                            Int32GetDatum(totals.done_count), Int32GetDatum(totals.retry_count)};
+    return call([&]() noexcept { return result_row(fcinfo, values, lengthof(values)); });
+  });
+}

@@ -1,0 +1,36 @@
+// attempt_notes: failed attempts at chunks, on their way into the ledger.
+#pragma once
+
+#include "core/ledger/ledger.hpp"
+
+#include <string>
+#include <vector>
+
+#include "extension/server/shared/shared_pull.hpp"
+
+namespace parallel_loader {
+
+/// Whoever takes a chunk next locks its row for as long as he moves it, so a note may have to wait;
+/// its writer need not.
+class AttemptNotes {
+public:
+  explicit AttemptNotes(SharedPull *pull) : pull_(pull) {}
+
+  void add(int chunk, FailedAttempt attempt) { notes_.push_back({chunk, std::move(attempt)}); }
+  /// Writes the notes whose chunks nobody has, each in a transaction of its own; false if some are
+  /// left.  What fails is left too, but for a cancel, which is thrown.
+  bool write();
+  [[nodiscard]] bool is_empty() const noexcept { return notes_.empty(); }
+
+private:
+  struct Note {
+    int chunk;
+    FailedAttempt attempt;
+  };
+  [[nodiscard]] bool write_one(const Note &note);
+
+  SharedPull *pull_;
+  std::vector<Note> notes_;
+};
+
+} // namespace parallel_loader

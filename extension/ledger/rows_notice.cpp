@@ -1,0 +1,148 @@
+// rows_notice: see rows_notice.hpp.
+#include "extension/ledger/rows_notice.hpp"
+
+#include "core/ledger/append_ledger.hpp"
+#include "core/ledger/local_relations.hpp"
+
+#include "extension/bridge/boundary.hpp"
+#include "extension/bridge/spi_executor.hpp"
+#include "extension/ledger/pull_lookup.hpp"
+#include "extension/ledger/pull_refusal.hpp"
+#include "extension/server/base/notice.hpp"
+#include "extension/server/sql/table_rows.hpp"
+#include "extension/server/sql/target_table.hpp"
+
+extern "C" {
+#include "miscadmin.h"
+}
+
+namespace parallel_loader {
+
+namespace {
+
+constexpr std::string_view kFindUnfinished = R"sql(
+SELECT p.pull_id
+FROM parallel_loader.pull AS p
+WHERE p.kind = 'pull' AND p.state <> 'done' AND p."table" = $1::pg_catalog.oid
+  AND p.source = $2::pg_catalog.text AND p.range_start IS NULL AND p.range_end IS NULL
+  AND pg_catalog.pg_has_role($3::pg_catalog.oid, p.owner, 'USAGE')
+  AND EXISTS (SELECT FROM parallel_loader.chunk AS c
+              WHERE c.pull_id = p.pull_id AND c.state = 'done' AND c.rows > 0)
+ORDER BY p.pull_id DESC LIMIT 1)sql";
+
+// An append goes on from the newest of a source's marks, one that a pull has left among them.
+constexpr std::string_view kHasOldFilter = R"sql(
+SELECT coalesce(pg_catalog.bool_or(l.is_old), false)
+FROM (SELECT DISTINCT ON (m.source_database, m.source_table) m.source_path IS NULL AS is_old
+      FROM (SELECT source_database, source_table, pull_id, source_path
+            FROM parallel_loader.mark
+            WHERE "table" = $1::pg_catalog.oid AND filter = $2::pg_catalog.text
+            UNION ALL
+            SELECT source_database, source_table, pull_id, source_path
+            FROM parallel_loader.pull
+            WHERE kind = 'pull' AND state = 'done' AND "table" = $1::pg_catalog.oid
+              AND filter = $2::pg_catalog.text AND range_start IS NULL AND range_end IS NULL
+              AND snapshot_xmin IS NOT NULL) AS m
+      ORDER BY m.source_database, m.source_table, m.pull_id DESC) AS l)sql";
+
+constexpr std::string_view kIsPlannedSo = R"sql(
+SELECT FROM parallel_loader.pull AS p
+WHERE p.pull_id = $1::bigint AND p.filter IS NOT NULL AND p.snapshot IS NOT NULL
+  AND p.source_path IS NULL AND EXISTS (
+    SELECT FROM parallel_loader.chunk AS c WHERE c.pull_id = p.pull_id AND c.state = 'done')
+)sql";
+
+constexpr const char *kOldFilter = "the filter is read under an empty search path";
+
+bool is_of_whole_table(const Order &order) {
+  return (order.kind == OrderKind::kRun || order.kind == OrderKind::kCreate) &&
+         order.request.kind == PullKind::kPull && !order.request.start && !order.request.end;
+}
+
+// Its rows are there still, and no younger pull has brought the others.
+bool is_to_be_resumed(SpiExecutor &executor, int64_t pull_id) {
+  return !LocalRelations(executor).why_pull_changed(pull_id) &&
+         !AppendLedger(executor).find_successor(pull_id);
+}
+
+std::optional<int64_t> find_unfinished(const Order &order) {
+  SpiExecutor executor(SpiMode::kReadLatest);
+  const Oid user = call([]() noexcept { return GetUserId(); });
+  const Rows found = executor.exec(kFindUnfinished, {std::to_string(order.request.table),
+                                                     order.request.source, std::to_string(user)});
+  if (found.empty() || !is_to_be_resumed(executor, found.integer(0, 0)))
+    return std::nullopt;
+  return found.integer(0, 0);
+}
+
+std::string unfinished_hint(const FoundPull &found) {
+  if (found.is_live)
+    return live_hint(found, AttachedPull(found).get());
+  if (!found.is_held)
+    return resume_hint(found);
+  return "SELECT parallel_pull_resume(" + std::to_string(found.pull_id) +
+         "); would go on with that pull instead.";
+}
+
+void say(const std::string &message, const std::string &detail, const std::string &hint) {
+  call([&]() noexcept { notice(message.c_str(), detail.c_str(), hint.c_str()); });
+}
+
+void notice_rows_coming(Oid table, const std::string &name) {
+  if (const std::optional<int64_t> running = find_live_pull_into(table))
+    say("pull " + std::to_string(*running) + " into table " + name + " is not done",
+        "This pull adds rows to those that it brings.",
+        "If they are the same rows, cancel one of the two.");
+}
+
+} // namespace
+
+void notice_rows_there(const Order &order) {
+  const Oid table = order.request.table;
+  if (!is_of_whole_table(order))
+    return;
+  const std::string name = call([&]() noexcept { return target_table_display_name(table); });
+  if (!call([&]() noexcept { return table_rows_found(table); }))
+    return notice_rows_coming(table, name);
+  const std::optional<int64_t> unfinished = find_unfinished(order);
+  if (!unfinished)
+    return say("table " + name + " is not empty", "The pull adds rows to those that are there.",
+               "If they came from the source, run TRUNCATE TABLE " + name +
+                   "; before you pull them again.");
+  say("table " + name + " has rows of pull " + std::to_string(*unfinished) +
+          ", which is not finished",
+      "This pull brings them a second time.", unfinished_hint(find_pull(*unfinished)));
+}
+
+std::optional<PlanNotice> old_filter_word(const PullRequest &request) {
+  if (request.filter.empty())
+    return std::nullopt;
+  SpiExecutor executor(SpiMode::kReadLatest);
+  const Rows found = executor.exec(kHasOldFilter, {std::to_string(request.table), request.filter});
+  if (!found.boolean(0, 0))
+    return std::nullopt;
+  return PlanNotice{"an append to the table goes on from rows of version 0.3, and reads the filter "
+                    "as that did, under "
+                    "an empty search path",
+                    "To have names and operators found along the path of the source's role, empty "
+                    "the table and pull it again."};
+}
+
+void notice_old_filter(const Order &order) {
+  if (const std::optional<PlanNotice> word = old_filter_word(order.request))
+    say(kOldFilter,
+        "The mark that the append goes on from was left by version 0.3, which read filters so.",
+        word->hint);
+}
+
+void notice_old_filter(int64_t pull_id) {
+  SpiExecutor executor(SpiMode::kReadLatest);
+  const Rows found =
+      executor.exec("SELECT EXISTS (" + std::string(kIsPlannedSo) + ")", {std::to_string(pull_id)});
+  if (found.boolean(0, 0))
+    say(kOldFilter, "The pull was begun by version 0.3, which read filters so.",
+        "To have names and operators found along the path of the source's role, empty the table "
+        "and pull it again.");
+}
+
+} // namespace parallel_loader

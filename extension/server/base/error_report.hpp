@@ -1,0 +1,39 @@
+// error_report: one error, whole, as plain bytes that can lie in shared memory.
+#pragma once
+
+#include "extension/server/base/postgres.hpp"
+
+namespace parallel_loader {
+
+/// Everything of an error that a client can see.  Strings are cut at a character border when they
+/// do not fit, and empty when absent.
+struct ErrorReport {
+  int sqlerrcode;
+  char message[4096];
+  char detail[4096];
+  char hint[2048];
+  char context[4096];
+  char schema_name[NAMEDATALEN];
+  char table_name[NAMEDATALEN];
+  char column_name[NAMEDATALEN];
+  char datatype_name[NAMEDATALEN];
+  char constraint_name[NAMEDATALEN];
+};
+
+/// Copies what `edata` says.
+void error_report_capture(ErrorReport *report, const ErrorData *edata);
+
+/// Fills a report from its parts; `sqlstate` has five characters.
+void error_report_set(ErrorReport *report, const char *sqlstate, const char *message,
+                      const char *detail, const char *hint);
+
+/// The SQLSTATE as text, in a static buffer of the server's.
+const char *error_report_sqlstate(const ErrorReport *report);
+
+/// Adds a sentence to the detail, on a line of its own.
+void error_report_add_detail(ErrorReport *report, const char *sentence);
+
+/// Raises the error.
+[[noreturn]] void error_report_raise(const ErrorReport *report);
+
+} // namespace parallel_loader

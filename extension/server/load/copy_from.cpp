@@ -1,0 +1,133 @@
+// copy_from: see copy_from.hpp.
+#include "extension/server/load/copy_from.hpp"
+
+#include "extension/server/base/compat.hpp"
+#include "extension/server/base/pinned_values.hpp"
+#include "extension/server/sql/target_table.hpp"
+
+extern "C" {
+#include "access/relation.h"
+#include "access/table.h"
+#include "catalog/pg_inherits.h"
+#include "commands/copy.h"
+#include "commands/trigger.h"
+#include "mb/pg_wchar.h"
+#include "nodes/makefuncs.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+}
+
+namespace parallel_loader {
+
+bool copy_target_has_column(const CopyTarget *target, const char *name) {
+  for (int index = 0; index < target->column_count; index++)
+    if (strcmp(target->columns[index], name) == 0)
+      return true;
+  return false;
+}
+
+static List *column_list(const CopyTarget *target) {
+  List *names = NIL;
+  for (int index = 0; index < target->column_count; index++)
+    names = lappend(names, makeString(pstrdup(target->columns[index])));
+  return names;
+}
+
+static List *copy_options(const CopyTarget *target) {
+  List *options = list_make1(
+      makeDefElem(pstrdup("encoding"),
+                  reinterpret_cast<Node *>(makeString(pstrdup(GetDatabaseEncodingName()))), -1));
+  const char *format = target->is_binary ? "binary" : "text";
+  return lappend(options, makeDefElem(pstrdup("format"),
+                                      reinterpret_cast<Node *>(makeString(pstrdup(format))), -1));
+}
+
+ParseState *copy_from_parse_state(Relation rel, const CopyTarget *target) {
+  ParseState *pstate = make_parsestate(nullptr);
+  ParseNamespaceItem *item =
+      addRangeTableEntryForRelation(pstate, rel, RowExclusiveLock, nullptr, false, false);
+  List *attnums = CopyGetAttnums(RelationGetDescr(rel), rel, column_list(target));
+  compat_check_insert_permission(pstate, item, attnums);
+  return pstate;
+}
+
+void copy_from_check(const CopyTarget *target) {
+  target_table_check(target->table);
+  const Relation rel = table_open(target->table, RowExclusiveLock);
+  free_parsestate(copy_from_parse_state(rel, target));
+  table_close(rel, NoLock);
+}
+
+static void add_context(void *description) {
+  errcontext("%s", static_cast<const char *>(description));
+}
+
+// The callback of COPY FROM gets no argument; a process copies into one table at a time.
+static CopySource checked_source;
+static unsigned checked_uses;
+
+// Before more rows are read, and when the last one was: code of users has run since.
+static int read_checked(void *buffer, int minimum, int maximum) {
+  pinned_values_require(checked_uses);
+  return checked_source(buffer, minimum, maximum);
+}
+
+static unsigned uses_of(const CopyTarget *target) {
+  if (target->is_binary)
+    return kReadBinary;
+  for (int index = 0; index < target->column_count; index++) {
+    const AttrNumber column = get_attnum(target->table, target->columns[index]);
+    if (pinned_values_has_names(get_atttype(target->table, column)))
+      return kReadText | kReadNames;
+  }
+  return kReadText;
+}
+
+static uint64 run(const CopyTarget *target, CopySource source) {
+  pinned_values_restore(); // triggers of the COPY before, which run at its end, may have set some
+  checked_source = source;
+  checked_uses = uses_of(target);
+  const Relation rel = table_open(target->table, NoLock); // copy_from_check holds the lock
+  ParseState *pstate = copy_from_parse_state(rel, target);
+  const CopyFromState state = BeginCopyFrom(pstate, rel, nullptr, nullptr, false, read_checked,
+                                            column_list(target), copy_options(target));
+  const uint64 row_count = CopyFrom(state);
+  EndCopyFrom(state);
+  free_parsestate(pstate);
+  table_close(rel, NoLock);
+  return row_count;
+}
+
+uint64 copy_from_run(const CopyTarget *target, CopySource source) {
+  const MemoryContext context =
+      AllocSetContextCreate(CurrentMemoryContext, "parallel_loader copy", ALLOCSET_DEFAULT_SIZES);
+  const MemoryContext old = MemoryContextSwitchTo(context);
+  ErrorContextCallback callback;
+  callback.callback = add_context;
+  callback.arg = const_cast<char *>(target->description);
+  callback.previous = error_context_stack;
+  error_context_stack = &callback;
+  const uint64 row_count = run(target, source);
+  error_context_stack = callback.previous;
+  MemoryContextSwitchTo(old);
+  MemoryContextDelete(context);
+  return row_count;
+}
+
+bool copy_from_may_skip_rows(Oid table) {
+  ListCell *cell;
+  foreach (cell, find_all_inheritors(table, NoLock, nullptr)) {
+    const Relation rel = try_relation_open(lfirst_oid(cell), AccessShareLock);
+    const bool has_trigger =
+        rel != nullptr && rel->trigdesc != nullptr &&
+        (rel->trigdesc->trig_insert_before_row || rel->trigdesc->trig_insert_instead_row);
+    if (rel != nullptr)
+      relation_close(rel, NoLock);
+    if (has_trigger)
+      return true;
+  }
+  return false;
+}
+
+} // namespace parallel_loader

@@ -1,0 +1,25 @@
+// settings: the parameters parallel_loader.* of the server's configuration.
+#pragma once
+
+#include "extension/server/base/postgres.hpp"
+
+namespace parallel_loader {
+
+/// parallel_loader.workers: background workers of a pull that does not say.
+extern int setting_workers;
+/// parallel_loader.chunk_size, in kB: wanted size of a chunk.
+extern int setting_chunk_size_kb;
+/// parallel_loader.snapshot_hold, in seconds: how long a pull that has failed, or that nobody
+/// works on, keeps its snapshot.
+extern int setting_snapshot_hold_s;
+/// parallel_loader.retry_budget, in seconds: how long a pull goes on without completing a chunk
+/// while attempts fail.
+extern int setting_retry_budget_s;
+
+/// parallel_loader.route, for tests and measurements: which way rows go into the table; the values
+/// are those of RouteSetting.
+extern int setting_route;
+
+void settings_define();
+
+} // namespace parallel_loader

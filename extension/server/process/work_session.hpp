@@ -1,0 +1,36 @@
+// work_session: a session that joins a pull with workers of its own: parallel_pull_work.
+#pragma once
+
+#include "extension/server/shared/shared_pull.hpp"
+
+namespace parallel_loader {
+
+struct WorkRequest {
+  int workers;
+  int max_chunks; // 0: no limit
+};
+
+struct WorkResult {
+  int chunks;
+  int64 rows;
+  int64 bytes;
+  int remaining;
+  bool lacks_slot; // none was free for its workers within the retry budget
+};
+
+/// Starts workers and waits until they are through.  `address` is a source of their own, or empty;
+/// it is overwritten once they have it.
+/// When the call is cancelled or its session ends, these workers end, and their chunks are free for
+/// others.
+/// Raises the pull's error, 55006 for the lock trap, 42501 when the pull's owner may not connect.
+/// Leaves `remaining` unset.
+WorkResult work_session_run(dsm_segment *segment, SharedPull *pull, const WorkRequest *request,
+                            char *address, Size address_size);
+
+/// Waits until a pull has its chunks, or has ended.
+void work_session_wait_for_plan(SharedPull *pull);
+
+/// Waits until the coordinator has closed a pull whose last chunk is done.
+void work_session_wait_for_end(SharedPull *pull);
+
+} // namespace parallel_loader

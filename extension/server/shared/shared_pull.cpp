@@ -1,0 +1,176 @@
+// shared_pull: see shared_pull.hpp.
+#include "extension/server/shared/shared_pull.hpp"
+
+#include <initializer_list>
+
+#include "extension/server/shared/mailbox.hpp"
+#include "extension/server/sql/spi.hpp"
+
+extern "C" {
+#include "mb/pg_wchar.h"
+#include "storage/proc.h"
+#include "storage/procarray.h"
+}
+
+namespace parallel_loader {
+
+static constexpr uint32 kMagic = 0x504c3034; // "PL04": changes with the layout
+
+static void init_slot(WorkerSlot *slot) {
+  pg_atomic_init_u32(&slot->state, kSlotFree);
+  pg_atomic_init_u32(&slot->is_told_to_stop, 0);
+  pg_atomic_init_u32(&slot->is_surplus, 0);
+  pg_atomic_init_u32(&slot->is_left, 0);
+  pg_atomic_init_u32(&slot->has_lock, 0);
+  pg_atomic_init_u32(&slot->chunk, 0);
+  pg_atomic_init_u32(&slot->is_read, 0);
+  pg_atomic_init_u64(&slot->rows, 0);
+  pg_atomic_init_u64(&slot->bytes, 0);
+  pg_atomic_init_u32(&slot->source_pid, 0);
+}
+
+dsm_segment *shared_pull_create(Oid owner, Oid table, const char *order, Size order_size,
+                                SharedPull **pull) {
+  const Size size = offsetof(SharedPull, order) + order_size;
+  dsm_segment *segment = dsm_create(size, 0);
+  auto *shared = static_cast<SharedPull *>(dsm_segment_address(segment));
+  memset(shared, 0, offsetof(SharedPull, order));
+  pg_atomic_init_u32(&shared->phase, kPhaseStarting);
+  pg_atomic_init_u32(&shared->stop, kStopNone);
+  for (pg_atomic_uint32 *flag :
+       {&shared->holds_snapshot, &shared->needs_slot, &shared->slot_waiters,
+        &shared->workers_wanted, &shared->workers_started, &shared->workers_target,
+        &shared->is_paused, &shared->has_joined, &shared->is_closing, &shared->is_unreplicated})
+    pg_atomic_init_u32(flag, 0);
+  pg_atomic_init_u64(&shared->max_rate, 0);
+  pg_atomic_init_u64(&shared->bytes_moved, 0);
+  pg_atomic_init_u64(&shared->bytes_per_second, 0);
+  pg_atomic_init_u64(&shared->given_up_at, 0);
+  pg_atomic_init_u64(&shared->lock_refused_at, 0);
+  pg_atomic_init_u32(&shared->waiting_version, 0);
+  pg_atomic_init_u32(&shared->error_state, kErrorNone);
+  mailbox_init(&shared->mail);
+  SpinLockInit(&shared->mutex);
+  for (WorkerSlot &slot : shared->slots)
+    init_slot(&slot);
+  shared->database = MyDatabaseId;
+  shared->owner = owner;
+  shared->table = table;
+  shared->ledger = spi_ledger();
+  shared->order_size = order_size;
+  memcpy(shared->order, order, order_size);
+  shared->magic = kMagic;
+  *pull = shared;
+  return segment;
+}
+
+dsm_segment *shared_pull_attach(dsm_handle handle, SharedPull **pull, bool *is_new_mapping) {
+  dsm_segment *segment = dsm_find_mapping(handle);
+  *is_new_mapping = segment == nullptr;
+  if (segment == nullptr)
+    segment = dsm_attach(handle);
+  if (segment == nullptr)
+    return nullptr;
+  auto *shared = static_cast<SharedPull *>(dsm_segment_address(segment));
+  // A handle read from the ledger may be stale, and its number in use by somebody else's segment.
+  if (dsm_segment_map_length(segment) < offsetof(SharedPull, order) || shared->magic != kMagic ||
+      shared->database != (OidIsValid(MyDatabaseId) ? MyDatabaseId : shared->database)) {
+    if (*is_new_mapping)
+      dsm_detach(segment);
+    return nullptr;
+  }
+  *pull = shared;
+  return segment;
+}
+
+void shared_pull_wake(int pid) {
+  PGPROC *proc = pid != 0 ? BackendPidGetProc(pid) : nullptr;
+  if (proc != nullptr)
+    SetLatch(&proc->procLatch);
+}
+
+static void wake_launchers(SharedPull *pull) {
+  shared_pull_wake(pull->leader_pid);
+  for (const WorkerSlot &slot : pull->slots)
+    if (slot.launcher_pid != 0 && slot.launcher_pid != pull->coordinator_pid)
+      shared_pull_wake(slot.launcher_pid);
+}
+
+void shared_pull_enter_phase(SharedPull *pull, PullPhase phase) {
+  pg_write_barrier();
+  pg_atomic_write_u32(&pull->phase, phase);
+  wake_launchers(pull);
+}
+
+PullPhase shared_pull_phase(const SharedPull *pull) {
+  const auto phase =
+      static_cast<PullPhase>(pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&pull->phase)));
+  pg_read_barrier();
+  return phase;
+}
+
+// The writer copies 14 kB and is then through; it cannot be ended in between.
+static ErrorState settled_error_state(SharedPull *pull) {
+  constexpr long kStepUs = 100;
+  for (;;) {
+    const auto state = static_cast<ErrorState>(pg_atomic_read_u32(&pull->error_state));
+    if (state != kErrorWriting)
+      return state;
+    pg_usleep(kStepUs);
+  }
+}
+
+// Who has the first error gives the reason, too: others leave both to him.
+void shared_pull_fail(SharedPull *pull, const ErrorReport *report, PullStop reason) {
+  uint32 state = kErrorNone;
+  if (pg_atomic_compare_exchange_u32(&pull->error_state, &state, kErrorWriting)) {
+    pull->error = *report;
+    pg_write_barrier();
+    pg_atomic_write_u32(&pull->error_state, kErrorWritten);
+  } else {
+    settled_error_state(pull);
+  }
+  mailbox_post_stop(pull, reason);
+}
+
+bool shared_pull_error(SharedPull *pull, ErrorReport *report) {
+  if (settled_error_state(pull) != kErrorWritten)
+    return false;
+  pg_read_barrier();
+  *report = pull->error;
+  return true;
+}
+
+// One process writes, others read and look afterwards whether it wrote meanwhile.
+void shared_pull_set_waiting(SharedPull *pull, const char *text) {
+  pg_atomic_fetch_add_u32(&pull->waiting_version, 1);
+  strlcpy(pull->waiting_for, text, sizeof(pull->waiting_for));
+  pg_write_barrier();
+  pg_atomic_fetch_add_u32(&pull->waiting_version, 1);
+}
+
+void shared_pull_waiting(SharedPull *pull, char *text) {
+  constexpr long kStepUs = 100;
+  for (;;) {
+    const uint32 before = pg_atomic_read_u32(&pull->waiting_version);
+    pg_read_barrier();
+    memcpy(text, pull->waiting_for, kWaitTextSize);
+    pg_read_barrier();
+    if (before % 2 == 0 && pg_atomic_read_u32(&pull->waiting_version) == before)
+      return;
+    pg_usleep(kStepUs);
+  }
+}
+
+static void copy_cut(char *buffer, const char *text) {
+  const int size = pg_mbcliplen(text, static_cast<int>(strlen(text)), kNoticeSize - 1);
+  memcpy(buffer, text, static_cast<size_t>(size));
+  buffer[size] = '\0';
+}
+
+void shared_pull_set_notice(SharedPull *pull, const char *message, const char *hint) {
+  copy_cut(pull->notice, message);
+  copy_cut(pull->notice_hint, hint);
+}
+
+} // namespace parallel_loader

@@ -1,0 +1,186 @@
+// shared_pull: the shared memory of one pull: who works on it, how far they are, what went wrong.
+#pragma once
+
+#include "extension/server/base/error_report.hpp"
+
+extern "C" {
+#include "datatype/timestamp.h"
+#include "port/atomics.h"
+#include "storage/dsm.h"
+#include "storage/spin.h"
+}
+
+namespace parallel_loader {
+
+inline constexpr int kMaxWorkers = 256;
+
+/// How far the coordinator is; only ever grows.
+enum PullPhase : uint32 {
+  kPhaseStarting, // not in the ledger yet
+  kPhaseRecorded, // in the ledger, has an id
+  kPhasePlanned,  // chunks are in the ledger, workers may come
+  kPhaseEnded,    // final: the ledger says how
+};
+
+/// Why a pull is to end; the first reason stays.
+enum PullStop : uint32 {
+  kStopNone,
+  kStopFailed,    // a worker failed: see error
+  kStopCancelled, // somebody cancelled it
+  kStopLeader,    // the session that waited for it is gone, or its statement has ended
+  kStopDone,      // it has got to its end: nothing else can end it any more
+};
+
+/// Why the coordinator of a failed pull is to let its snapshot go; the first reason stays.
+enum HoldEnd : uint32 {
+  kHoldKept,
+  kHoldResumed,   // a resume has the snapshot now
+  kHoldCancelled, // somebody cancelled the pull
+  kHoldGaveWay,   // another pull needs the worker slot
+};
+
+enum SlotState : uint32 {
+  kSlotFree,
+  kSlotTaken,    // somebody prepares it
+  kSlotReserved, // a background worker is registered for it
+  kSlotRunning,  // a worker is attached
+  kSlotLost,     // its worker went without a word
+};
+
+/// Whoever moves it from none to writing is the one who writes the error.
+enum ErrorState : uint32 { kErrorNone, kErrorWriting, kErrorWritten };
+
+struct WorkerSlot {
+  pg_atomic_uint32 state;
+  pg_atomic_uint32 is_told_to_stop; // written by the coordinator alone
+  pg_atomic_uint32 is_surplus;      // likewise: to leave before its next chunk
+  pg_atomic_uint32 is_left;         // for the coordinator: who brought the worker has gone
+  uint32 generation;                // grows with each reservation: a worker comes to its own only
+  int pid;
+  int proc_number;             // of that process, among the server's
+  int launcher_pid;            // who started the worker and waits for it
+  pg_atomic_uint32 chunk;      // being moved; 0 between chunks
+  pg_atomic_uint32 is_read;    // that chunk's last row has come
+  pg_atomic_uint64 rows;       // of that chunk so far
+  pg_atomic_uint64 bytes;      // likewise
+  int64 estimate;              // bytes that the plan gives that chunk
+  pg_atomic_uint32 source_pid; // backend that serves the worker on the source; 0: none
+  pg_atomic_uint32 has_lock;   // that backend has locked what the chunk is read from
+};
+
+/// What is done, and what is left to do.
+struct PullCounts {
+  int64 rows;  // of done chunks
+  int64 bytes; // likewise
+  int64 estimate_done;
+  int64 estimate_all;
+  int chunks;
+  int chunks_done;
+  int chunks_claimed; // not done, but with a worker
+  int chunks_read;    // of those, the ones whose last row has come
+  int retries;        // attempts that failed and were, or are to be, repeated
+};
+
+/// How far a pull is, for people.
+struct PullProgress {
+  int64 rows;
+  int64 bytes;
+  double fraction; // of the work, 0 to 1
+  int workers;
+};
+
+inline constexpr Size kWaitTextSize = 512;
+inline constexpr Size kNoticeSize = 512;
+
+/// What is wanted of the coordinator: see mailbox.hpp, and last_commit.hpp for the last two.
+struct Mailbox {
+  pg_atomic_uint32 stop; // PullStop
+  pg_atomic_uint32 workers;
+  pg_atomic_uint64 max_rate;
+  pg_atomic_uint32 hold_end;     // HoldEnd
+  pg_atomic_uint32 commit_level; // synchronous_commit of the last commit
+  pg_atomic_uint32 is_given_up;  // who began the pull does not wait for it any more
+};
+
+struct SharedPull {
+  uint32 magic;
+  Oid database;
+  Oid owner;             // who its background processes are, for all they do
+  bool owner_may_log_in; // has LOGIN
+  Oid table;             // that is loaded
+  Oid ledger;            // that the pull stands in: see spi_expect_ledger
+  int64 pull_id;         // set before kPhaseRecorded
+  int leader_pid;        // who is told of every change; 0: nobody
+  int coordinator_pid;
+  pg_atomic_uint32 phase;
+  Mailbox mail;
+  pg_atomic_uint32 stop; // PullStop that the coordinator has taken from its mail, or settled
+  pg_atomic_uint32 holds_snapshot; // the pull has failed, its coordinator stays for a resume
+  pg_atomic_uint32 needs_slot;     // no worker slot is free, and the pull has no worker
+  pg_atomic_uint32 slot_waiters;   // sessions that wait for a slot for workers of their own
+  pg_atomic_uint32 workers_wanted;
+  pg_atomic_uint32 workers_started;
+  pg_atomic_uint32 workers_target;   // how many the coordinator is to keep
+  pg_atomic_uint32 is_paused;        // nothing is to move
+  pg_atomic_uint32 has_joined;       // a worker has come at least once
+  pg_atomic_uint32 is_closing;       // the coordinator is at the last commit: see last_commit.hpp
+  pg_atomic_uint32 is_unreplicated;  // that commit did not wait to the end for a standby
+  pg_atomic_uint64 max_rate;         // bytes a second; 0: no limit
+  pg_atomic_uint64 bytes_moved;      // by all attempts together, so it only grows
+  pg_atomic_uint64 bytes_per_second; // of late
+  pg_atomic_uint64 given_up_at; // when the pull ends unless somebody works on it; 0: somebody does
+  pg_atomic_uint64
+      lock_refused_at;        // when a worker last failed to get a lock on the source; 0: never
+  TimestampTz snapshot_taken; // 0: not yet
+
+  char notice[kNoticeSize];      // for the caller; written before kPhasePlanned; may be empty
+  char notice_hint[kNoticeSize]; // likewise
+
+  slock_t mutex; // guards what follows, for a few instructions at a time
+  PullCounts counts;
+  PullProgress shown;         // the most that was ever shown: what is shown never goes back
+  TimestampTz trouble_since;  // of the first failure since a chunk was last done; 0: none
+  TimestampTz rate_free_from; // when bytes may flow again under max_rate
+  uint32 rate_epoch;          // grows with each change of max_rate
+
+  pg_atomic_uint32 waiting_version; // odd while the coordinator writes what follows
+  char waiting_for[kWaitTextSize];
+  pg_atomic_uint32 error_state; // ErrorState of what follows
+  ErrorReport error;            // the first one; written once
+
+  WorkerSlot slots[kMaxWorkers];
+
+  Size order_size; // what the coordinator is to do: see order.hpp; holds the password
+  char order[FLEXIBLE_ARRAY_MEMBER];
+};
+
+/// Creates the segment of a pull of `owner`'s in this database's ledger, with a copy of `order`;
+/// the creating transaction's owner detaches it.
+dsm_segment *shared_pull_create(Oid owner, Oid table, const char *order, Size order_size,
+                                SharedPull **pull);
+
+/// Attaches the segment, or finds it attached; nullptr when there is none or it is not a pull's.
+/// `is_new_mapping` says whether the caller has to detach it.
+dsm_segment *shared_pull_attach(dsm_handle handle, SharedPull **pull, bool *is_new_mapping);
+
+/// Wakes the process with this id, if there is one, so that it looks at the shared memory again.
+void shared_pull_wake(int pid);
+
+/// Enters a phase and tells leader and launchers.
+void shared_pull_enter_phase(SharedPull *pull, PullPhase phase);
+PullPhase shared_pull_phase(const SharedPull *pull);
+
+/// Keeps `report` if it is the pull's first error, and asks for the end for `reason`.
+void shared_pull_fail(SharedPull *pull, const ErrorReport *report, PullStop reason);
+/// Copies the pull's error; false when there is none.
+bool shared_pull_error(SharedPull *pull, ErrorReport *report);
+
+/// Leaves word for the caller, before kPhasePlanned; what is too long is cut.
+void shared_pull_set_notice(SharedPull *pull, const char *message, const char *hint);
+
+/// Says what the pull waits for; an empty text: it moves.  For the coordinator alone.
+void shared_pull_set_waiting(SharedPull *pull, const char *text);
+/// Copies that text into `text`, of kWaitTextSize bytes.
+void shared_pull_waiting(SharedPull *pull, char *text);
+
+} // namespace parallel_loader

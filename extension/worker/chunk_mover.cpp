@@ -1,0 +1,329 @@
+// chunk_mover: see chunk_mover.hpp.
+#include "extension/worker/chunk_mover.hpp"
+
+#include "core/ledger/local_relations.hpp"
+#include "core/source/source_relations.hpp"
+#include "core/source/storage.hpp"
+#include "core/source/types.hpp"
+
+#include <algorithm>
+
+#include "extension/bridge/boundary.hpp"
+#include "extension/bridge/local_table.hpp"
+#include "extension/bridge/spi_executor.hpp"
+#include "extension/ledger/pull_lookup.hpp"
+#include "extension/ledger/pull_refusal.hpp"
+#include "extension/server/load/copy_from.hpp"
+#include "extension/server/load/local_relations.hpp"
+#include "extension/server/process/session.hpp"
+#include "extension/server/shared/worker_slots.hpp"
+#include "extension/worker/append_job.hpp"
+#include "extension/worker/route.hpp"
+#include "extension/worker/row_job.hpp"
+
+extern "C" {
+#include "utils/lsyscache.h"
+}
+
+namespace parallel_loader {
+
+ChunkMover::ChunkMover(const WorkerTask &task)
+    : task_(task), slot_(task.pull->slots[task.slot]), waiter_(&slot_.is_told_to_stop) {}
+
+void ChunkMover::load_plan() {
+  call([]() noexcept { session_begin(); });
+  SpiExecutor executor(SpiMode::kWrite);
+  plan_ = Ledger(executor).load_plan(task_.pull->pull_id);
+  table_name_ = find_pull(task_.pull->pull_id).table_name; // the table may be gone
+  call([]() noexcept { session_commit(); });
+  source_shape_ = read_shape(plan_->source_shape);
+  local_shape_ = read_shape(plan_->local_shape);
+  columns_ = {plan_->columns, plan_->format, {}};
+}
+
+bool ChunkMover::move_next() {
+  pin_worker_session(task_.order); // triggers of the chunk before may have changed settings
+  if (!plan_)
+    load_plan();
+  call([]() noexcept { session_begin(); });
+  SpiExecutor executor(SpiMode::kWrite);
+  Ledger ledger(executor);
+  const std::optional<ClaimedChunk> chunk = ledger.claim_chunk(task_.pull->pull_id);
+  if (!chunk) {
+    call([]() noexcept { session_commit(); });
+    return false;
+  }
+  chunk_ = chunk->number;
+  is_copying_ = false;
+  worker_slot_begin_chunk(task_.pull, task_.slot, chunk_,
+                          std::max<int64_t>(chunk->byte_estimate, 1));
+  ChunkResult result = move(open_source(*chunk), *chunk);
+  require_unchanged(*chunk);
+  note_read();
+  const std::string written = note_written(executor, result);
+  call([]() noexcept { spi_fire_deferred_triggers(); });
+  ledger.complete_chunk(task_.pull->pull_id, chunk_, result);
+  call([]() noexcept { session_commit(); });
+  written_ = written;
+  note_done(result);
+  return true;
+}
+
+// Connects once there is a chunk to move: until that chunk is read the coordinator holds the
+// snapshot, so it can be imported.  What a chunk reads stays locked on the source, so that a queued
+// ALTER TABLE cannot come between two workers; a session that has locked many partitions gives
+// them up and begins anew, since the source has room for so many locks and no more.
+Connection &ChunkMover::open_source(const ClaimedChunk &chunk) {
+  constexpr size_t kMostLocked = 32;
+  if (reader_ && locked_.size() >= kMostLocked && !locked_.contains(from_item(chunk)))
+    disconnect();
+  if (!reader_) {
+    reader_.emplace(task_.order, source_address(), plan_->snapshot,
+                    worker_session_name(task_.pull->pull_id), waiter_);
+    pg_atomic_write_u32(&slot_.source_pid,
+                        static_cast<uint32>(reader_->session().connection().backend_pid()));
+    find_table(*reader_);
+  }
+  pg_atomic_write_u32(&slot_.has_lock, locked_.contains(from_item(chunk)) ? 1 : 0);
+  lock_relation(chunk);
+  pg_atomic_write_u32(&slot_.has_lock, 1);
+  return reader_->session().connection();
+}
+
+// Of the pull's own source, the server that the coordinator has come to.
+SourceAddress ChunkMover::source_address() const {
+  if (plan_->snapshot.lock == 0)
+    throw SnapshotGone("55000", "nothing proves which session holds the pull's snapshot");
+  SourceAddress address = task_.source;
+  const bool is_its_own = task_.work != nullptr && task_.work->address_size > 0;
+  if (!is_its_own)
+    address.conninfo = conninfo_at(address.conninfo, plan_->snapshot.place);
+  return address;
+}
+
+void ChunkMover::find_table(SourceReader &reader) {
+  reader.set_timezone(task_.order, plan_->format);
+  table_ = reader.find_table(plan_->source_table);
+  const Types types = load_column_types(reader.session().connection(), table_);
+  key_ = Key::resolve(plan_->key, table_, types, plan_->bound_type);
+  std::vector<std::string> names;
+  for (const ShapeLine &line : source_shape_)
+    if (line.part == ShapePart::kColumn)
+      names.push_back(line.name);
+  shape_ = SourceShape(table_, types, source_shape_.empty() ? plan_->columns : names);
+  labels_ = EnumLabels(table_, types, names);
+}
+
+std::string ChunkMover::from_item(const ClaimedChunk &chunk) const {
+  return chunk.relation.empty() ? table_.from_item() : leaf_item(chunk.relation);
+}
+
+// A lock on the table does not keep the fields of composites as they are.
+void ChunkMover::lock_relation(const ClaimedChunk &chunk) {
+  const std::string from = from_item(chunk);
+  const bool is_leaf = !chunk.relation.empty();
+  const bool is_locked = locked_.contains(from);
+  if (is_locked && !shape_.has_fields())
+    return;
+  if (!is_locked && !locked_.empty())
+    reader_->session().limit_lock_timeout();
+  const QualifiedName name = is_leaf ? parse_qualified_name(chunk.relation) : table_.name;
+  require_types(reader_->lock_relation(from, {chunk.relation_oid, name}, shape_),
+                is_leaf ? PlaceRule::kIgnored : PlaceRule::kCompared);
+  if (is_locked)
+    return;
+  if (!is_leaf && has_members())
+    require_members(reader_->lock_members(table_, columns_));
+  reader_->session().release_lock_timeout();
+  locked_.insert(from);
+}
+
+bool ChunkMover::has_members() const {
+  return std::ranges::any_of(
+      source_shape_, [](const ShapeLine &line) { return line.part == ShapePart::kRelation; });
+}
+
+void ChunkMover::throw_altered(const ShapeChange &change, const std::string &table) {
+  const std::string pull = std::to_string(task_.pull->pull_id);
+  const bool is_untouched = worker_slots_counts(task_.pull).chunks_done == 0;
+  const std::string resume = next_resume();
+  const bool is_append = task_.order.request.kind == PullKind::kAppend;
+  throw Error("55000",
+              "column \"" + change.name + "\" of table " + table + " was altered since pull " +
+                  pull + " was planned",
+              change.sentence(),
+              is_append      ? "Call parallel_pull_append again."
+              : is_untouched ? "parallel_pull_resume(" + pull + ") plans the pull anew."
+              : resume.empty()
+                  ? "Empty the table and pull it again."
+                  : "Alter it back and call " + resume + ", or empty the table and pull it again.");
+}
+
+void ChunkMover::require_types(const Shape &now, PlaceRule places) {
+  if (source_shape_.empty()) // planned by an earlier version, under the same snapshot
+    return;
+  if (!find_shape_change(source_shape_, now, "cf", places))
+    return;
+  Shape described = now;
+  describe_shape(reader_->session().connection(), described);
+  throw_altered(*find_shape_change(source_shape_, described, "cf", places),
+                table_.name.cited() + " of the source");
+}
+
+// What has joined or left since the plan is in some chunks and not in others.
+void ChunkMover::throw_other_members(const std::string &change) {
+  throw Error("55000",
+              "table " + table_.name.cited() +
+                  " of the source is made of other tables than when pull " +
+                  std::to_string(task_.pull->pull_id) + " was planned",
+              change, "Empty the table and pull it again.");
+}
+
+void ChunkMover::require_members(const Shape &now) {
+  const std::optional<ShapeChange> change =
+      find_shape_change(source_shape_, now, "r", PlaceRule::kCompared);
+  if (change)
+    throw_other_members(change->before.empty() ? "New is " + change->after + "."
+                                               : "Gone is " + change->before + ".");
+}
+
+// After the rows have come: by what held while they did.  Commands that a reader does not hold up
+// may have come between the look before and the reading itself.
+void ChunkMover::require_unchanged(const ClaimedChunk &chunk) {
+  if (!reader_)
+    return;
+  lock_relation(chunk);
+  if (const auto change =
+          find_label_change(source_shape_, labels_.read(reader_->session().connection())))
+    throw_altered(*change, table_.name.cited() + " of the source");
+  if (!chunk.relation.empty() || !has_members())
+    return;
+  Connection &source = reader_->session().connection();
+  if (table_.kind != 'p') {
+    if (const auto joined = find_joined(source, source_shape_))
+      throw_other_members("New is " + *joined + ".");
+    return;
+  }
+  const Shape now = partition_tree(source, table_.oid);
+  if (const ShapeLine *added = find_new(source_shape_, now))
+    throw_other_members("New is " + added->words + ".");
+}
+
+// Under the lock that the rows are written with.
+void ChunkMover::require_local_types() {
+  const Oid table = task_.order.request.table;
+  if (call([&]() noexcept { return get_rel_relkind(table); }) == '\0')
+    throw Error(sqlstate::kUndefinedTable, "table " + table_name_ + " does not exist any more", "",
+                "Make the table anew, and pull it again.");
+  if (local_shape_.empty())
+    return;
+  const TargetColumns names(columns_);
+  const CopyTarget target = names.target(table, table_name_.c_str());
+  call([&]() noexcept { copy_from_check(&target); });
+  if (const auto change = find_shape_change(
+          local_shape_, local_shape(describe_local_table(table), columns_.columns), "c",
+          PlaceRule::kCompared))
+    throw_altered(*change, table_name_);
+}
+
+void ChunkMover::disconnect() {
+  reader_.reset();
+  locked_.clear();
+  pg_atomic_write_u32(&slot_.has_lock, 0);
+  pg_atomic_write_u32(&slot_.source_pid, 0);
+}
+
+ChunkResult ChunkMover::move(Connection &source, const ClaimedChunk &chunk) {
+  const std::string description = describe(chunk);
+  call([&]() noexcept { session_report_activity(description.c_str()); });
+  const std::string from = from_item(chunk);
+  const std::string &filter = task_.order.request.filter;
+  const RowJob job = {task_.order.request.table,
+                      copy_statement(from, columns_, key_.condition(chunk.range), filter),
+                      &columns_,
+                      description,
+                      task_.order.route,
+                      filter.empty() ? FilterPath() : plan_->source_path};
+  try {
+    require_local_types();
+    if (task_.order.request.kind == PullKind::kAppend)
+      return run_append_job({task_.order, table_, columns_, key_, description, is_copying_}, source,
+                            task_.pull, task_.slot);
+    is_copying_ = true;
+    return run_row_job(job, source, task_.pull, task_.slot);
+  } catch (const Error &error) { // the source does not know our names for things
+    throw Error(error.sqlstate(), error.message(),
+                error.detail() + (error.detail().empty() ? "" : "\n") + "This happened " +
+                    (is_copying_ ? "while " : "before ") + description + ".",
+                error.hint());
+  }
+}
+
+// Under the lock that the rows were written with: what the chunks before this one went into has to
+// be as they left it.  Returns what is known then, once the chunk is committed.  A chunk that went
+// into many partitions records those that none before it has.
+std::string ChunkMover::note_written(Executor &executor, ChunkResult &result) {
+  constexpr size_t kLongList = 2000;
+  const Oid table = task_.order.request.table;
+  std::string written = call([&]() noexcept { return local_relations_written(table); });
+  if (task_.order.request.kind == PullKind::kAppend) { // one chunk, which looks after its mark
+    result.local_relations = written;
+    return written;
+  }
+  LocalRelations relations(executor);
+  if (!written_)
+    written_ = relations.recorded(task_.pull->pull_id);
+  if (const std::optional<std::string> other = find_other_filenode(*written_, written)) {
+    throw Error("55000", "table " + table_name_ + " was changed while the pull ran",
+                "Since rows went into table " + relations.display_name(*other) +
+                    ", it was emptied (TRUNCATE) or rewritten (VACUUM FULL, CLUSTER, ALTER TABLE).",
+                local_change_hint(table_name_, next_resume()));
+  }
+  result.local_relations =
+      written.size() > kLongList ? words_without(written, *written_) : std::move(written);
+  return merge_local_relations(*written_, result.local_relations);
+}
+
+// By the time somebody reads it: the pull is about to fail.
+std::string ChunkMover::next_resume() const {
+  return resume_call(task_.pull->pull_id, plan_->key, task_.order.snapshot_hold_ms > 0);
+}
+
+// A session that will read nothing more must not keep the source from cleaning up dead rows while
+// this process commits.
+void ChunkMover::note_read() {
+  worker_slot_chunk_read(task_.pull, task_.slot);
+  if (!worker_slots_any_unclaimed(task_.pull) && !is_awaited())
+    disconnect();
+}
+
+// A worker that waits for its lock behind a command of others may have to give its chunk back, and
+// then only a session that stands before that command can read it.
+bool ChunkMover::is_awaited() const {
+  return reader_ && worker_slots_any_without_lock(task_.pull, task_.slot);
+}
+
+void ChunkMover::note_done(const ChunkResult &result) {
+  worker_slot_chunk_done(task_.pull, task_.slot, result.row_count, result.byte_count);
+  if (task_.work != nullptr) {
+    pg_atomic_fetch_add_u64(&task_.work->rows, result.row_count);
+    pg_atomic_fetch_add_u64(&task_.work->bytes, result.byte_count);
+    pg_atomic_fetch_add_u32(&task_.work->chunks, 1);
+  }
+  chunk_ = 0;
+}
+
+std::string ChunkMover::describe(const ClaimedChunk &chunk) const {
+  std::string text = "loading table " + table_name_ + " from source, pull " +
+                     std::to_string(task_.pull->pull_id) + ", chunk " +
+                     std::to_string(chunk.number);
+  if (chunk.range.nulls)
+    return text + " (rows with a null key)";
+  if (chunk.range.start || chunk.range.end) {
+    text += " (" + plan_->key + " from " + chunk.range.start.value_or("the lowest") + " to " +
+            chunk.range.end.value_or("the highest") + ")";
+  }
+  return text;
+}
+
+} // namespace parallel_loader

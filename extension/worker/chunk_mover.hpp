@@ -1,0 +1,83 @@
+// chunk_mover: claims a pull's next chunk and moves it, all in one destination transaction.
+#pragma once
+
+#include "core/ledger/ledger.hpp"
+#include "core/plan/range.hpp"
+#include "core/source/column_map.hpp"
+#include "core/source/column_shape.hpp"
+#include "core/source/enum_labels.hpp"
+#include "core/source/source_table.hpp"
+
+#include "extension/bridge/latch_waiter.hpp"
+#include "extension/bridge/source_reader.hpp"
+#include "extension/server/base/error_report.hpp"
+#include "extension/worker/worker.hpp"
+
+#include <optional>
+#include <set>
+#include <string>
+
+namespace parallel_loader {
+
+class ChunkMover {
+public:
+  explicit ChunkMover(const WorkerTask &task);
+
+  /// Returns false when no chunk is left to claim.  Throws Error (source), PgError (destination),
+  /// Stopped; the transaction is then open, to be aborted, and chunk() says which it was.
+  bool move_next();
+
+  /// The chunk that move_next() has claimed last and not completed; 0: none.
+  [[nodiscard]] int chunk() const noexcept { return chunk_; }
+
+  /// True once its rows are being read.
+  [[nodiscard]] bool is_copying() const noexcept { return is_copying_; }
+
+  /// True while a chunk that another worker has claimed may come to need this one's session on the
+  /// source.
+  [[nodiscard]] bool is_awaited() const;
+
+  /// Gives up the session on the source; the next chunk connects anew.
+  void disconnect();
+
+private:
+  void load_plan();
+  Connection &open_source(const ClaimedChunk &chunk);
+  [[nodiscard]] SourceAddress source_address() const;
+  void find_table(SourceReader &reader);
+  void lock_relation(const ClaimedChunk &chunk);
+  void require_types(const Shape &now, PlaceRule places);
+  void require_members(const Shape &now);
+  void require_unchanged(const ClaimedChunk &chunk);
+  [[noreturn]] void throw_other_members(const std::string &change);
+  [[nodiscard]] bool has_members() const;
+  void require_local_types();
+  [[noreturn]] void throw_altered(const ShapeChange &change, const std::string &table);
+  [[nodiscard]] std::string from_item(const ClaimedChunk &chunk) const;
+  ChunkResult move(Connection &source, const ClaimedChunk &chunk);
+  [[nodiscard]] std::string note_written(Executor &executor, ChunkResult &result);
+  [[nodiscard]] std::string next_resume() const;
+  void note_read();
+  void note_done(const ChunkResult &result);
+  [[nodiscard]] std::string describe(const ClaimedChunk &chunk) const;
+
+  const WorkerTask &task_;
+  WorkerSlot &slot_;
+  LatchWaiter waiter_;
+  std::optional<SourceReader> reader_;
+  std::optional<PullPlan> plan_;
+  SourceTable table_;
+  ColumnMap columns_;
+  Key key_;
+  Shape source_shape_; // as the plan found it
+  Shape local_shape_;  // likewise
+  SourceShape shape_;  // how to ask the source for its shape
+  EnumLabels labels_;
+  std::set<std::string> locked_;       // what the session on the source has locked, by from_item
+  std::string table_name_;             // of the destination, for people
+  std::optional<std::string> written_; // by done chunks, as far as this worker knows
+  int chunk_ = 0;
+  bool is_copying_ = false; // rows of that chunk
+};
+
+} // namespace parallel_loader

@@ -1,0 +1,136 @@
+// text: see text.hpp.
+#include "orchestrator/base/text.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+namespace parallel_loader {
+
+namespace {
+
+constexpr bool is_continuation(char byte) {
+  return (byte & 0xC0) == 0x80;
+}
+
+struct Unit {
+  std::string_view name;
+  double bytes;
+};
+
+Unit unit_for(double bytes) {
+  constexpr std::array<std::string_view, 6> kNames{"B", "kB", "MB", "GB", "TB", "PB"};
+  double size = 1;
+  size_t index = 0;
+  // 999.95 and not 1024: `1000.0 kB` and `1023 MB` do not fit the columns.
+  while (bytes / size >= 999.95 && index + 1 < kNames.size()) {
+    size *= 1024;
+    ++index;
+  }
+  return {kNames[index], size};
+}
+
+/// At least two significant digits and no more decimals than that takes.
+std::string short_number(double value, const Unit &unit) {
+  return unit.bytes > 1 && value < 9.95 ? fmt::format("{:.1f}", value)
+                                        : fmt::format("{:.0f}", value);
+}
+
+} // namespace
+
+size_t text_width(std::string_view text) noexcept {
+  return static_cast<size_t>(std::ranges::count_if(
+      text, [](char byte) { return !is_continuation(byte); }));
+}
+
+std::string fit_text(std::string_view text, size_t width) {
+  constexpr std::string_view kGap = "..";
+  if (text_width(text) <= width)
+    return std::string(text);
+  if (width <= kGap.size())
+    return std::string(kGap.substr(0, width));
+  std::string head;
+  std::string tail;
+  const size_t kept = width - kGap.size();
+  const size_t tail_width = kept / 2;
+  const size_t tail_from = text_width(text) - tail_width;
+  size_t point = 0; // one past the code point that the byte belongs to
+  for (const char byte : text) {
+    point += is_continuation(byte) ? 0 : 1;
+    if (point <= kept - tail_width)
+      head += byte;
+    else if (point > tail_from)
+      tail += byte;
+  }
+  return head.append(kGap).append(tail);
+}
+
+std::string pad_left(std::string_view text, size_t width) {
+  const size_t used = text_width(text);
+  return std::string(width > used ? width - used : 0, ' ').append(text);
+}
+
+std::string pad_right(std::string_view text, size_t width) {
+  const size_t used = text_width(text);
+  return std::string(text).append(width > used ? width - used : 0, ' ');
+}
+
+std::string printable(std::string_view text) {
+  std::string result(text);
+  std::ranges::replace_if(
+      result, [](char byte) { return static_cast<unsigned char>(byte) < ' ' || byte == '\177'; },
+      '?');
+  return result;
+}
+
+std::string format_count(int64_t count) {
+  std::string digits = fmt::format("{}", count);
+  const size_t first = count < 0 ? 1 : 0;
+  for (size_t from_end = 3; digits.size() - first > from_end; from_end += 4)
+    digits.insert(digits.size() - from_end, 1, ' ');
+  return digits;
+}
+
+std::string format_number_of(int64_t count, std::string_view noun) {
+  return fmt::format("{} {}{}", format_count(count), noun, count == 1 ? "" : "s");
+}
+
+std::string format_size(int64_t bytes) {
+  const Unit unit = unit_for(static_cast<double>(bytes));
+  return fmt::format("{:.{}f} {}", static_cast<double>(bytes) / unit.bytes, unit.bytes > 1 ? 1 : 0,
+                     unit.name);
+}
+
+std::string format_size_of(int64_t bytes, int64_t total) {
+  const Unit unit = unit_for(static_cast<double>(total));
+  const double whole = static_cast<double>(total) / unit.bytes;
+  const double part = static_cast<double>(bytes) / unit.bytes;
+  const int decimals = unit.bytes > 1 && whole < 9.95 ? 1 : 0;
+  return fmt::format("{:.{}f} / {:.{}f} {}", part, decimals, whole, decimals, unit.name);
+}
+
+std::string format_rate(double bytes_per_s) {
+  if (bytes_per_s <= 0)
+    return "-";
+  const Unit unit = unit_for(bytes_per_s);
+  return fmt::format("{} {}/s", short_number(bytes_per_s / unit.bytes, unit), unit.name);
+}
+
+std::string format_duration(std::chrono::milliseconds duration) {
+  const int64_t tenths = (duration.count() + 50) / 100;
+  if (tenths < 100)
+    return fmt::format("{}.{}s", tenths / 10, tenths % 10);
+  const int64_t seconds = (duration.count() + 500) / 1000;
+  const int64_t minutes = seconds / 60;
+  const int64_t hours = minutes / 60;
+  if (minutes == 0)
+    return fmt::format("{}s", seconds);
+  if (hours == 0)
+    return fmt::format("{}m{:02}s", minutes, seconds % 60);
+  if (hours < 24)
+    return fmt::format("{}h{:02}m", hours, minutes % 60);
+  return fmt::format("{}d{:02}h", hours / 24, hours % 24);
+}
+
+} // namespace parallel_loader

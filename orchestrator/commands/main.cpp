@@ -1,0 +1,68 @@
+// main: the parallel-loader program.
+#include "orchestrator/base/output.hpp"
+#include "orchestrator/cli/help.hpp"
+#include "orchestrator/commands/copy_command.hpp"
+#include "orchestrator/display/report.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+
+namespace parallel_loader {
+
+namespace {
+
+ExitStatus run(const Invocation &invocation, const Terminal &terminal) {
+  switch (invocation.action) {
+  case Action::kHelp:
+    return write_result(main_help(), ExitStatus::kDone);
+  case Action::kCopyHelp:
+    return write_result(copy_help(), ExitStatus::kDone);
+  case Action::kHelpMarkdown:
+    return write_result(help_markdown(), ExitStatus::kDone);
+  case Action::kVersion:
+    return write_result("parallel-loader " PARALLEL_LOADER_VERSION "\n", ExitStatus::kDone);
+  case Action::kCopy: {
+    const Interrupt interrupt;
+    return CopyCommand(invocation.copy, terminal, interrupt).run();
+  }
+  }
+  return ExitStatus::kUsage;
+}
+
+/// Arguments that cannot be read still say whether a program reads the answer.
+ExitStatus report_usage(const Failure &failure, const std::vector<std::string> &arguments,
+                        const Terminal &terminal) {
+  write_message(error_text(failure, {.color = choose_color(When::kAuto, terminal)}));
+  if (std::ranges::find(arguments, "--json") == arguments.end())
+    return failure.status();
+  Run run;
+  run.state = RunState::kFailed;
+  return write_result(json_document(run, &failure) + "\n", failure.status());
+}
+
+ExitStatus run_program(const std::vector<std::string> &arguments) {
+  const Terminal terminal = inspect_terminal(STDERR_FILENO, process_environment);
+  Invocation invocation;
+  try {
+    invocation = parse_invocation(arguments, process_environment);
+  } catch (const Failure &failure) {
+    return report_usage(failure, arguments, terminal);
+  }
+  return run(invocation, terminal);
+}
+
+} // namespace
+
+} // namespace parallel_loader
+
+int main(int argc, char **argv) {
+  using namespace parallel_loader;
+  ignore_closed_pipes();
+  try {
+    return static_cast<int>(run_program({argv + std::min(argc, 1), argv + argc}));
+  } catch (const std::exception &error) {
+    write_message(error_text(Error(sqlstate::kInternalError, error.what()), {}));
+    return static_cast<int>(ExitStatus::kFailed);
+  }
+}

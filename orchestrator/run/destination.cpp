@@ -1,0 +1,240 @@
+// destination: see destination.hpp.
+#include "orchestrator/run/destination.hpp"
+
+#include "orchestrator/base/failure.hpp"
+
+#include <fmt/format.h>
+
+namespace parallel_loader {
+
+namespace {
+
+struct Setting {
+  std::string_view name;
+  std::string_view value;
+  int since_version = 0;
+};
+
+/// A load takes as long as it takes, whatever limits the role or the database has.  Conditions and
+/// bounds are read as the source reads them for us: UTF-8, UTC, month first.
+constexpr Setting kSettings[] = {{"statement_timeout", "0"},
+                                 {"lock_timeout", "0"},
+                                 {"idle_in_transaction_session_timeout", "0"},
+                                 {"transaction_timeout", "0", 170000},
+                                 {"client_encoding", "UTF8"},
+                                 {"TimeZone", "UTC"},
+                                 {"DateStyle", "ISO, MDY"},
+                                 {"client_min_messages", "notice"},
+                                 {"log_parameter_max_length_on_error", "0"}};
+
+/// Until the transaction's end: behind a pooler the session is somebody else's next.  The names are
+/// qualified, as the user's search path is in force.
+std::string settings_statement(int server_version) {
+  std::string sql = "SELECT pg_catalog.current_setting('is_superuser')";
+  for (const Setting &setting : kSettings)
+    if (server_version >= setting.since_version)
+      sql += fmt::format(", pg_catalog.set_config('{}', '{}', true)", setting.name, setting.value);
+  return sql;
+}
+
+constexpr std::string_view kOwnPath =
+    "SELECT pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true)";
+
+} // namespace
+
+Destination Destination::open(const ConnInfo &conninfo, Waiter &waiter) {
+  Destination destination(failing_with(ExitStatus::kDestinationUnreachable, [&] {
+    return Connection::open(conninfo, "parallel-loader", Peer::kDestination, waiter);
+  }));
+  destination.find_extension();
+  return destination;
+}
+
+/// What `fn` runs is one transaction, with settings of its own.
+template <class Fn> Rows Destination::in_transaction(Fn fn) {
+  connection_.exec("BEGIN ISOLATION LEVEL READ COMMITTED");
+  try {
+    const Rows is_superuser = connection_.exec(settings_statement(connection_.server_version()));
+    // The source's password is a parameter: a server that logs statements would log it too.  Only a
+    // superuser may tell it not to.
+    if (is_superuser.text(0, 0) == "on")
+      connection_.exec("SELECT pg_catalog.set_config('log_parameter_max_length', '0', true)");
+    Rows rows = fn();
+    connection_.exec("COMMIT");
+    return rows;
+  } catch (...) {
+    roll_back();
+    throw;
+  }
+}
+
+void Destination::roll_back() noexcept {
+  try {
+    connection_.exec("ROLLBACK");
+  } catch (const std::exception &) {
+    // The session is lost, and with it the transaction.
+  }
+}
+
+Rows Destination::query(const std::string &sql, std::initializer_list<Param> params) {
+  return in_transaction([&] {
+    connection_.exec(kOwnPath);
+    return connection_.exec(sql, params);
+  });
+}
+
+Rows Destination::call(const std::string &sql, std::initializer_list<Param> params) {
+  return in_transaction([&] { return connection_.exec(sql, params); });
+}
+
+Rows Destination::call_function(std::string_view function, const std::string &sql,
+                                std::initializer_list<Param> params) {
+  try {
+    return call(sql, params);
+  } catch (const Error &error) {
+    throw with_grant(error, function);
+  }
+}
+
+// The server's own error has no hint, and its words are in the language of its messages.
+Error Destination::with_grant(const Error &error, std::string_view function) {
+  if (error.sqlstate() != sqlstate::kInsufficientPrivilege || !error.hint().empty())
+    return error;
+  try {
+    const Rows lacking =
+        query("SELECT pg_catalog.quote_ident(current_user::text) FROM pg_catalog.pg_proc AS p "
+              "WHERE p.proname = $1::pg_catalog.name "
+              "AND p.pronamespace = $2::pg_catalog.regnamespace "
+              "AND NOT pg_catalog.has_function_privilege(p.oid, 'EXECUTE')",
+              {"parallel_pull_" + std::string(function), schema_});
+    if (lacking.empty())
+      return error;
+    return {
+        error.sqlstate(), error.message(), error.detail(),
+        fmt::format("Run on the destination: GRANT EXECUTE ON FUNCTION {}.parallel_pull_{} TO {};",
+                    schema_, function, lacking.text(0, 0))};
+  } catch (const std::exception &) {
+    return error; // without the hint
+  }
+}
+
+void Destination::find_extension() {
+  const Rows rows = query("SELECT n.nspname FROM pg_catalog.pg_extension AS e "
+                          "JOIN pg_catalog.pg_namespace AS n ON n.oid = e.extnamespace "
+                          "WHERE e.extname = 'parallel_loader'");
+  if (rows.empty())
+    throw Failure(ExitStatus::kDestinationUnreachable,
+                  Error(sqlstate::kUndefinedObject,
+                        fmt::format("extension \"parallel_loader\" is not installed in "
+                                    "destination database \"{}\"",
+                                    connection_.resolved().get("dbname")),
+                        "", "Run there: CREATE EXTENSION parallel_loader CASCADE;"));
+  schema_ = quote_identifier(rows.text(0, 0));
+}
+
+TargetTable Destination::find_table(const QualifiedName &name) {
+  // Found along the user's search path, described under ours.
+  const Rows found =
+      call("SELECT pg_catalog.to_regclass($1::pg_catalog.text)::pg_catalog.oid", {name.quoted()});
+  const Rows rows = query("SELECT c.oid, n.nspname, c.relname FROM pg_catalog.pg_class AS c "
+                          "JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace "
+                          "WHERE c.oid = $1::pg_catalog.oid",
+                          {found.at(0, 0)});
+  if (rows.empty())
+    throw Error(sqlstate::kUndefinedTable,
+                fmt::format("table {} does not exist on the destination", name.cited()), "",
+                "Create it first, for example with pg_dump --schema-only --table.");
+  return {.oid = static_cast<uint32_t>(rows.integer(0, 0)),
+          .name = {.schema = rows.text(0, 1), .name = rows.text(0, 2)}};
+}
+
+int64_t Destination::create_pull(const PullCall &call, NoticeHandler on_notice) {
+  connection_.on_notice(std::move(on_notice));
+  const std::string sql = fmt::format(
+      "SELECT {}.parallel_pull_create(src_dsn => $1::pg_catalog.text, "
+      "\"table\" => $2::pg_catalog.oid::pg_catalog.regclass, "
+      "source_table => $3::pg_catalog.text, key => $4::pg_catalog.text, "
+      "columns => $5::pg_catalog.text[], filter => $6::pg_catalog.text, workers => $7::integer, "
+      "format => $8::pg_catalog.text, chunk_size => $9::pg_catalog.text)",
+      schema_);
+  const Param columns = call.columns ? Param(array_literal(*call.columns)) : std::nullopt;
+  // By bind parameter: statements are logged and shown in pg_stat_activity, and the source's
+  // password is in the first.
+  const Rows rows =
+      call_function("create", sql,
+                    {call.source, std::to_string(call.table), call.source_table, call.key, columns,
+                     call.filter, std::to_string(call.workers), call.format, call.chunk_size});
+  return rows.integer(0, 0);
+}
+
+void Destination::work(int64_t pull_id, NoticeHandler on_notice) {
+  connection_.on_notice(std::move(on_notice));
+  call_function("work",
+                fmt::format("SELECT chunks, rows, bytes, remaining "
+                            "FROM {}.parallel_pull_work($1::bigint)",
+                            schema_),
+                {std::to_string(pull_id)});
+}
+
+PullStatus Destination::read_pull(int64_t pull_id) {
+  const Rows rows = query(
+      fmt::format(
+          "SELECT p.state, p.rows, p.bytes, d.rows, d.bytes, p.chunks, p.chunks_done, "
+          "p.key, p.format, p.sqlstate, p.error, p.state OPERATOR(pg_catalog.=) 'failed'::text "
+          // As the coordinator's lock says: see session.hpp of the extension.
+          "AND EXISTS (SELECT FROM pg_catalog.pg_locks AS l "
+          "WHERE l.locktype OPERATOR(pg_catalog.=) 'advisory'::text AND l.granted "
+          "AND l.objsubid OPERATOR(pg_catalog.=) 20556 AND l.objid::bigint "
+          "OPERATOR(pg_catalog.=) ($1::bigint OPERATOR(pg_catalog.&) 4294967295) "
+          "AND l.classid::bigint OPERATOR(pg_catalog.=) "
+          "($1::bigint OPERATOR(pg_catalog.>>) 32)), "
+          // Which the view of an older extension lacks.
+          "pg_catalog.to_jsonb(p) OPERATOR(pg_catalog.->>) 'warning'::text "
+          "FROM {0}.parallel_pulls AS p CROSS JOIN ("
+          "SELECT pg_catalog.sum(rows)::bigint AS rows, pg_catalog.sum(bytes)::bigint AS "
+          "bytes FROM {0}.parallel_pull_chunks WHERE pull_id = $1::bigint AND state = "
+          "'done') AS d WHERE p.pull_id = $1::bigint",
+          schema_),
+      {std::to_string(pull_id)});
+  if (rows.empty())
+    throw Error(sqlstate::kUndefinedObject, fmt::format("pull {} does not exist", pull_id));
+  return {.state = parse_run_state(rows.text(0, 0)),
+          .row_count = rows.integer(0, 1),
+          .byte_count = rows.integer(0, 2),
+          .done_row_count = rows.integer(0, 3),
+          .done_byte_count = rows.integer(0, 4),
+          .chunk_count = static_cast<int>(rows.integer(0, 5)),
+          .chunk_done_count = static_cast<int>(rows.integer(0, 6)),
+          .key = rows.text(0, 7),
+          .format = rows.text(0, 8),
+          .sqlstate = rows.text(0, 9),
+          .error = rows.text(0, 10),
+          .is_held = rows.boolean(0, 11),
+          .warning = rows.text(0, 12)};
+}
+
+void Destination::cancel_pull(int64_t pull_id) {
+  call_function("cancel", fmt::format("SELECT {}.parallel_pull_cancel($1::bigint)", schema_),
+                {std::to_string(pull_id)});
+}
+
+bool Destination::is_alive() noexcept {
+  try {
+    connection_.exec("SELECT 1");
+    return true;
+  } catch (const std::exception &) {
+    return false;
+  }
+}
+
+ExitStatus Destination::status_of(const Error &error) noexcept {
+  // The server reports a lost source as we report a lost server: only asking tells them apart.
+  if (!is_alive())
+    return ExitStatus::kDestinationUnreachable;
+  return error.sqlstate() == sqlstate::kCannotConnect ||
+                 error.sqlstate() == sqlstate::kConnectionLost
+             ? ExitStatus::kSourceUnreachable
+             : ExitStatus::kFailed;
+}
+
+} // namespace parallel_loader
