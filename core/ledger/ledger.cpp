@@ -295,14 +295,13 @@ std::optional<ClaimedChunk> Ledger::claim_chunk(int64_t pull_id) {
   if (rows.empty())
     return std::nullopt;
   return ClaimedChunk{.number = static_cast<int>(rows.integer(0, 0)),
-                      .attempts = static_cast<int>(rows.integer(0, 5)),
-                      .byte_estimate = rows.integer(0, 6),
+                      .byte_estimate = rows.integer(0, 5),
                       .range = {.start = rows.at(0, 1),
                                 .end = rows.at(0, 2),
                                 .nulls = rows.boolean(0, 3),
-                                .not_null = rows.boolean(0, 8)},
+                                .not_null = rows.boolean(0, 7)},
                       .relation = rows.text(0, 4),
-                      .relation_oid = static_cast<uint32_t>(rows.integer(0, 7))};
+                      .relation_oid = static_cast<uint32_t>(rows.integer(0, 6))};
 }
 
 void Ledger::complete_chunk(int64_t pull_id, int chunk, const ChunkResult &result) {

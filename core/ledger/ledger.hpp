@@ -105,7 +105,6 @@ struct RecordedPull {
 
 struct ClaimedChunk {
   int number = 0;
-  int attempts = 0; // so far
   int64_t byte_estimate = 0;
   Range range;
   std::string relation;      // see PlannedChunk

@@ -176,8 +176,8 @@ WHERE pull_id = $1::bigint)sql";
 
 // An open chunk beside one of NULLs, as version 0.1 planned them, leaves those to it.
 inline constexpr std::string_view kClaimChunk = R"sql(
-SELECT c.chunk, c.range_start, c.range_end, c.nulls, c.relation, c.attempts, c.estimated_bytes,
-  c.relation_oid, c.range_start IS NULL AND c.range_end IS NULL AND NOT c.nulls AND EXISTS (
+SELECT c.chunk, c.range_start, c.range_end, c.nulls, c.relation, c.estimated_bytes, c.relation_oid,
+  c.range_start IS NULL AND c.range_end IS NULL AND NOT c.nulls AND EXISTS (
     SELECT FROM @ledger@.chunk AS n
     WHERE n.pull_id = c.pull_id AND n.nulls AND n.relation IS NOT DISTINCT FROM c.relation)
 FROM @ledger@.chunk AS c

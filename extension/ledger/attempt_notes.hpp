@@ -20,7 +20,6 @@ public:
   /// Writes the notes whose chunks nobody has, each in a transaction of its own; false if some are
   /// left.  What fails is left too, but for a cancel, which is thrown.
   bool write();
-  [[nodiscard]] bool is_empty() const noexcept { return notes_.empty(); }
 
 private:
   struct Note {

@@ -16,6 +16,7 @@ extern "C" {
 #include "storage/latch.h"
 #include "storage/lock.h"
 #include "utils/acl.h"
+#include "utils/guc.h"
 #include "utils/rel.h"
 #include "utils/wait_event.h"
 #if PG_VERSION_NUM >= 160000
@@ -118,6 +119,22 @@ inline void compat_insert_index_tuples(ResultRelInfo *target, TupleTableSlot *sl
   ExecInsertIndexTuples(target, slot, estate, false, false, nullptr, NIL, false);
 #else
   ExecInsertIndexTuples(target, slot, estate, false, false, nullptr, NIL);
+#endif
+}
+
+/// The setting that limits a whole transaction; null before version 17.
+#if PG_VERSION_NUM >= 170000
+inline constexpr const char *kCompatTransactionTimeout = "transaction_timeout";
+#else
+inline constexpr const char *kCompatTransactionTimeout = nullptr;
+#endif
+
+/// Other settings of that prefix are errors from here on; before version 15 warnings.
+inline void compat_reserve_settings(const char *prefix) {
+#if PG_VERSION_NUM >= 150000
+  MarkGUCPrefixReserved(prefix);
+#else
+  EmitWarningsOnPlaceholders(prefix);
 #endif
 }
 

@@ -1,6 +1,7 @@
 // session: see session.hpp.
 #include "extension/server/process/session.hpp"
 
+#include "extension/server/base/compat.hpp"
 #include "extension/server/base/pinned_values.hpp"
 
 extern "C" {
@@ -25,9 +26,8 @@ static void pin_timeouts() {
   pin("lock_timeout", "0");
   pin("idle_in_transaction_session_timeout", "0");
   pin("idle_session_timeout", "0");
-#if PG_VERSION_NUM >= 170000
-  pin("transaction_timeout", "0");
-#endif
+  if (kCompatTransactionTimeout != nullptr)
+    pin(kCompatTransactionTimeout, "0");
 }
 
 void session_pin_settings(const SessionSettings *settings) {

@@ -1,6 +1,7 @@
 // settings: see settings.hpp.
 #include "extension/server/process/settings.hpp"
 
+#include "extension/server/base/compat.hpp"
 #include "extension/server/shared/shared_pull.hpp"
 
 extern "C" {
@@ -46,11 +47,7 @@ void settings_define() {
                            "auto is the fastest that does all that COPY would do.", &setting_route,
                            kRouteAuto, kRoutes, PGC_USERSET, GUC_NOT_IN_SAMPLE, nullptr, nullptr,
                            nullptr);
-#if PG_VERSION_NUM >= 150000
-  MarkGUCPrefixReserved("parallel_loader");
-#else
-  EmitWarningsOnPlaceholders("parallel_loader");
-#endif
+  compat_reserve_settings("parallel_loader");
 }
 
 } // namespace parallel_loader
