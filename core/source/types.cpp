@@ -31,10 +31,12 @@ constexpr TypeOid kNamesByOid[] = {
     4191, // regcollation
 };
 
-// The receive functions of these refuse the empty value that their send functions write.
-constexpr TypeOid kVectors[] = {
-    22, // int2vector
-    30, // oidvector
+// The receive functions of these refuse the empty value that their send functions write; that of
+// tsquery does in most versions.
+constexpr TypeOid kEmptyRefused[] = {
+    22,   // int2vector
+    30,   // oidvector
+    3615, // tsquery
 };
 
 // A true array is the type that its element's typarray names; typlen and typcategory also fit
@@ -278,7 +280,7 @@ public:
     if (std::ranges::find(kNamesByOid, source.oid) != std::end(kNamesByOid))
       return "has type " + source.name +
              ", which binary COPY sends as a number that means nothing on another server";
-    if (std::ranges::find(kVectors, source.oid) != std::end(kVectors))
+    if (std::ranges::find(kEmptyRefused, source.oid) != std::end(kEmptyRefused))
       return "has type " + source.name + ", whose empty value binary COPY cannot read";
     if (!source.has_binary || !destination.has_binary)
       return "has type " + source.name + ", which has no binary form";

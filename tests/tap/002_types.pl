@@ -61,7 +61,7 @@ my $BINARY_COLUMNS = <<'SQL';
   an_inet inet, a_cidr cidr, a_macaddr macaddr, a_macaddr8 macaddr8,
   a_bit bit(5), a_varbit varbit,
   a_json json, a_jsonb jsonb, a_jsonpath jsonpath, an_xml xml,
-  a_tsvector tsvector, a_tsquery tsquery,
+  a_tsvector tsvector,
   a_point point, a_line line, a_lseg lseg, a_box box, a_path path, a_polygon polygon,
   a_circle circle,
   an_oid oid, an_xid xid, an_xid8 xid8, a_cid cid, a_tid tid, a_pg_lsn pg_lsn,
@@ -91,7 +91,7 @@ my @ROWS = (<<'SQL', <<'SQL', <<'SQL');
   '08:00:2b:01:02:03:04:05'::macaddr8, B'10101', B'1100110011',
   '{"a": 1,  "a": [true, null]}'::json, '{"b": "\"\\", "a": [1, 2.50, {}]}'::jsonb,
   '$.a[*] ? (@ > 1)'::jsonpath, '<?xml version="1.0"?><a b="c">d</a>'::xml,
-  'a:1A fat:2B,4C cat:5'::tsvector, '(fat & rat) | !cat:*AB'::tsquery,
+  'a:1A fat:2B,4C cat:5'::tsvector,
   '(1.5,-2)'::point, '{1,2,3}'::line, '[(0,0),(1,1)]'::lseg, '(2,2),(0,0)'::box,
   '[(0,0),(1,1),(2,0)]'::path, '((0,0),(1,1),(2,0))'::polygon, '<(1,2),3>'::circle,
   4294967295::oid, '4294967295'::xid, '18446744073709551615'::xid8, '7'::cid, '(42,7)'::tid,
@@ -118,7 +118,7 @@ SQL
   '4713-01-01 00:00:00 BC', '-178000000 years', '0',
   '::1', '2001:db8::/32', 'ff:ff:ff:ff:ff:ff', 'ff:ff:ff:ff:ff:ff:ff:ff', B'00000', B'',
   'null', 'null', '$', 'text only',
-  '', '',
+  '',
   '(NaN,Infinity)', '{0,1,0}', '[(1e300,0),(1,1e-300)]', '(0,0),(0,0)',
   '((0,0))', '((0,0))', '<(0,0),0>',
   0, '0', '0', '0', '(4294967295,65535)',
@@ -139,7 +139,7 @@ SQL
   '::/0', '0.0.0.0/0', '00:00:00:00:00:00', '00:00:00:00:00:00:00:00', B'11111',
   repeat('1', 900)::varbit,
   '[]', ('[' || repeat('1,', 3000) || '1]')::jsonb, 'strict $."a b"', '<a/><b/>',
-  'x', 'a <-> b <2> c',
+  'x',
   '(-0,0)', '{1,-1,0}', '[(0,0),(0,0)]', '(1e300,1e300),(-1e300,-1e300)',
   '[(0,0),(1,1)]', '((0,0),(1,0),(1,1))', '<(1e10,-1e10),1e-10>',
   16384, '3', '3', '1', '(0,1)',
@@ -165,11 +165,18 @@ arrives_whole('every type, binary asked for', table => 'everything', format => '
 arrives_whole('every type, text asked for', table => 'everything', format => 'text',
   carried => 'text');
 
-# int2vectorrecv refuses what int2vectorsend gives for a vector without elements, so these cannot
-# rely on binary though they have both functions.
-$pair->both_sql('CREATE TABLE vectors (id integer PRIMARY KEY, i int2vector, o oidvector)');
-$pair->source_sql(q(INSERT INTO vectors VALUES (1, '1 2', '3'), (2, '', '')));
-arrives_whole('empty vectors', table => 'vectors', carried => 'text');
+# int2vectorrecv refuses what int2vectorsend gives for a vector without elements, as tsqueryrecv does
+# in most versions, so these cannot rely on binary though they have both functions.
+for my $case (['int2vector', '1 2'], ['oidvector', '3'], ['tsquery', '(fat & rat) | !cat:*AB'],
+  ['tsquery[]', '{"",a <-> b <2> c}'])
+{
+  my ($type, $value) = @$case;
+  my $empty = $type =~ /\[/ ? '{""}' : '';
+  $pair->both_sql("CREATE TABLE may_be_empty (id integer PRIMARY KEY, value $type)");
+  $pair->source_sql("INSERT INTO may_be_empty VALUES (1, '$value'), (2, '$empty'), (3, NULL)");
+  arrives_whole("$type, empty", table => 'may_be_empty', carried => 'text');
+  $pair->both_sql('DROP TABLE may_be_empty');
+}
 
 # ---- types that only text can carry ----
 

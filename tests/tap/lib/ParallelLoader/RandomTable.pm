@@ -283,7 +283,6 @@ my @TYPES = (
   ['int4', ['sure_int'], [qw(0 -1)], sub { _integer(32) }],
   ['mood', ['mood'], [qw(sad fine happy)]],
   ['tsvector', ['tsvector'], ['', 'a', 'a:1A,3 b:2C fat', '\'two words\':16383'], sub { literal(join ' ', map { _word() } 1 .. 20) }],
-  ['tsquery', ['tsquery'], ['', 'a', 'a & (b | !c)', 'a <2> b:*AC']],
   ['point', ['point'], ['(0,-0)', '(NaN,Infinity)', '(1e308,4.9e-324)']],
   ['lseg', ['lseg'], ['[(0,0),(1,1)]']],
   ['line', ['line'], ['{1,2,3}']],
