@@ -65,8 +65,9 @@ TEST_F(BinaryRuleTest, type_without_binary_form_is_not_carried) {
 }
 
 TEST_F(BinaryRuleTest, types_whose_empty_value_cannot_be_read_are_not_carried) {
-  for (const auto &[oid, name] :
-       {std::pair<TypeOid, std::string_view>{22, "int2vector"}, {30, "oidvector"}, {3615, "tsquery"}}) {
+  for (const auto &[oid, name] : {std::pair<TypeOid, std::string_view>{22, "int2vector"},
+                                  {30, "oidvector"},
+                                  {3615, "tsquery"}}) {
     source.add(builtin(oid, name));
     destination.add(builtin(oid, name));
     EXPECT_NE(why(oid, oid), "");
