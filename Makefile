@@ -5,6 +5,10 @@
 EXTENSION     = parallel_loader
 MODULE_big    = parallel_loader
 DATA          = $(wildcard extension/sql/parallel_loader--*.sql)
+# Tests update from older versions, whose scripts nobody else needs: make install OLD_VERSIONS=1
+ifeq ($(OLD_VERSIONS),1)
+DATA         += $(wildcard tests/old_versions/parallel_loader--*.sql)
+endif
 SOURCES       = $(sort $(shell find core extension -name '*.cpp'))
 OBJS          = $(SOURCES:.cpp=.o)
 # Without this list every C++ name of ours would be visible to all other libraries of the backend.

@@ -121,8 +121,10 @@ build_test_module() {
   quietly build-test-module make -s -C "$repo" -j "$(nproc)" test-module PG_CONFIG="$PG_CONFIG"
 }
 
+# With $OLD_VERSIONS=1 also the scripts of older versions, which tests update from.
 install_extension() {
-  quietly install-extension as_root make -s -C "$repo" install PG_CONFIG="$PG_CONFIG"
+  quietly install-extension as_root make -s -C "$repo" install PG_CONFIG="$PG_CONFIG" \
+    OLD_VERSIONS="${OLD_VERSIONS:-}"
 }
 
 # build_program FOLDER [CMAKE_OPTION…]: builds below build/ in the repository; $target alone, if set.

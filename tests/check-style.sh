@@ -84,13 +84,26 @@ unscheduled() {
 
 # The control file is the only place of the version; what must repeat it is compared with it.
 wrong_versions() {
-  local version
+  local version script
   version=$(sed -nE "s/^default_version = '(.*)'$/\1/p" parallel_loader.control)
-  ls extension/sql/parallel_loader--*"$version.sql" >/dev/null 2>&1 ||
-    echo "extension/sql/ has no script for version $version"
+  # One full script, and a way to it from each version that there was.
+  for script in extension/sql/*.sql; do
+    case ${script##*/} in
+      *--*--*.sql | "parallel_loader--$version.sql") ;;
+      *) echo "$script belongs into tests/old_versions/" ;;
+    esac
+  done
+  [ -e "extension/sql/parallel_loader--$version.sql" ] ||
+    echo "extension/sql/ has no full script of version $version"
+  for script in tests/old_versions/*.sql; do
+    compgen -G "extension/sql/$(basename "$script" .sql)--*.sql" >/dev/null ||
+      echo "extension/sql/ has no script that updates from ${script##*/}"
+  done
   if grep -E '"version": "' META.json | grep -vE "\"($version\.[0-9]+|1\.0\.0)\""; then
     echo "META.json differs from version $version of the control file"
   fi
+  grep -q "\"extension/sql/parallel_loader--$version.sql\"" META.json ||
+    echo "META.json names another script than that of version $version"
   grep -qsE "^## (\[?Unreleased\]?|\[?$version(\.[0-9]+)?\]?)" CHANGELOG.md ||
     echo "CHANGELOG.md has no heading for version $version"
 }

@@ -7,6 +7,7 @@
 use strict;
 use warnings;
 
+use File::Find qw(find);
 use FindBin;
 use lib "$FindBin::RealBin/lib";
 
@@ -19,8 +20,10 @@ my $pair = ParallelLoader::Test->new(extension => 0, retries => 1);
 # ---- what is named in our SQL ----
 
 my $TREE = "$FindBin::RealBin/../..";
-my $text = join "\n", map { slurp_file($_) } map { glob "$TREE/$_" } 'extension/sql/*--0.4.sql',
-  'core/*.cpp', 'extension/*.cpp', 'extension/server/*.cpp', 'orchestrator/*.cpp';
+my @sources;
+find(sub { push @sources, $File::Find::name if /\.(?:cpp|sql)$/ },
+  map { "$TREE/$_" } qw(core extension orchestrator));
+my $text = join "\n", map { slurp_file($_) } @sources;
 my %words = map { $_ => 1 } $text =~ /\b([a-z_][a-z0-9_]*)\b/g;
 
 # Those of our words that are names in pg_catalog.
