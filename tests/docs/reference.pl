@@ -1,0 +1,11 @@
+# The same for all pages but those of guides.pl and scheduling.pl.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/../tap/lib";
+
+use ParallelLoader::Plant;
+
+run_pages(grep { !m{^docs/(?:append-only|beside-pg-dump|busy-tables|monitoring|scheduling)\.md$} } all_pages());
