@@ -2,7 +2,7 @@
 
 from html import escape
 
-TEXT, SPREAD, OURS, PEER = "#768390", "#57606a", "#e8590c", "#9aa6b2"
+TEXT, SPREAD, OURS, OTHER = "#768390", "#57606a", "#e8590c", "#9aa6b2"
 NAME, PANEL, GAP, VALUE = 160, 230, 30, 70  # widths in pixels
 LINE, BAR, TOP = 22, 14, 44  # heights
 FONT = "font-family='system-ui, sans-serif' font-size='12'"
@@ -30,7 +30,7 @@ def bars(left, title, figures, colours):
 def draw(title, summaries):
     """The fastest comes first."""
     ranked = sorted(summaries, key=lambda summary: summary.seconds.median)
-    colours = [OURS if summary.group == "ours" else PEER for summary in ranked]
+    colours = [OURS if summary.group == "ours" else OTHER for summary in ranked]
     width = NAME + 2 * (PANEL + VALUE) + GAP
     height = TOP + len(ranked) * LINE + 6
     parts = [f"<svg xmlns='http://www.w3.org/2000/svg' width='{width}' height='{height}'"

@@ -144,7 +144,7 @@ class Bench:
         for table in self.options.table:
             for line in result_file.headlines(self.results, table):
                 print(f"{table:8} {line.what}: {line.ours.name} is {line.times_as_fast:.2f} times as fast as"
-                      f" {line.peer.name}, with {line.share_of_cpu:.2f} of its CPU-seconds")
+                      f" {line.other.name}, with {line.share_of_cpu:.2f} of its CPU-seconds")
 
     def stop(self):
         self.source.stop()

@@ -1,4 +1,4 @@
-"""results: the file of measurements, and what it says: medians, and how ours compare with the peers."""
+"""results: the file of measurements, and what it says: medians, and how ours compare with the others."""
 
 import collections
 import json
@@ -66,7 +66,7 @@ def fastest(candidates):
     return min(candidates, key=lambda summary: summary.seconds.median, default=None)
 
 
-Headline = collections.namedtuple("Headline", "what ours peer times_as_fast share_of_cpu")
+Headline = collections.namedtuple("Headline", "what ours other times_as_fast share_of_cpu")
 
 
 def headlines(results, table):
@@ -74,17 +74,17 @@ def headlines(results, table):
     By socket on both sides."""
     good = [summary for summary in summaries(results, table) if summary.error is None and not summary.tcp]
     named = {summary.name: summary for summary in good}
-    peers = [summary for summary in good if summary.group == "peer"]
+    others = [summary for summary in good if summary.group == "other"]
 
     def best(prefix):
         return fastest([named[name] for name in (f"{prefix}-2", f"{prefix}-4") if name in named])
 
-    pairs = [(f"{route}, 2 or 4 workers, and the fastest peer", best(route), fastest(peers))
+    pairs = [(f"{route}, 2 or 4 workers, and the fastest other way", best(route), fastest(others))
              for route in ("heap", "copy")]
     pairs += [("the fastest of ours, and pg_dump | pg_restore",
                fastest([summary for summary in good if summary.group == "ours"]), named.get("pg_dump-2"))]
     pairs += [(f"{route}, one worker, and one binary pipe", named.get(f"{route}-1"), named.get("pipe-1"))
               for route in ("heap", "copy")]
-    return [Headline(what, ours, peer, peer.seconds.median / ours.seconds.median,
-                     ours.cpu["all"].median / max(0.01, peer.cpu["all"].median))
-            for what, ours, peer in pairs if ours and peer]
+    return [Headline(what, ours, other, other.seconds.median / ours.seconds.median,
+                     ours.cpu["all"].median / max(0.01, other.cpu["all"].median))
+            for what, ours, other in pairs if ours and other]

@@ -1,4 +1,4 @@
-"""ways: the ways of moving a table that are compared: ours, the peers, and what the server needs alone."""
+"""ways: the ways of moving a table that are compared: ours, others, and what the server needs alone."""
 
 import fnmatch
 import os
@@ -34,7 +34,7 @@ class Job:
 @dataclass(frozen=True)
 class Way:
     name: str
-    group: str  # ours, peer, or bound: what the server alone needs, no way to move a table
+    group: str  # ours, other, or bound: what the server alone needs, no way to move a table
     what: str
     workers: int
     run: Callable[[Job], None]
@@ -191,23 +191,23 @@ def our_ways():
     yield Way("program-4", "ours", "parallel-loader copy, all by default", 4, program(4), "auto")
 
 
-def peer_ways():
+def other_ways():
     binary = "(FORMAT binary)"
     for count in (1, 2, 4):
-        yield Way(f"pipe-{count}", "peer", "psql COPY | psql COPY by ranges of id, binary", count,
+        yield Way(f"pipe-{count}", "other", "psql COPY | psql COPY by ranges of id, binary", count,
                   pipes(count, binary, False))
-        yield Way(f"pipe-text-{count}", "peer", "psql COPY | psql COPY by ranges of id, text", count,
+        yield Way(f"pipe-text-{count}", "other", "psql COPY | psql COPY by ranges of id, text", count,
                   pipes(count, "", False))
-    yield Way("pipe-2-tcp", "peer", "psql COPY | psql COPY by ranges of id, binary, TCP", 2,
+    yield Way("pipe-2-tcp", "other", "psql COPY | psql COPY by ranges of id, binary, TCP", 2,
               pipes(2, binary, True), tcp=True)
-    yield Way("script-8", "peer", "parallel_migrate.py: \\copy | \\copy by ranges of id, text", 8, script(8))
+    yield Way("script-8", "other", "parallel_migrate.py: \\copy | \\copy by ranges of id, text", 8, script(8))
     for jobs in (2, 4):
-        yield Way(f"pgcopydb-{jobs}", "peer", "pgcopydb copy table-data, split, text", jobs, pgcopydb(jobs))
-        yield Way(f"pgcopydb-binary-{jobs}", "peer", "pgcopydb copy table-data, split, binary", jobs,
+        yield Way(f"pgcopydb-{jobs}", "other", "pgcopydb copy table-data, split, text", jobs, pgcopydb(jobs))
+        yield Way(f"pgcopydb-binary-{jobs}", "other", "pgcopydb copy table-data, split, binary", jobs,
                   pgcopydb(jobs, "--use-copy-binary"), needs="binary pgcopydb")
-    yield Way("pg_dump-2", "peer", "pg_dump -Fd -Z0, then pg_restore", 2, dump_restore(2))
-    yield Way("fdw", "peer", f"postgres_fdw INSERT ... SELECT, fetch_size {FETCH_SIZE}", 1, foreign_table)
-    yield Way("subscription", "peer", "logical replication: initial copy of the table", 1, subscribe,
+    yield Way("pg_dump-2", "other", "pg_dump -Fd -Z0, then pg_restore", 2, dump_restore(2))
+    yield Way("fdw", "other", f"postgres_fdw INSERT ... SELECT, fetch_size {FETCH_SIZE}", 1, foreign_table)
+    yield Way("subscription", "other", "logical replication: initial copy of the table", 1, subscribe,
               clean=unsubscribe)
 
 
@@ -235,7 +235,7 @@ def primary_key(table):
 
 
 def all_ways():
-    return [*our_ways(), *peer_ways(),
+    return [*our_ways(), *other_ways(),
             Way("file", "bound", "COPY TO a file on the server, then COPY FROM it, binary", 1, file_copy),
             *scaling_ways()]
 

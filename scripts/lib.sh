@@ -5,7 +5,7 @@ repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 work= # the run's folder under /tmp, removed at the end; set by make_work_folder
 mounted=() # file systems below it
 
-# A caller's PGHOST, PGSERVICE, … must not send our sessions to a server of his.
+# A caller's PGHOST, PGSERVICE, … must not send our sessions to another server.
 keep_pg_config=${PG_CONFIG:-}
 unset "${!PG@}"
 PG_CONFIG=${keep_pg_config:-/usr/lib/postgresql/15/bin/pg_config}

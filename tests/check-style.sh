@@ -140,7 +140,7 @@ broken_python() {
 todo_without_issue() {
   local file
   for file in $(sources) $(python_files) $(files | grep -E '\.(sql|p[lm])$' || true); do
-    grep -nHE '(TODO|FIXME)' "$file" | grep -vE 'TODO\(#[0-9]+\)' || true
+    grep -HnE '(TODO|FIXME)' "$file" | grep -vE 'TODO\(#[0-9]+\)' || true
   done
 }
 
@@ -154,6 +154,7 @@ untidy_text | report "no tabs and no blanks at the end of a line"
 broken_scripts | report "shell scripts are sound"
 broken_python | report "Python files can be read by Python"
 tests/broken-links | report "links of the documentation lead somewhere, and README leads to each page"
+tests/check-words | report "one word for one thing, and no riddles"
 tests/unnamed-hints | report "a test runs every hint with a call or a command"
 todo_without_issue | report "each TODO names its issue"
 exit "$failed"

@@ -25,7 +25,7 @@ public:
   /// The length is set anew by the mean of so many naps.
   static constexpr size_t kNapsPerStep = 8;
   /// So many naps are left out once longer ones have brought no more: the buffer is so small that
-  /// the source stands still in a nap.  Or it was chance, so they are tried again.
+  /// the source stands still in a nap.  Or it was chance, so they are taken again.
   static constexpr size_t kSkipped = 1'000;
 
   /// `size` bytes of the stream were read.

@@ -176,7 +176,8 @@ AppendPlan plan_append(const std::optional<AppendMark> &mark, const SnapshotBoun
   add_known(plan, *mark, bounds, sorted.known);
   if (!sorted.strange.empty()) {
     add_alternative(plan.compare, in_relations(sorted.strange) + " AND " + first_rows(bounds));
-    // Whoever has rewritten one may be above the horizon, and has put his id on old rows.
+    // The transaction that has rewritten one may be above the horizon, and has put its id on old
+    // rows.
     plan.next.compare_to = bounds.xmax;
     plan.compares_all = sorted.known.empty();
   }

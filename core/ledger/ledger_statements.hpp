@@ -160,7 +160,7 @@ SELECT kind = 'pull' AND range_start IS NULL AND range_end IS NULL
   AND source_relations IS NOT NULL AND NOT source_flushed
 FROM @ledger@.pull WHERE pull_id = $1::bigint)sql";
 
-// Compare and set: whoever finds the pull in another state than he took it to be in is told.
+// Compare and set: a change that finds the pull in another state than it expects is an error.
 inline constexpr std::string_view kSetState = R"sql(
 UPDATE @ledger@.pull SET state = $2::pg_catalog.text
 WHERE pull_id = $1::bigint AND state = ANY ($3::pg_catalog.text[]))sql";

@@ -211,7 +211,7 @@ void Coordinator::let_snapshot_go() {
   release_snapshot();
 }
 
-// While workers have their locks, whoever wants the source's table for himself waits for them.
+// While workers have their locks, a session that wants the source's table alone waits for them.
 // Before one has, that is for the coordinator's lock alone, behind which no worker gets its own:
 // then others have their turn, and what they made of the table is looked at by the workers.
 void Coordinator::give_way() {

@@ -10,7 +10,7 @@
 
 namespace parallel_loader {
 
-/// Whoever takes a chunk next locks its row for as long as he moves it, so a note may have to wait;
+/// The worker that takes a chunk next locks its row while it moves it, so a note may have to wait;
 /// its writer need not.
 class AttemptNotes {
 public:

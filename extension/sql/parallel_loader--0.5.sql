@@ -187,7 +187,7 @@ SELECT pg_catalog.pg_extension_config_dump('parallel_loader.mark', '');
 -- The C functions bear a version in their names, so that the library of 0.3, which a session may have
 -- loaded before an update, has none of them.  From 0.4 on the library looks itself.
 
--- Reached only through the views: the schema is closed to all but its owner.
+-- Reached only through the views: only its owner can use the schema.
 CREATE FUNCTION parallel_loader.live_progress(
     OUT pull_id bigint, OUT rows bigint, OUT bytes bigint, OUT chunks integer,
     OUT chunks_done integer, OUT retries integer, OUT workers integer, OUT fraction double precision,

@@ -10,7 +10,7 @@ namespace parallel_loader {
 class RateWindow {
 public:
   /// Adds a sample: `bytes` in all at `elapsed` since the start.  Returns bytes per second over the
-  /// window, 0 until two samples differ in time.  A count that falls (a chunk that is tried again
+  /// window, 0 until two samples differ in time.  A count that falls (a chunk that is retried
   /// takes its bytes back) gives no rate below 0.
   double add(std::chrono::milliseconds elapsed, int64_t bytes);
 

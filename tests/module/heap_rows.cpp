@@ -58,7 +58,7 @@ int64 write_rows(FunctionCallInfo fcinfo) {
 
 } // namespace parallel_loader
 
-/// heap_rows(target regclass, columns text[], rows bytea[]) returns bigint: inserts rows as they
+/// heap_rows("table" regclass, columns text[], rows bytea[]) returns bigint: inserts rows as they
 /// are in a binary COPY stream, between its header and its trailer; returns how many.
 Datum heap_rows(PG_FUNCTION_ARGS) {
   PG_RETURN_INT64(parallel_loader::entry([&] { return parallel_loader::write_rows(fcinfo); }));

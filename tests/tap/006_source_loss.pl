@@ -57,8 +57,8 @@ for my $format (qw(binary text)) {
 
   for my $case (
     ['before the first row', rows => 0],
-    ['at a row border', rows => 10000],
-    ['at the last row border', rows => $ROWS - 1],
+    ['at a row boundary', rows => 10000],
+    ['at the last row boundary', rows => $ROWS - 1],
     # In binary the trailer is still missing here, in text nothing of the rows.
     ['after the last row', rows => $ROWS, at => $format eq 'text' ? 'done' : 'row'],
     ['in the middle of a row', rows => 10000, at => 'half'],

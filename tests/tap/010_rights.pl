@@ -1,5 +1,5 @@
-# Nobody gets more through a pull than he has: dblink's password rule, rights on both ends, the
-# ledger closed to all, pulls private to their owners, and passwords shown nowhere.
+# A pull gives a role no right that it does not have: dblink's password rule, rights on both ends, the
+# ledger granted to no role, pulls private to their owners, and passwords shown nowhere.
 
 use strict;
 use warnings;
@@ -219,7 +219,7 @@ SQL
 allowed('SECURITY DEFINER lends its owner\'s rights and mapping', 'carol', 'SELECT lend()');
 is($pair->pull->{owner}, 'alice', '… and the pull is the owner\'s');
 
-# Whom a superuser has become for the pull must not become a superuser in his triggers.
+# Whom a superuser has become for the pull must not become a superuser in its triggers.
 $pair->destination_sql(<<'SQL');
 CREATE FUNCTION climb() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -345,7 +345,7 @@ CREATE FUNCTION evil.count(anyelement) RETURNS bigint LANGUAGE plpgsql AS
 $$ BEGIN PERFORM evil.note(); RETURN 0; END $$;
 CREATE FUNCTION evil.nextval(regclass) RETURNS bigint LANGUAGE plpgsql AS
 $$ BEGIN PERFORM evil.note(); RETURN pg_catalog.nextval($1); END $$;
-CREATE TABLE evil.target (id integer, note text, hidden text);
+CREATE TABLE evil.decoy (id integer, note text, hidden text);
 CREATE FUNCTION evil.grab() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   PERFORM evil.note();
@@ -363,11 +363,11 @@ BEGIN
   END;
   RETURN new;
 END $$;
-CREATE TRIGGER grab BEFORE INSERT ON evil.target FOR EACH ROW WHEN (new.id < 3)
+CREATE TRIGGER grab BEFORE INSERT ON evil.decoy FOR EACH ROW WHEN (new.id < 3)
   EXECUTE FUNCTION evil.grab();
 SQL
 $pair->destination_sql('ALTER ROLE alice SET search_path = evil, pg_catalog, public');
-my $qualified = call($dsn, table => 'evil.target', source_table => 'public.t')
+my $qualified = call($dsn, table => 'evil.decoy', source_table => 'public.t')
   =~ s/SELECT parallel/SELECT public.parallel/r;
 my $result = $pair->try_sql($qualified, user => 'alice');
 is($result->summary, 'success: 200', 'a search path full of traps does not disturb a pull');

@@ -19,7 +19,7 @@ my $program = program_under_test();
 my $SECRET = 'Plover-1927-xyzzy';
 # These servers log every statement with its parameters.
 my $pair = ParallelLoader::Test->new(source => {hba => 'local all reader scram-sha-256'});
-my ($source, $target) = ($pair->source->connstr('postgres'),
+my ($source, $destination) = ($pair->source->connstr('postgres'),
   $pair->destination->connstr('postgres'));
 
 my $ROWS = 60000;
@@ -64,7 +64,7 @@ sub run_program {
     err => $err};
 }
 
-sub copy { return run_program('copy', '--source', $source, '--target', $target, @_) }
+sub copy { return run_program('copy', '--source', $source, '--target', $destination, @_) }
 
 # Copies into an empty table and compares it with the source's rows under `condition`.
 sub copies {
@@ -133,7 +133,7 @@ copies('a range of another key', q(ts >= '2024-01-02+00' AND ts < '2024-01-03+00
   ['--key', 'ts', '--start', '2024-01-02', '--end', '2024-01-03', 'signals']);
 copies('a condition', q(tag = 'ok' AND id > 5), ['--where', q(tag = 'ok' AND id > 5), 'signals']);
 copies('some columns', 'true', ['--columns', 'value, id', 'signals'], columns => 'id, value');
-copies('another target', 'true', ['signals=archive'], to => 'archive');
+copies('another destination', 'true', ['signals=archive'], to => 'archive');
 copies('odd names', 'true', ['--columns', 'id, "a, b"', '"Odd Schema"."Odd=Table"'],
   from => '"Odd Schema"."Odd=Table"');
 copies('small chunks', 'true', ['--chunk-size', '1MB', 'signals']);
@@ -143,17 +143,17 @@ cmp_ok($pair->pull->{chunks}, '>=', 4, '… several of them');
 
 my ($host, $port) = ($pair->source->host, $pair->source->port);
 copies('the environment', 'id < 100', [], run => sub {
-  run_program({PARALLEL_LOADER_SOURCE => $source, PARALLEL_LOADER_TARGET => $target}, 'copy',
+  run_program({PARALLEL_LOADER_SOURCE => $source, PARALLEL_LOADER_TARGET => $destination}, 'copy',
     '--end', 100, 'signals')
 });
 copies('a URI', 'id < 100', [], run => sub {
-  run_program('copy', '-s', "postgresql:///postgres?host=$host&port=$port", '-d', $target, '--end',
+  run_program('copy', '-s', "postgresql:///postgres?host=$host&port=$port", '-d', $destination, '--end',
     100, 'signals')
 });
 my $services = PostgreSQL::Test::Utils::tempdir() . '/services';
 append_to_file($services, "[old]\nhost=$host\nport=$port\ndbname=postgres\n");
 copies('a service', 'id < 100', [], run => sub {
-  run_program({PGSERVICEFILE => $services}, 'copy', '-s', 'service=old', '-d', $target, '--end',
+  run_program({PGSERVICEFILE => $services}, 'copy', '-s', 'service=old', '-d', $destination, '--end',
     100, 'signals')
 });
 $pair->destination_sql("CREATE SERVER origin FOREIGN DATA WRAPPER dblink_fdw"
@@ -191,7 +191,7 @@ $pair->destination_sql('TRUNCATE signals');
 my $screen = '';
 {
   local @ENV{qw(TERM LC_ALL PARALLEL_LOADER_SOURCE PARALLEL_LOADER_TARGET)} =
-    ('xterm', 'C.UTF-8', $source, $target);
+    ('xterm', 'C.UTF-8', $source, $destination);
   IPC::Run::run(['script', '-qec', "$program copy signals", '/dev/null'], '<', \'', '>', \$screen,
     IPC::Run::timeout(60));
 }
@@ -200,7 +200,7 @@ like($screen, qr/Loading 1 table, .*\r.*\x{e2}\x{94}\x{81}.* 100%.*COPY $ROWS/s,
 
 # ---- failures ----
 
-my @both = ('--source', $source, '--target', $target);
+my @both = ('--source', $source, '--target', $destination);
 my $closed = 'host=127.0.0.1 port=' . PostgreSQL::Test::Cluster::get_free_port()
   . ' dbname=postgres';
 exits('a table that the source lacks', 1, qr/no_such/, 'copy', @both, 'no_such');
@@ -218,8 +218,8 @@ exits('no table', 2, qr/TABLE/i, 'copy', @both);
 exits('a start that is no key', 2, qr/22P02|invalid input/, 'copy', @both, '--start', 'x',
   'signals');
 exits('a range without a key', 2, qr/key/, 'copy', @both, '--start', 1, 'keyless=signals');
-exits('no source', 2, qr/--source/, 'copy', '--target', $target, 'signals');
-exits('no target', 2, qr/--target/, 'copy', '--source', $source, 'signals');
+exits('no source', 2, qr/--source/, 'copy', '--target', $destination, 'signals');
+exits('no destination', 2, qr/--target/, 'copy', '--source', $source, 'signals');
 exits('an option that does not exist', 2, qr/--nope/, 'copy', @both, '--nope', 'signals');
 exits('a command that does not exist', 2, qr/move/, 'move', @both, 'signals');
 exits('no command', 2, qr/./);
@@ -227,11 +227,11 @@ exits('jobs that are no number', 2, qr/jobs/, 'copy', @both, '--jobs', 'x', 'sig
 exits('no jobs', 2, qr/jobs/, 'copy', @both, '--jobs', '0', 'signals');
 exits('more jobs than workers', 2, qr/jobs/, 'copy', @both, '--jobs', '257', 'signals');
 exits('a format that does not exist', 2, qr/csv/, 'copy', @both, '--format', 'csv', 'signals');
-exits('a source that cannot be reached', 3, qr/source/, 'copy', '-s', $closed, '-d', $target,
+exits('a source that cannot be reached', 3, qr/source/, 'copy', '-s', $closed, '-d', $destination,
   'signals');
 exits('a source that the destination cannot reach', 3, qr/source/,
   'copy', @both, '--source-on-target', $closed, 'signals');
-exits('a destination that cannot be reached', 4, qr/destination|target/,
+exits('a destination that cannot be reached', 4, qr/destination/,
   'copy', '-s', $source, '-d', $closed, 'signals');
 exits('a destination without the extension', 4, qr/extension/,
   'copy', '-s', $source, '-d', $pair->destination->connstr('without_extension'), 'signals');
@@ -368,9 +368,9 @@ chmod 0600, $pass_file or die;
   local $ENV{PGPASSFILE} = $pass_file;
   my $reader = "host=$host port=$port dbname=postgres user=reader";
   copies('a password file on this side', 'id < 100', [], run => sub {
-    run_program('copy', '-s', $reader, '-d', $target, '--end', 100, '-v', 'signals')
+    run_program('copy', '-s', $reader, '-d', $destination, '--end', 100, '-v', 'signals')
   });
-  my $failed = run_program('copy', '-v', '-s', $reader, '-d', $target, '--columns', 'nope',
+  my $failed = run_program('copy', '-v', '-s', $reader, '-d', $destination, '--columns', 'nope',
     'signals');
   unlike($failed->{out} . $failed->{err}, qr/$SECRET/, 'an error does not show the password');
 

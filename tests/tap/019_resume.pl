@@ -147,7 +147,7 @@ is(scalar($pair->worker_pids), 0, '… without a worker');
 my ($failed) = grep { $_->{state} eq 'failed' } $pair->chunks($pull_id);
 is($failed->{sqlstate}, '23514', '… and its chunk says why');
 is($failed->{attempts}, 1, '… after one attempt');
-is($pair->pull($pull_id)->{retries}, 0, 'a violated constraint is not tried again');
+is($pair->pull($pull_id)->{retries}, 0, 'a violated constraint is not retried');
 $pair->source_sql(<<"SQL");
 INSERT INTO t VALUES (-5, 'inserted below'), (@{[$ROWS + 5]}, 'inserted above');
 DELETE FROM t WHERE id BETWEEN 50000 AND 50010 OR id = 3;

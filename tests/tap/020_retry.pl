@@ -69,14 +69,14 @@ sub is_retried {
   return;
 }
 
-# Checks that a pull has failed with its first error, and not been tried again.
+# Checks that a pull has failed with its first error, and not been retried.
 sub is_not_retried {
   my ($rule, $pull_id, $sqlstate) = @_;
   local $Test::Builder::Level = $Test::Builder::Level + 1;
   $pair->state_becomes($pull_id, 'failed|cancelled', "$rule: ends the pull");
   my $pull = $pair->pull($pull_id);
   is($pull->{sqlstate}, $sqlstate, '… with its error');
-  is($pull->{retries}, 0, '… and is not tried again');
+  is($pull->{retries}, 0, '… and is not retried');
   is((sort { $b <=> $a } map { $_->{attempts} } $pair->chunks($pull_id))[0], 1,
     '… not for any chunk');
   $pair->try_sql("SELECT parallel_pull_cancel($pull_id)");
@@ -192,7 +192,7 @@ my $call = sub {
 };
 for my $case (
   ['in the middle of a row', rows => 1000, at => 'half', action => 'cut'],
-  ['at a row border', rows => 1000, action => 'cut'],
+  ['at a row boundary', rows => 1000, action => 'cut'],
   ['before the end of the COPY', at => 'done', action => 'cut'],
   ['before the command\'s completion', at => 'tag', action => 'cut'],
   ['before the first row', rows => 0, action => 'reset'],
@@ -363,7 +363,7 @@ for my $case (['a worker is terminated', '57P01'], ['a source session is termina
   $pair->open_gate;
 }
 
-# ---- what is not tried again ----
+# ---- what is not retried ----
 
 ($pull_id) = start_stopped(0);
 $pair->destination_sql("SELECT pg_cancel_backend($_)") for $pair->worker_pids;

@@ -213,7 +213,7 @@ workers_become(4, 'more workers come');
 alter($pull_id, 'max_rate => 6000');
 alter($pull_id, 'workers => 2');
 workers_become(2, 'fewer workers stay, when their chunks are done');
-is($pair->pull($pull_id)->{retries}, 0, '… and no chunk is tried again for that');
+is($pair->pull($pull_id)->{retries}, 0, '… and no chunk is retried for that');
 alter($pull_id, 'workers => 3');
 workers_become(3, 'and more once again');
 is(ledger('workers', $pull_id), 3, 'the ledger keeps the number');
@@ -322,7 +322,7 @@ $pull_id = start_pull('small', {workers => 1, chunk_size => '1GB'}, 'max_rate =>
 moves($pull_id);
 # A failure, and before anything has succeeded since, a pause.
 $pair->source_sql("SELECT pg_terminate_backend(pid) $OUR_QUERIES");
-ok(wait_until(20, sub { $pair->pull($pull_id)->{retries} == 1 }), 'a chunk is tried again');
+ok(wait_until(20, sub { $pair->pull($pull_id)->{retries} == 1 }), 'a chunk is retried');
 ok(wait_until(10, sub { $pair->source_sql($COPIES) > 0 }), '… and moves again');
 alter($pull_id, 'workers => 0');
 $pair->state_becomes($pull_id, 'paused', '… then the pull is paused');

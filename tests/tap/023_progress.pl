@@ -136,7 +136,7 @@ is_monotone($pull_id, $ROWS, 'a pull with failures in it', sub {
   }
   return;
 });
-cmp_ok($pair->pull($pull_id)->{retries}, '>=', 2, '… some chunks were tried again');
+cmp_ok($pair->pull($pull_id)->{retries}, '>=', 2, '… some chunks were retried');
 $pair->same_rows('SELECT * FROM t', '… and every row is there once');
 $pair->destination_sql('TRUNCATE t');
 

@@ -91,7 +91,7 @@ my $caller = start_in_the_middle();
 $pair->source_sql('SELECT pg_terminate_backend(' . ($pair->pids_at_gate)[0] . ')');
 $pair->open_gate;
 my $result = $caller->finish;
-is($result->summary, 'success: ' . $id, 'an append whose source session is killed tries again');
+is($result->summary, 'success: ' . $id, 'an append whose source session is killed is retried');
 cmp_ok($pair->pull->{retries}, '>=', 1, '… which the ledger counts');
 appends($pair, 0, 'middle', \%middle, '… and has brought each row once');
 
@@ -157,7 +157,7 @@ $pair->same_rows({source => 'SELECT * FROM t', destination => 'SELECT * FROM mid
 my $busy = $pair->session('destination');
 $busy->query_safe('BEGIN; LOCK TABLE middle');
 $pair->result_is_error($busy->query(append_sql($pair, 'middle', \%middle)), '55006', qr/locked/,
-  'a caller who has locked the table himself');
+  'a caller who has locked the table');
 $busy->query_safe('ROLLBACK');
 
 # ---- the ledger moves to another database ----

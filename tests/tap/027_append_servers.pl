@@ -120,18 +120,18 @@ $pair->destination_sql("CREATE TABLE late (LIKE t)");
 appends($pair, 500, 'late', {%old, source_table => 't'}, '… and an append');
 
 sql($old, 'VACUUM FREEZE');
-# The last 300 ids before the border; the page of their states is not there yet.
+# The last 300 ids before 2^32; the page of their states is not there yet.
 reset_xid(sub { append_to_file($old->data_dir . '/pg_xact/0FFF', "\0" x 262144) },
   '-x', 4294967296 - 300);
 fill($old, 501, 510);
-cmp_ok(next_xid(), '<', 2**32, 'ids just below the border');
+cmp_ok(next_xid(), '<', 2**32, 'ids just below 2^32');
 for my $table (qw(t late)) {
   appends($pair, 10, $table, {%old, source_table => 't'}, "… new rows in $table");
 }
 my $open = ParallelLoader::Session->new($old);
-$open->query_safe(q(BEGIN; INSERT INTO t VALUES (511, 'open across the border')));
+$open->query_safe(q(BEGIN; INSERT INTO t VALUES (511, 'open across 2^32')));
 fill($old, 512, 1000);
-cmp_ok(next_xid(), '>', 2**32, 'ids beyond the border');
+cmp_ok(next_xid(), '>', 2**32, 'ids beyond 2^32');
 for my $table (qw(t late)) {
   appends($pair, 0, $table, {%old, source_table => 't', key => 'id'},
     "… a transaction that is open across it holds $table back");

@@ -31,7 +31,7 @@ my $pair = ParallelLoader::Test->new(
 parallel_loader.retry_budget = 5min
 parallel_loader.snapshot_hold = 10min
 CONF
-my $target = $pair->destination->connstr('postgres');
+my $destination = $pair->destination->connstr('postgres');
 $pair->create_gate;
 $pair->source_sql("$TABLE; CREATE ROLE other LOGIN PASSWORD 'secret'; GRANT SELECT ON t TO other");
 $pair->destination_sql("CREATE TABLE t$_ (id integer, note text)") for 0 .. 6;
@@ -59,7 +59,7 @@ sub waiting_for {
 sub start_program {
   my ($table) = @_;
   my %run = (out => '', err => '');
-  $run{run} = IPC::Run::start([$program, 'copy', '--source', $pair->dsn, '--target', $target,
+  $run{run} = IPC::Run::start([$program, 'copy', '--source', $pair->dsn, '--target', $destination,
       '--key', 'id', '--jobs', '2', "t=$table"],
     '<', \'', '>', \$run{out}, '2>', \$run{err}, $run{timer} = IPC::Run::timeout(60));
   return \%run;

@@ -152,9 +152,9 @@ is($pair->try_sql($pair->table_sql('parallel_pull_append', 't', {dsn => $old, fi
   'success: 10000', '… nor an append');
 is($pair->destination_sql($pair->table_sql('parallel_pull_verify', 't', {dsn => $old, filter => 'id % 2 = 1', source_table => 't'})
     =~ s/^SELECT/SELECT bool_and(matches) FROM/r), 't', '… nor verify');
-my $target_dsn = $pair->destination->connstr('postgres');
+my $destination_dsn = $pair->destination->connstr('postgres');
 $pair->destination_sql('TRUNCATE t');
-$run = run_program({PGTZ => 'UTC'}, 'copy', '--source', $old, '--target', $target_dsn, '--jobs', 2, '--where', 'odd(id)',
+$run = run_program({PGTZ => 'UTC'}, 'copy', '--source', $old, '--target', $destination_dsn, '--jobs', 2, '--where', 'odd(id)',
   '--key', 'id', '--start', 5, '--end', 105, 't');
 is($run->{code}, 0, '… nor the program') or diag($run->{err});
 is($pair->destination_sql('SELECT count(*) || min(id)::text FROM t'), '505', '… whose condition is read along the path of the role');
@@ -166,7 +166,7 @@ my $direct = $pair->source->connstr('postgres') . ' user=reader';
 for my $case ([{PGOPTIONS => '-c search_path=evil'}, $direct, 10000], [{}, "$direct options='-c search_path=evil'", 0]) {
   my ($environment, $from, $want) = @$case;
   $pair->destination_sql('TRUNCATE t');
-  $run = run_program($environment, 'copy', '--source', $from, '--target', $target_dsn, '--where', 'odd(id)', 'public.t=public.t');
+  $run = run_program($environment, 'copy', '--source', $from, '--target', $destination_dsn, '--where', 'odd(id)', 'public.t=public.t');
   is($run->{code}, 0, 'a condition and a path of the ' . (%$environment ? 'environment' : 'connection string')) or diag($run->{err});
   is($pair->destination_sql('SELECT count(*) FROM t'), $want, '… is read along that of the source');
 }
@@ -176,16 +176,16 @@ $pair->source_sql('ALTER ROLE reader RESET search_path');
 
 # That setting exists here, and not in the destination server's idea of the source: it would fail.
 $pair->destination_sql('TRUNCATE t');
-my $target = $pair->destination->connstr('postgres');
+my $destination = $pair->destination->connstr('postgres');
 $run = run_program({PGOPTIONS => '-c search_path=nowhere -c work_mem=1234kB'}, 'copy',
-  '--source', $source, '--target', $target, 'public.t=public.t');
+  '--source', $source, '--target', $destination, 'public.t=public.t');
 is($run->{code}, 0, 'with PGOPTIONS in the environment a table is copied') or diag($run->{err});
 my $ledger = $pair->pull->{source};
 unlike($ledger, qr/options/, '… and they are no part of the source\'s address');
 like($ledger, qr/host=.* port=|port=.* host=|host=/, '… but its host is');
 
 $pair->destination_sql('TRUNCATE t');
-$run = run_program({}, 'copy', '--source', "$source options='-c work_mem=1234kB'", '--target', $target,
+$run = run_program({}, 'copy', '--source', "$source options='-c work_mem=1234kB'", '--target', $destination,
   't');
 is($run->{code}, 0, 'options written in --source are used') or diag($run->{err});
 like($pair->pull->{source}, qr/options='-c work_mem=1234kB'/, '… and handed over');

@@ -37,7 +37,7 @@ SQL
 $pair->destination_sql(
   'CREATE TABLE t (id integer, note text); CREATE TABLE keyless (id integer, note text)');
 
-my ($source, $target) = ($pair->source->connstr('postgres'), $pair->destination->connstr('postgres'));
+my ($source, $destination) = ($pair->source->connstr('postgres'), $pair->destination->connstr('postgres'));
 
 sub start_copy {
   my ($from, $to, @arguments) = @_;
@@ -54,7 +54,7 @@ sub end_of {
   return $job;
 }
 
-sub copy { return end_of(start_copy($source, $target, @_)) }
+sub copy { return end_of(start_copy($source, $destination, @_)) }
 
 # What the pattern takes out of the program's hint.
 sub said {
@@ -104,14 +104,14 @@ $pair->destination_sql('TRUNCATE t');
 my $home = getcwd();
 ok(chdir $pair->source->host, 'the program stands in the folder of the socket');
 my $here = $source =~ s/host=\S+/host=\/proc\/self\/cwd/r; # a folder that the destination has not
-my $address = said(end_of(start_copy($here, $target, 't')), qr/give that one with (--source-on-target)\./, 'an address of the program alone');
-is(end_of(start_copy($here, $target, $address, $source, 't'))->{code}, 0, '… what it says works');
+my $address = said(end_of(start_copy($here, $destination, 't')), qr/give that one with (--source-on-target)\./, 'an address of the program alone');
+is(end_of(start_copy($here, $destination, $address, $source, 't'))->{code}, 0, '… what it says works');
 
 chdir $home;
 
 # Another reason is not hidden behind this one.
 like(end_of(start_copy("$source user=crowded",
-      "$target options='-c parallel_loader.retry_budget=0'", 't'))->{err}, qr/^parallel-loader: hint: .*CONNECTION LIMIT/m,
+      "$destination options='-c parallel_loader.retry_budget=0'", 't'))->{err}, qr/^parallel-loader: hint: .*CONNECTION LIMIT/m,
   'too many sessions for the role: the hint names the limit');
 
 $pair->source_sql('CREATE TABLE "OrderHead" (id integer PRIMARY KEY); INSERT INTO "OrderHead" VALUES (1)');
@@ -125,7 +125,7 @@ sub interrupted {
   my ($from, $to) = @_;
   $pair->close_gate;
   $pair->destination_sql('TRUNCATE t');
-  my $job = start_copy($from, $to // $target, '--jobs', 1, '--chunk-size', '64kB', '--key', 'id', '--where',
+  my $job = start_copy($from, $to // $destination, '--jobs', 1, '--chunk-size', '64kB', '--key', 'id', '--where',
     'public.gate(id, 3000)', 't');
   $pair->wait_at_gate;
   $job->{run}->signal('INT');
@@ -158,7 +158,7 @@ goes_on($resume =~ s/'CONNECTION STRING WITH ITS PASSWORD'/literal($secret)/er, 
 
 $pair->destination_sql('CREATE ROLE "Lo ader" LOGIN; GRANT USAGE ON SCHEMA "Lo ader" TO "Lo ader"; '
     . 'GRANT INSERT ON t TO "Lo ader"; TRUNCATE t');
-my $limited = "$target user='Lo ader'";
+my $limited = "$destination user='Lo ader'";
 
 # hint: orchestrator/run/destination.cpp: Run on the destination: GRANT EXECUTE ON FUNCTION
 for my $function (qw(create work)) {

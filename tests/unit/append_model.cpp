@@ -72,8 +72,8 @@ private:
       const bool is_below = skip(" OPERATOR(pg_catalog.<) ");
       if (!is_below)
         expect(" OPERATOR(pg_catalog.>=) ");
-      const int64_t border = number();
-      return is_below == (xmin_ < border);
+      const int64_t limit = number();
+      return is_below == (xmin_ < limit);
     }
     expect("(");
     if (skip("(" + std::string(kXmin)))
@@ -111,7 +111,7 @@ bool append_condition_holds(std::string_view condition, int64_t xmin, int64_t ta
 }
 
 AppendModel::AppendModel(uint32_t seed) : random_(seed) {
-  // At the beginning, before the border, beyond it, and far beyond.
+  // At the beginning, before the limit, beyond it, and far beyond.
   const int64_t starts[] = {3, 700, kSpan - 150, kSpan + 3, 6 * kSpan - 150};
   next_xid_ = starts[seed % std::size(starts)];
   for (int64_t oid = 1; oid <= 3; ++oid)

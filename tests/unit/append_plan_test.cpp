@@ -211,7 +211,7 @@ TEST(AppendPlan, windows_of_later_rounds_are_compared_modulo) {
   EXPECT_FALSE(takes(next.compare, base + 600));
 }
 
-TEST(AppendPlan, snapshot_that_ends_at_the_border_is_compared_too) {
+TEST(AppendPlan, snapshot_that_ends_at_the_limit_is_compared_too) {
   const AppendPlan next =
       plan(mark_at(kSpan - 100, kSpan - 100), {.xmin = kSpan - 50, .xmax = kSpan});
   EXPECT_FALSE(next.direct);

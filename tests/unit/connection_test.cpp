@@ -20,12 +20,12 @@ using std::chrono::milliseconds;
 /// A session with a server that runs `script` once it has admitted the client.
 class Session {
 public:
-  explicit Session(std::function<void(FakePeer &)> script, Peer peer = Peer::kSource)
-      : server_([script = std::move(script)](FakePeer &fake) {
+  explicit Session(std::function<void(FakeBackend &)> script, Peer side = Peer::kSource)
+      : server_([script = std::move(script)](FakeBackend &fake) {
           fake.admit();
           script(fake);
         }),
-        connection(Connection::open(server_.conninfo(), "test", peer, waiter_)) {}
+        connection(Connection::open(server_.conninfo(), "test", side, waiter_)) {}
 
 private:
   FakeServer server_;
@@ -97,7 +97,7 @@ private:
 };
 
 TEST(Connection, reads_rows_and_nulls) {
-  Session session([](FakePeer &peer) { peer.answer_row({"1", "x"}); });
+  Session session([](FakeBackend &backend) { backend.answer_row({"1", "x"}); });
   const Rows rows = session.connection.exec("SELECT 1, 'x'");
   ASSERT_EQ(rows.size(), 1U);
   EXPECT_EQ(rows.integer(0, 0), 1);
@@ -105,32 +105,32 @@ TEST(Connection, reads_rows_and_nulls) {
 }
 
 TEST(Connection, leaves_a_statement_to_the_server) {
-  Session session([](FakePeer &peer) { peer.answer_row({"1"}); });
+  Session session([](FakeBackend &backend) { backend.answer_row({"1"}); });
   session.connection.start("SELECT 1");
   EXPECT_EQ(session.connection.finish().integer(0, 0), 1);
 }
 
 TEST(Connection, counts_the_rows_of_a_command) {
-  Session session([](FakePeer &peer) { peer.answer_command("UPDATE 7"); });
+  Session session([](FakeBackend &backend) { backend.answer_command("UPDATE 7"); });
   const Rows rows = session.connection.exec("UPDATE t SET a = 1");
   EXPECT_TRUE(rows.empty());
   EXPECT_EQ(rows.affected(), 7U);
 }
 
 TEST(Connection, knows_the_servers_version_and_process) {
-  Session session([](FakePeer &peer) { peer.await_close(); });
+  Session session([](FakeBackend &backend) { backend.await_close(); });
   EXPECT_EQ(session.connection.server_version(), 150020);
   EXPECT_EQ(session.connection.backend_pid(), 4711);
   EXPECT_FALSE(session.connection.used_password());
 }
 
 TEST(Connection, source_error_names_the_source_and_keeps_the_rest) {
-  Session session([](FakePeer &peer) {
-    peer.read_statement();
-    peer.send_error("ERROR", "22012", "division by zero",
-                    {{'D', "A detail."}, {'H', "A hint."}, {'W', "line 1"}});
-    peer.send_ready();
-    peer.answer_command("SELECT 0");
+  Session session([](FakeBackend &backend) {
+    backend.read_statement();
+    backend.send_error("ERROR", "22012", "division by zero",
+                       {{'D', "A detail."}, {'H', "A hint."}, {'W', "line 1"}});
+    backend.send_ready();
+    backend.answer_command("SELECT 0");
   });
   const Error error = catch_error([&] { session.connection.exec("SELECT 1/0"); });
   EXPECT_EQ(error.sqlstate(), "22012");
@@ -142,10 +142,10 @@ TEST(Connection, source_error_names_the_source_and_keeps_the_rest) {
 
 TEST(Connection, destination_error_is_as_the_server_sent_it) {
   Session session(
-      [](FakePeer &peer) {
-        peer.read_statement();
-        peer.send_error("ERROR", "23505", "duplicate key", {{'D', "Key (1)."}, {'W', "COPY t"}});
-        peer.send_ready();
+      [](FakeBackend &backend) {
+        backend.read_statement();
+        backend.send_error("ERROR", "23505", "duplicate key", {{'D', "Key (1)."}, {'W', "COPY t"}});
+        backend.send_ready();
       },
       Peer::kDestination);
   const Error error = catch_error([&] { session.connection.exec("SELECT 1"); });
@@ -155,9 +155,9 @@ TEST(Connection, destination_error_is_as_the_server_sent_it) {
 
 TEST(Connection, fatal_error_is_a_lost_session_with_its_code) {
   for (const char *code : {"57P01", "25P03", "57P05"}) {
-    Session session([code](FakePeer &peer) {
-      peer.read_statement();
-      peer.send_error("FATAL", code, "terminating connection");
+    Session session([code](FakeBackend &backend) {
+      backend.read_statement();
+      backend.send_error("FATAL", code, "terminating connection");
     });
     const Error error = catch_error([&] { session.connection.exec("SELECT 1"); });
     EXPECT_EQ(error.sqlstate(), "08006");
@@ -167,7 +167,7 @@ TEST(Connection, fatal_error_is_a_lost_session_with_its_code) {
 }
 
 TEST(Connection, session_closed_without_a_word_is_lost_with_libpqs_words) {
-  Session session([](FakePeer &peer) { peer.read_statement(); }, Peer::kDestination);
+  Session session([](FakeBackend &backend) { backend.read_statement(); }, Peer::kDestination);
   const Error error = catch_error([&] { session.connection.exec("SELECT 1"); });
   EXPECT_EQ(error.sqlstate(), "08006");
   EXPECT_EQ(error.message(), "connection to destination was lost");
@@ -175,7 +175,7 @@ TEST(Connection, session_closed_without_a_word_is_lost_with_libpqs_words) {
 }
 
 TEST(Connection, lost_session_stays_lost) {
-  Session session([](FakePeer &peer) { peer.read_statement(); });
+  Session session([](FakeBackend &backend) { backend.read_statement(); });
   EXPECT_SQLSTATE("08006", session.connection.exec("SELECT 1"));
   EXPECT_SQLSTATE("08006", session.connection.exec("SELECT 1"));
 }
@@ -196,83 +196,83 @@ std::string code_of_require_open(Connection &connection, bool until_lost) {
 }
 
 TEST(Connection, idle_session_is_open_and_stays_usable) {
-  Session session([](FakePeer &peer) {
-    peer.answer_row({"1"});
-    peer.answer_row({"2"});
+  Session session([](FakeBackend &backend) {
+    backend.answer_row({"1"});
+    backend.answer_row({"2"});
   });
   EXPECT_EQ(session.connection.exec("SELECT 1").integer(0, 0), 1);
   EXPECT_EQ(code_of_require_open(session.connection, false), "");
   EXPECT_EQ(session.connection.exec("SELECT 2").integer(0, 0), 2);
 }
 
-TEST(Connection, idle_session_that_the_peer_ends_is_not_open) {
-  Session session([](FakePeer &peer) { peer.answer_row({"1"}); });
+TEST(Connection, idle_session_that_the_server_ends_is_not_open) {
+  Session session([](FakeBackend &backend) { backend.answer_row({"1"}); });
   (void)session.connection.exec("SELECT 1");
   EXPECT_EQ(code_of_require_open(session.connection, true), "08006");
   EXPECT_SQLSTATE("08006", session.connection.require_open());
 }
 
 TEST(Connection, idle_session_that_is_terminated_is_not_open) {
-  Session session([](FakePeer &peer) {
-    peer.answer_row({"1"});
-    peer.send_error("FATAL", "25P03", "terminating connection due to idle timeout");
+  Session session([](FakeBackend &backend) {
+    backend.answer_row({"1"});
+    backend.send_error("FATAL", "25P03", "terminating connection due to idle timeout");
   });
   (void)session.connection.exec("SELECT 1");
   EXPECT_EQ(code_of_require_open(session.connection, true), "08006");
 }
 
 TEST(Connection, error_of_a_foreign_servers_loss_is_not_our_loss) {
-  Session session([](FakePeer &peer) {
-    peer.read_statement();
-    peer.send_error("ERROR", "08006", "could not connect to server \"other\"");
-    peer.send_ready();
+  Session session([](FakeBackend &backend) {
+    backend.read_statement();
+    backend.send_error("ERROR", "08006", "could not connect to server \"other\"");
+    backend.send_ready();
   });
   const Error error = catch_error([&] { session.connection.exec("SELECT 1"); });
   EXPECT_EQ(error.message(), "could not read from source: could not connect to server \"other\"");
 }
 
 TEST(Connection, error_after_a_result_is_not_overlooked) {
-  Session session([](FakePeer &peer) {
-    peer.read_statement();
-    peer.send('1', {});
-    peer.send('2', {});
-    peer.send('n', {});
-    peer.send('C', std::string("INSERT 0 1\0", 11));
-    peer.send_error("ERROR", "23503", "violates foreign key");
-    peer.send_ready();
+  Session session([](FakeBackend &backend) {
+    backend.read_statement();
+    backend.send('1', {});
+    backend.send('2', {});
+    backend.send('n', {});
+    backend.send('C', std::string("INSERT 0 1\0", 11));
+    backend.send_error("ERROR", "23503", "violates foreign key");
+    backend.send_ready();
   });
   EXPECT_SQLSTATE("23503", session.connection.exec("INSERT INTO t VALUES (1)"));
 }
 
 TEST(Connection, copy_by_exec_is_an_internal_error) {
-  Session session([](FakePeer &peer) {
-    peer.answer_copy();
-    peer.await_close();
+  Session session([](FakeBackend &backend) {
+    backend.answer_copy();
+    backend.await_close();
   });
   EXPECT_SQLSTATE("08P01", session.connection.exec("COPY t TO STDOUT"));
 }
 
 TEST(Connection, copy_out_of_anything_else_is_an_internal_error) {
-  Session session([](FakePeer &peer) { peer.answer_command("SELECT 0"); });
+  Session session([](FakeBackend &backend) { backend.answer_command("SELECT 0"); });
   EXPECT_SQLSTATE("08P01", session.connection.copy_out("SELECT"));
 }
 
-TEST(Connection, copy_out_that_fails_is_the_peers_error) {
-  Session session([](FakePeer &peer) {
-    peer.read_statement();
-    peer.send_error("ERROR", "42501", "permission denied");
-    peer.send_ready();
-    peer.answer_command("SELECT 0");
+TEST(Connection, copy_out_that_fails_is_the_servers_error) {
+  Session session([](FakeBackend &backend) {
+    backend.read_statement();
+    backend.send_error("ERROR", "42501", "permission denied");
+    backend.send_ready();
+    backend.answer_command("SELECT 0");
   });
   EXPECT_SQLSTATE("42501", session.connection.copy_out("COPY t TO STDOUT"));
   EXPECT_NO_THROW(session.connection.exec("SELECT"));
 }
 
 TEST(Connection, copy_rows_survive_a_move_of_the_connection) {
-  Session session([](FakePeer &peer) {
-    peer.answer_copy();
-    peer.send_copy_data("a\n");
-    peer.end_copy("COPY 1");
+  Session session([](FakeBackend &backend) {
+    backend.answer_copy();
+    backend.send_copy_data("a\n");
+    backend.end_copy("COPY 1");
   });
   session.connection.copy_out("COPY t TO STDOUT");
   const std::string_view row = session.connection.copy_row();
@@ -286,16 +286,16 @@ TEST(Connection, copy_rows_survive_a_move_of_the_connection) {
 class GatedCopy {
 public:
   explicit GatedCopy(const std::vector<std::string> &pieces)
-      : piece_count_(pieces.size()), server_([this, pieces](FakePeer &peer) {
-          peer.admit();
-          peer.answer_copy();
+      : piece_count_(pieces.size()), server_([this, pieces](FakeBackend &backend) {
+          backend.admit();
+          backend.answer_copy();
           for (const std::string &piece : pieces) {
             gate.pass();
-            peer.send_raw(piece);
+            backend.send_raw(piece);
             sent.open();
           }
           gate.pass();
-          peer.end_copy("COPY 1");
+          backend.end_copy("COPY 1");
         }),
         connection(Connection::open(server_.conninfo(), "test", Peer::kSource, waiter)) {
     connection.copy_out("COPY t TO STDOUT");
@@ -375,9 +375,9 @@ TEST(Connection, interrupt_leaves_a_nap) {
 }
 
 TEST(Connection, statements_are_waited_for_without_a_nap) {
-  FakeServer server([](FakePeer &peer) {
-    peer.admit();
-    peer.answer_row({"1"});
+  FakeServer server([](FakeBackend &backend) {
+    backend.admit();
+    backend.answer_row({"1"});
   });
   NotingWaiter waiter;
   Connection connection = Connection::open(server.conninfo(), "test", Peer::kSource, waiter);
@@ -399,8 +399,8 @@ TEST(Connection, refused_connection_is_08001_with_the_reason) {
 }
 
 TEST(Connection, refusal_by_the_server_is_08001_with_its_words) {
-  FakeServer server([](FakePeer &peer) {
-    peer.send_error("FATAL", "28P01", "password authentication failed for user \"u\"");
+  FakeServer server([](FakeBackend &backend) {
+    backend.send_error("FATAL", "28P01", "password authentication failed for user \"u\"");
   });
   PollWaiter waiter;
   const Error error = catch_error(
@@ -410,7 +410,7 @@ TEST(Connection, refusal_by_the_server_is_08001_with_its_words) {
 }
 
 TEST(Connection, silent_server_ends_with_the_connect_timeout) {
-  FakeServer server([](FakePeer &peer) { peer.await_close(); });
+  FakeServer server([](FakeBackend &backend) { backend.await_close(); });
   ConnInfo conninfo = server.conninfo();
   conninfo.set("connect_timeout", "1");
   PollWaiter waiter;
@@ -427,9 +427,9 @@ TEST(Connection, connect_timeout_that_is_no_number_is_refused) {
 }
 
 TEST(Connection, waits_that_end_early_do_no_harm) {
-  FakeServer server([](FakePeer &peer) {
-    peer.admit();
-    peer.answer_row({"1"});
+  FakeServer server([](FakeBackend &backend) {
+    backend.admit();
+    backend.answer_row({"1"});
   });
   EagerWaiter waiter;
   Connection connection = Connection::open(server.conninfo(), "test", Peer::kSource, waiter);
@@ -437,9 +437,9 @@ TEST(Connection, waits_that_end_early_do_no_harm) {
 }
 
 TEST(Connection, interrupt_leaves_a_running_statement) {
-  FakeServer server([](FakePeer &peer) {
-    peer.admit();
-    peer.await_close();
+  FakeServer server([](FakeBackend &backend) {
+    backend.admit();
+    backend.await_close();
   });
   int interrupt[2];
   ASSERT_EQ(pipe(interrupt), 0);
@@ -454,9 +454,9 @@ TEST(Connection, interrupt_leaves_a_running_statement) {
 }
 
 TEST(Connection, resolved_parameters_hold_the_host_but_no_defaults) {
-  FakeServer server([](FakePeer &peer) {
-    peer.admit();
-    peer.await_close();
+  FakeServer server([](FakeBackend &backend) {
+    backend.admit();
+    backend.await_close();
   });
   PollWaiter waiter;
   ConnInfo given = server.conninfo();

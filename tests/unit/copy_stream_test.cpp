@@ -25,12 +25,12 @@ struct Dealt {
 };
 
 // Reads a whole stream that `source` sends, with a buffer of `buffer_size` bytes.
-Dealt deal(const std::function<void(FakePeer &)> &source, Format format, int64_t segment_bytes,
+Dealt deal(const std::function<void(FakeBackend &)> &source, Format format, int64_t segment_bytes,
            size_t buffer_size = 7, bool is_row_by_row = false) {
-  FakeServer server([&](FakePeer &peer) {
-    peer.admit();
-    peer.answer_copy();
-    source(peer);
+  FakeServer server([&](FakeBackend &backend) {
+    backend.admit();
+    backend.answer_copy();
+    source(backend);
   });
   PollWaiter waiter;
   Connection connection = Connection::open(server.conninfo(), "test", Peer::kSource, waiter);
@@ -61,13 +61,13 @@ std::string header() {
   return std::string(kBinaryCopyHeader);
 }
 
-TEST(CopyStream, binary_segments_have_a_header_each_and_end_at_row_borders) {
-  const auto source = [](FakePeer &peer) {
-    peer.send_copy_data(header() + binary_row("aaaa"));
-    peer.send_copy_data(binary_row("bbbb"));
-    peer.send_copy_data(binary_row("cccc"));
-    peer.send_copy_data(kTrailer);
-    peer.end_copy("COPY 3");
+TEST(CopyStream, binary_segments_have_a_header_each_and_end_at_row_boundaries) {
+  const auto source = [](FakeBackend &backend) {
+    backend.send_copy_data(header() + binary_row("aaaa"));
+    backend.send_copy_data(binary_row("bbbb"));
+    backend.send_copy_data(binary_row("cccc"));
+    backend.send_copy_data(kTrailer);
+    backend.end_copy("COPY 3");
   };
   for (const size_t buffer_size : {1, 7, 20, 4096}) {
     const Dealt dealt = deal(source, Format::kBinary, 15, buffer_size);
@@ -81,10 +81,10 @@ TEST(CopyStream, binary_segments_have_a_header_each_and_end_at_row_borders) {
 
 TEST(CopyStream, text_segments_are_whole_lines) {
   const Dealt dealt = deal(
-      [](FakePeer &peer) {
+      [](FakeBackend &backend) {
         for (const char *line : {"a\n", "\\\\.\n", "c\n"})
-          peer.send_copy_data(line);
-        peer.end_copy("COPY 3");
+          backend.send_copy_data(line);
+        backend.end_copy("COPY 3");
       },
       Format::kText, 5);
   EXPECT_EQ(dealt.segments, (std::vector<std::string>{"a\n\\\\.\n", "c\n"}));
@@ -92,11 +92,11 @@ TEST(CopyStream, text_segments_are_whole_lines) {
 
 TEST(CopyStream, row_by_row_no_read_holds_parts_of_two_rows) {
   const Dealt dealt = deal(
-      [](FakePeer &peer) {
-        peer.send_copy_data("a\n");
-        peer.send_copy_data("bbbbb\n");
-        peer.send_copy_data("c\n");
-        peer.end_copy("COPY 3");
+      [](FakeBackend &backend) {
+        backend.send_copy_data("a\n");
+        backend.send_copy_data("bbbbb\n");
+        backend.send_copy_data("c\n");
+        backend.end_copy("COPY 3");
       },
       Format::kText, 100, 4, true);
   EXPECT_EQ(dealt.reads, (std::vector<std::string>{"a\n", "bbbb", "b\n", "c\n"}));
@@ -106,21 +106,21 @@ TEST(CopyStream, row_by_row_no_read_holds_parts_of_two_rows) {
 TEST(CopyStream, a_row_larger_than_a_segment_is_a_segment) {
   const std::string line(100'000, 'x');
   const Dealt dealt = deal(
-      [&](FakePeer &peer) {
-        peer.send_copy_data(line + "\n");
-        peer.send_copy_data("y\n");
-        peer.end_copy("COPY 2");
+      [&](FakeBackend &backend) {
+        backend.send_copy_data(line + "\n");
+        backend.send_copy_data("y\n");
+        backend.end_copy("COPY 2");
       },
       Format::kText, 10, 4096);
   EXPECT_EQ(dealt.segments, (std::vector<std::string>{line + "\n", "y\n"}));
 }
 
 TEST(CopyStream, empty_result_has_no_segment) {
-  const auto ends = [](FakePeer &peer) { peer.end_copy("COPY 0"); };
+  const auto ends = [](FakeBackend &backend) { backend.end_copy("COPY 0"); };
   EXPECT_TRUE(deal(ends, Format::kText, 10).segments.empty());
-  const auto one_message = [](FakePeer &peer) {
-    peer.send_copy_data(header() + std::string(kTrailer));
-    peer.end_copy("COPY 0");
+  const auto one_message = [](FakeBackend &backend) {
+    backend.send_copy_data(header() + std::string(kTrailer));
+    backend.end_copy("COPY 0");
   };
   EXPECT_TRUE(deal(one_message, Format::kBinary, 10).segments.empty());
 }
@@ -130,11 +130,11 @@ TEST(CopyStream, header_may_come_alone_and_with_an_extension) {
   extended.replace(15, 4, int32_bytes(3) + "ext");
   for (const std::string &first : {header(), extended}) {
     const Dealt dealt = deal(
-        [&](FakePeer &peer) {
-          peer.send_copy_data(first);
-          peer.send_copy_data(binary_row("a"));
-          peer.send_copy_data(kTrailer);
-          peer.end_copy("COPY 1");
+        [&](FakeBackend &backend) {
+          backend.send_copy_data(first);
+          backend.send_copy_data(binary_row("a"));
+          backend.send_copy_data(kTrailer);
+          backend.end_copy("COPY 1");
         },
         Format::kBinary, 1000);
     EXPECT_EQ(dealt.segments, std::vector<std::string>{header() + binary_row("a")});
@@ -149,9 +149,9 @@ TEST(CopyStream, malformed_header_is_refused) {
   for (const std::string &first : {std::string("PGCOPY\n\377\r\n\0", 11), header().substr(0, 18),
                                    with_oids, with_extension, "X" + header()})
     EXPECT_SQLSTATE("22P04", deal(
-                                 [&](FakePeer &peer) {
-                                   peer.send_copy_data(first);
-                                   peer.await_close();
+                                 [&](FakeBackend &backend) {
+                                   backend.send_copy_data(first);
+                                   backend.await_close();
                                  },
                                  Format::kBinary, 10));
 }
@@ -159,10 +159,10 @@ TEST(CopyStream, malformed_header_is_refused) {
 TEST(CopyStream, malformed_row_is_refused_with_its_number) {
   const Error error = catch_error([] {
     (void)deal(
-        [](FakePeer &peer) {
-          peer.send_copy_data(header() + binary_row("a"));
-          peer.send_copy_data(binary_row("b") + "x");
-          peer.await_close();
+        [](FakeBackend &backend) {
+          backend.send_copy_data(header() + binary_row("a"));
+          backend.send_copy_data(binary_row("b") + "x");
+          backend.await_close();
         },
         Format::kBinary, 10);
   });
@@ -173,28 +173,28 @@ TEST(CopyStream, malformed_row_is_refused_with_its_number) {
 TEST(CopyStream, text_that_is_not_one_line_is_refused) {
   for (const char *line : {"a", "a\nb\n", "\\.\n"})
     EXPECT_SQLSTATE("22P04", deal(
-                                 [&](FakePeer &peer) {
-                                   peer.send_copy_data(line);
-                                   peer.await_close();
+                                 [&](FakeBackend &backend) {
+                                   backend.send_copy_data(line);
+                                   backend.await_close();
                                  },
                                  Format::kText, 10));
 }
 
 TEST(CopyStream, data_after_the_trailer_is_refused) {
   EXPECT_SQLSTATE("22P04", deal(
-                               [](FakePeer &peer) {
-                                 peer.send_copy_data(header() + std::string(kTrailer));
-                                 peer.send_copy_data(binary_row("a"));
-                                 peer.await_close();
+                               [](FakeBackend &backend) {
+                                 backend.send_copy_data(header() + std::string(kTrailer));
+                                 backend.send_copy_data(binary_row("a"));
+                                 backend.await_close();
                                },
                                Format::kBinary, 10));
 }
 
 TEST(CopyStream, stream_without_trailer_is_refused) {
   EXPECT_SQLSTATE("22P04", deal(
-                               [](FakePeer &peer) {
-                                 peer.send_copy_data(header() + binary_row("a"));
-                                 peer.end_copy("COPY 1");
+                               [](FakeBackend &backend) {
+                                 backend.send_copy_data(header() + binary_row("a"));
+                                 backend.end_copy("COPY 1");
                                },
                                Format::kBinary, 10));
 }
@@ -202,9 +202,9 @@ TEST(CopyStream, stream_without_trailer_is_refused) {
 TEST(CopyStream, other_row_count_of_the_source_is_refused) {
   const Error error = catch_error([] {
     (void)deal(
-        [](FakePeer &peer) {
-          peer.send_copy_data("a\n");
-          peer.end_copy("COPY 2");
+        [](FakeBackend &backend) {
+          backend.send_copy_data("a\n");
+          backend.end_copy("COPY 2");
         },
         Format::kText, 10);
   });
@@ -212,16 +212,16 @@ TEST(CopyStream, other_row_count_of_the_source_is_refused) {
   EXPECT_EQ(error.message(), "source counted 2 rows, but 1 arrived");
 }
 
-TEST(CopyStream, connection_cut_at_a_row_border_is_no_end) {
-  EXPECT_SQLSTATE("08006",
-                  deal([](FakePeer &peer) { peer.send_copy_data("a\n"); }, Format::kText, 10));
+TEST(CopyStream, connection_cut_at_a_row_boundary_is_no_end) {
+  EXPECT_SQLSTATE("08006", deal([](FakeBackend &backend) { backend.send_copy_data("a\n"); },
+                                Format::kText, 10));
 }
 
 TEST(CopyStream, connection_cut_between_copy_done_and_its_tag_is_no_end) {
   EXPECT_SQLSTATE("08006", deal(
-                               [](FakePeer &peer) {
-                                 peer.send_copy_data("a\n");
-                                 peer.send('c', {});
+                               [](FakeBackend &backend) {
+                                 backend.send_copy_data("a\n");
+                                 backend.send('c', {});
                                },
                                Format::kText, 10));
 }
@@ -229,11 +229,11 @@ TEST(CopyStream, connection_cut_between_copy_done_and_its_tag_is_no_end) {
 TEST(CopyStream, error_in_mid_stream_is_the_sources_own) {
   const Error error = catch_error([] {
     (void)deal(
-        [](FakePeer &peer) {
-          peer.send_copy_data("a\n");
-          peer.send_error("ERROR", "22P05", "character has no equivalent", {{'W', "in a row"}});
-          peer.send_ready();
-          peer.await_close();
+        [](FakeBackend &backend) {
+          backend.send_copy_data("a\n");
+          backend.send_error("ERROR", "22P05", "character has no equivalent", {{'W', "in a row"}});
+          backend.send_ready();
+          backend.await_close();
         },
         Format::kText, 10);
   });

@@ -40,7 +40,7 @@ std::string int32_bytes(unsigned value) {
   return int16_bytes(value >> 16) + int16_bytes(value);
 }
 
-std::string FakePeer::read_bytes(size_t size) {
+std::string FakeBackend::read_bytes(size_t size) {
   std::string bytes(size, '\0');
   for (size_t at = 0; at < size;) {
     const ssize_t got = recv(fd_, bytes.data() + at, size - at, 0);
@@ -51,7 +51,7 @@ std::string FakePeer::read_bytes(size_t size) {
   return bytes;
 }
 
-void FakePeer::send_raw(std::string_view bytes) {
+void FakeBackend::send_raw(std::string_view bytes) {
   while (!bytes.empty()) {
     const ssize_t sent = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
     if (sent <= 0)
@@ -60,11 +60,11 @@ void FakePeer::send_raw(std::string_view bytes) {
   }
 }
 
-void FakePeer::send(char type, std::string_view body) {
+void FakeBackend::send(char type, std::string_view body) {
   send_raw(type + int32_bytes(static_cast<unsigned>(body.size()) + 4) + std::string(body));
 }
 
-void FakePeer::admit(std::string_view server_version) {
+void FakeBackend::admit(std::string_view server_version) {
   read_bytes(to_uint32(read_bytes(4)) - 4);
   send('R', int32_bytes(0));
   send('S', parameter("server_version", server_version));
@@ -74,7 +74,7 @@ void FakePeer::admit(std::string_view server_version) {
   send_ready();
 }
 
-std::string FakePeer::read_statement() {
+std::string FakeBackend::read_statement() {
   std::string statement;
   for (;;) {
     const char type = read_bytes(1)[0];
@@ -86,7 +86,7 @@ std::string FakePeer::read_statement() {
   }
 }
 
-std::string FakePeer::answer_command(std::string_view tag) {
+std::string FakeBackend::answer_command(std::string_view tag) {
   std::string statement = read_statement();
   send_raw(kParseAndBindComplete);
   send('n', {});
@@ -95,13 +95,13 @@ std::string FakePeer::answer_command(std::string_view tag) {
   return statement;
 }
 
-std::string FakePeer::answer_row(const std::vector<std::string> &values) {
+std::string FakeBackend::answer_row(const std::vector<std::string> &values) {
   std::string statement = read_statement();
   send_row(values);
   return statement;
 }
 
-void FakePeer::send_row(const std::vector<std::string> &values) {
+void FakeBackend::send_row(const std::vector<std::string> &values) {
   send_raw(kParseAndBindComplete);
   std::string description = int16_bytes(static_cast<unsigned>(values.size()));
   std::string row = description;
@@ -116,7 +116,7 @@ void FakePeer::send_row(const std::vector<std::string> &values) {
   send_ready();
 }
 
-std::string FakePeer::answer_copy() {
+std::string FakeBackend::answer_copy() {
   std::string statement = read_statement();
   send_raw(kParseAndBindComplete);
   send('n', {});
@@ -124,15 +124,15 @@ std::string FakePeer::answer_copy() {
   return statement;
 }
 
-void FakePeer::end_copy(std::string_view tag) {
+void FakeBackend::end_copy(std::string_view tag) {
   send('c', {});
   send('C', cstring(tag));
   send_ready();
 }
 
-void FakePeer::send_error(std::string_view severity, std::string_view sqlstate,
-                          std::string_view message,
-                          const std::vector<std::pair<char, std::string>> &more) {
+void FakeBackend::send_error(std::string_view severity, std::string_view sqlstate,
+                             std::string_view message,
+                             const std::vector<std::pair<char, std::string>> &more) {
   std::string body = "S" + cstring(severity) + "V" + cstring(severity) + "C" + cstring(sqlstate) +
                      "M" + cstring(message);
   for (const auto &[code, text] : more)
@@ -140,13 +140,13 @@ void FakePeer::send_error(std::string_view severity, std::string_view sqlstate,
   send('E', body + '\0');
 }
 
-void FakePeer::await_close() {
+void FakeBackend::await_close() {
   char byte = 0;
   while (recv(fd_, &byte, 1, 0) > 0) {
   }
 }
 
-FakeServer::FakeServer(std::function<void(FakePeer &)> script) {
+FakeServer::FakeServer(std::function<void(FakeBackend &)> script) {
   char name[] = "/tmp/parallel-loader-unit-XXXXXX";
   if (mkdtemp(name) == nullptr)
     throw std::runtime_error("mkdtemp failed");
@@ -167,8 +167,8 @@ FakeServer::FakeServer(std::function<void(FakePeer &)> script) {
     if (fd < 0)
       return;
     try {
-      FakePeer peer(fd);
-      script(peer);
+      FakeBackend backend(fd);
+      script(backend);
     } catch (const std::runtime_error &) {
       // The client left early; what it made of that is the test's to say.
     }

@@ -13,9 +13,9 @@
 namespace parallel_loader::testing {
 
 /// The server's side of one session.  Message formats: PostgreSQL manual, "Message Formats".
-class FakePeer {
+class FakeBackend {
 public:
-  explicit FakePeer(int fd) : fd_(fd) {}
+  explicit FakeBackend(int fd) : fd_(fd) {}
 
   /// Reads the startup packet and lets the client in.
   void admit(std::string_view server_version = "15.20");
@@ -51,7 +51,7 @@ private:
 /// the script returns, the session is closed.
 class FakeServer {
 public:
-  explicit FakeServer(std::function<void(FakePeer &)> script);
+  explicit FakeServer(std::function<void(FakeBackend &)> script);
   FakeServer(const FakeServer &) = delete;
   FakeServer &operator=(const FakeServer &) = delete;
   ~FakeServer();

@@ -22,10 +22,10 @@ void expect_exact_cover(const std::vector<Range> &ranges, int64_t low, int64_t h
   for (size_t i = 1; i < ranges.size(); ++i) {
     ASSERT_TRUE(ranges[i - 1].end && ranges[i].start);
     EXPECT_EQ(*ranges[i - 1].end, *ranges[i].start);
-    const int64_t border = std::stoll(*ranges[i].start);
-    EXPECT_GT(border, previous);
-    EXPECT_LE(border, high);
-    previous = border;
+    const int64_t boundary = std::stoll(*ranges[i].start);
+    EXPECT_GT(boundary, previous);
+    EXPECT_LE(boundary, high);
+    previous = boundary;
   }
 }
 

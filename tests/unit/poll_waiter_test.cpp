@@ -39,7 +39,7 @@ TEST_F(PollWaiterTest, returns_when_the_time_has_passed) {
   EXPECT_EQ(waiter.wait(pair[0], Want::kRead, milliseconds(1)), Woke::kTimeout);
 }
 
-TEST_F(PollWaiterTest, returns_when_the_peer_has_gone) {
+TEST_F(PollWaiterTest, returns_when_the_server_has_gone) {
   PollWaiter waiter;
   ASSERT_EQ(shutdown(pair[1], SHUT_RDWR), 0);
   EXPECT_EQ(waiter.wait(pair[0], Want::kRead, milliseconds(LLONG_MAX)), Woke::kReady);

@@ -66,7 +66,7 @@ TEST(PullState, each_event_in_each_state_by_each_actor) {
             << describe(from, event, actor);
 }
 
-std::optional<State> target_or_none(Event event, Actor actor) {
+std::optional<State> next_or_none(Event event, Actor actor) {
   try {
     return target_state(event, actor);
   } catch (const Error &) {
@@ -77,13 +77,13 @@ std::optional<State> target_or_none(Event event, Actor actor) {
 TEST(PullState, an_event_of_one_actor_leads_to_one_state) {
   for (const Event event : kPullEvents)
     for (const Actor actor : kPullActors) {
-      std::set<State> targets;
+      std::set<State> reached;
       for (const State from : kPullStates)
         if (const auto to = next_state(from, event, actor))
-          targets.insert(*to);
-      EXPECT_LE(targets.size(), 1U);
-      EXPECT_EQ(target_or_none(event, actor),
-                targets.empty() ? std::nullopt : std::optional(*targets.begin()));
+          reached.insert(*to);
+      EXPECT_LE(reached.size(), 1U);
+      EXPECT_EQ(next_or_none(event, actor),
+                reached.empty() ? std::nullopt : std::optional(*reached.begin()));
     }
 }
 

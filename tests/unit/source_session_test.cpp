@@ -17,13 +17,13 @@ std::vector<std::string> begin(std::string_view version,
                                const std::optional<HeldSnapshot> &snapshot) {
   std::vector<std::string> statements;
   {
-    FakeServer server([&](FakePeer &peer) {
-      peer.admit(version);
-      statements.push_back(peer.answer_command("BEGIN"));
+    FakeServer server([&](FakeBackend &backend) {
+      backend.admit(version);
+      statements.push_back(backend.answer_command("BEGIN"));
       if (snapshot)
-        statements.push_back(peer.answer_command("SET"));
-      statements.push_back(peer.answer_row({"x"}));
-      peer.await_close();
+        statements.push_back(backend.answer_command("SET"));
+      statements.push_back(backend.answer_row({"x"}));
+      backend.await_close();
     });
     PollWaiter waiter;
     SourceSession session =
@@ -69,9 +69,9 @@ TEST(SourceSession, sets_only_what_the_sources_version_has) {
 }
 
 TEST(SourceSession, refuses_sources_before_version_12) {
-  FakeServer server([](FakePeer &peer) {
-    peer.admit("9.6.24");
-    peer.await_close();
+  FakeServer server([](FakeBackend &backend) {
+    backend.admit("9.6.24");
+    backend.await_close();
   });
   PollWaiter waiter;
   const Error error = catch_error(
@@ -82,9 +82,9 @@ TEST(SourceSession, refuses_sources_before_version_12) {
 
 TEST(SourceSession, refuses_snapshot_names_that_could_be_sql) {
   for (const char *snapshot : {"", "x", "1'; DROP TABLE t --", "../1"}) {
-    FakeServer server([](FakePeer &peer) {
-      peer.admit();
-      peer.await_close();
+    FakeServer server([](FakeBackend &backend) {
+      backend.admit();
+      backend.await_close();
     });
     PollWaiter waiter;
     SourceSession session =
@@ -99,10 +99,10 @@ TEST(SourceSession, refuses_snapshot_names_that_could_be_sql) {
 std::string ask_for_bounds(std::string_view version) {
   std::string statement;
   {
-    FakeServer server([&](FakePeer &peer) {
-      peer.admit(version);
-      statement = peer.answer_row({"700", "4294967999"});
-      peer.await_close();
+    FakeServer server([&](FakeBackend &backend) {
+      backend.admit(version);
+      statement = backend.answer_row({"700", "4294967999"});
+      backend.await_close();
     });
     PollWaiter waiter;
     const SnapshotBounds bounds =
@@ -127,14 +127,14 @@ TEST(SourceSession, bounds_of_the_snapshot_are_asked_as_the_version_has_them) {
 
 // True if begin() says that the snapshot is gone when the source refuses it with this error.
 bool says_gone(std::string_view severity, std::string_view sqlstate) {
-  FakeServer server([&](FakePeer &peer) {
-    peer.admit();
-    peer.answer_command("BEGIN");
-    peer.read_statement();
-    peer.send_error(severity, sqlstate, "invalid snapshot identifier");
+  FakeServer server([&](FakeBackend &backend) {
+    backend.admit();
+    backend.answer_command("BEGIN");
+    backend.read_statement();
+    backend.send_error(severity, sqlstate, "invalid snapshot identifier");
     if (severity == "ERROR") {
-      peer.send_ready();
-      peer.await_close();
+      backend.send_ready();
+      backend.await_close();
     }
   });
   PollWaiter waiter;
@@ -160,13 +160,13 @@ const HeldSnapshot kHeld = {
 // or why the snapshot is gone.
 std::string prove(const std::vector<std::string> &answer) {
   std::string question;
-  FakeServer server([&](FakePeer &peer) {
-    peer.admit();
-    peer.answer_command("BEGIN");
-    peer.answer_command("SET");
-    peer.answer_row({"x"});
-    question = peer.answer_row(answer);
-    peer.await_close();
+  FakeServer server([&](FakeBackend &backend) {
+    backend.admit();
+    backend.answer_command("BEGIN");
+    backend.answer_command("SET");
+    backend.answer_row({"x"});
+    question = backend.answer_row(answer);
+    backend.await_close();
   });
   PollWaiter waiter;
   SourceSession session =
@@ -198,11 +198,11 @@ TEST(SourceSession, snapshot_of_another_state_is_gone) {
 TEST(SourceSession, lock_is_taken_before_the_export) {
   std::vector<std::string> statements;
   {
-    FakeServer server([&](FakePeer &peer) {
-      peer.admit();
-      statements.push_back(peer.answer_row({""}));
-      statements.push_back(peer.answer_row({"3-1", "700:720:701"}));
-      peer.await_close();
+    FakeServer server([&](FakeBackend &backend) {
+      backend.admit();
+      statements.push_back(backend.answer_row({""}));
+      statements.push_back(backend.answer_row({"3-1", "700:720:701"}));
+      backend.await_close();
     });
     PollWaiter waiter;
     const HeldSnapshot held =
@@ -230,15 +230,15 @@ TEST(SourceSession, snapshot_of_a_lost_session_may_still_be_there) {
 // The answers to identity(): is it a standby, which functions may be called, what they return.
 SourceIdentity identity_of(const char *is_standby, const char *may_call, std::string &statement) {
   const bool is_primary = std::string_view(is_standby) == "f";
-  FakeServer server([&](FakePeer &peer) {
-    peer.admit();
-    peer.answer_row({is_standby});
+  FakeServer server([&](FakeBackend &backend) {
+    backend.admit();
+    backend.answer_row({is_standby});
     std::string sql;
-    while (holds(sql = peer.read_statement(), "has_function_privilege"))
-      peer.send_row({may_call});
+    while (holds(sql = backend.read_statement(), "has_function_privilege"))
+      backend.send_row({may_call});
     statement = sql;
-    peer.send_row({"d", "7001", is_primary ? "2" : "1", "0/5"});
-    peer.await_close();
+    backend.send_row({"d", "7001", is_primary ? "2" : "1", "0/5"});
+    backend.await_close();
   });
   PollWaiter waiter;
   return SourceSession::open(server.conninfo(), "test", PasswordRule::kAny, waiter).identity();
@@ -309,9 +309,9 @@ TEST(SourceSession, password_rule_needs_a_password_before_it_connects) {
 }
 
 TEST(SourceSession, password_rule_needs_the_source_to_ask_for_it) {
-  FakeServer server([](FakePeer &peer) {
-    peer.admit();
-    peer.await_close();
+  FakeServer server([](FakeBackend &backend) {
+    backend.admit();
+    backend.await_close();
   });
   ConnInfo conninfo = server.conninfo();
   conninfo.set("password", "p");

@@ -64,22 +64,22 @@ TEST(TupleDecoderText, agrees_on_all_sequences_of_up_to_two_bytes) {
   }
 }
 
-TEST(TupleDecoderText, agrees_on_the_borders_of_three_and_four_bytes) {
-  const std::string borders = {'\0',   '\x7F', '\x80', '\x81', '\x8F', '\x90',
-                               '\x9F', '\xA0', '\xBF', '\xC0', '\xFF'};
+TEST(TupleDecoderText, agrees_at_the_limits_of_three_and_four_bytes) {
+  const std::string limits = {'\0',   '\x7F', '\x80', '\x81', '\x8F', '\x90',
+                              '\x9F', '\xA0', '\xBF', '\xC0', '\xFF'};
   for (int first = 0xE0; first < 256; ++first)
-    for (const char second : borders)
-      for (const char third : borders) {
+    for (const char second : limits)
+      for (const char third : limits) {
         expect_like_the_book({static_cast<char>(first), second, third});
-        for (const char fourth : borders)
+        for (const char fourth : limits)
           expect_like_the_book({static_cast<char>(first), second, third, fourth});
       }
 }
 
-TEST(TupleDecoderText, agrees_on_every_code_point_near_a_border) {
-  for (const uint32_t border : {0x0U, 0x7FU, 0x80U, 0x7FFU, 0x800U, 0xD7FFU, 0xD800U, 0xDBFFU,
-                                0xDC00U, 0xDFFFU, 0xE000U, 0xFFFFU, 0x10000U, 0x10FFFFU, 0x110000U})
-    for (uint32_t code = border < 2 ? 0 : border - 2; code < border + 3; ++code)
+TEST(TupleDecoderText, agrees_on_every_code_point_near_a_limit) {
+  for (const uint32_t limit : {0x0U, 0x7FU, 0x80U, 0x7FFU, 0x800U, 0xD7FFU, 0xD800U, 0xDBFFU,
+                               0xDC00U, 0xDFFFU, 0xE000U, 0xFFFFU, 0x10000U, 0x10FFFFU, 0x110000U})
+    for (uint32_t code = limit < 2 ? 0 : limit - 2; code < limit + 3; ++code)
       for (size_t size = code < 0x80      ? 1
                          : code < 0x800   ? 2
                          : code < 0x10000 ? 3

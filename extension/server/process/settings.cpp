@@ -24,27 +24,26 @@ static const config_enum_entry kRoutes[] = {{"auto", kRouteAuto, false},
                                             {nullptr, 0, false}};
 
 void settings_define() {
-  DefineCustomIntVariable("parallel_loader.workers",
-                          "Sets the number of background workers of a pull that does not say.",
+  DefineCustomIntVariable("parallel_loader.workers", "Sets the default number of workers per pull.",
                           nullptr, &setting_workers, 4, 1, kMaxWorkers, PGC_USERSET, 0, nullptr,
                           nullptr, nullptr);
-  DefineCustomIntVariable(
-      "parallel_loader.chunk_size", "Sets the size of the pieces that a table is cut into.",
-      "Each chunk is pulled in one transaction.", &setting_chunk_size_kb, 128 * 1024, 64,
-      MAX_KILOBYTES, PGC_USERSET, GUC_UNIT_KB, nullptr, nullptr, nullptr);
+  DefineCustomIntVariable("parallel_loader.chunk_size",
+                          "Sets the default size of the chunks that a table is cut into.",
+                          "Each chunk is one transaction.", &setting_chunk_size_kb, 128 * 1024, 64,
+                          MAX_KILOBYTES, PGC_USERSET, GUC_UNIT_KB, nullptr, nullptr, nullptr);
   DefineCustomIntVariable(
       "parallel_loader.snapshot_hold",
-      "Sets how long a pull that has failed, or that nobody works on, keeps its snapshot of the "
-      "source.",
-      "Until then a resume goes on under the same snapshot.", &setting_snapshot_hold_s, 600, 0,
-      INT_MAX / 1000, PGC_USERSET, GUC_UNIT_S, nullptr, nullptr, nullptr);
-  DefineCustomIntVariable(
-      "parallel_loader.retry_budget",
-      "Sets how long a pull repeats what fails for passing reasons without completing a chunk.",
-      "0 lets the first failure end the pull.", &setting_retry_budget_s, 300, 0, INT_MAX / 1000,
-      PGC_USERSET, GUC_UNIT_S, nullptr, nullptr, nullptr);
-  DefineCustomEnumVariable("parallel_loader.route", "Sets the way on which rows go into the table.",
-                           "auto is the fastest that does all that COPY would do.", &setting_route,
+      "Sets how long a failed pull, or a pull on which no session works, keeps its snapshot of "
+      "the source.",
+      "Within this time a failed pull can be resumed under the same snapshot.",
+      &setting_snapshot_hold_s, 600, 0, INT_MAX / 1000, PGC_USERSET, GUC_UNIT_S, nullptr, nullptr,
+      nullptr);
+  DefineCustomIntVariable("parallel_loader.retry_budget",
+                          "Sets how long transient errors are retried without completing a chunk.",
+                          "With 0, the first error ends the pull.", &setting_retry_budget_s, 300, 0,
+                          INT_MAX / 1000, PGC_USERSET, GUC_UNIT_S, nullptr, nullptr, nullptr);
+  DefineCustomEnumVariable("parallel_loader.route", "Sets how rows are inserted into the table.",
+                           "auto selects the fastest route that behaves like COPY.", &setting_route,
                            kRouteAuto, kRoutes, PGC_USERSET, GUC_NOT_IN_SAMPLE, nullptr, nullptr,
                            nullptr);
   compat_reserve_settings("parallel_loader");

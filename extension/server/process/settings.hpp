@@ -5,7 +5,7 @@
 
 namespace parallel_loader {
 
-/// parallel_loader.workers: background workers of a pull that does not say.
+/// parallel_loader.workers: the default number of workers per pull.
 extern int setting_workers;
 /// parallel_loader.chunk_size, in kB: wanted size of a chunk.
 extern int setting_chunk_size_kb;

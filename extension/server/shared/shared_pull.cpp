@@ -120,7 +120,7 @@ static ErrorState settled_error_state(SharedPull *pull) {
   }
 }
 
-// Who has the first error gives the reason, too: others leave both to him.
+// The process with the first error gives the reason, too; the others leave both to it.
 void shared_pull_fail(SharedPull *pull, const ErrorReport *report, PullStop reason) {
   uint32 state = kErrorNone;
   if (pg_atomic_compare_exchange_u32(&pull->error_state, &state, kErrorWriting)) {

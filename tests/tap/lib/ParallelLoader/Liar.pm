@@ -333,14 +333,14 @@ sub main {
 }
 
 sub _serve {
-  my ($client, $host, $port, $record, $way, $target) = @_;
+  my ($client, $host, $port, $record, $way, $asked) = @_;
   close STDIN;
   my $server = $host =~ m{^/} ? IO::Socket::UNIX->new(Peer => "$host/.s.PGSQL.$port")
     : IO::Socket::INET->new(PeerAddr => $host, PeerPort => $port);
   my ($from_client, $from_server) = ('', '');
   my ($is_begun, $is_ready) = (0, 0);
-  my $is_target = $target eq 'startup';
-  my $flood = $target eq 'idle' ? $IDLE{$way} : undef;
+  my $is_asked = $asked eq 'startup';
+  my $flood = $asked eq 'idle' ? $IDLE{$way} : undef;
   my $lie_of = _way($way);
   open my $note, '>>', $record or die "no record: $!";
   my $select = IO::Select->new($client, $server);
@@ -354,7 +354,7 @@ sub _serve {
           $is_begun = 1 if !$is_begun;
           if ($type =~ /[PQ]/) {
             my $sql = _normal($type eq 'P' ? $body =~ s/^[^\0]*\0([^\0]*)\0.*/$1/sr : $body =~ s/\0$//r);
-            $is_target = $sql eq $target;
+            $is_asked = $sql eq $asked;
             syswrite $note, "$sql\n";
           }
           _send($server, $all);
@@ -364,7 +364,7 @@ sub _serve {
         my $out = '';
         while (my ($type, $body, $all) = _take(\$from_server, 1)) {
           $is_ready = 1 if $type eq 'Z';
-          if (!$is_target || !$lie_of) {
+          if (!$is_asked || !$lie_of) {
             $out .= $all;
             next;
           }

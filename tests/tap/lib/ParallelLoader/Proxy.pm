@@ -1,5 +1,5 @@
 # Proxy: a TCP proxy in front of a server that can stop, cut or falsify a COPY stream exactly at a
-# row border.
+# row boundary.
 #
 # It reads the server's side of the frontend/backend protocol (PostgreSQL manual, "Message Formats";
 # version 3): after the one-byte answer to an SSLRequest, every message is a type byte and a 4-byte
@@ -142,7 +142,7 @@ sub DESTROY {
 
 my $SSL_REQUEST = 80877103;
 my $READ_BYTES = 65536;
-# Passed on only when the peer takes it: more than this waits, so that a server whose client does
+# Passed on only when the other side takes it: more than this waits, so that a server whose client does
 # not read is itself stopped by its socket, as without a proxy.
 my $QUEUE_BYTES = 262144;
 
@@ -332,7 +332,7 @@ sub _act {
   } elsif ($action eq 'drop') {
     substr $link->{from_server}, 0, $message_bytes, '';
   } else {
-    # All that came before the border reaches the client first.
+    # All that came before the boundary reaches the client first.
     $link->{client}->blocking(1);
     syswrite $link->{client}, $link->{to_client} if length $link->{to_client};
     $action eq 'reset' ? _reset($link) : _close($link);

@@ -62,8 +62,8 @@ sub _word { return join '', map { _pick('a' .. 'z') } 1 .. _between(1, 8) }
 
 # The limit in a type's parentheses; one that does not fit may go a little over it.
 sub _limited_text {
-  my ($target, $is_wild) = @_;
-  my ($limit) = $target =~ /\((\d+)/;
+  my ($destination, $is_wild) = @_;
+  my ($limit) = $destination =~ /\((\d+)/;
   return _text($limit) unless $is_wild && defined $limit;
   return _pick(literal('x' x $limit . ' ' x 3), literal('x' x ($limit + 1)), _text($limit + 2));
 }
@@ -77,8 +77,8 @@ my @NUMERICS = (qw(0 0.00 1 -1 10 100 1000 9999 10000 10001 99990000 0.1 0.0001 
 my @SPECIAL_NUMERICS = qw(NaN Infinity -Infinity);
 
 sub _numeric {
-  my ($target, $is_wild) = @_;
-  my ($precision, $scale) = $target =~ /\((\d+), *(-?\d+)/;
+  my ($destination, $is_wild) = @_;
+  my ($precision, $scale) = $destination =~ /\((\d+), *(-?\d+)/;
   return literal(_pick(@NUMERICS, @SPECIAL_NUMERICS, _number(_between(0, 45), _between(0, 45))))
     if !defined $precision || $is_wild && _chance(0.5);
   return literal(_number(max(0, $precision - $scale + _between(-1, 2)), max(0, $scale))) if $is_wild;
@@ -180,7 +180,7 @@ sub _array_image {
   return _bytea(join '', $image, @elements);
 }
 
-# Integers around the borders of dates and times, as they travel.
+# Integers around the limits of dates and times, as they travel.
 my @DAY_NUMBERS = (0, -1, 2147483647, -2147483648, -2451545, -2451546, 2145031948, 2145031949,
   2147483646, -2147483647);
 my @TIME_NUMBERS = qw(0 -1 1 86400000000 86400000001 86399999999 500000 1500000 999999 9223372036854775807
@@ -325,8 +325,8 @@ sub types {
 # The same, but each of the types here alone where values are stored without a call of the server.
 sub single_types {
   return map {
-    my ($source, $targets, @how) = @$_;
-    _is_direct($_) ? map { [$source, [$_], @how] } @$targets : $_;
+    my ($source, $destinations, @how) = @$_;
+    _is_direct($_) ? map { [$source, [$_], @how] } @$destinations : $_;
   } @_;
 }
 
@@ -336,30 +336,30 @@ sub single_types {
 # values as SQL.
 sub _column {
   my ($type, $is_sound) = @_;
-  my ($source, $targets, $edges, $random) = @$type;
-  my $target = _pick(@$targets);
+  my ($source, $destinations, $edges, $random) = @$type;
+  my $destination = _pick(@$destinations);
   my $is_wild = !$is_sound && _chance(0.1);
   my @edges = _quoted(@$edges);
   my $value = sub {
-    return $random && (!@edges || _chance(0.6)) ? $random->($target, $is_wild) : _pick(@edges);
+    return $random && (!@edges || _chance(0.6)) ? $random->($destination, $is_wild) : _pick(@edges);
   };
-  return {target => $target, source => $source, value => $value};
+  return {destination => $destination, source => $source, value => $value};
 }
 
 # Lets the fields of a column be those of another type, which have the same size or any.
 sub _disguise {
   my ($column) = @_;
-  my $target = $column->{target};
+  my $destination = $column->{destination};
   my ($source, $value) = ('bytea', sub { _bytea(_hex(_between(0, 24))) });
-  $value = \&_numeric_image if $target =~ /^numeric\b(?!.*\[)|^price/;
-  ($source, $value) = ('int8', sub { literal(_pick(@TIME_NUMBERS, _integer(53))) }) if $target =~ /^time(?!tz)(?!.*\[)|^money/;
-  ($source, $value) = ('int4', sub { literal(_pick(@DAY_NUMBERS, _integer(32))) }) if $target =~ /^date$|^float4|^xid$/;
-  $value = \&_json_image if $target eq 'jsonb';
-  $value = \&_address_image if $target =~ /^inet$|^cidr$/;
-  $value = sub { _array_image(23, 4, 4, 4, 4, 4, 4, 4, 4, 4, 5) } if $target eq 'int4[]';
-  $value = sub { _array_image(20, 8, 8, 8, 8, 8, 8, 8, 8, 8, 4) } if $target eq 'int8[]';
-  $value = sub { _array_image(25, 0 .. 12, 125 .. 128) } if $target eq 'text[]';
-  $value = sub { _bytea(_pick('00', '01', '02', 'ff', '80')) } if $target =~ /^bool$|^"char"/;
+  $value = \&_numeric_image if $destination =~ /^numeric\b(?!.*\[)|^price/;
+  ($source, $value) = ('int8', sub { literal(_pick(@TIME_NUMBERS, _integer(53))) }) if $destination =~ /^time(?!tz)(?!.*\[)|^money/;
+  ($source, $value) = ('int4', sub { literal(_pick(@DAY_NUMBERS, _integer(32))) }) if $destination =~ /^date$|^float4|^xid$/;
+  $value = \&_json_image if $destination eq 'jsonb';
+  $value = \&_address_image if $destination =~ /^inet$|^cidr$/;
+  $value = sub { _array_image(23, 4, 4, 4, 4, 4, 4, 4, 4, 4, 5) } if $destination eq 'int4[]';
+  $value = sub { _array_image(20, 8, 8, 8, 8, 8, 8, 8, 8, 8, 4) } if $destination eq 'int8[]';
+  $value = sub { _array_image(25, 0 .. 12, 125 .. 128) } if $destination eq 'text[]';
+  $value = sub { _bytea(_pick('00', '01', '02', 'ff', '80')) } if $destination =~ /^bool$|^"char"/;
   return {%$column, source => $source, value => $value};
 }
 
@@ -379,10 +379,10 @@ sub new {
   my $count = $options{columns} // _pick(_between(1, 4), _between(1, 12), _between(1, 20));
   for my $index (1 .. $count) {
     my $column = _column(_pick(@direct && _chance(0.5) ? @direct : @{$options{types}}), $options{is_sound});
-    $column = _disguise($column) if !$options{is_sound} && !$options{is_typed} && _chance($column->{target} =~ $DISGUISED ? 0.15 : 0.02);
+    $column = _disguise($column) if !$options{is_sound} && !$options{is_typed} && _chance($column->{destination} =~ $DISGUISED ? 0.15 : 0.02);
     $column->{name} = _chance(0.05) && @NAMES >= $index ? $NAMES[$index - 1] : "c$index";
     $column->{null_rate} = _pick(0, 0, 0.1, 0.5);
-    $column->{null_rate} = 0 if $column->{target} eq 'sure_int' && _chance(0.9);
+    $column->{null_rate} = 0 if $column->{destination} eq 'sure_int' && _chance(0.9);
     push @columns, $column;
   }
   my $self = bless {number => $number, columns => \@columns, more => []}, $class;
@@ -410,7 +410,7 @@ sub _add_id {
   my ($self) = @_;
   my $next = 0;
   my $repeats = _chance(0.15);
-  push @{$self->{columns}}, {target => 'bigint', source => 'bigint', name => 'id', null_rate => 0,
+  push @{$self->{columns}}, {destination => 'bigint', source => 'bigint', name => 'id', null_rate => 0,
     value => sub { return $repeats && _chance(0.05) ? $next : ++$next }};
   push @{$self->{more}}, _pick('ALTER TABLE %s.t ADD PRIMARY KEY (id)', 'ALTER TABLE %s.t ADD UNIQUE (id)',
     'CREATE INDEX ON %s.t (id)', 'CREATE INDEX ON %s.t USING hash (id)',
@@ -432,7 +432,7 @@ sub _add_furniture {
   for my $number (1 .. _pick(0, 0, 1, 2, 3)) {
     my $type = _pick(qw(integer text boolean bigint box sure_int), 'char(7)');
     splice @{$self->{layout}}, _between(0, scalar @{$self->{layout}}), 0,
-      {target => $type, name => "gone$number", is_dropped => _chance(0.6)};
+      {destination => $type, name => "gone$number", is_dropped => _chance(0.6)};
   }
   push @{$self->{more}}, map { "ALTER TABLE %s.t DROP $_->{name}" } grep { $_->{is_dropped} } @{$self->{layout}};
   for my $column (@{$self->{columns}}) {
@@ -441,8 +441,8 @@ sub _add_furniture {
     push @{$self->{more}}, "$alter NOT NULL" if _chance($column->{null_rate} ? 0.02 : 0.4);
     push @{$self->{more}}, "ALTER TABLE %s.t ADD CHECK ($name IS NOT NULL OR " . _pick('true', 'true', 'false') . ')'
       if _chance(0.05);
-    next unless $column->{target} =~ $VARLENA;
-    push @{$self->{more}}, "$alter STORAGE " . _pick(qw(EXTERNAL MAIN EXTENDED), $column->{target} =~ /\((\d{1,3})\)/ ? 'PLAIN' : ())
+    next unless $column->{destination} =~ $VARLENA;
+    push @{$self->{more}}, "$alter STORAGE " . _pick(qw(EXTERNAL MAIN EXTENDED), $column->{destination} =~ /\((\d{1,3})\)/ ? 'PLAIN' : ())
       if _chance(0.2);
     push @{$self->{more}}, "$alter COMPRESSION " . _pick('pglz', $has_lz4 ? 'lz4' : ()) if _chance(0.2);
   }
@@ -454,7 +454,7 @@ sub _add_furniture {
 # SQL that makes the table `t` in a schema of that name, which is new.
 sub create_sql {
   my ($self, $schema) = @_;
-  my @definitions = map { _name($_) . " $_->{target}" } @{$self->{layout}};
+  my @definitions = map { _name($_) . " $_->{destination}" } @{$self->{layout}};
   my $columns = join ', ', @definitions;
   return join ";\n", "CREATE SCHEMA $schema", "CREATE TABLE $schema.t ($columns)",
     map { sprintf $_, $schema } @{$self->{more}};

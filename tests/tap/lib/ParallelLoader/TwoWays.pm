@@ -16,7 +16,7 @@ my $MODULE = "$FindBin::RealBin/../module/heap_rows";
 
 # %1$s: the module, %2$s: a file, %3$s: the encoding.
 my $FUNCTIONS = <<'SQL';
-CREATE FUNCTION heap_rows(target regclass, columns text[], rows bytea[]) RETURNS bigint
+CREATE FUNCTION heap_rows("table" regclass, columns text[], rows bytea[]) RETURNS bigint
   STRICT LANGUAGE c AS %1$s;
 CREATE FUNCTION write_copy_file(path text, rows bytea[]) RETURNS void STRICT LANGUAGE c AS %1$s;
 CREATE FUNCTION read_copy_file(file bytea) RETURNS bytea[] STRICT LANGUAGE c AS %1$s;
