@@ -117,67 +117,67 @@ CREATE UNLOGGED TABLE parallel_loader.unlogged_chunk (
     PRIMARY KEY (pull_id, chunk)
 );
 
-COMMENT ON SCHEMA parallel_loader IS 'ledger of Parallel Loader';
-COMMENT ON TABLE parallel_loader.pull IS 'pulls: one request each, for a table or a range of it';
+COMMENT ON SCHEMA parallel_loader IS 'the ledger of Parallel Loader';
+COMMENT ON TABLE parallel_loader.pull IS 'one row per pull: a request to copy a table, or a range of it';
 COMMENT ON TABLE parallel_loader.chunk IS
-    'chunks: one range each, pulled in one transaction together with its done mark';
+    'one row per chunk: a range of a pull; its rows and its state are committed in one transaction';
 COMMENT ON COLUMN parallel_loader.pull.segment IS
-    'handle of the coordinator''s shared memory; means nothing once the coordinator has ended';
-COMMENT ON COLUMN parallel_loader.pull.max_rate IS 'limit in kB/s, NULL for none';
+    'handle of the coordinator''s shared memory segment; meaningless once the coordinator has ended';
+COMMENT ON COLUMN parallel_loader.pull.max_rate IS 'limit in kB per second; NULL: none';
 COMMENT ON COLUMN parallel_loader.pull.snapshot_xmin IS
-    'oldest transaction of the source that the snapshot may not show (pg_snapshot_xmin)';
+    'pg_snapshot_xmin of the snapshot: all older transactions of the source have ended';
 COMMENT ON COLUMN parallel_loader.pull.snapshot_xmax IS
-    'first transaction of the source that the snapshot does not show (pg_snapshot_xmax)';
+    'pg_snapshot_xmax of the snapshot: it shows no transaction from this one on';
 COMMENT ON COLUMN parallel_loader.pull.source_relations IS
-    'table or partitions of the source as oid:filenode';
+    'table or partitions of the source, as oid:filenode';
 COMMENT ON TABLE parallel_loader.mark IS
-    'marks: up to which transactions of the source a growing table is here';
+    'one row per mark: up to which transaction of the source a table was copied';
 COMMENT ON COLUMN parallel_loader.mark.horizon IS
-    'rows of all transactions of the source below it are here';
+    'the rows of all earlier transactions of the source were copied';
 COMMENT ON COLUMN parallel_loader.mark.compare_to IS
-    'rows of transactions between horizon and this may be here already';
+    'rows of transactions from horizon up to this one may have been copied';
 COMMENT ON COLUMN parallel_loader.mark.highest_key IS
-    'highest value of key among those rows, where a window asked for it';
+    'highest value of key that was copied; NULL without a window';
 COMMENT ON COLUMN parallel_loader.mark.updated IS
-    'when the mark was made, for those who look; nothing is decided by it';
+    'time of the last append; informational';
 COMMENT ON COLUMN parallel_loader.chunk.relation IS
-    'partition of the source that the chunk is read from, NULL for the table itself';
-COMMENT ON COLUMN parallel_loader.chunk.route IS 'how the rows went into the table: copy or heap';
-COMMENT ON COLUMN parallel_loader.chunk.route_reason IS 'why the heap route could not be taken';
+    'partition of the source that the chunk is read from; NULL: the table itself';
+COMMENT ON COLUMN parallel_loader.chunk.route IS 'how the rows were inserted: copy or heap';
+COMMENT ON COLUMN parallel_loader.chunk.route_reason IS 'why the route is not heap';
 COMMENT ON COLUMN parallel_loader.pull.snapshot_lock IS
-    'key of the advisory lock that every holder of the snapshot has on the source';
+    'key of the advisory lock that the holders of the snapshot have on the source';
 COMMENT ON COLUMN parallel_loader.pull.snapshot_state IS
-    'pg_current_snapshot() of the source under the snapshot';
+    'pg_current_snapshot() on the source under the snapshot';
 COMMENT ON COLUMN parallel_loader.pull.source_host IS
-    'host, address and port of the server that the snapshot is on';
+    'host, address and port of the server that has the snapshot';
 COMMENT ON COLUMN parallel_loader.pull.source_path IS
-    'schemas in which the names of the filter are found on the source';
+    'search path of the filter on the source';
 COMMENT ON COLUMN parallel_loader.pull.source_shape IS
-    'types of the columns that travel, on the source, as the plan found them';
+    'types of the copied columns on the source, when the pull was planned';
 COMMENT ON COLUMN parallel_loader.pull.local_shape IS
-    'types of the columns that travel, here, as the plan found them';
+    'types of the copied columns on the destination, when the pull was planned';
 COMMENT ON COLUMN parallel_loader.pull.hold_ended IS
-    'why the snapshot of a pull that has failed was let go';
+    'why the snapshot of the failed pull was released';
 COMMENT ON COLUMN parallel_loader.pull.asked_key IS
-    'key, columns, format and type of the bounds as the caller named them, to plan the pull anew';
+    'key, columns, format and type of the bounds as the caller gave them, to plan the pull anew';
 COMMENT ON COLUMN parallel_loader.pull.table_name IS
-    'name of "table" when the pull was begun';
+    'name of "table" when the pull was started';
 COMMENT ON COLUMN parallel_loader.pull.source_flushed IS
-    'the source was seen to flush all that the snapshot showed; false: it was not, so that no append can begin there';
+    'true: the source has flushed all that the snapshot shows; false: this was not confirmed, and no append can continue from this pull';
 COMMENT ON COLUMN parallel_loader.chunk.relation_oid IS
     'OID of relation on the source';
 COMMENT ON COLUMN parallel_loader.chunk.local_relations IS
-    'table or partitions here that the rows went into, as oid:filenode';
+    'table or partitions on the destination that the rows went into, as oid:filenode';
 COMMENT ON COLUMN parallel_loader.mark.source_path IS
-    'schemas in which the names of the filter are found on the source';
+    'search path of the filter on the source';
 COMMENT ON COLUMN parallel_loader.mark.local_relations IS
-    'table or partitions here that hold the rows, as oid:filenode';
+    'table or partitions on the destination that have the rows, as oid:filenode';
 COMMENT ON COLUMN parallel_loader.mark.source_lsn IS
-    'WAL location that the source had reached';
+    'WAL location of the source at the last append';
 COMMENT ON COLUMN parallel_loader.mark.owner IS
-    'role whose append or pull has made the mark; NULL: not known';
+    'role that the mark belongs to; NULL: unknown';
 COMMENT ON TABLE parallel_loader.unlogged_chunk IS
-    'done chunks whose rows went into unlogged tables';
+    'done chunks whose rows went into unlogged tables; a crash empties this table, too';
 
 SELECT pg_catalog.pg_extension_config_dump('parallel_loader.pull', '');
 SELECT pg_catalog.pg_extension_config_dump('parallel_loader.chunk', '');
@@ -197,14 +197,14 @@ RETURNS SETOF record
 AS 'MODULE_PATHNAME', 'parallel_loader_live_progress_0_4'
 LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
 COMMENT ON FUNCTION parallel_loader.live_progress() IS
-    'how far the pulls are whose coordinator is alive';
+    'progress of the pulls whose coordinator is running';
 
 CREATE FUNCTION parallel_loader.live_chunks(
     OUT pull_id bigint, OUT chunk integer, OUT pid integer, OUT rows bigint, OUT bytes bigint)
 RETURNS SETOF record
 AS 'MODULE_PATHNAME', 'parallel_loader_live_chunks_0_4'
 LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
-COMMENT ON FUNCTION parallel_loader.live_chunks() IS 'chunks that a worker is moving now';
+COMMENT ON FUNCTION parallel_loader.live_chunks() IS 'chunks that a worker is copying';
 
 CREATE FUNCTION parallel_loader.current_pull(
     pull_id bigint, OUT state text, OUT rows bigint, OUT bytes bigint, OUT chunks_done integer,
@@ -213,7 +213,7 @@ RETURNS record
 AS 'MODULE_PATHNAME', 'parallel_loader_current_pull_0_4'
 LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
 COMMENT ON FUNCTION parallel_loader.current_pull(bigint) IS
-    'state and totals of a pull as of now, whatever the snapshot of the query that asks';
+    'current state and totals of a pull, regardless of the snapshot of the query';
 
 -- Operators in the views stand between operands of one type each: for those pg_catalog has an exact
 -- match, which comes before any operator of the extension's schema.  Of other pairs, such as
@@ -265,7 +265,7 @@ CROSS JOIN LATERAL (
                                         ELSE greatest(attempts - 1, 0) END), 0)::integer AS retries
     FROM parallel_loader.chunk WHERE chunk.pull_id = p.pull_id) AS c
 WHERE pg_catalog.pg_has_role(p.owner, 'USAGE');
-COMMENT ON VIEW @extschema@.parallel_pulls IS 'your pulls (a superuser''s: all pulls), one row each';
+COMMENT ON VIEW @extschema@.parallel_pulls IS 'your pulls; for superusers, all pulls';
 
 CREATE VIEW @extschema@.parallel_pull_chunks WITH (security_barrier) AS
 SELECT c.pull_id,
@@ -290,7 +290,7 @@ FROM parallel_loader.chunk AS c
 JOIN parallel_loader.pull AS p USING (pull_id)
 LEFT JOIN parallel_loader.live_chunks() AS l ON l.pull_id = c.pull_id AND l.chunk = c.chunk
 WHERE pg_catalog.pg_has_role(p.owner, 'USAGE');
-COMMENT ON VIEW @extschema@.parallel_pull_chunks IS 'the chunks of your pulls, one row each';
+COMMENT ON VIEW @extschema@.parallel_pull_chunks IS 'the chunks of your pulls; for superusers, of all pulls';
 
 CREATE VIEW @extschema@.parallel_pull_progress WITH (security_barrier) AS
 SELECT p.pull_id,
@@ -321,7 +321,7 @@ CROSS JOIN LATERAL (
     SELECT EXTRACT(epoch FROM pg_catalog.clock_timestamp() - p.started)::double precision
         AS seconds) AS t
 WHERE p.state IN ('planned', 'running', 'paused') AND pg_catalog.pg_has_role(p.owner, 'USAGE');
-COMMENT ON VIEW @extschema@.parallel_pull_progress IS 'how far your unfinished pulls are, one row each';
+COMMENT ON VIEW @extschema@.parallel_pull_progress IS 'the progress of your pulls that have not ended; for superusers, of all such pulls';
 
 GRANT SELECT ON @extschema@.parallel_pulls, @extschema@.parallel_pull_chunks,
     @extschema@.parallel_pull_progress TO PUBLIC;
@@ -335,7 +335,7 @@ AS 'MODULE_PATHNAME', 'parallel_pull_0_4'
 LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION @extschema@.parallel_pull(text, regclass, anycompatible, anycompatible, text,
     text, text[], text, integer, text, text) IS
-    'pull the rows with start <= key < end from another server; returns how many';
+    'copy the rows with start <= key < end from another server, and wait; returns the number of rows';
 
 CREATE FUNCTION @extschema@.parallel_pull_start(
     src_dsn text, "table" regclass,
@@ -346,7 +346,7 @@ AS 'MODULE_PATHNAME', 'parallel_pull_start_0_4'
 LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION @extschema@.parallel_pull_start(text, regclass, text, text, text[], text,
     integer, text, text, text) IS
-    'begin to pull a whole table and return the pull''s id at once';
+    'start to copy a whole table in the background; returns the pull''s id';
 
 CREATE FUNCTION @extschema@.parallel_pull_create(
     src_dsn text, "table" regclass,
@@ -358,7 +358,7 @@ AS 'MODULE_PATHNAME', 'parallel_pull_create_0_4'
 LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION @extschema@.parallel_pull_create(text, regclass, text, text, text[], text,
     integer, text, text, text, bigint) IS
-    'plan and record a pull of a whole table, to be moved by parallel_pull_work; returns its id';
+    'plan and record a pull of a whole table for parallel_pull_work; returns the pull''s id';
 
 CREATE FUNCTION @extschema@.parallel_pull_work(
     pull_id bigint, src_dsn text = NULL, workers integer = 1, max_chunks integer = NULL,
@@ -367,21 +367,21 @@ RETURNS record
 AS 'MODULE_PATHNAME', 'parallel_pull_work_0_4'
 LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION @extschema@.parallel_pull_work(bigint, text, integer, integer) IS
-    'join a pull: move its next chunks until none is left or max_chunks are done';
+    'join a pull: copy its next chunks until none is left, or until max_chunks are done';
 
 CREATE FUNCTION @extschema@.parallel_pull_wait(pull_id bigint, timeout interval = NULL)
 RETURNS text
 AS 'MODULE_PATHNAME', 'parallel_pull_wait_0_4'
 LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION @extschema@.parallel_pull_wait(bigint, interval) IS
-    'wait until a pull has ended, or timeout has passed; returns the state reached';
+    'wait until a pull has ended, or until timeout has passed; returns the pull''s state';
 
 CREATE FUNCTION @extschema@.parallel_pull_cancel(pull_id bigint)
 RETURNS boolean
 AS 'MODULE_PATHNAME', 'parallel_pull_cancel_0_4'
 LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
 COMMENT ON FUNCTION @extschema@.parallel_pull_cancel(bigint) IS
-    'end a pull; chunks that are done stay; false when it has ended already';
+    'cancel a pull; chunks that are done stay; returns false if the pull has ended already';
 
 -- Whoever may call these can make the server connect to other servers.
 REVOKE EXECUTE ON FUNCTION
@@ -406,7 +406,7 @@ AS 'MODULE_PATHNAME', 'parallel_pull_table_0_4'
 LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION @extschema@.parallel_pull_table(text, regclass, text, text, text[], text,
     integer, text, text, text) IS
-    'pull a whole table and wait for it';
+    'copy a whole table from another server, and wait';
 
 CREATE FUNCTION @extschema@.parallel_pull_resume(
     INOUT pull_id bigint, src_dsn text = NULL, new_snapshot boolean = false,
@@ -416,7 +416,7 @@ RETURNS record
 AS 'MODULE_PATHNAME', 'parallel_pull_resume_0_4'
 LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION @extschema@.parallel_pull_resume(bigint, text, boolean) IS
-    'go on with a pull that has failed, was cancelled or interrupted, and wait for it';
+    'continue a pull that is failed, cancelled or interrupted, and wait';
 
 CREATE FUNCTION @extschema@.parallel_pull_alter(
     pull_id bigint, workers integer = NULL, max_rate integer = NULL)
@@ -424,7 +424,7 @@ RETURNS void
 AS 'MODULE_PATHNAME', 'parallel_pull_alter_0_4'
 LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION @extschema@.parallel_pull_alter(bigint, integer, integer) IS
-    'change a pull while it runs: workers (0 pauses it), rate in kB/s (0 for no limit)';
+    'change a running pull: number of workers (0 pauses it), limit in kB per second (0 removes it)';
 
 CREATE FUNCTION @extschema@.parallel_pull_append(
     src_dsn text, "table" regclass,
@@ -435,7 +435,7 @@ AS 'MODULE_PATHNAME', 'parallel_pull_append_0_4'
 LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION @extschema@.parallel_pull_append(text, regclass, text, text, text[], text,
     integer, text) IS
-    'copy the rows that were added to a growing table since the last time; returns how many';
+    'copy the rows that were inserted into the source''s table since the last time; returns the number of rows';
 
 REVOKE EXECUTE ON FUNCTION
     @extschema@.parallel_pull_append(text, regclass, text, text, text[], text, integer, text),
@@ -458,7 +458,7 @@ AS 'MODULE_PATHNAME', 'parallel_pull_plan_0_4'
 LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION @extschema@.parallel_pull_plan(text, regclass, text, text, text[], text,
     integer, text, text, text) IS
-    'the chunks that a pull of a whole table would have; changes nothing';
+    'show the chunks that a pull of a whole table would have; changes nothing';
 
 CREATE FUNCTION @extschema@.parallel_pull_verify(
     src_dsn text, "table" regclass,
@@ -471,7 +471,7 @@ AS 'MODULE_PATHNAME', 'parallel_pull_verify_0_4'
 LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION @extschema@.parallel_pull_verify(text, regclass, text, text, text[], text,
     integer, text, text, text) IS
-    'compare the rows of a table with those of its source, range by range';
+    'compare the rows of a table with those of its source, range by range; changes nothing';
 
 CREATE FUNCTION @extschema@.parallel_pull_check(
     src_dsn text, "table" regclass,
@@ -483,7 +483,7 @@ AS 'MODULE_PATHNAME', 'parallel_pull_check_0_4'
 LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION @extschema@.parallel_pull_check(text, regclass, text, text, text[], text,
     integer, text, text, text) IS
-    'what would keep a pull from running, or from running well; changes nothing';
+    'report what would prevent a pull, or slow it down; changes nothing';
 
 CREATE FUNCTION @extschema@.parallel_pull_sequences(
     src_dsn text, "table" regclass = NULL,
@@ -492,7 +492,7 @@ RETURNS SETOF record
 AS 'MODULE_PATHNAME', 'parallel_pull_sequences_0_4'
 LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION @extschema@.parallel_pull_sequences(text, regclass) IS
-    'set the sequences of a table''s columns, or of all tables, to where they stand on the source';
+    'set the sequences of a table''s columns, or of all tables, to the values of the source''s sequences';
 
 REVOKE EXECUTE ON FUNCTION
     @extschema@.parallel_pull_plan(text, regclass, text, text, text[], text, integer, text, text, text),
@@ -509,7 +509,7 @@ RETURNS integer
 AS 'MODULE_PATHNAME', 'parallel_pull_forget'
 LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION @extschema@.parallel_pull_forget(regclass, text, text) IS
-    'forget what appends to a table go on from, so that all rows come again; returns how many marks and append bounds';
+    'remove the marks of a table, so that the next append copies all rows; returns the number of marks and pulls';
 
 CREATE FUNCTION @extschema@.parallel_pull_keep(
     "table" regclass, source_table text = NULL, filter text = NULL)
@@ -517,7 +517,7 @@ RETURNS integer
 AS 'MODULE_PATHNAME', 'parallel_pull_keep'
 LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION @extschema@.parallel_pull_keep(regclass, text, text) IS
-    'vouch for a table as it is now: appends and resumes go on from it; returns how many marks, append bounds and unfinished pulls';
+    'confirm that a table, as it is now, has all rows that it should have, for appends and resumes; returns the number of marks and pulls';
 
 REVOKE EXECUTE ON FUNCTION
     @extschema@.parallel_pull_forget(regclass, text, text),
