@@ -1,4 +1,3 @@
-// error: see error.hpp.
 #include "core/base/error.hpp"
 
 #include <utility>

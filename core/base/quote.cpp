@@ -1,4 +1,3 @@
-// quote: see quote.hpp.
 #include "core/base/quote.hpp"
 
 #include "core/base/error.hpp"

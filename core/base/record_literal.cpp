@@ -1,4 +1,3 @@
-// record_literal: see record_literal.hpp.
 #include "core/base/record_literal.hpp"
 
 #include "core/base/error.hpp"

@@ -1,4 +1,3 @@
-// retry: see retry.hpp.
 #include "core/base/retry.hpp"
 
 #include <unistd.h>

@@ -1,4 +1,3 @@
-// secret: see secret.hpp.
 #include "core/base/secret.hpp"
 
 namespace parallel_loader {

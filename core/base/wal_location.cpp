@@ -1,4 +1,3 @@
-// wal_location: see wal_location.hpp.
 #include "core/base/wal_location.hpp"
 
 #include <charconv>

@@ -1,4 +1,3 @@
-// column_check: see column_check.hpp.
 #include "core/check/column_check.hpp"
 
 #include <algorithm>

@@ -1,4 +1,3 @@
-// finding: see finding.hpp.
 #include "core/check/finding.hpp"
 
 #include <algorithm>

@@ -1,4 +1,3 @@
-// local_check: see local_check.hpp.
 #include "core/check/local_check.hpp"
 
 #include <algorithm>

@@ -1,4 +1,3 @@
-// source_check: see source_check.hpp.
 #include "core/check/source_check.hpp"
 
 #include <algorithm>

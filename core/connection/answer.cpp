@@ -1,4 +1,3 @@
-// answer: see answer.hpp.
 #include "core/connection/answer.hpp"
 
 #include "core/base/error.hpp"

@@ -1,4 +1,3 @@
-// connection: see connection.hpp.
 #include "core/connection/connection.hpp"
 
 #include "core/base/error.hpp"

@@ -1,4 +1,3 @@
-// conninfo: see conninfo.hpp.
 #include "core/connection/conninfo.hpp"
 
 #include "core/base/error.hpp"

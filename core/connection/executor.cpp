@@ -1,4 +1,3 @@
-// executor: see executor.hpp.
 #include "core/connection/executor.hpp"
 
 #include "core/base/error.hpp"

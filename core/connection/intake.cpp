@@ -1,4 +1,3 @@
-// intake: see intake.hpp.
 #include "core/connection/intake.hpp"
 
 #include "core/base/error.hpp"

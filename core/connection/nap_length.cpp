@@ -1,4 +1,3 @@
-// nap_length: see nap_length.hpp.
 #include "core/connection/nap_length.hpp"
 
 #include <algorithm>

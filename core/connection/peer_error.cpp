@@ -1,4 +1,3 @@
-// peer_error: see peer_error.hpp.
 #include "core/connection/peer_error.hpp"
 
 #include <algorithm>

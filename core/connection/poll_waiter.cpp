@@ -1,4 +1,3 @@
-// poll_waiter: see poll_waiter.hpp.
 #include "core/connection/poll_waiter.hpp"
 
 #include "core/base/error.hpp"

@@ -1,4 +1,3 @@
-// source_place: see source_place.hpp.
 #include "core/connection/source_place.hpp"
 
 #include <algorithm>

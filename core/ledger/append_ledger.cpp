@@ -1,4 +1,3 @@
-// append_ledger: see append_ledger.hpp.
 #include "core/ledger/append_ledger.hpp"
 
 #include "core/ledger/local_relations.hpp"

@@ -1,4 +1,3 @@
-// append_plan: see append_plan.hpp.
 #include "core/ledger/append_plan.hpp"
 
 #include "core/base/error.hpp"

@@ -1,4 +1,3 @@
-// forget_ledger: see forget_ledger.hpp.
 #include "core/ledger/forget_ledger.hpp"
 
 #include "core/base/quote.hpp"

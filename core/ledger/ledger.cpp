@@ -1,4 +1,3 @@
-// ledger: see ledger.hpp.
 //
 // The extension runs these statements as the ledger's owner inside the caller's session, so every
 // name is qualified: no temporary object may stand in for one.
@@ -273,7 +272,7 @@ bool Ledger::has_lost_bounds(int64_t pull_id) {
 }
 
 void Ledger::change_state(int64_t pull_id, PullEvent event, PullActor actor) {
-  const std::string_view target = state_name(target_state(event, actor));
+  const std::string_view target = state_name(state_after(event, actor));
   const std::vector<std::string> sources = source_states(event, actor);
   const Rows changed =
       exec(kSetState, {number(pull_id), std::string(target), array_literal(sources)});

@@ -1,4 +1,3 @@
-// local_relations: see local_relations.hpp.
 #include "core/ledger/local_relations.hpp"
 
 #include "core/base/quote.hpp"

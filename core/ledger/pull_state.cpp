@@ -1,4 +1,3 @@
-// pull_state: see pull_state.hpp.
 #include "core/ledger/pull_state.hpp"
 
 #include "core/base/error.hpp"
@@ -60,7 +59,7 @@ std::optional<PullState> next_state(PullState from, PullEvent event, PullActor a
   return std::nullopt;
 }
 
-PullState target_state(PullEvent event, PullActor actor) {
+PullState state_after(PullEvent event, PullActor actor) {
   for (const Transition &line : kTransitions)
     if (line.event == event && line.actor == actor)
       return line.to;

@@ -60,7 +60,7 @@ inline constexpr std::array kPullActors = {PullActor::kCoordinator, PullActor::k
                                                   PullActor actor) noexcept;
 
 /// The one state that the event leads to when this actor writes it.
-[[nodiscard]] PullState target_state(PullEvent event, PullActor actor);
+[[nodiscard]] PullState state_after(PullEvent event, PullActor actor);
 
 /// The names, as the ledger has them, of the states in which the actor may write the event.
 [[nodiscard]] std::vector<std::string> source_states(PullEvent event, PullActor actor);

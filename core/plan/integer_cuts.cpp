@@ -1,4 +1,3 @@
-// integer_cuts: see integer_cuts.hpp.
 #include "core/plan/integer_cuts.hpp"
 
 #include "core/base/quote.hpp"

@@ -1,9 +1,8 @@
-// key_choice: see key_choice.hpp.
 #include "core/plan/key_choice.hpp"
 
 #include "core/base/error.hpp"
 #include "core/plan/key_sample.hpp"
-#include "core/source/storage.hpp"
+#include "core/source/relation_sizes.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -30,8 +29,8 @@ const Leaf &largest(const std::vector<Leaf> &leaves) {
 }
 
 std::optional<double> find_correlation(Executor &source, const KeyChoiceRequest &request,
-                                       const Storage &storage, const std::string &column) {
-  const Leaf &leaf = largest(storage.leaves);
+                                       const RelationSizes &sizes, const std::string &column) {
+  const Leaf &leaf = largest(sizes.leaves);
   const Rows known = source.exec(kFindCorrelation,
                                  {Param(leaf.name.schema), Param(leaf.name.name), Param(column)});
   if (!known.empty() && !known.is_null(0, 0))
@@ -44,7 +43,7 @@ std::optional<double> find_correlation(Executor &source, const KeyChoiceRequest 
   return sample_correlation(
       source,
       SampleSource::of(is_itself ? request.table.from_item() : leaf_item(leaf.name.quoted()),
-                       leaf.pages, kCorrelationPages, storage.has_tid_ranges(leaf)),
+                       leaf.pages, kCorrelationPages, sizes.has_tid_ranges(leaf)),
       Key::resolve(column, request.table, request.types, ""));
 }
 
@@ -80,10 +79,10 @@ KeyChoice choose_key(Executor &source, const KeyChoiceRequest &request) {
   const std::optional<std::string> unique = find_default_key(source, request.table);
   if (!request.is_whole)
     return key_of_range(request, unique);
-  const Storage storage = Storage::find(source, request.table, request.columns);
-  if (storage.leaves.empty())
+  const RelationSizes sizes = RelationSizes::find(source, request.table, request.columns);
+  if (sizes.leaves.empty())
     return key_without_ctid(unique, "a table");
-  const std::string missing = storage.missing_for_ctid();
+  const std::string missing = sizes.missing_for_ctid();
   if (!missing.empty())
     return key_without_ctid(unique, missing);
   if (!unique)
@@ -91,7 +90,7 @@ KeyChoice choose_key(Executor &source, const KeyChoiceRequest &request) {
             .reason = "The table has no unique column that is NOT NULL, so its blocks are cut." +
                       std::string(kNoResume),
             .can_resume = false};
-  const std::optional<double> correlation = find_correlation(source, request, storage, *unique);
+  const std::optional<double> correlation = find_correlation(source, request, sizes, *unique);
   const std::string column = "Column " + quote_identifier(*unique) + " is the table's unique key";
   if (!correlation || *correlation >= kOrderedCorrelation)
     return {.key = *unique, .reason = column + ", and the rows lie in its order."};

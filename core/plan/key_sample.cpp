@@ -1,4 +1,3 @@
-// key_sample: see key_sample.hpp.
 //
 // The whole computation is one statement on the source: only there do the key's own order and
 // equality exist, and a sample of a large table is too much to send.

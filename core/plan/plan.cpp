@@ -1,10 +1,9 @@
-// plan: see plan.hpp.
 #include "core/plan/plan.hpp"
 
 #include "core/base/error.hpp"
 #include "core/plan/integer_cuts.hpp"
 #include "core/plan/key_sample.hpp"
-#include "core/source/storage.hpp"
+#include "core/source/relation_sizes.hpp"
 
 #include <algorithm>
 
@@ -56,7 +55,7 @@ class Planner {
 public:
   Planner(Executor &source, const PlanRequest &request)
       : source_(source), request_(request),
-        storage_(Storage::find(source, request.table, readable_columns())) {
+        sizes_(RelationSizes::find(source, request.table, readable_columns())) {
     if (request.key.is_ctid())
       require_tid_ranges();
   }
@@ -88,18 +87,18 @@ private:
   }
 
   void require_tid_ranges() const {
-    const std::string missing = storage_.missing_for_ctid();
+    const std::string missing = sizes_.missing_for_ctid();
     if (missing.empty())
       return;
-    throw Error(storage_.can_read_ctid ? sqlstate::kFeatureNotSupported
-                                       : sqlstate::kInsufficientPrivilege,
+    throw Error(sizes_.can_read_ctid ? sqlstate::kFeatureNotSupported
+                                     : sqlstate::kInsufficientPrivilege,
                 "table " + request_.table.name.cited() + " of the source cannot be cut by ctid",
                 "Ranges of ctid need " + missing + ".", "Name a column in key.");
   }
 
   [[nodiscard]] std::vector<Unit> units() {
     if (request_.table.kind != 'p' || request_.leaf_rule == LeafRule::kAsOne ||
-        !storage_.is_readable_by_leaf() || !filter_suits(storage_.leaves.front()))
+        !sizes_.is_readable_by_leaf() || !filter_suits(sizes_.leaves.front()))
       return {whole_table()};
     std::vector<Unit> units;
     for (const Leaf &leaf : leaves_of_range())
@@ -111,22 +110,22 @@ private:
   [[nodiscard]] std::vector<Leaf> leaves_of_range() {
     const std::string condition = request_.key.condition(request_.range);
     if (condition.empty())
-      return storage_.leaves;
+      return sizes_.leaves;
     constexpr size_t kAtOnce = 50; // planning locks indexes, until it is taken back
     std::vector<Leaf> kept;
-    for (size_t index = 0; index < storage_.leaves.size(); ++index) {
+    for (size_t index = 0; index < sizes_.leaves.size(); ++index) {
       if (index % kAtOnce == 0) {
         source_.exec("SAVEPOINT parallel_loader_leaves");
         source_.exec("SELECT pg_catalog.set_config('constraint_exclusion', 'on', true)");
       }
-      if (may_hold(storage_.leaves[index], condition))
-        kept.push_back(storage_.leaves[index]);
-      if (index % kAtOnce == kAtOnce - 1 || index == storage_.leaves.size() - 1) {
+      if (may_hold(sizes_.leaves[index], condition))
+        kept.push_back(sizes_.leaves[index]);
+      if (index % kAtOnce == kAtOnce - 1 || index == sizes_.leaves.size() - 1) {
         source_.exec("ROLLBACK TO SAVEPOINT parallel_loader_leaves");
         source_.exec("RELEASE SAVEPOINT parallel_loader_leaves");
       }
     }
-    return kept.empty() ? std::vector<Leaf>{storage_.leaves.front()} : kept;
+    return kept.empty() ? std::vector<Leaf>{sizes_.leaves.front()} : kept;
   }
 
   [[nodiscard]] bool may_hold(const Leaf &leaf, const std::string &condition) {
@@ -150,25 +149,25 @@ private:
             .from_item = std::move(from_item),
             .oid = leaf.oid,
             .can_sample = leaf.kind != 'f',
-            .has_tid_ranges = storage_.has_tid_ranges(leaf),
+            .has_tid_ranges = sizes_.has_tid_ranges(leaf),
             .pages = leaf.pages,
             .bytes = leaf.bytes,
             .rows = leaf.rows};
   }
 
   [[nodiscard]] Unit whole_table() const {
-    if (request_.table.kind != 'p' && !storage_.leaves.empty())
-      return of_leaf(storage_.leaves.front(), {}, request_.table.from_item());
+    if (request_.table.kind != 'p' && !sizes_.leaves.empty())
+      return of_leaf(sizes_.leaves.front(), {}, request_.table.from_item());
     return {.relation = {},
             .from_item = request_.table.from_item(),
             .oid = request_.table.oid,
-            .can_sample = !storage_.leaves.empty() &&
-                          std::ranges::none_of(storage_.leaves,
+            .can_sample = !sizes_.leaves.empty() &&
+                          std::ranges::none_of(sizes_.leaves,
                                                [](const Leaf &leaf) { return leaf.kind == 'f'; }),
             .has_tid_ranges = false,
-            .pages = storage_.pages(),
-            .bytes = storage_.bytes(),
-            .rows = storage_.rows()};
+            .pages = sizes_.pages(),
+            .bytes = sizes_.bytes(),
+            .rows = sizes_.rows()};
   }
 
   void cut(const Unit &unit) {
@@ -223,7 +222,7 @@ private:
   }
 
   [[nodiscard]] PieceSize piece_size(const Unit &unit) {
-    const int64_t whole = storage_.bytes();
+    const int64_t whole = sizes_.bytes();
     const int64_t workers = std::max(request_.workers, 1);
     PieceSize size;
     size.wanted_bytes = std::max<int64_t>(request_.chunk_bytes, 1);
@@ -277,7 +276,7 @@ private:
 
   // Eight blocks for a piece, as far as less than a hundredth of the table allows.
   [[nodiscard]] int64_t sample_pages(const Unit &unit, int64_t pieces) const {
-    const int64_t whole = storage_.pages();
+    const int64_t whole = sizes_.pages();
     const int64_t wanted = std::max(8 * pieces, share_of(kLeastSamplePages, unit.pages, whole));
     const int64_t most =
         whole <= kSmallPages
@@ -312,7 +311,7 @@ private:
 
   Executor &source_;
   const PlanRequest &request_;
-  Storage storage_;
+  RelationSizes sizes_;
   std::string row_size_;
   std::vector<PlannedChunk> chunks_;
 };

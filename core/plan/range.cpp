@@ -1,4 +1,3 @@
-// range: see range.hpp.
 #include "core/plan/range.hpp"
 
 #include "core/base/error.hpp"

@@ -1,4 +1,3 @@
-// row_match: see row_match.hpp.
 #include "core/plan/row_match.hpp"
 
 #include "core/base/error.hpp"

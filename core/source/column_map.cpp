@@ -1,4 +1,3 @@
-// column_map: see column_map.hpp.
 #include "core/source/column_map.hpp"
 
 #include "core/base/error.hpp"
@@ -32,11 +31,11 @@ std::vector<std::string> default_columns(const SourceTable &source,
                                          const DestinationTable &destination) {
   std::vector<std::string> names;
   for (const SourceColumn &column : source.columns) {
-    const DestinationColumn *const target = find_column(destination, column.name);
-    if (target == nullptr)
+    const DestinationColumn *const counterpart = find_column(destination, column.name);
+    if (counterpart == nullptr)
       throw_no_column(column.name, destination.name, "destination",
                       "Name the columns to pull in columns, or add the column.");
-    if (!target->is_generated)
+    if (!counterpart->is_generated)
       names.push_back(column.name);
   }
   return names;
@@ -47,10 +46,10 @@ void check_named_columns(const std::vector<std::string> &names, const SourceTabl
   for (auto name = names.begin(); name != names.end(); ++name) {
     if (std::find(names.begin(), name, *name) != name)
       throw Error(sqlstate::kDuplicateColumn, "column \"" + *name + "\" specified more than once");
-    const DestinationColumn *const target = find_column(destination, *name);
-    if (target == nullptr)
+    const DestinationColumn *const counterpart = find_column(destination, *name);
+    if (counterpart == nullptr)
       throw_no_column(*name, destination.name, "destination", kSpelling);
-    if (target->is_generated)
+    if (counterpart->is_generated)
       throw Error(sqlstate::kInvalidColumnReference,
                   "column \"" + *name + "\" is a generated column",
                   "Generated columns cannot be pulled: the destination computes them.");

@@ -1,4 +1,3 @@
-// column_shape: see column_shape.hpp.
 #include "core/source/column_shape.hpp"
 
 #include "core/base/error.hpp"

@@ -1,4 +1,3 @@
-// durable_source: see durable_source.hpp.
 #include "core/source/durable_source.hpp"
 
 #include "core/base/quote.hpp"

@@ -1,4 +1,3 @@
-// enum_labels: see enum_labels.hpp.
 #include "core/source/enum_labels.hpp"
 
 #include "core/base/quote.hpp"

@@ -1,4 +1,3 @@
-// filter_path: see filter_path.hpp.
 #include "core/source/filter_path.hpp"
 
 #include "core/connection/connection.hpp"

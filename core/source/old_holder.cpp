@@ -1,4 +1,3 @@
-// old_holder: see old_holder.hpp.
 #include "core/source/old_holder.hpp"
 
 #include <charconv>

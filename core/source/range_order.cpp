@@ -1,4 +1,3 @@
-// range_order: see range_order.hpp.
 #include "core/source/range_order.hpp"
 
 #include <algorithm>

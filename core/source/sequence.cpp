@@ -1,4 +1,3 @@
-// sequence: see sequence.hpp.
 #include "core/source/sequence.hpp"
 
 #include <algorithm>

@@ -1,4 +1,3 @@
-// source_relations: see source_relations.hpp.
 #include "core/source/source_relations.hpp"
 
 #include <algorithm>

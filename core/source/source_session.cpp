@@ -1,4 +1,3 @@
-// source_session: see source_session.hpp.
 #include "core/source/source_session.hpp"
 
 #include "core/base/error.hpp"

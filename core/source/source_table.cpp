@@ -1,4 +1,3 @@
-// source_table: see source_table.hpp.
 #include "core/source/source_table.hpp"
 
 #include "core/base/error.hpp"

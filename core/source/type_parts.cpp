@@ -1,4 +1,3 @@
-// type_parts: see type_parts.hpp.
 #include "core/source/type_parts.hpp"
 
 #include "core/base/quote.hpp"

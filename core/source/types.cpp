@@ -1,4 +1,3 @@
-// types: see types.hpp.
 #include "core/source/types.hpp"
 
 #include "core/base/error.hpp"

@@ -1,4 +1,3 @@
-// binary_row: see binary_row.hpp.
 #include "core/stream/binary_row.hpp"
 
 #include "core/base/byte_order.hpp"

@@ -1,4 +1,3 @@
-// copy_rows: see copy_rows.hpp.
 #include "core/stream/copy_rows.hpp"
 
 #include "core/base/byte_order.hpp"

@@ -1,4 +1,3 @@
-// copy_stream: see copy_stream.hpp.
 #include "core/stream/copy_stream.hpp"
 
 #include "core/stream/binary_row.hpp"

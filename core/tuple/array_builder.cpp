@@ -1,4 +1,3 @@
-// array_builder: see array_builder.hpp.
 #include "core/tuple/array_builder.hpp"
 
 #include "core/tuple/varlena.hpp"

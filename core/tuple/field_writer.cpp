@@ -1,4 +1,3 @@
-// field_writer: see field_writer.hpp.
 #include "core/tuple/field_writer.hpp"
 
 #include "core/base/error.hpp"

@@ -1,4 +1,3 @@
-// json_tree: see json_tree.hpp.
 #include "core/tuple/json_tree.hpp"
 
 #include "core/base/byte_order.hpp"

@@ -1,4 +1,3 @@
-// jsonb_builder: see jsonb_builder.hpp.
 #include "core/tuple/jsonb_builder.hpp"
 
 #include "core/tuple/numeric_field.hpp"

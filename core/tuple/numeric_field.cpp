@@ -1,4 +1,3 @@
-// numeric_field: see numeric_field.hpp.
 #include "core/tuple/numeric_field.hpp"
 
 #include "core/base/byte_order.hpp"

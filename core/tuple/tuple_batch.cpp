@@ -1,4 +1,3 @@
-// tuple_batch: see tuple_batch.hpp.
 #include "core/tuple/tuple_batch.hpp"
 
 #include <algorithm>

@@ -1,4 +1,3 @@
-// tuple_column: see tuple_column.hpp.
 #include "core/tuple/tuple_column.hpp"
 
 namespace parallel_loader {

@@ -1,4 +1,3 @@
-// tuple_decoder: see tuple_decoder.hpp.
 #include "core/tuple/tuple_decoder.hpp"
 
 #include "core/base/error.hpp"

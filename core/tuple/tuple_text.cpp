@@ -1,4 +1,3 @@
-// tuple_text: see tuple_text.hpp.
 #include "core/tuple/tuple_text.hpp"
 
 #include "core/base/byte_order.hpp"

@@ -1,4 +1,3 @@
-// bucket_key: see bucket_key.hpp.
 #include "core/verify/bucket_key.hpp"
 
 #include "core/base/error.hpp"

@@ -1,4 +1,3 @@
-// fingerprint: see fingerprint.hpp.
 #include "core/verify/fingerprint.hpp"
 
 #include <algorithm>

@@ -1,4 +1,3 @@
-// row_hash: see row_hash.hpp.
 #include "core/verify/row_hash.hpp"
 
 #include "core/base/quote.hpp"

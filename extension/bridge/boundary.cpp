@@ -1,4 +1,3 @@
-// boundary: see boundary.hpp.
 #include "extension/bridge/boundary.hpp"
 
 namespace parallel_loader {

@@ -1,4 +1,3 @@
-// caller_executor: see caller_executor.hpp.
 #include "extension/bridge/caller_executor.hpp"
 
 #include "extension/bridge/spi_executor.hpp"
@@ -16,7 +15,7 @@ Rows CallerExecutor::run(std::string_view sql, std::span<const Param> params,
   values.reserve(params.size());
   for (const Param &param : params)
     values.push_back(param ? param->c_str() : nullptr);
-  const SpiFormats formats = {order_.request.timezone.c_str(), order_.request.date_order.c_str(),
+  const SpiFormats formats = {request_.pull.timezone.c_str(), request_.pull.date_order.c_str(),
                               path.c_str()};
   return to_rows(call([&]() noexcept {
     return spi_execute_as_caller(mode_, &formats, statement.c_str(),

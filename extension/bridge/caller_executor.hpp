@@ -4,19 +4,19 @@
 #include "core/connection/executor.hpp"
 
 #include "extension/bridge/boundary.hpp"
-#include "extension/bridge/order.hpp"
+#include "extension/bridge/request.hpp"
 #include "extension/server/sql/spi.hpp"
 
 namespace parallel_loader {
 
-/// Reads and writes values as the session on the source of the same order does.
+/// Reads and writes values as the session on the source of the same request does.
 class CallerExecutor final : public Executor {
 public:
-  CallerExecutor(SpiMode mode, const Order &order) : mode_(mode), order_(order) {}
+  CallerExecutor(SpiMode mode, const Request &request) : mode_(mode), request_(request) {}
 
   /// Runs a statement that holds a filter: names in it are found along the caller's search path,
   /// with an empty one elsewhere.  Throws PgError.
-  Rows exec_filter(std::string_view sql) { return run(sql, {}, order_.search_path); }
+  Rows exec_filter(std::string_view sql) { return run(sql, {}, request_.search_path); }
 
   /// Throws PgError.
   Rows exec(std::string_view sql, std::span<const Param> params) override;
@@ -26,7 +26,7 @@ private:
   Rows run(std::string_view sql, std::span<const Param> params, const std::string &path);
 
   SpiMode mode_;
-  const Order &order_;
+  const Request &request_;
 };
 
 } // namespace parallel_loader

@@ -1,23 +1,22 @@
-// caller_source: see caller_source.hpp.
 #include "extension/bridge/caller_source.hpp"
 
 namespace parallel_loader {
 
-CallerSource::CallerSource(const Order &order, std::string_view role)
-    : order_(order), role_("parallel_loader " + std::string(role)), waiter_(&never_stopped_) {
+CallerSource::CallerSource(const Request &request, std::string_view role)
+    : request_(request), role_("parallel_loader " + std::string(role)), waiter_(&never_stopped_) {
   pg_atomic_init_u32(&never_stopped_, 0);
 }
 
 std::unique_ptr<SourceReader> CallerSource::open() {
-  return open_on(order_.snapshot);
+  return open_on(request_.snapshot);
 }
 
 std::unique_ptr<SourceReader> CallerSource::open_on(const HeldSnapshot &snapshot) {
-  return std::make_unique<SourceReader>(order_, order_.source, snapshot, role_, waiter_);
+  return std::make_unique<SourceReader>(request_, request_.source, snapshot, role_, waiter_);
 }
 
 void CallerSource::cancel(std::span<const int> pids, const SourcePlace &place) {
-  SourceAddress address = order_.source;
+  SourceAddress address = request_.source;
   if (place.is_known())
     address.conninfo = conninfo_at(address.conninfo, place);
   address.conninfo.set("connect_timeout", "2");
@@ -25,7 +24,7 @@ void CallerSource::cancel(std::span<const int> pids, const SourcePlace &place) {
   // one gets.
   LatchWaiter waiter(&never_stopped_);
   try {
-    SourceReader reader(order_, address, {}, role_, waiter);
+    SourceReader reader(request_, address, {}, role_, waiter);
     for (const int pid : pids)
       reader.session().connection().exec("SELECT pg_catalog.pg_cancel_backend($1::pg_catalog.int4)",
                                          {Param(std::to_string(pid))});

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "extension/bridge/latch_waiter.hpp"
-#include "extension/bridge/order.hpp"
+#include "extension/bridge/request.hpp"
 #include "extension/bridge/source_reader.hpp"
 
 #include <memory>
@@ -17,9 +17,9 @@ namespace parallel_loader {
 class CallerSource {
 public:
   /// `role` is how the sessions name themselves to the source.
-  CallerSource(const Order &order, std::string_view role);
+  CallerSource(const Request &request, std::string_view role);
 
-  /// A session on the order's snapshot, or on a new one.  Throws as SourceReader does.
+  /// A session on the request's snapshot, or on a new one.  Throws as SourceReader does.
   [[nodiscard]] std::unique_ptr<SourceReader> open();
   /// A session on this snapshot.
   [[nodiscard]] std::unique_ptr<SourceReader> open_on(const HeldSnapshot &snapshot);
@@ -29,7 +29,7 @@ public:
   void cancel(std::span<const int> pids, const SourcePlace &place);
 
 private:
-  const Order &order_;
+  const Request &request_;
   std::string role_;
   pg_atomic_uint32 never_stopped_;
   LatchWaiter waiter_;

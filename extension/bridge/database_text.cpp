@@ -1,4 +1,3 @@
-// database_text: see database_text.hpp.
 #include "extension/bridge/database_text.hpp"
 
 #include <algorithm>

@@ -1,4 +1,3 @@
-// guarded_call: see guarded_call.hpp.
 #include "core/base/secret.hpp"
 #include "core/connection/conninfo.hpp"
 

@@ -1,4 +1,3 @@
-// latch_waiter: see latch_waiter.hpp.
 #include "extension/bridge/latch_waiter.hpp"
 
 #include <algorithm>

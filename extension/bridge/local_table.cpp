@@ -1,8 +1,7 @@
-// local_table: see local_table.hpp.
 #include "extension/bridge/local_table.hpp"
 
 #include "extension/bridge/boundary.hpp"
-#include "extension/server/sql/target_table.hpp"
+#include "extension/server/sql/destination_table.hpp"
 
 extern "C" {
 #include "catalog/pg_class.h"
@@ -12,11 +11,11 @@ extern "C" {
 namespace parallel_loader {
 
 DestinationTable describe_local_table(uint32_t table) {
-  const TargetTable target = call([&]() noexcept { return target_table_describe(table); });
+  const TableDescription info = call([&]() noexcept { return destination_table_describe(table); });
   DestinationTable destination;
-  destination.name = {target.schema, target.name};
-  for (int index = 0; index < target.column_count; index++) {
-    const TargetColumn &column = target.columns[index];
+  destination.name = {info.schema, info.name};
+  for (int index = 0; index < info.column_count; index++) {
+    const ColumnDescription &column = info.columns[index];
     destination.columns.push_back({column.name, column.type, column.is_generated, column.number,
                                    column.type_name, column.content});
   }

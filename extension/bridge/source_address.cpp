@@ -1,4 +1,3 @@
-// source_address: see source_address.hpp.
 #include "extension/bridge/source_address.hpp"
 
 #include "extension/bridge/boundary.hpp"

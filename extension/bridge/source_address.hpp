@@ -1,7 +1,7 @@
 // source_address: turns what a caller names as the source into connection parameters.
 #pragma once
 
-#include "extension/bridge/order.hpp"
+#include "extension/bridge/request.hpp"
 
 #include <cstdint>
 #include <string_view>

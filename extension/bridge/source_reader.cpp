@@ -1,4 +1,3 @@
-// source_reader: see source_reader.hpp.
 #include "extension/bridge/source_reader.hpp"
 
 #include <algorithm>
@@ -40,11 +39,11 @@ ConnInfo with_encoding(ConnInfo conninfo, const std::string &encoding) {
   throw error.with_detail("It was dialled from the destination server.");
 }
 
-SourceSession begin_session(const Order &order, const SourceAddress &address,
+SourceSession begin_session(const Request &request, const SourceAddress &address,
                             const HeldSnapshot &snapshot, std::string_view role, Waiter &waiter) {
   try {
     const std::string encoding = call([]() noexcept { return GetDatabaseEncodingName(); });
-    const SourceFormats formats = {encoding, order.request.date_order, is_database_text};
+    const SourceFormats formats = {encoding, request.pull.date_order, is_database_text};
     const ConnInfo conninfo = with_encoding(address.conninfo, encoding);
     if (snapshot.place.is_known())
       return SourceSession::open_on(snapshot, conninfo, role, address.password_rule, formats,
@@ -59,9 +58,9 @@ SourceSession begin_session(const Order &order, const SourceAddress &address,
 
 } // namespace
 
-SourceReader::SourceReader(const Order &order, const SourceAddress &address,
+SourceReader::SourceReader(const Request &request, const SourceAddress &address,
                            const HeldSnapshot &snapshot, std::string_view role, Waiter &waiter)
-    : session_(begin_session(order, address, snapshot, role, waiter)) {}
+    : session_(begin_session(request, address, snapshot, role, waiter)) {}
 
 const HeldSnapshot &SourceReader::hold_snapshot(int64_t lock) {
   if (!held_) {
@@ -83,21 +82,20 @@ Error unknown_timezone(const std::string &zone, const std::string &why) {
       "data of the source.");
 }
 
-bool SourceReader::try_timezone(const Order &order) {
-  const std::string &zone = order.request.timezone;
+bool SourceReader::try_timezone(const Request &request) {
+  const std::string &zone = request.pull.timezone;
   if (!is_in_callers_zone_)
     is_in_callers_zone_ = zone == "UTC" || session_.set_timezone(zone);
   return is_in_callers_zone_;
 }
 
-void SourceReader::set_timezone(const Order &order, Format format) {
-  const PullRequest &request = order.request;
-  const bool is_needed =
-      request.start || request.end || !request.filter.empty() || !order.window.empty();
+void SourceReader::set_timezone(const Request &request, Format format) {
+  const PullRequest &pull = request.pull;
+  const bool is_needed = pull.start || pull.end || !pull.filter.empty() || !request.window.empty();
   if (!is_needed && format != Format::kText)
     return;
-  if (!try_timezone(order) && is_needed)
-    throw unknown_timezone(request.timezone,
+  if (!try_timezone(request) && is_needed)
+    throw unknown_timezone(pull.timezone,
                            "Bounds, filter and window are read in the time zone of this session.");
 }
 

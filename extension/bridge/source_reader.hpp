@@ -7,7 +7,7 @@
 #include "core/source/source_session.hpp"
 #include "core/source/source_table.hpp"
 
-#include "extension/bridge/order.hpp"
+#include "extension/bridge/request.hpp"
 
 #include <optional>
 #include <string>
@@ -37,7 +37,7 @@ public:
 /// a server that the address names).  `role` is how the session names itself to the source.
 class SourceReader {
 public:
-  SourceReader(const Order &order, const SourceAddress &address, const HeldSnapshot &snapshot,
+  SourceReader(const Request &request, const SourceAddress &address, const HeldSnapshot &snapshot,
                std::string_view role, Waiter &waiter);
 
   [[nodiscard]] SourceSession &session() noexcept { return session_; }
@@ -52,9 +52,9 @@ public:
   /// Reads and writes times in the caller's zone from now on, where that can matter: bounds, filter
   /// and window need it, rows that travel as text get it if the source knows it.  UTC before, and
   /// elsewhere.  Throws Error 22023 when the source does not know a zone that is needed.
-  void set_timezone(const Order &order, Format format);
+  void set_timezone(const Request &request, Format format);
   /// Takes the caller's zone if the source knows it.
-  [[nodiscard]] bool try_timezone(const Order &order);
+  [[nodiscard]] bool try_timezone(const Request &request);
 
   /// Looks the table up.  Throws as SourceTable::find does, and 55P03 as lock_table does.
   [[nodiscard]] SourceTable find_table(const QualifiedName &name);

@@ -1,4 +1,3 @@
-// spi_executor: see spi_executor.hpp.
 #include "extension/bridge/spi_executor.hpp"
 
 namespace parallel_loader {

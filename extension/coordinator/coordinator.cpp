@@ -1,4 +1,3 @@
-// coordinator: see coordinator.hpp.
 #include "extension/coordinator/coordinator.hpp"
 
 #include "core/ledger/local_relations.hpp"
@@ -8,11 +7,12 @@
 #include "extension/bridge/boundary.hpp"
 #include "extension/bridge/spi_executor.hpp"
 #include "extension/coordinator/old_coordinator.hpp"
+#include "extension/coordinator/planning.hpp"
 #include "extension/ledger/pull_refusal.hpp"
 #include "extension/server/base/socket_wait.hpp"
+#include "extension/server/process/handover.hpp"
 #include "extension/server/process/last_commit.hpp"
 #include "extension/server/process/session.hpp"
-#include "extension/server/process/takeover.hpp"
 #include "extension/server/shared/throttle.hpp"
 #include "extension/server/shared/worker_slots.hpp"
 
@@ -37,7 +37,7 @@ int64_t milliseconds_since(TimestampTz then) {
 } // namespace
 
 void Coordinator::begin() {
-  if (order_.kind == OrderKind::kResume)
+  if (request_.kind == RequestKind::kResume)
     resume();
   else
     create();
@@ -45,12 +45,13 @@ void Coordinator::begin() {
 }
 
 void Coordinator::create() {
-  if (order_.request.kind == PullKind::kAppend) // one after the other: each begins at a mark
+  if (request_.pull.kind == PullKind::kAppend) // one after the other: each begins at a mark
     call([&]() noexcept { session_lock_append(pull_->table); });
-  record_.create(order_.request);
+  record_.create(request_.pull);
   call([&]() noexcept { shared_pull_enter_phase(pull_, kPhaseRecorded); });
   record_.in_transaction([&](Ledger &ledger) {
-    const PullPlan plan = hold_.open_and_plan(order_, pull_id());
+    const PullPlan plan = plan_new(source_, pull_, request_);
+    hold_.begin(request_.pull, plan);
     stay_at(plan.snapshot.place);
     tell(plan.notice);
     ledger.record_plan(pull_id(), plan);
@@ -70,7 +71,7 @@ void Coordinator::tell(const PlanNotice &notice) {
 
 // Of several resumes one goes on, and looks at the pull once the others cannot change it any more.
 FoundPull Coordinator::find_resumable() {
-  const int64_t pull_id = order_.resume_id;
+  const int64_t pull_id = request_.resume_id;
   if (!call([&]() noexcept { return session_try_lock_resume(pull_id); }))
     throw being_changed(pull_id);
   call([]() noexcept { session_begin(); });
@@ -83,7 +84,7 @@ FoundPull Coordinator::find_resumable() {
 // The old snapshot is imported before its holder is sent away, so that it lives on.
 void Coordinator::resume() {
   const FoundPull found = find_resumable();
-  pull_->pull_id = order_.resume_id;
+  pull_->pull_id = request_.resume_id;
   if (found.state == PullState::kDone) { // by a resume that was quicker
     record_.in_transaction([&](Ledger &ledger) { count_chunks(ledger); });
     return;
@@ -101,30 +102,31 @@ void Coordinator::resume() {
   recorded.is_held = found.is_held;
   PullPlan plan;
   record_.in_transaction([&](Ledger & /*ledger*/) {
-    plan = hold_.open_for_resume(order_, recorded, relations, done_count);
+    plan = plan_resumed(source_, pull_, request_, recorded, relations, done_count);
   });
+  hold_.begin(recorded.request, plan);
   stay_at(plan.snapshot.place);
   take_over(found);
-  hold_.require_old_holder_left(order_, recorded);
-  record_.resume(order_.request.segment, plan);
+  source_.require_old_holder_left(request_, recorded);
+  record_.resume(request_.pull.segment, plan);
   call([&]() noexcept { shared_pull_enter_phase(pull_, kPhaseRecorded); });
   call([&]() noexcept { session_unlock_resume(pull_id()); });
   record_.in_transaction([&](Ledger &ledger) { count_chunks(ledger); });
-  order_.request.workers = recorded.request.workers; // as they are under the lock
+  request_.pull.workers = recorded.request.workers; // as they are under the lock
   throttle_set_rate(pull_, recorded.max_rate_kb * 1024);
   waiter_.read_mail(); // what was posted meanwhile is newer
 }
 
 void Coordinator::take_over(const FoundPull &found) {
   record_.in_transaction([&](Ledger & /*ledger*/) { end_old_holder(find_pull(pull_id())); });
-  call([&]() noexcept { take_over_pull(found.segment, pull_id()); });
+  call([&]() noexcept { handover_receive(found.segment, pull_id()); });
 }
 
 // Nothing is left to be read, so neither source nor snapshot is needed: what failed is the last
 // look at the local table, or nobody came to it.
 void Coordinator::take_up(const FoundPull &found) {
   take_over(found);
-  record_.reopen(order_.request.segment);
+  record_.reopen(request_.pull.segment);
   call([&]() noexcept { shared_pull_enter_phase(pull_, kPhaseRecorded); });
   call([&]() noexcept { session_unlock_resume(pull_id()); });
   record_.in_transaction([&](Ledger &ledger) { count_chunks(ledger); });
@@ -132,7 +134,7 @@ void Coordinator::take_up(const FoundPull &found) {
 
 // Whatever else dials the source is to come to the server that has the snapshot.
 void Coordinator::stay_at(const SourcePlace &place) {
-  order_.source.conninfo = conninfo_at(order_.source.conninfo, place);
+  request_.source.conninfo = conninfo_at(request_.source.conninfo, place);
 }
 
 void Coordinator::count_chunks(Ledger &ledger) {
@@ -150,14 +152,14 @@ void Coordinator::count_chunks(Ledger &ledger) {
 
 void Coordinator::start() {
   pull_->snapshot_taken = GetCurrentTimestamp();
-  if (order_.kind != OrderKind::kCreate) {
+  if (request_.kind != RequestKind::kCreate) {
     const PullCounts counts = worker_slots_counts(pull_);
-    uint32 target = 0; // unless parallel_pull_alter was quicker
-    if (pg_atomic_compare_exchange_u32(&pull_->workers_target, &target,
-                                       static_cast<uint32>(order_.request.workers)))
-      target = static_cast<uint32>(order_.request.workers);
-    const int wanted = std::min(static_cast<int>(target), counts.chunks - counts.chunks_done);
-    const int started = crew_.grow_to(wanted);
+    uint32 allowed = 0; // unless parallel_pull_alter was quicker
+    if (pg_atomic_compare_exchange_u32(&pull_->workers_allowed, &allowed,
+                                       static_cast<uint32>(request_.pull.workers)))
+      allowed = static_cast<uint32>(request_.pull.workers);
+    const int wanted = std::min(static_cast<int>(allowed), counts.chunks - counts.chunks_done);
+    const int started = workers_.grow_to(wanted);
     pg_atomic_write_u32(&pull_->workers_wanted, static_cast<uint32>(wanted));
     pg_atomic_write_u32(&pull_->workers_started, static_cast<uint32>(started));
     pg_atomic_write_u32(&pull_->needs_slot, wanted > 0 && started == 0 ? 1 : 0);
@@ -188,7 +190,7 @@ void Coordinator::turn() {
   follow_orders();
   staff();
   watchdog_.look();
-  if (order_.kind == OrderKind::kCreate)
+  if (request_.kind == RequestKind::kCreate)
     throw_if_abandoned();
 }
 
@@ -197,7 +199,7 @@ void Coordinator::turn() {
 void Coordinator::let_snapshot_go() {
   const PullCounts counts = worker_slots_counts(pull_);
   if (counts.chunks_done > chunks_done_)
-    crew_.note_success();
+    workers_.note_success();
   chunks_done_ = counts.chunks_done;
   const bool is_unread = worker_slots_any_unread(pull_);
   if (is_unread)
@@ -247,8 +249,8 @@ std::vector<int> Coordinator::source_backends() const {
 
 void Coordinator::replace_lost_workers() {
   constexpr const char *kMessage = "a background worker of the pull was terminated";
-  for (const LostWorker &lost : crew_.take_lost()) {
-    const bool is_final = lost.trouble_ms >= order_.retry_budget_ms;
+  for (const LostWorker &lost : workers_.take_lost()) {
+    const bool is_final = lost.trouble_ms >= request_.retry_budget_ms;
     if (lost.chunk != 0)
       notes_.add(lost.chunk, {"57P01", kMessage, is_final});
     if (is_final) {
@@ -276,10 +278,10 @@ void Coordinator::follow_orders() {
 void Coordinator::record_limits() {
   if (!waiter_.take_news())
     return;
-  const auto target = static_cast<int>(pg_atomic_read_u32(&pull_->workers_target));
+  const auto workers = static_cast<int>(pg_atomic_read_u32(&pull_->workers_allowed));
   const auto rate_kb = static_cast<int>(pg_atomic_read_u64(&pull_->max_rate) / 1024);
   record_.in_transaction([&](Ledger &ledger) {
-    ledger.set_limits(pull_id(), target > 0 ? std::optional(target) : std::nullopt, rate_kb);
+    ledger.set_limits(pull_id(), workers > 0 ? std::optional(workers) : std::nullopt, rate_kb);
   });
 }
 
@@ -288,11 +290,11 @@ void Coordinator::staff() {
   if (pg_atomic_read_u32(&pull_->is_paused) != 0)
     return;
   const PullCounts counts = worker_slots_counts(pull_);
-  const auto target = static_cast<int>(pg_atomic_read_u32(&pull_->workers_target));
-  crew_.shrink_to(target);
-  const int wanted = std::min(target, counts.chunks - counts.chunks_done);
-  const int live = crew_.grow_to(wanted);
-  const bool lacks_workers = wanted > 0 && live == 0 && !crew_.is_resting();
+  const auto allowed = static_cast<int>(pg_atomic_read_u32(&pull_->workers_allowed));
+  workers_.shrink_to(allowed);
+  const int wanted = std::min(allowed, counts.chunks - counts.chunks_done);
+  const int live = workers_.grow_to(wanted);
+  const bool lacks_workers = wanted > 0 && live == 0 && !workers_.is_resting();
   const bool is_awaited = pg_atomic_read_u32(&pull_->slot_waiters) != 0;
   if ((lacks_workers || is_awaited) && !worker_slots_any_used(pull_))
     await_slot(lacks_workers);
@@ -304,7 +306,7 @@ void Coordinator::staff() {
 // for themselves.
 void Coordinator::await_slot(bool lacks_workers) {
   if (!slot_wait_)
-    slot_wait_.emplace(order_.retry_budget_ms, pull_id());
+    slot_wait_.emplace(request_.retry_budget_ms, pull_id());
   pg_atomic_write_u32(&pull_->needs_slot, 1);
   record_.in_transaction([&](Ledger &) {
     slot_wait_->ask_for_room();
@@ -334,7 +336,7 @@ bool Coordinator::is_done() {
 // A created pull whose workers do not come keeps the source from cleaning up dead rows.
 void Coordinator::throw_if_abandoned() {
   constexpr int64_t kLeastMs = 60'000; // with no hold at all nobody would have time to join
-  const int64_t hold_ms = order_.snapshot_hold_ms > 0 ? order_.snapshot_hold_ms : kLeastMs;
+  const int64_t hold_ms = request_.snapshot_hold_ms > 0 ? request_.snapshot_hold_ms : kLeastMs;
   const bool is_worked_on =
       worker_slots_any_used(pull_) || pg_atomic_read_u32(&pull_->slot_waiters) != 0;
   if (is_worked_on)
@@ -351,7 +353,7 @@ void Coordinator::throw_if_abandoned() {
 // A pull whose rows were taken away while it ran is not done.  Rows and mark of an append were one
 // transaction.
 void Coordinator::require_rows_kept() {
-  if (order_.request.kind == PullKind::kAppend)
+  if (request_.pull.kind == PullKind::kAppend)
     return;
   std::optional<std::string> change;
   FoundPull found;
@@ -370,7 +372,7 @@ void Coordinator::require_rows_kept() {
 }
 
 void Coordinator::end(PullEvent event, const ErrorReport *report, bool is_holding) {
-  crew_.wait_for_processes();
+  workers_.wait_for_processes();
   if (!record_.is_ours()) {
     tell_end(is_holding);
     return;
@@ -398,7 +400,7 @@ void Coordinator::tell_end(bool is_holding) {
 }
 
 bool Coordinator::is_worth_holding() {
-  if (!record_.is_ours() || !hold_.is_open() || order_.snapshot_hold_ms <= 0 ||
+  if (!record_.is_ours() || !hold_.is_open() || request_.snapshot_hold_ms <= 0 ||
       !worker_slots_any_unread(pull_))
     return false;
   bool shares_snapshot = false;
@@ -408,45 +410,7 @@ bool Coordinator::is_worth_holding() {
 }
 
 void Coordinator::hold_snapshot() {
-  waiter_.heed(&pull_->mail.hold_end); // the pull's own stop has been heeded
-  const std::string reason = why_hold_ends();
-  hold_.close();
-  if (!reason.empty())
-    record_.in_transaction([&](Ledger &ledger) { ledger.note_hold_ended(pull_id(), reason); });
-}
-
-// Returns an empty text when the pull goes on under the snapshot.
-std::string Coordinator::why_hold_ends() {
-  const TimestampTz end = GetCurrentTimestamp() + order_.snapshot_hold_ms * 1000;
-  try {
-    while (GetCurrentTimestamp() < end) {
-      switch (static_cast<HoldEnd>(pg_atomic_read_u32(&pull_->mail.hold_end))) {
-      case kHoldKept:
-        break;
-      case kHoldResumed:
-        return {};
-      case kHoldCancelled:
-        return "the pull was cancelled";
-      case kHoldGaveWay:
-        return "another pull needed the background worker slot";
-      }
-      record_.require_there();
-      hold_.require_alive();
-      if (hold_.is_in_the_way())
-        return "a session of the source waited for a lock that the pull held";
-      const bool has_waited = waiter_.take_waited();
-      call([&]() noexcept {
-        session_reset_memory();
-        if (!has_waited)
-          latch_sleep(kTurnMs);
-      });
-    }
-    return "parallel_loader.snapshot_hold was over";
-  } catch (const Stopped &) { // in the middle of a look
-    return why_hold_ends();
-  } catch (const Error &error) {
-    return "the source ended the session: " + error.message();
-  }
+  hold_.keep_for_resume(request_.snapshot_hold_ms, record_, waiter_);
 }
 
 } // namespace parallel_loader

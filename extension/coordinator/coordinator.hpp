@@ -4,11 +4,11 @@
 #include "core/ledger/ledger.hpp"
 
 #include "extension/bridge/mail_waiter.hpp"
-#include "extension/bridge/order.hpp"
-#include "extension/coordinator/crew.hpp"
+#include "extension/bridge/request.hpp"
 #include "extension/coordinator/slot_wait.hpp"
 #include "extension/coordinator/source_hold.hpp"
 #include "extension/coordinator/watchdog.hpp"
+#include "extension/coordinator/worker_set.hpp"
 #include "extension/ledger/attempt_notes.hpp"
 #include "extension/ledger/pull_lookup.hpp"
 #include "extension/ledger/pull_record.hpp"
@@ -27,11 +27,11 @@ namespace parallel_loader {
 class Coordinator {
 public:
   Coordinator(SharedPull *pull, dsm_handle handle)
-      : pull_(pull), order_(parse_order({pull->order, pull->order_size})), record_(pull),
-        crew_(pull, handle), notes_(pull), waiter_(pull), watchdog_(pull, order_, waiter_),
-        hold_(waiter_, pull) {
-    order_.request.owner = pull->owner;
-    order_.request.segment = handle;
+      : pull_(pull), request_(parse_request({pull->request, pull->request_size})), record_(pull),
+        workers_(pull, handle), notes_(pull), waiter_(pull), watchdog_(pull, request_, waiter_),
+        source_(waiter_, pull), hold_(source_, pull) {
+    request_.pull.owner = pull->owner;
+    request_.pull.segment = handle;
   }
 
   /// Records and plans the pull, or takes up a recorded one, and starts its workers.
@@ -44,7 +44,7 @@ public:
   /// Keeps the snapshot of a pull that has failed, until its time is over or a resume has it.
   void hold_snapshot();
 
-  [[nodiscard]] Crew &crew() noexcept { return crew_; }
+  [[nodiscard]] WorkerSet &workers() noexcept { return workers_; }
   [[nodiscard]] int64_t pull_id() const noexcept { return pull_->pull_id; }
   /// False while the ledger does not have the pull as this process's: its state is another's then.
   [[nodiscard]] bool has_begun() const noexcept { return record_.is_ours(); }
@@ -77,15 +77,15 @@ private:
   [[nodiscard]] std::vector<int> source_backends() const;
   [[nodiscard]] bool is_done();
   void throw_if_abandoned();
-  [[nodiscard]] std::string why_hold_ends();
 
   SharedPull *pull_;
-  Order order_;
+  Request request_;
   PullRecord record_;
-  Crew crew_;
+  WorkerSet workers_;
   AttemptNotes notes_;
   MailWaiter waiter_;
   Watchdog watchdog_;
+  SourceConnection source_;
   SourceHold hold_;
   std::optional<SlotWait> slot_wait_;
   int chunks_done_ = 0;                           // at the last look

@@ -27,8 +27,8 @@ void explain_stop(SharedPull *pull) {
   ErrorReport report;
   const PullStop reason = call([&]() noexcept { return mailbox_take_stop(pull); });
   error_report_set(&report, "57014",
-                   reason == kStopLeader ? "the session that waited for the pull has ended"
-                                         : "canceling pull due to user request",
+                   reason == kStopWaitingSession ? "the session that waited for the pull has ended"
+                                                 : "canceling pull due to user request",
                    "", "");
   shared_pull_fail(pull, &report, reason);
 }
@@ -61,7 +61,7 @@ bool close_failed_pull(Coordinator &coordinator, SharedPull *pull) {
   explain_stop(pull);
   ErrorReport report;
   shared_pull_error(pull, &report);
-  coordinator.crew().clear_away();
+  coordinator.workers().clear_away();
   const bool has_failed = mailbox_stop(pull) == kStopFailed;
   const bool is_worth_holding = has_failed && coordinator.is_worth_holding();
   if (!is_worth_holding)

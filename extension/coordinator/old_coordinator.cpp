@@ -1,4 +1,3 @@
-// old_coordinator: see old_coordinator.hpp.
 #include "extension/coordinator/old_coordinator.hpp"
 
 #include "extension/ledger/pull_refusal.hpp"

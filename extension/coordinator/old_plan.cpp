@@ -1,4 +1,3 @@
-// old_plan: see old_plan.hpp.
 #include "extension/coordinator/old_plan.hpp"
 
 #include "core/source/column_map.hpp"

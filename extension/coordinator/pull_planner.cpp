@@ -1,4 +1,3 @@
-// pull_planner: see pull_planner.hpp.
 #include "extension/coordinator/pull_planner.hpp"
 
 #include "core/ledger/append_plan.hpp"
@@ -72,15 +71,15 @@ void require_same_instants(const TablePair &tables, const ColumnMap &columns,
   }
 }
 
-KeyChoice choose_pull_key(const PullRequest &request, const SourceTable &table, const Types &types,
+KeyChoice choose_pull_key(const PullRequest &pull, const SourceTable &table, const Types &types,
                           const ColumnMap &columns, Executor &source) {
   // The key of an append compares rows, it cuts nothing.
-  if (request.kind == PullKind::kAppend && request.key.empty())
+  if (pull.kind == PullKind::kAppend && pull.key.empty())
     return {.key = find_default_key(source, table).value_or(""), .reason = {}};
   return choose_key(source, {.table = table,
                              .types = types,
-                             .key = request.key,
-                             .is_whole = !request.start && !request.end,
+                             .key = pull.key,
+                             .is_whole = !pull.start && !pull.end,
                              .columns = columns.columns});
 }
 
@@ -235,14 +234,14 @@ std::string row_relations_text(Executor &source, const SourceTable &table,
 }
 
 /// The steps of a plan, one after the other.
-class Planning {
+class PlanSteps {
 public:
-  Planning(const Order &order, SourceReader &reader, LeafRule leaf_rule)
-      : order_(order), request_(order.request), reader_(reader),
+  PlanSteps(const Request &request, SourceReader &reader, LeafRule leaf_rule)
+      : request_(request), pull_(request.pull), reader_(reader),
         source_(reader.session().connection()), leaf_rule_(leaf_rule) {}
 
   PullPlan run() {
-    plan_.snapshot = reader_.hold_snapshot(lock_key(order_.snapshot));
+    plan_.snapshot = reader_.hold_snapshot(lock_key(request_.snapshot));
     look();
     SourceSide side(reader_, table_, types_, columns_);
     side.lock();
@@ -252,7 +251,7 @@ public:
     cut();
     fix_relations(side);
     reader_.session().release_lock_timeout();
-    require_still(request_.table, local_, columns_.columns);
+    require_still(pull_.table, local_, columns_.columns);
     describe();
     return std::move(plan_);
   }
@@ -260,45 +259,44 @@ public:
 private:
   void look() {
     SpiExecutor destination(SpiMode::kReadLatest);
-    reader_.set_timezone(order_, Format::kBinary);
-    table_ = reader_.find_table(parse_qualified_name(request_.source_table));
+    reader_.set_timezone(request_, Format::kBinary);
+    table_ = reader_.find_table(parse_qualified_name(pull_.source_table));
     types_ = load_column_types(source_, table_);
-    local_ = LocalSide::look(request_.table, destination);
+    local_ = LocalSide::look(pull_.table, destination);
     columns_ = map_columns(table_, {types_, source_.server_version()}, local_.table,
-                           {local_.types, server_version(destination)}, request_.columns,
-                           parse_format(request_.format));
-    if (columns_.format == Format::kText && !reader_.try_timezone(order_))
-      require_same_instants({table_, types_, local_.table, local_.types}, columns_,
-                            request_.timezone);
+                           {local_.types, server_version(destination)}, pull_.columns,
+                           parse_format(pull_.format));
+    if (columns_.format == Format::kText && !reader_.try_timezone(request_))
+      require_same_instants({table_, types_, local_.table, local_.types}, columns_, pull_.timezone);
     require_same_money_scale(types_, table_, source_, destination);
   }
 
   // That of an append is read as its mark says, by the worker that has the mark.
   void read_filter() {
-    if (request_.filter.empty())
+    if (pull_.filter.empty())
       return;
     plan_.source_path = reader_.session().filter_path();
-    if (request_.kind != PullKind::kAppend)
-      require_readable_filter(source_, plan_.source_path, table_.from_item(), request_.filter);
+    if (pull_.kind != PullKind::kAppend)
+      require_readable_filter(source_, plan_.source_path, table_.from_item(), pull_.filter);
   }
 
   void choose_key() {
-    const KeyChoice choice = choose_pull_key(request_, table_, types_, columns_, source_);
-    key_ = Key::resolve(choice.key, table_, types_, order_.bound_type);
+    const KeyChoice choice = choose_pull_key(pull_, table_, types_, columns_, source_);
+    key_ = Key::resolve(choice.key, table_, types_, request_.bound_type);
     plan_.key_reason = choice.reason;
   }
 
   void cut() {
     const ResolvedRange resolved =
-        resolve_range(source_, key_, bound(request_.start, order_.bound_type),
-                      bound(request_.end, order_.bound_type));
-    if (request_.kind == PullKind::kAppend) {
+        resolve_range(source_, key_, bound(pull_.start, request_.bound_type),
+                      bound(pull_.end, request_.bound_type));
+    if (pull_.kind == PullKind::kAppend) {
       plan_.chunks.emplace_back().relation_oid =
           table_.oid; // all in the transaction that moves the mark
     } else if (!resolved.is_empty) {
-      plan_.chunks = plan_chunks(source_, {table_, key_, resolved.range, request_.filter,
-                                           plan_.source_path, request_.workers,
-                                           request_.chunk_bytes, columns_.columns, leaf_rule_});
+      plan_.chunks =
+          plan_chunks(source_, {table_, key_, resolved.range, pull_.filter, plan_.source_path,
+                                pull_.workers, pull_.chunk_bytes, columns_.columns, leaf_rule_});
     }
   }
 
@@ -321,10 +319,10 @@ private:
     plan_.source_shape = write_shape(shape_);
     plan_.local_shape = write_shape(local_.shape(columns_.columns));
     plan_.notice = children_notice(table_);
-    plan_.wish = {.key = request_.key,
-                  .columns = request_.columns,
-                  .format = request_.format,
-                  .bound_type = order_.bound_type};
+    plan_.wish = {.key = pull_.key,
+                  .columns = pull_.columns,
+                  .format = pull_.format,
+                  .bound_type = request_.bound_type};
     plan_.source_table = table_.name;
     plan_.key = key_.text();
     plan_.bound_type = key_.is_none() ? std::string() : key_.columns().front().bound_type;
@@ -334,8 +332,8 @@ private:
     plan_.source_version = source_.server_version();
   }
 
-  const Order &order_;
-  const PullRequest &request_;
+  const Request &request_;
+  const PullRequest &pull_;
   SourceReader &reader_;
   Connection &source_;
   LeafRule leaf_rule_;
@@ -360,8 +358,8 @@ PlanNotice children_notice(const SourceTable &table) {
                   table.name.quoted() + ";"};
 }
 
-PullPlan plan_pull(const Order &order, SourceReader &reader, LeafRule leaf_rule) {
-  return Planning(order, reader, leaf_rule).run();
+PullPlan plan_pull(const Request &request, SourceReader &reader, LeafRule leaf_rule) {
+  return PlanSteps(request, reader, leaf_rule).run();
 }
 
 Shape lock_source(SourceReader &reader, const SourceTable &table, const Types &types,

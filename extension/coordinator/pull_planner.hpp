@@ -1,9 +1,9 @@
-// pull_planner: from an order to a plan: columns, format, key and chunks of a pull.
+// pull_planner: from a request to a plan: columns, format, key and chunks of a pull.
 #pragma once
 
 #include "core/ledger/ledger.hpp"
 
-#include "extension/bridge/order.hpp"
+#include "extension/bridge/request.hpp"
 #include "extension/bridge/source_reader.hpp"
 
 namespace parallel_loader {
@@ -11,7 +11,7 @@ namespace parallel_loader {
 /// Plans the pull under the reader's snapshot, which it exports, and locks what it will read.
 /// Needs a transaction on the destination.  Throws Error (see core/ for the codes), SourceChanged
 /// when the source's table is not as the snapshot shows it, and PgError.
-[[nodiscard]] PullPlan plan_pull(const Order &order, SourceReader &reader,
+[[nodiscard]] PullPlan plan_pull(const Request &request, SourceReader &reader,
                                  LeafRule leaf_rule = LeafRule::kByLeaf);
 
 /// Says that rows of children are not a table's own.

@@ -1,4 +1,3 @@
-// resume_plan: see resume_plan.hpp.
 #include "extension/coordinator/resume_plan.hpp"
 
 #include "core/source/column_shape.hpp"
@@ -20,25 +19,26 @@ namespace {
 
 constexpr const char *kBeginAnew = "Empty the table and pull it again.";
 
-std::string pull_name(const Order &order) {
-  return "pull " + std::to_string(order.resume_id);
+std::string pull_name(const Request &request) {
+  return "pull " + std::to_string(request.resume_id);
 }
 
-[[noreturn]] void throw_altered(const Order &order, const ShapeChange &change,
+[[noreturn]] void throw_altered(const Request &request, const ShapeChange &change,
                                 const std::string &table) {
   const std::string what = change.part == ShapePart::kExtension
                                ? "extension \"" + change.name + "\""
                                : (change.part == ShapePart::kKey ? "key column \"" : "column \"") +
                                      change.name + "\" of table " + table;
   throw Error(
-      "55000", what + " was altered since " + pull_name(order) + " was planned", change.sentence(),
+      "55000", what + " was altered since " + pull_name(request) + " was planned",
+      change.sentence(),
       std::string("Alter it back and resume the pull, or empty the table and pull it again."));
 }
 
-[[noreturn]] void throw_other_relation(const Order &order, const std::string &relation,
+[[noreturn]] void throw_other_relation(const Request &request, const std::string &relation,
                                        const std::string &detail) {
   throw Error("55000",
-              "table " + relation + " of the source is not what it was when " + pull_name(order) +
+              "table " + relation + " of the source is not what it was when " + pull_name(request) +
                   " was planned",
               detail, kBeginAnew);
 }
@@ -46,8 +46,8 @@ std::string pull_name(const Order &order) {
 /// The comparisons, one after the other.
 class Rest {
 public:
-  Rest(const ResumeRequest &request, SourceReader &reader)
-      : request_(request), order_(request.order), plan_(request.recorded.plan), reader_(reader),
+  Rest(const Resume &resume, SourceReader &reader)
+      : resume_(resume), request_(resume.request), plan_(resume.recorded.plan), reader_(reader),
         source_(reader.session().connection()) {}
 
   PullPlan run() {
@@ -62,10 +62,10 @@ public:
     if (is_cut_by_leaf())
       lock_leaves(plan.found_relations);
     reader_.session().release_lock_timeout();
-    if (const std::string &filter = request_.recorded.request.filter; !filter.empty())
+    if (const std::string &filter = resume_.recorded.request.filter; !filter.empty())
       require_readable_filter(source_, plan_.source_path, table_.from_item(), filter);
     plan.identity = reader_.session().identity();
-    if (request_.snapshot == ResumeSnapshot::kNew && is_cut_by_leaf())
+    if (resume_.snapshot == ResumeSnapshot::kNew && is_cut_by_leaf())
       add_leaves(plan);
     plan.snapshot = held;
     plan.bounds = reader_.session().snapshot_bounds();
@@ -77,13 +77,13 @@ private:
   // The same snapshot keeps its lock, by which all its holders are known.
   [[nodiscard]] int64_t lock_key() const {
     const int64_t known = plan_.snapshot.lock;
-    const bool is_same = request_.snapshot == ResumeSnapshot::kSame;
+    const bool is_same = resume_.snapshot == ResumeSnapshot::kSame;
     return is_same && known != 0 ? known : call([]() noexcept { return random_number(); });
   }
 
   [[nodiscard]] bool is_cut_by_leaf() const {
     return std::ranges::any_of(
-        request_.relations,
+        resume_.relations,
         [](const ChunkRelation &relation) { return !relation.relation.empty(); });
   }
 
@@ -91,37 +91,37 @@ private:
 
   // Only its snapshot's holder has kept the source as it was.
   void require_shapes_known() {
-    if (!is_of_old_version() || request_.snapshot == ResumeSnapshot::kSame)
+    if (!is_of_old_version() || resume_.snapshot == ResumeSnapshot::kSame)
       return;
     throw Error("55000",
-                pull_name(order_) + " cannot go on under another snapshot: it was planned by an "
-                                    "earlier version of the extension",
+                pull_name(request_) + " cannot go on under another snapshot: it was planned by an "
+                                      "earlier version of the extension",
                 "The types that it was planned for are not known.", kBeginAnew);
   }
 
   void complete(PullPlan &plan, const Shape &shape) {
-    plan.found_relations = find_old_relations(source_, request_.relations, table_);
-    require_old_columns(order_.resume_id, order_.request.table, plan_, table_, source_);
+    plan.found_relations = find_old_relations(source_, resume_.relations, table_);
+    require_old_columns(request_.resume_id, request_.pull.table, plan_, table_, source_);
     plan.source_shape = write_shape(shape);
     plan.local_shape =
-        write_shape(local_shape(describe_local_table(order_.request.table), plan_.columns));
+        write_shape(local_shape(describe_local_table(request_.pull.table), plan_.columns));
   }
 
   void require_local() {
     require_shapes_known();
     if (plan_.local_shape.empty())
       return;
-    const DestinationTable local = describe_local_table(order_.request.table);
+    const DestinationTable local = describe_local_table(request_.pull.table);
     if (const auto change =
             find_shape_change(read_shape(plan_.local_shape), local_shape(local, plan_.columns), "c",
                               PlaceRule::kCompared))
-      throw_altered(order_, *change, local.name.cited());
+      throw_altered(request_, *change, local.name.cited());
   }
 
   void require_same_table() {
-    for (const ChunkRelation &relation : request_.relations)
+    for (const ChunkRelation &relation : resume_.relations)
       if (relation.relation.empty() && relation.oid != 0 && relation.oid != table_.oid)
-        throw_other_relation(order_, table_.name.cited(),
+        throw_other_relation(request_, table_.name.cited(),
                              "It was dropped, and another one has its name.");
   }
 
@@ -136,12 +136,12 @@ private:
       return now;
     const Shape planned = read_shape(plan_.source_shape);
     if (const auto change = find_shape_change(planned, now, "cfke", PlaceRule::kCompared))
-      throw_altered(order_, *change, table_.name.cited() + " of the source");
+      throw_altered(request_, *change, table_.name.cited() + " of the source");
     if (const auto change = find_label_change(planned, now))
-      throw_altered(order_, *change, table_.name.cited() + " of the source");
+      throw_altered(request_, *change, table_.name.cited() + " of the source");
     if (const auto change =
             find_shape_change(members(planned), members(now), "r", PlaceRule::kCompared))
-      throw_other_relation(order_, table_.name.cited(),
+      throw_other_relation(request_, table_.name.cited(),
                            "Other tables make it up: " +
                                (change->before.empty() ? change->after : change->before) + ".");
     return now;
@@ -159,14 +159,14 @@ private:
   // Under a new snapshot a table may have another file; a view is to have the same definition.
   [[nodiscard]] Shape members(Shape shape) const {
     for (ShapeLine &line : shape)
-      if (request_.snapshot == ResumeSnapshot::kNew && line.place != "v")
+      if (resume_.snapshot == ResumeSnapshot::kNew && line.place != "v")
         line.type.clear();
     return shape;
   }
 
   void lock_leaves(const std::vector<ChunkRelation> &found) {
     std::vector<ExpectedRelation> open;
-    for (const ChunkRelation &relation : found.empty() ? request_.relations : found)
+    for (const ChunkRelation &relation : found.empty() ? resume_.relations : found)
       if (!relation.is_done && !relation.relation.empty())
         open.push_back({relation.oid, parse_qualified_name(relation.relation)});
     try {
@@ -177,28 +177,28 @@ private:
   }
 
   void add_leaves(PullPlan &plan) {
-    Order order = order_of_untouched(order_, request_.recorded);
-    order.request.key = plan_.key;
-    order.request.columns = plan_.columns;
-    order.request.format = std::string(format_name(plan_.format));
-    const PullPlan anew = plan_pull(order, reader_);
+    Request request = request_of_untouched(request_, resume_.recorded);
+    request.pull.key = plan_.key;
+    request.pull.columns = plan_.columns;
+    request.pull.format = std::string(format_name(plan_.format));
+    const PullPlan anew = plan_pull(request, reader_);
     const auto has = [](const auto &list, uint32_t oid, auto member) {
       return std::ranges::find(list, oid, member) != list.end();
     };
-    for (const ChunkRelation &relation : request_.relations)
+    for (const ChunkRelation &relation : resume_.relations)
       if (!has(anew.chunks, relation.oid, &PlannedChunk::relation_oid))
-        throw_other_relation(order_, relation.relation,
+        throw_other_relation(request_, relation.relation,
                              "It is no partition of the table any more, or its bounds are other "
                              "ones.");
     for (const PlannedChunk &chunk : anew.chunks)
-      if (!has(request_.relations, chunk.relation_oid, &ChunkRelation::oid))
+      if (!has(resume_.relations, chunk.relation_oid, &ChunkRelation::oid))
         plan.chunks.push_back(chunk);
     plan.chunk_change = plan.chunks.empty() ? ChunkChange::kNone : ChunkChange::kAdded;
     plan.relations = anew.relations;
   }
 
-  const ResumeRequest &request_;
-  const Order &order_;
+  const Resume &resume_;
+  const Request &request_;
   const PullPlan &plan_;
   SourceReader &reader_;
   Connection &source_;
@@ -207,23 +207,23 @@ private:
 
 } // namespace
 
-Order order_of_untouched(const Order &order, const RecordedPull &recorded) {
-  Order anew = order;
-  anew.request = recorded.request;
+Request request_of_untouched(const Request &request, const RecordedPull &recorded) {
+  Request anew = request;
+  anew.pull = recorded.request;
   const PullWish &wish = recorded.plan.wish;
   if (wish.format.empty()) { // of an earlier version: by the choices that were made for it
     anew.bound_type = recorded.plan.bound_type;
     return anew;
   }
-  anew.request.key = wish.key;
-  anew.request.columns = wish.columns;
-  anew.request.format = wish.format;
+  anew.pull.key = wish.key;
+  anew.pull.columns = wish.columns;
+  anew.pull.format = wish.format;
   anew.bound_type = wish.bound_type;
   return anew;
 }
 
-PullPlan plan_rest(const ResumeRequest &request, SourceReader &reader) {
-  return Rest(request, reader).run();
+PullPlan plan_rest(const Resume &resume, SourceReader &reader) {
+  return Rest(resume, reader).run();
 }
 
 } // namespace parallel_loader

@@ -1,4 +1,3 @@
-// slot_wait: see slot_wait.hpp.
 #include "extension/coordinator/slot_wait.hpp"
 
 #include <algorithm>

@@ -1,4 +1,3 @@
-// watchdog: see watchdog.hpp.
 #include "extension/coordinator/watchdog.hpp"
 
 #include <cmath>
@@ -139,8 +138,8 @@ std::string Watchdog::describe_wait() {
 std::string Watchdog::describe_sources(const std::vector<int> &backends) {
   DeadlineWaiter waiter(waiter_, kAskFor);
   try {
-    SourceSession source = SourceSession::open(order_.source.conninfo, "parallel_loader watchdog",
-                                               order_.source.password_rule, waiter);
+    SourceSession source = SourceSession::open(request_.source.conninfo, "parallel_loader watchdog",
+                                               request_.source.password_rule, waiter);
     if (backends.empty())
       return "a session on the source";
     const Rows rows = source.connection().exec(source_sql(backends));

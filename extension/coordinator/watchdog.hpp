@@ -3,7 +3,7 @@
 
 #include "core/connection/waiter.hpp"
 
-#include "extension/bridge/order.hpp"
+#include "extension/bridge/request.hpp"
 #include "extension/server/shared/shared_pull.hpp"
 
 #include <chrono>
@@ -15,8 +15,8 @@ namespace parallel_loader {
 class Watchdog {
 public:
   /// `waiter` waits for the source while it is asked.
-  Watchdog(SharedPull *pull, const Order &order, Waiter &waiter)
-      : pull_(pull), order_(order), waiter_(waiter) {}
+  Watchdog(SharedPull *pull, const Request &request, Waiter &waiter)
+      : pull_(pull), request_(request), waiter_(waiter) {}
 
   /// Called at every turn of the coordinator.  Keeps the pull's rate; after ten seconds in which
   /// not a byte came, writes what the workers wait for into the shared memory and, once, to the
@@ -31,7 +31,7 @@ private:
   [[nodiscard]] std::string describe_sources(const std::vector<int> &backends);
 
   SharedPull *pull_;
-  const Order &order_;
+  const Request &request_;
   Waiter &waiter_;
   int64_t last_bytes_ = -1;
   int64_t measured_bytes_ = 0;

@@ -6,10 +6,10 @@
 #include "core/check/local_check.hpp"
 #include "core/check/source_check.hpp"
 
-#include "extension/bridge/attempt.hpp"
 #include "extension/bridge/caller_executor.hpp"
 #include "extension/bridge/caller_source.hpp"
 #include "extension/bridge/guarded_call.hpp"
+#include "extension/bridge/in_subtransaction.hpp"
 #include "extension/bridge/local_table.hpp"
 #include "extension/bridge/source_address.hpp"
 #include "extension/bridge/spi_executor.hpp"
@@ -17,9 +17,9 @@
 #include "extension/functions/pull_arguments.hpp"
 #include "extension/ledger/rows_notice.hpp"
 #include "extension/server/process/lock_trap.hpp"
+#include "extension/server/sql/destination_table.hpp"
 #include "extension/server/sql/result_set.hpp"
 #include "extension/server/sql/row_values.hpp"
-#include "extension/server/sql/target_table.hpp"
 
 extern "C" {
 PG_FUNCTION_INFO_V1(parallel_pull_check);
@@ -33,9 +33,9 @@ constexpr int64_t kLargeBytes = int64_t{1} << 30; // a table of this size should
 
 class Check {
 public:
-  explicit Check(Order order)
-      : order_(std::move(order)), caller_(SpiMode::kReadLatest, order_),
-        catalog_(SpiMode::kReadLatest), local_(describe_local_table(order_.request.table)) {
+  explicit Check(Request request)
+      : request_(std::move(request)), caller_(SpiMode::kReadLatest, request_),
+        catalog_(SpiMode::kReadLatest), local_(describe_local_table(request_.pull.table)) {
     for (const DestinationColumn &column : local_.columns)
       if (!column.is_generated)
         columns_.push_back(column.name);
@@ -57,7 +57,7 @@ private:
   void check_plan();
   void report_key(const PullPlan &plan);
 
-  Order order_;
+  Request request_;
   CallerExecutor caller_;
   SpiExecutor catalog_;
   DestinationTable local_;
@@ -77,15 +77,16 @@ void Check::check_call() {
   };
   constexpr Part kParts[] = {
       {"server", "Pull into the primary server, in a transaction that may write.",
-       target_table_check_transaction},
-      {"table", "", target_table_check_kind},
-      {"table", "Pull into a table that is not temporary.", target_table_check_storage},
-      {"rights", "", target_table_check_rights},
-      {"row security", "", target_table_check_row_security},
+       destination_table_check_transaction},
+      {"table", "", destination_table_check_kind},
+      {"table", "Pull into a table that is not temporary.", destination_table_check_storage},
+      {"rights", "", destination_table_check_rights},
+      {"row security", "", destination_table_check_row_security},
       {"locks", "", lock_trap_check_before_start}};
-  const Oid table = order_.request.table;
+  const Oid table = request_.pull.table;
   for (const Part &part : kParts)
-    attempt(findings_, part.item, part.hint, [&] { call([&]() noexcept { part.check(table); }); });
+    run_in_subtransaction(findings_, part.item, part.hint,
+                          [&] { call([&]() noexcept { part.check(table); }); });
 }
 
 // A savepoint lets the source's transaction outlive a statement that fails.
@@ -110,15 +111,15 @@ template <class Fn> bool Check::ask(std::string_view item, std::string_view hint
 bool Check::resolve(const std::string &src_dsn) {
   if (is_conninfo(src_dsn))
     static_cast<void>(ConnInfo::parse(src_dsn));
-  return attempt(findings_, "connection", "", [&] {
-    NamedSource source = resolve_source(src_dsn, order_.request.owner);
-    order_.source = std::move(source.address);
-    order_.request.source = std::move(source.display);
+  return run_in_subtransaction(findings_, "connection", "", [&] {
+    NamedSource source = resolve_source(src_dsn, request_.pull.owner);
+    request_.source = std::move(source.address);
+    request_.pull.source = std::move(source.display);
   });
 }
 
 bool Check::connect() {
-  source_ = std::make_unique<CallerSource>(order_, "check");
+  source_ = std::make_unique<CallerSource>(request_, "check");
   try {
     reader_ = source_->open();
     return true;
@@ -137,7 +138,7 @@ void Check::check_source(const std::string &src_dsn) {
   Connection &source = reader_->session().connection();
   try {
     ask("connection", "", [&] {
-      check_source_server(source, order_.request.workers, findings_);
+      check_source_server(source, request_.pull.workers, findings_);
       check_encodings(
           source.exec("SELECT pg_catalog.current_setting('server_encoding')").text(0, 0),
           catalog_.exec("SELECT pg_catalog.getdatabaseencoding()").text(0, 0), findings_);
@@ -166,13 +167,13 @@ void Check::check_reading(const SourceTable &table, std::vector<std::string> col
   // By the statement that every worker begins with.
   const bool may_read =
       ask("rights", missing, [&] { static_cast<void>(source.exec(lock_statement(table, map))); });
-  if (may_read && !order_.request.filter.empty()) {
+  if (may_read && !request_.pull.filter.empty()) {
     ask(
         "filter", "",
         [&] {
-          reader_->set_timezone(order_, Format::kBinary);
+          reader_->set_timezone(request_, Format::kBinary);
           require_readable_filter(source, reader_->session().filter_path(), table.from_item(),
-                                  order_.request.filter);
+                                  request_.pull.filter);
         });
   }
 }
@@ -181,8 +182,8 @@ void Check::check_reading(const SourceTable &table, std::vector<std::string> col
 void Check::set_columns(const SourceTable &table, const std::optional<ColumnMap> &map) {
   if (map)
     columns_ = map->columns;
-  else if (order_.request.columns)
-    columns_ = *order_.request.columns;
+  else if (request_.pull.columns)
+    columns_ = *request_.pull.columns;
   else
     std::erase_if(
         columns_, [&](const std::string &name) { return table.find_column(name) == nullptr; });
@@ -192,7 +193,7 @@ void Check::check_tables() {
   Connection &source = reader_->session().connection();
   SourceTable table;
   const bool is_there = ask("table", "", [&] {
-    table = reader_->find_table(parse_qualified_name(order_.request.source_table));
+    table = reader_->find_table(parse_qualified_name(request_.pull.source_table));
   });
   if (!is_there)
     return;
@@ -207,8 +208,8 @@ void Check::check_tables() {
   const std::optional<ColumnMap> map = check_columns({tables,
                                                       {source_types, source.server_version()},
                                                       {local_types, local_version},
-                                                      order_.request.columns,
-                                                      parse_format(order_.request.format)},
+                                                      request_.pull.columns,
+                                                      parse_format(request_.pull.format)},
                                                      findings_);
   set_columns(table, map);
   check_reading(table, map ? map->columns : names_of(table));
@@ -219,7 +220,7 @@ void Check::check_tables() {
 // a subtransaction.
 void Check::check_plan() {
   try {
-    report_key(plan_pull(order_, *reader_));
+    report_key(plan_pull(request_, *reader_));
   } catch (const Error &error) {
     findings_.error("plan", error);
   }
@@ -249,22 +250,23 @@ void Check::report_key(const PullPlan &plan) {
 }
 
 void Check::check_destination() {
-  const LocalCheck check = {.table = order_.request.table,
+  const LocalCheck check = {.table = request_.pull.table,
                             .name = local_.name,
-                            .from_item = local_from_item(order_.request.table),
-                            .is_replica = order_.replication_role == "replica",
-                            .workers = order_.request.workers,
+                            .from_item = local_from_item(request_.pull.table),
+                            .is_replica = request_.replication_role == "replica",
+                            .workers = request_.pull.workers,
                             .source_bytes = source_bytes_};
-  attempt(
+  run_in_subtransaction(
       findings_, "columns", "", [&] { check_local_columns(caller_, check, columns_, findings_); });
-  attempt(
+  run_in_subtransaction(
       findings_, "table", "", [&] { check_local_table(caller_, check, findings_); });
-  attempt(findings_, "filter", "", [&] {
-    if (const std::optional<PlanNotice> word = old_filter_word(order_.request))
+  run_in_subtransaction(findings_, "filter", "", [&] {
+    if (const std::optional<PlanNotice> word = old_filter_word(request_.pull))
       findings_.warning("filter", word->message, word->hint);
   });
   // The owner of the ledger sees what processes of others are.
-  attempt(findings_, "server", "", [&] { check_local_server(catalog_, check, findings_); });
+  run_in_subtransaction(findings_, "server", "",
+                        [&] { check_local_server(catalog_, check, findings_); });
 }
 
 void put_findings(FunctionCallInfo fcinfo, const Findings &findings) {
@@ -291,7 +293,7 @@ Datum parallel_pull_check(PG_FUNCTION_ARGS) {
   return entry([&] {
     guard_call(fcinfo, kSourceArgument);
     const std::string src_dsn = read_source_argument(fcinfo);
-    Check check(read_local_order(fcinfo, kTableLayout, OrderKind::kLook));
+    Check check(read_local_request(fcinfo, kTableLayout, RequestKind::kLook));
     call([&]() noexcept { result_set_begin(fcinfo); });
     check.check_call();
     check.check_source(src_dsn);

@@ -17,9 +17,9 @@
 #include "extension/server/base/socket_wait.hpp"
 #include "extension/server/process/background.hpp"
 #include "extension/server/process/last_commit.hpp"
-#include "extension/server/process/leader.hpp"
 #include "extension/server/process/lock_trap.hpp"
 #include "extension/server/process/session.hpp"
+#include "extension/server/process/waiting_session.hpp"
 #include "extension/server/process/work_session.hpp"
 #include "extension/server/shared/mailbox.hpp"
 #include "extension/server/sql/result_set.hpp"
@@ -109,7 +109,9 @@ void wait_for_end(SharedPull *pull, TimestampTz deadline) {
     const int64 left_ms = milliseconds_until(deadline);
     if (left_ms <= 0)
       return;
-    call([&]() noexcept { leader_wait_turn(pull, static_cast<long>(Min(left_ms, kLookAgainMs))); });
+    call([&]() noexcept {
+      waiting_session_wait_turn(pull, static_cast<long>(Min(left_ms, kLookAgainMs)));
+    });
   }
 }
 
@@ -128,7 +130,7 @@ std::string wait_for(int64 pull_id, int64 timeout_ms) {
     if (attached.get() != nullptr) {
       wait_for_end(attached.get(), deadline);
       if (!std::exchange(is_told, true)) // who began the pull may not have waited for its plan
-        call([&]() noexcept { leader_report_notice(attached.get()); });
+        call([&]() noexcept { waiting_session_report_notice(attached.get()); });
     }
     call([]() noexcept { latch_sleep(kLookAgainMs / 5); }); // its coordinator is about to go
   }

@@ -11,7 +11,7 @@
 #include "extension/ledger/pull_lookup.hpp"
 #include "extension/ledger/pull_refusal.hpp"
 #include "extension/server/load/local_relations.hpp"
-#include "extension/server/sql/target_table.hpp"
+#include "extension/server/sql/destination_table.hpp"
 
 extern "C" {
 #include "utils/acl.h"
@@ -29,21 +29,21 @@ std::optional<std::string> optional_argument(FunctionCallInfo fcinfo, int number
 }
 
 std::string name_of(Oid table) {
-  return call([&]() noexcept { return target_table_display_name(table); });
+  return call([&]() noexcept { return destination_table_display_name(table); });
 }
 
 // As for an append, which goes on from marks whoever has left them.
 void require_rights(ForgetLedger &ledger, Oid table) {
   call([&]() noexcept {
-    target_table_require(table);
-    target_table_check_transaction(table);
-    target_table_check_kind(table);
-    target_table_check_rights(table);
+    destination_table_require(table);
+    destination_table_check_transaction(table);
+    destination_table_check_kind(table);
+    destination_table_check_rights(table);
   });
   const auto is_own = [](uint32_t owner) {
     return call([&]() noexcept { return has_privs_of_role(GetUserId(), owner); });
   };
-  if (call([&]() noexcept { return target_table_is_own(table); }) ||
+  if (call([&]() noexcept { return destination_table_is_own(table); }) ||
       std::ranges::all_of(ledger.owners(), is_own))
     return;
   throw Error("42501", "permission denied for pulls of table " + name_of(table),

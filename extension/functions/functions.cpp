@@ -14,10 +14,10 @@
 #include "extension/ledger/pull_refusal.hpp"
 #include "extension/ledger/rows_notice.hpp"
 #include "extension/server/base/notice.hpp"
-#include "extension/server/process/leader.hpp"
 #include "extension/server/process/settings.hpp"
+#include "extension/server/process/waiting_session.hpp"
+#include "extension/server/sql/destination_table.hpp"
 #include "extension/server/sql/result_set.hpp"
-#include "extension/server/sql/target_table.hpp"
 
 extern "C" {
 #include "utils/builtins.h"
@@ -57,40 +57,41 @@ constexpr ArgumentLayout kCreateLayout = [] {
 }();
 
 // From here on the password is in the pull's shared memory alone.
-Leader prepare(Order &order) {
-  std::string bytes = serialize_order(order);
+WaitingSession prepare(Request &request) {
+  std::string bytes = serialize_request(request);
   const WipeAtEnd wiped(bytes);
-  order.source.conninfo.wipe_secrets();
-  const Oid owner = order.request.owner;
-  const Oid table = order.request.table;
-  return call([&]() noexcept { return leader_prepare(owner, table, bytes.data(), bytes.size()); });
+  request.source.conninfo.wipe_secrets();
+  const Oid owner = request.pull.owner;
+  const Oid table = request.pull.table;
+  return call(
+      [&]() noexcept { return waiting_session_prepare(owner, table, bytes.data(), bytes.size()); });
 }
 
 // Starts the coordinator as soon as there is room for it.  Nothing is recorded before.
-// `takes_over` as in leader_launch.
-Leader start(Order &order, bool takes_over) {
-  notice_rows_there(order);
-  Leader leader = prepare(order);
-  SlotWait wait(order.retry_budget_ms, order.resume_id);
+// `takes_over` as in waiting_session_launch.
+WaitingSession start(Request &request, bool takes_over) {
+  notice_rows_there(request);
+  WaitingSession session = prepare(request);
+  SlotWait wait(request.retry_budget_ms, request.resume_id);
   bool is_first = true;
-  while (!call([&]() noexcept { return leader_launch(&leader, takes_over); })) {
+  while (!call([&]() noexcept { return waiting_session_launch(&session, takes_over); })) {
     const ScratchMemory memory;
-    call([&]() noexcept { leader_wait_for_room(is_first); });
+    call([&]() noexcept { waiting_session_wait_for_room(is_first); });
     wait.ask_for_room();
     wait.require_patience();
     is_first = false;
   }
-  return leader;
+  return session;
 }
 
 // Starts a pull that goes on by itself, and returns its id once it has reached `phase`.
-int64 start_and_leave(Order order, PullPhase phase) {
-  Leader leader = start(order, false);
+int64 start_and_leave(Request request, PullPhase phase) {
+  WaitingSession session = start(request, false);
   return call([&]() noexcept {
-    leader_wait(&leader, phase);
-    leader_report_notice(leader.pull);
-    int64 const pull_id = leader.pull->pull_id;
-    leader_release(&leader);
+    waiting_session_wait(&session, phase);
+    waiting_session_report_notice(session.pull);
+    int64 const pull_id = session.pull->pull_id;
+    waiting_session_release(&session);
     return pull_id;
   });
 }
@@ -109,16 +110,17 @@ void warn_of_lost_bounds(int64 pull_id) {
 }
 
 // Returns the id of the pull, which is done.
-int64 pull_and_wait(Order order, bool takes_over = false) {
-  Leader leader = start(order, takes_over);
+int64 pull_and_wait(Request request, bool takes_over = false) {
+  WaitingSession session = start(request, takes_over);
   const int64 pull_id = call([&]() noexcept {
-    leader_wait(&leader, kPhasePlanned);
-    leader_report_notice(leader.pull);
-    leader_report_workers(static_cast<int>(pg_atomic_read_u32(&leader.pull->workers_started)),
-                          static_cast<int>(pg_atomic_read_u32(&leader.pull->workers_wanted)));
-    leader_wait(&leader, kPhaseEnded);
-    int64 const id = leader.pull->pull_id;
-    leader_release(&leader);
+    waiting_session_wait(&session, kPhasePlanned);
+    waiting_session_report_notice(session.pull);
+    waiting_session_report_workers(
+        static_cast<int>(pg_atomic_read_u32(&session.pull->workers_started)),
+        static_cast<int>(pg_atomic_read_u32(&session.pull->workers_wanted)));
+    waiting_session_wait(&session, kPhaseEnded);
+    int64 const id = session.pull->pull_id;
+    waiting_session_release(&session);
     return id;
   });
   warn_of_lost_bounds(pull_id);
@@ -183,10 +185,10 @@ Datum resume(FunctionCallInfo fcinfo) {
     require_rows_kept(found);
     require_no_successor(found);
     const bool new_snapshot = !fcinfo->args[2].isnull && DatumGetBool(fcinfo->args[2].value);
-    Order order = resume_order(found, src_dsn, new_snapshot);
+    Request request = resume_request(found, src_dsn, new_snapshot);
     notice_old_filter(found.pull_id);
     wipe(src_dsn); // the call may take long
-    static_cast<void>(pull_and_wait(std::move(order), found.is_held));
+    static_cast<void>(pull_and_wait(std::move(request), found.is_held));
   }
   return table_result(fcinfo, found.pull_id, begin);
 }
@@ -204,7 +206,7 @@ void _PG_init(void) {
 Datum parallel_pull(PG_FUNCTION_ARGS) {
   return entry([&] {
     guard_call(fcinfo, kSourceArgument);
-    const int64 pull_id = pull_and_wait(read_order(fcinfo, kPullLayout, OrderKind::kRun));
+    const int64 pull_id = pull_and_wait(read_request(fcinfo, kPullLayout, RequestKind::kRun));
     return Int64GetDatum(totals_of(pull_id).row_count);
   });
 }
@@ -213,7 +215,7 @@ Datum parallel_pull_table(PG_FUNCTION_ARGS) {
   return entry([&] {
     guard_call(fcinfo, kSourceArgument);
     const TimestampTz begin = GetCurrentTimestamp();
-    const int64 pull_id = pull_and_wait(read_order(fcinfo, kTableLayout, OrderKind::kRun));
+    const int64 pull_id = pull_and_wait(read_request(fcinfo, kTableLayout, RequestKind::kRun));
     return table_result(fcinfo, pull_id, begin);
   });
 }
@@ -221,10 +223,10 @@ Datum parallel_pull_table(PG_FUNCTION_ARGS) {
 Datum parallel_pull_start(PG_FUNCTION_ARGS) {
   return entry([&] {
     guard_call(fcinfo, kSourceArgument);
-    const Order order = read_order(fcinfo, kTableLayout, OrderKind::kRun);
+    const Request request = read_request(fcinfo, kTableLayout, RequestKind::kRun);
     // A snapshot that was given need not live longer than this call.
     return Int64GetDatum(
-        start_and_leave(order, order.snapshot.name.empty() ? kPhaseRecorded : kPhasePlanned));
+        start_and_leave(request, request.snapshot.name.empty() ? kPhaseRecorded : kPhasePlanned));
   });
 }
 
@@ -232,7 +234,7 @@ Datum parallel_pull_create(PG_FUNCTION_ARGS) {
   return entry([&] {
     guard_call(fcinfo, kSourceArgument);
     return Int64GetDatum(
-        start_and_leave(read_order(fcinfo, kCreateLayout, OrderKind::kCreate), kPhasePlanned));
+        start_and_leave(read_request(fcinfo, kCreateLayout, RequestKind::kCreate), kPhasePlanned));
   });
 }
 
@@ -246,10 +248,10 @@ Datum parallel_pull_resume(PG_FUNCTION_ARGS) {
 Datum parallel_pull_append(PG_FUNCTION_ARGS) {
   return entry([&] {
     guard_call(fcinfo, kSourceArgument);
-    Order order = read_order(fcinfo, kAppendLayout, OrderKind::kRun);
-    order.request.kind = PullKind::kAppend;
-    notice_old_filter(order);
-    order.request.workers = 1; // rows and mark are one transaction
-    return Int64GetDatum(totals_of(pull_and_wait(order)).row_count);
+    Request request = read_request(fcinfo, kAppendLayout, RequestKind::kRun);
+    request.pull.kind = PullKind::kAppend;
+    notice_old_filter(request);
+    request.pull.workers = 1; // rows and mark are one transaction
+    return Int64GetDatum(totals_of(pull_and_wait(request)).row_count);
   });
 }

@@ -52,14 +52,14 @@ using namespace parallel_loader;
 Datum parallel_pull_plan(PG_FUNCTION_ARGS) {
   return entry([&] {
     guard_call(fcinfo, kSourceArgument);
-    const Order order = read_order(fcinfo, kTableLayout, OrderKind::kLook);
+    const Request request = read_request(fcinfo, kTableLayout, RequestKind::kLook);
     call([&]() noexcept { result_set_begin(fcinfo); });
-    CallerSource source(order, "plan");
+    CallerSource source(request, "plan");
     const std::unique_ptr<SourceReader> reader = source.open();
-    const PullPlan plan = plan_pull(order, *reader);
+    const PullPlan plan = plan_pull(request, *reader);
     const ColumnMap columns = {plan.columns, plan.format, {}};
     const RouteChoice choice =
-        choose_route(TargetColumns(columns).target(order.request.table, ""), order.route);
+        choose_route(SinkColumns(columns).sink(request.pull.table, ""), request.route);
     int number = 0;
     for (const PlannedChunk &chunk : plan.chunks)
       put_chunk(fcinfo, ++number, chunk, choice);

@@ -1,4 +1,3 @@
-// pull_arguments: see pull_arguments.hpp.
 #include "extension/functions/pull_arguments.hpp"
 
 #include "core/base/quote.hpp"
@@ -9,10 +8,10 @@
 #include "extension/bridge/source_address.hpp"
 #include "extension/bridge/spi_executor.hpp"
 #include "extension/ledger/pull_lookup.hpp"
-#include "extension/server/process/leader.hpp"
 #include "extension/server/process/lock_trap.hpp"
 #include "extension/server/process/settings.hpp"
-#include "extension/server/sql/target_table.hpp"
+#include "extension/server/process/waiting_session.hpp"
+#include "extension/server/sql/destination_table.hpp"
 
 namespace parallel_loader {
 
@@ -29,12 +28,12 @@ void require_not_null(FunctionCallInfo fcinfo, int number, const char *name) {
     throw Error("22004", std::string("\"") + name + "\" cannot be null");
 }
 
-void check_destination(Oid table, OrderKind kind) {
+void check_destination(Oid table, RequestKind kind) {
   call([&]() noexcept {
-    target_table_require(table);
-    if (kind == OrderKind::kLook)
+    destination_table_require(table);
+    if (kind == RequestKind::kLook)
       return;
-    target_table_check(table);
+    destination_table_check(table);
     lock_trap_check_before_start(table);
   });
 }
@@ -44,16 +43,16 @@ std::string optional_text(FunctionCallInfo fcinfo, int number) {
   return number < 0 ? std::string() : text_argument(fcinfo, number);
 }
 
-void read_bounds(FunctionCallInfo fcinfo, const ArgumentLayout &layout, Order &order) {
+void read_bounds(FunctionCallInfo fcinfo, const ArgumentLayout &layout, Request &request) {
   if (layout.start < 0)
     return;
   const BoundArgument start = call([&]() noexcept { return argument_bound(fcinfo, layout.start); });
   const BoundArgument end = call([&]() noexcept { return argument_bound(fcinfo, layout.end); });
   if (start.text != nullptr)
-    order.request.start = start.text;
+    request.pull.start = start.text;
   if (end.text != nullptr)
-    order.request.end = end.text;
-  order.bound_type = start.text != nullptr ? start.type : end.type;
+    request.pull.end = end.text;
+  request.bound_type = start.text != nullptr ? start.type : end.type;
 }
 
 std::string cut(const std::string &name) {
@@ -78,13 +77,13 @@ std::string cut_key(const std::string &text) {
   return key + ")";
 }
 
-void read_columns(FunctionCallInfo fcinfo, const ArgumentLayout &layout, PullRequest &request) {
+void read_columns(FunctionCallInfo fcinfo, const ArgumentLayout &layout, PullRequest &pull) {
   const TextArray columns =
       call([&]() noexcept { return argument_text_array(fcinfo, layout.columns); });
   if (!columns.is_null)
-    request.columns.emplace(columns.values, columns.values + columns.count);
-  if (request.columns)
-    for (std::string &column : *request.columns)
+    pull.columns.emplace(columns.values, columns.values + columns.count);
+  if (pull.columns)
+    for (std::string &column : *pull.columns)
       column = cut(column);
 }
 
@@ -105,12 +104,12 @@ int64_t read_chunk_bytes(FunctionCallInfo fcinfo, const ArgumentLayout &layout) 
 }
 
 std::string counterpart_name(uint32_t table) {
-  const TargetTable target = call([&]() noexcept { return target_table_describe(table); });
-  return QualifiedName{target.schema, target.name}.quoted();
+  const TableDescription info = call([&]() noexcept { return destination_table_describe(table); });
+  return QualifiedName{info.schema, info.name}.quoted();
 }
 
 // A run's pulls share the snapshot that the first one's coordinator holds.
-void join_run(FunctionCallInfo fcinfo, const ArgumentLayout &layout, Order &order) {
+void join_run(FunctionCallInfo fcinfo, const ArgumentLayout &layout, Request &request) {
   const int64_t run_id = layout.run_id < 0 ? 0 : argument_bigint(fcinfo, layout.run_id, 0);
   if (run_id == 0)
     return;
@@ -120,9 +119,9 @@ void join_run(FunctionCallInfo fcinfo, const ArgumentLayout &layout, Order &orde
                 "Its first pull is " + std::string(state_name(first.state)) + ".",
                 "Begin a new run.");
   }
-  order.request.run_id = run_id;
+  request.pull.run_id = run_id;
   SpiExecutor executor(SpiMode::kReadLatest);
-  order.snapshot = Ledger(executor).load_plan(run_id).snapshot;
+  request.snapshot = Ledger(executor).load_plan(run_id).snapshot;
 }
 
 } // namespace
@@ -141,14 +140,14 @@ int64_t pull_id_argument(FunctionCallInfo fcinfo) {
   return argument_bigint(fcinfo, 0, 0);
 }
 
-void read_session(Order &order) {
-  order.request.timezone = setting("TimeZone");
-  order.request.date_order = session_date_order();
-  order.search_path = setting("search_path");
-  order.replication_role = setting("session_replication_role");
-  order.snapshot_hold_ms = int64_t{setting_snapshot_hold_s} * 1000;
-  order.retry_budget_ms = int64_t{setting_retry_budget_s} * 1000;
-  order.route = static_cast<RouteSetting>(setting_route);
+void read_session(Request &request) {
+  request.pull.timezone = setting("TimeZone");
+  request.pull.date_order = session_date_order();
+  request.search_path = setting("search_path");
+  request.replication_role = setting("session_replication_role");
+  request.snapshot_hold_ms = int64_t{setting_snapshot_hold_s} * 1000;
+  request.retry_budget_ms = int64_t{setting_retry_budget_s} * 1000;
+  request.route = static_cast<RouteSetting>(setting_route);
 }
 
 std::string read_source_argument(FunctionCallInfo fcinfo) {
@@ -156,61 +155,62 @@ std::string read_source_argument(FunctionCallInfo fcinfo) {
   return text_argument(fcinfo, kSourceArgument);
 }
 
-Order read_local_order(FunctionCallInfo fcinfo, const ArgumentLayout &layout, OrderKind kind) {
+Request read_local_request(FunctionCallInfo fcinfo, const ArgumentLayout &layout,
+                           RequestKind kind) {
   require_not_null(fcinfo, kTableArgument, "table");
-  Order order;
-  order.kind = kind;
-  PullRequest &request = order.request;
-  request.owner = call([]() noexcept { return GetUserId(); });
-  request.table = DatumGetObjectId(fcinfo->args[kTableArgument].value);
-  check_destination(request.table, kind);
+  Request request;
+  request.kind = kind;
+  PullRequest &pull = request.pull;
+  pull.owner = call([]() noexcept { return GetUserId(); });
+  pull.table = DatumGetObjectId(fcinfo->args[kTableArgument].value);
+  check_destination(pull.table, kind);
 
-  request.workers = read_workers(fcinfo, layout);
-  request.format = layout.format < 0 ? "auto" : text_argument(fcinfo, layout.format);
-  static_cast<void>(parse_format(request.format));
-  request.chunk_bytes = read_chunk_bytes(fcinfo, layout);
-  request.key = cut_key(text_argument(fcinfo, layout.key));
-  request.filter = text_argument(fcinfo, layout.filter);
-  request.source_table = fcinfo->args[layout.source_table].isnull
-                             ? counterpart_name(request.table)
-                             : cut_table_name(text_argument(fcinfo, layout.source_table));
-  read_columns(fcinfo, layout, request);
-  read_bounds(fcinfo, layout, order);
-  order.snapshot.name = optional_text(fcinfo, layout.snapshot);
-  order.window = optional_text(fcinfo, layout.window);
-  join_run(fcinfo, layout, order);
-  read_session(order);
-  return order;
+  pull.workers = read_workers(fcinfo, layout);
+  pull.format = layout.format < 0 ? "auto" : text_argument(fcinfo, layout.format);
+  static_cast<void>(parse_format(pull.format));
+  pull.chunk_bytes = read_chunk_bytes(fcinfo, layout);
+  pull.key = cut_key(text_argument(fcinfo, layout.key));
+  pull.filter = text_argument(fcinfo, layout.filter);
+  pull.source_table = fcinfo->args[layout.source_table].isnull
+                          ? counterpart_name(pull.table)
+                          : cut_table_name(text_argument(fcinfo, layout.source_table));
+  read_columns(fcinfo, layout, pull);
+  read_bounds(fcinfo, layout, request);
+  request.snapshot.name = optional_text(fcinfo, layout.snapshot);
+  request.window = optional_text(fcinfo, layout.window);
+  join_run(fcinfo, layout, request);
+  read_session(request);
+  return request;
 }
 
-Order read_order(FunctionCallInfo fcinfo, const ArgumentLayout &layout, OrderKind kind) {
+Request read_request(FunctionCallInfo fcinfo, const ArgumentLayout &layout, RequestKind kind) {
   std::string src_dsn = read_source_argument(fcinfo);
   const WipeAtEnd wiped(src_dsn);
-  Order order = read_local_order(fcinfo, layout, kind);
-  NamedSource source = resolve_source(src_dsn, order.request.owner);
-  order.source = std::move(source.address);
-  order.request.source = std::move(source.display);
-  return order;
+  Request request = read_local_request(fcinfo, layout, kind);
+  NamedSource source = resolve_source(src_dsn, request.pull.owner);
+  request.source = std::move(source.address);
+  request.pull.source = std::move(source.display);
+  return request;
 }
 
-Order resume_order(const FoundPull &found, const std::string &src_dsn, bool new_snapshot) {
-  Order order;
-  order.kind = OrderKind::kResume;
-  order.resume_id = found.pull_id;
-  order.new_snapshot = new_snapshot;
-  read_session(order);
+Request resume_request(const FoundPull &found, const std::string &src_dsn, bool new_snapshot) {
+  Request request;
+  request.kind = RequestKind::kResume;
+  request.resume_id = found.pull_id;
+  request.new_snapshot = new_snapshot;
+  read_session(request);
   SpiExecutor executor(SpiMode::kReadLatest);
-  order.request = Ledger(executor).load_pull(found.pull_id).request; // bounds are read as at first
-  check_destination(order.request.table, order.kind);
+  request.pull = Ledger(executor).load_pull(found.pull_id).request; // bounds are read as at first
+  check_destination(request.pull.table, request.kind);
   if (found.is_read())
-    return order;
+    return request;
   if (!src_dsn.empty())
-    order.source = resolve_source(src_dsn, found.owner).address;
+    request.source = resolve_source(src_dsn, found.owner).address;
   else if (const AttachedPull holder(found); holder.get() != nullptr)
-    order.source = parse_order({holder.get()->order, holder.get()->order_size}).source;
+    request.source = parse_request({holder.get()->request, holder.get()->request_size}).source;
   else
-    order.source = resolve_source(order.request.source, found.owner).address;
-  return order;
+    request.source = resolve_source(request.pull.source, found.owner).address;
+  return request;
 }
 
 } // namespace parallel_loader

@@ -1,7 +1,7 @@
-// pull_arguments: the arguments that the functions which begin a pull share, as an order.
+// pull_arguments: the arguments that the functions which begin a pull share, as a request.
 #pragma once
 
-#include "extension/bridge/order.hpp"
+#include "extension/bridge/request.hpp"
 #include "extension/ledger/pull_lookup.hpp"
 #include "extension/server/sql/arguments.hpp"
 
@@ -47,24 +47,25 @@ inline constexpr int kSourceArgument = 0;
 /// Reads src_dsn, which must not be NULL (22004).
 [[nodiscard]] std::string read_source_argument(FunctionCallInfo fcinfo);
 
-/// How the caller's session reads and writes values, into `order`.
-void read_session(Order &order);
+/// How the caller's session reads and writes values, into `request`.
+void read_session(Request &request);
 
-/// As read_order, without the source: its address is for the caller to resolve.  With kLook the
+/// As read_request, without the source: its address is for the caller to resolve.  With kLook the
 /// destination need only exist (42P01).
-[[nodiscard]] Order read_local_order(FunctionCallInfo fcinfo, const ArgumentLayout &layout,
-                                     OrderKind kind);
+[[nodiscard]] Request read_local_request(FunctionCallInfo fcinfo, const ArgumentLayout &layout,
+                                         RequestKind kind);
 
-/// Checks the call as far as it can be without asking the source, and makes it an order.
+/// Checks the call as far as it can be without asking the source, and makes it a request.
 /// Throws Error 22004 (src_dsn or table NULL), 22023 (workers, format, chunk_size), what
-/// resolve_source throws, and PgError for the destination: see target_table_check and lock_trap.
-[[nodiscard]] Order read_order(FunctionCallInfo fcinfo, const ArgumentLayout &layout,
-                               OrderKind kind);
+/// resolve_source throws, and PgError for the destination: see destination_table_check and
+/// lock_trap.
+[[nodiscard]] Request read_request(FunctionCallInfo fcinfo, const ArgumentLayout &layout,
+                                   RequestKind kind);
 
-/// The order to go on with a pull that is in the ledger.  An empty `src_dsn` is the source that the
-/// ledger names, or, while the pull's snapshot is held, the one its coordinator was given.
-/// Throws as read_order does.
-[[nodiscard]] Order resume_order(const FoundPull &found, const std::string &src_dsn,
-                                 bool new_snapshot);
+/// The request to go on with a pull that is in the ledger.  An empty `src_dsn` is the source that
+/// the ledger names, or, while the pull's snapshot is held, the one its coordinator was given.
+/// Throws as read_request does.
+[[nodiscard]] Request resume_request(const FoundPull &found, const std::string &src_dsn,
+                                     bool new_snapshot);
 
 } // namespace parallel_loader

@@ -8,9 +8,9 @@
 #include "extension/bridge/source_address.hpp"
 #include "extension/functions/pull_arguments.hpp"
 #include "extension/server/base/notice.hpp"
+#include "extension/server/sql/destination_table.hpp"
 #include "extension/server/sql/result_set.hpp"
 #include "extension/server/sql/row_values.hpp"
-#include "extension/server/sql/target_table.hpp"
 
 extern "C" {
 PG_FUNCTION_INFO_V1(parallel_pull_sequences);
@@ -113,26 +113,26 @@ void report_unowned(FunctionCallInfo fcinfo, const std::vector<LocalSequence> &s
         "Set them with setval, or give them to their columns with ALTER SEQUENCE … OWNED BY.");
 }
 
-Order read_sequence_order(FunctionCallInfo fcinfo) {
+Request read_sequence_order(FunctionCallInfo fcinfo) {
   const std::string src_dsn = read_source_argument(fcinfo);
-  Order order;
-  order.kind = OrderKind::kLook;
-  read_session(order);
-  order.request.owner = call([]() noexcept { return GetUserId(); });
-  order.source = resolve_source(src_dsn, order.request.owner).address;
-  return order;
+  Request request;
+  request.kind = RequestKind::kLook;
+  read_session(request);
+  request.pull.owner = call([]() noexcept { return GetUserId(); });
+  request.source = resolve_source(src_dsn, request.pull.owner).address;
+  return request;
 }
 
 std::optional<uint32_t> read_table(FunctionCallInfo fcinfo) {
   if (fcinfo->args[1].isnull)
     return std::nullopt;
   const Oid table = DatumGetObjectId(fcinfo->args[1].value);
-  call([&]() noexcept { target_table_require(table); });
+  call([&]() noexcept { destination_table_require(table); });
   return table;
 }
 
 // All are read before one is set: a source that gives no answer changes nothing.
-void set_pairs(const Order &order, Connection &source, std::vector<SequencePair> &pairs,
+void set_pairs(const Request &request, Connection &source, std::vector<SequencePair> &pairs,
                bool is_one_table) {
   std::vector<SequencePair *> chosen;
   std::vector<QualifiedName> names;
@@ -143,7 +143,7 @@ void set_pairs(const Order &order, Connection &source, std::vector<SequencePair>
     names.push_back(pair.source->name);
   }
   const std::vector<SequenceState> states = read_sequence_states(source, names);
-  CallerExecutor writer(SpiMode::kWrite, order);
+  CallerExecutor writer(SpiMode::kWrite, request);
   for (size_t index = 0; index < chosen.size(); index++) {
     SequencePair &pair = *chosen[index];
     if (!is_within_bounds(pair, states[index], is_one_table))
@@ -154,15 +154,15 @@ void set_pairs(const Order &order, Connection &source, std::vector<SequencePair>
 }
 
 void pull_sequences(FunctionCallInfo fcinfo) {
-  const Order order = read_sequence_order(fcinfo);
+  const Request request = read_sequence_order(fcinfo);
   const std::optional<uint32_t> table = read_table(fcinfo);
-  CallerExecutor reader(SpiMode::kReadLatest, order);
+  CallerExecutor reader(SpiMode::kReadLatest, request);
   const std::vector<LocalSequence> sequences = find_local_sequences(reader, table);
-  CallerSource source(order, "sequences");
+  CallerSource source(request, "sequences");
   const std::unique_ptr<SourceReader> session = source.open();
   Connection &connection = session->session().connection();
   std::vector<SequencePair> pairs = find_pairs(connection, sequences);
-  set_pairs(order, connection, pairs, table.has_value());
+  set_pairs(request, connection, pairs, table.has_value());
   for (const SequencePair &pair : pairs)
     put(fcinfo, pair.local.oid, pair.value);
   report_unowned(fcinfo, sequences);

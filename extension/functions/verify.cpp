@@ -16,9 +16,9 @@
 #include "extension/bridge/spi_executor.hpp"
 #include "extension/coordinator/pull_planner.hpp"
 #include "extension/functions/pull_arguments.hpp"
+#include "extension/server/sql/destination_table.hpp"
 #include "extension/server/sql/result_set.hpp"
 #include "extension/server/sql/row_values.hpp"
-#include "extension/server/sql/target_table.hpp"
 
 extern "C" {
 PG_FUNCTION_INFO_V1(parallel_pull_verify);
@@ -33,8 +33,9 @@ constexpr std::string_view kServerEncoding = "SELECT pg_catalog.getdatabaseencod
 
 class Verification {
 public:
-  explicit Verification(Order order)
-      : order_(std::move(order)), source_(order_, "verify"), local_(SpiMode::kReadLatest, order_) {}
+  explicit Verification(Request request)
+      : request_(std::move(request)), source_(request_, "verify"),
+        local_(SpiMode::kReadLatest, request_) {}
 
   void run();
   void put_rows(FunctionCallInfo fcinfo) const;
@@ -52,7 +53,7 @@ private:
   void finish_source();
   void put_range(FunctionCallInfo fcinfo, int number, int64_t bucket) const;
 
-  Order order_;
+  Request request_;
   CallerSource source_;
   CallerExecutor local_;
   std::vector<std::unique_ptr<SourceReader>> readers_; // the first has the snapshot
@@ -97,10 +98,10 @@ std::vector<PlannedChunk> Verification::plan_as_one() {
       " IS NOT NULL LIMIT 1");
   if (row.empty())
     return {};
-  Order part = order_;
-  part.request.start = row.text(0, 0);
+  Request part = request_;
+  part.pull.start = row.text(0, 0);
   std::vector<PlannedChunk> chunks = plan_pull(part, reader, LeafRule::kAsOne).chunks;
-  std::swap(part.request.start, part.request.end);
+  std::swap(part.pull.start, part.pull.end);
   const std::vector<PlannedChunk> below = plan_pull(part, reader, LeafRule::kAsOne).chunks;
   // Little or nothing lies below the row: it makes no range of its own.
   if (below.size() <= 1 && !chunks.empty())
@@ -114,15 +115,15 @@ std::vector<PlannedChunk> Verification::plan_as_one() {
 void Verification::choose_ranges(const TablePair &tables, TextForm form) {
   SourceReader &reader = *readers_.front();
   Connection &source = reader.session().connection();
-  const std::string wanted = first_key_column(order_.request.key, tables);
+  const std::string wanted = first_key_column(request_.pull.key, tables);
   plan_.key = choose_bucket_key(source, tables, wanted, form);
   if (plan_.key)
-    order_.request.key = key_text(plan_.key->column());
-  const PullPlan plan = plan_pull(order_, reader);
+    request_.pull.key = key_text(plan_.key->column());
+  const PullPlan plan = plan_pull(request_, reader);
   snapshot_ = plan.snapshot;
   filter_path_ = plan.source_path;
   columns_.columns = plan.columns;
-  if (plan_.key && plan.key == order_.request.key)
+  if (plan_.key && plan.key == request_.pull.key)
     plan_.borders =
         plan_.key->sort_borders(source, table_.kind == 'p' ? plan_as_one() : plan.chunks);
   if (plan_.borders.empty())
@@ -132,9 +133,9 @@ void Verification::choose_ranges(const TablePair &tables, TextForm form) {
 // Both sides have to write times alike.
 void Verification::choose_timezone() {
   SourceReader &reader = *readers_.front();
-  reader.set_timezone(order_, Format::kBinary);
-  if (!reader.try_timezone(order_))
-    order_.request.timezone = "UTC";
+  reader.set_timezone(request_, Format::kBinary);
+  if (!reader.try_timezone(request_))
+    request_.pull.timezone = "UTC";
 }
 
 void Verification::prepare() {
@@ -143,9 +144,9 @@ void Verification::prepare() {
   choose_timezone();
   Connection &source = reader.session().connection();
   SpiExecutor catalog(SpiMode::kReadLatest);
-  table_ = reader.find_table(parse_qualified_name(order_.request.source_table));
+  table_ = reader.find_table(parse_qualified_name(request_.pull.source_table));
   const Types source_types = load_column_types(source, table_);
-  const DestinationTable destination = describe_local_table(order_.request.table);
+  const DestinationTable destination = describe_local_table(request_.pull.table);
   const Types local_types = load_local_types(catalog, destination);
   const TablePair tables{table_, source_types, destination, local_types};
 
@@ -157,7 +158,7 @@ void Verification::prepare() {
   for (const std::string &name : columns_.columns)
     hashed.push_back({name, common_type(tables, name)});
   plan_.row_hash = row_hash(hashed, form, common_hash_function(source, catalog));
-  plan_.filter = order_.request.filter;
+  plan_.filter = request_.pull.filter;
   if (!plan_.filter.empty())
     require_readable_here();
 }
@@ -166,7 +167,7 @@ void Verification::prepare() {
 void Verification::require_readable_here() {
   try {
     static_cast<void>(
-        local_.exec_filter(filter_probe(local_from_item(order_.request.table), plan_.filter)));
+        local_.exec_filter(filter_probe(local_from_item(request_.pull.table), plan_.filter)));
   } catch (const PgError &error) {
     if (error.is_cancel())
       throw;
@@ -180,7 +181,7 @@ void Verification::require_readable_here() {
 }
 
 void Verification::start_source() {
-  const auto workers = static_cast<size_t>(order_.request.workers);
+  const auto workers = static_cast<size_t>(request_.pull.workers);
   const std::vector<std::pair<size_t, size_t>> runs = deal_buckets(plan_.bucket_count(), workers);
   // A table in one piece is still hashed by several processes, if the source has them to spare.
   if (runs.size() == 1)
@@ -190,7 +191,7 @@ void Verification::start_source() {
         {Param(std::to_string(workers - 1))});
   while (readers_.size() < runs.size()) {
     readers_.push_back(source_.open_on(snapshot_));
-    static_cast<void>(readers_.back()->try_timezone(order_));
+    static_cast<void>(readers_.back()->try_timezone(request_));
     static_cast<void>(readers_.back()->lock_members(table_, columns_));
   }
   for (size_t run = 0; run < runs.size(); run++) {
@@ -237,10 +238,11 @@ Rows Verification::read_here(const std::string &sql) {
     if (error.is_cancel())
       throw;
     const ErrorReport &report = error.report();
-    const Oid table = order_.request.table;
+    const Oid table = request_.pull.table;
     throw Error(error_report_sqlstate(&report),
-                "could not read table " +
-                    std::string(call([&]() noexcept { return target_table_display_name(table); })) +
+                "could not read table " + std::string(call([&]() noexcept {
+                  return destination_table_display_name(table);
+                })) +
                     " here: " + std::string(report.message),
                 report.detail, report.hint);
   }
@@ -250,7 +252,7 @@ void Verification::compare() {
   prepare();
   start_source();
   const std::string sql =
-      fingerprint_statement(plan_, local_from_item(order_.request.table), 0, plan_.borders.size());
+      fingerprint_statement(plan_, local_from_item(request_.pull.table), 0, plan_.borders.size());
   add_fingerprints(here_, read_here(sql));
   finish_source();
 }
@@ -301,7 +303,7 @@ using namespace parallel_loader;
 Datum parallel_pull_verify(PG_FUNCTION_ARGS) {
   return entry([&] {
     guard_call(fcinfo, kSourceArgument);
-    Verification verification(read_order(fcinfo, kTableLayout, OrderKind::kLook));
+    Verification verification(read_request(fcinfo, kTableLayout, RequestKind::kLook));
     call([&]() noexcept { result_set_begin(fcinfo); });
     verification.run();
     verification.put_rows(fcinfo);

@@ -1,4 +1,3 @@
-// waiting_text: see waiting_text.hpp.
 #include "extension/functions/waiting_text.hpp"
 
 #include <algorithm>

@@ -1,4 +1,3 @@
-// attempt_notes: see attempt_notes.hpp.
 #include "extension/ledger/attempt_notes.hpp"
 
 #include "extension/bridge/boundary.hpp"

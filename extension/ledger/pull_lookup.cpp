@@ -1,4 +1,3 @@
-// pull_lookup: see pull_lookup.hpp.
 #include "extension/ledger/pull_lookup.hpp"
 
 #include "extension/bridge/spi_executor.hpp"

@@ -1,4 +1,3 @@
-// pull_record: see pull_record.hpp.
 #include "extension/ledger/pull_record.hpp"
 
 #include "extension/server/base/socket_wait.hpp"
@@ -37,12 +36,12 @@ bool PullRecord::try_create(const PullRequest &request) {
 
 void PullRecord::resume(int64_t segment, const PullPlan &plan) {
   in_transaction([&](Ledger &ledger) { ledger.resume_pull(pull_->pull_id, segment, plan); });
-  state_ = target_state(PullEvent::kResume, PullActor::kResume);
+  state_ = state_after(PullEvent::kResume, PullActor::kResume);
 }
 
 void PullRecord::reopen(int64_t segment) {
   in_transaction([&](Ledger &ledger) { ledger.reopen_pull(pull_->pull_id, segment); });
-  state_ = target_state(PullEvent::kResume, PullActor::kResume);
+  state_ = state_after(PullEvent::kResume, PullActor::kResume);
 }
 
 void PullRecord::require_there() {
@@ -55,7 +54,7 @@ void PullRecord::change(PullEvent event) {
       [&](Ledger &ledger) { ledger.change_state(pull_->pull_id, event, PullActor::kCoordinator); });
   if (event == PullEvent::kPause)
     paused_from_ = state();
-  state_ = target_state(event, PullActor::kCoordinator);
+  state_ = state_after(event, PullActor::kCoordinator);
 }
 
 void PullRecord::go_on() {
@@ -67,7 +66,7 @@ void PullRecord::end(Ledger &ledger, PullEvent event, const ErrorReport *report)
                   report != nullptr ? error_report_sqlstate(report) : "",
                   report != nullptr ? report->message : "");
   call([]() noexcept { session_force_flush(); });
-  state_ = target_state(event, PullActor::kCoordinator);
+  state_ = state_after(event, PullActor::kCoordinator);
 }
 
 } // namespace parallel_loader

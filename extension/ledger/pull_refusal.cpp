@@ -1,4 +1,3 @@
-// pull_refusal: see pull_refusal.hpp.
 #include "extension/ledger/pull_refusal.hpp"
 
 #include <algorithm>

@@ -1,4 +1,3 @@
-// rows_notice: see rows_notice.hpp.
 #include "extension/ledger/rows_notice.hpp"
 
 #include "core/ledger/append_ledger.hpp"
@@ -9,8 +8,8 @@
 #include "extension/ledger/pull_lookup.hpp"
 #include "extension/ledger/pull_refusal.hpp"
 #include "extension/server/base/notice.hpp"
+#include "extension/server/sql/destination_table.hpp"
 #include "extension/server/sql/table_rows.hpp"
-#include "extension/server/sql/target_table.hpp"
 
 extern "C" {
 #include "miscadmin.h"
@@ -54,9 +53,9 @@ WHERE p.pull_id = $1::bigint AND p.filter IS NOT NULL AND p.snapshot IS NOT NULL
 
 constexpr const char *kOldFilter = "the filter is read under an empty search path";
 
-bool is_of_whole_table(const Order &order) {
-  return (order.kind == OrderKind::kRun || order.kind == OrderKind::kCreate) &&
-         order.request.kind == PullKind::kPull && !order.request.start && !order.request.end;
+bool is_of_whole_table(const Request &request) {
+  return (request.kind == RequestKind::kRun || request.kind == RequestKind::kCreate) &&
+         request.pull.kind == PullKind::kPull && !request.pull.start && !request.pull.end;
 }
 
 // Its rows are there still, and no younger pull has brought the others.
@@ -65,11 +64,11 @@ bool is_to_be_resumed(SpiExecutor &executor, int64_t pull_id) {
          !AppendLedger(executor).find_successor(pull_id);
 }
 
-std::optional<int64_t> find_unfinished(const Order &order) {
+std::optional<int64_t> find_unfinished(const Request &request) {
   SpiExecutor executor(SpiMode::kReadLatest);
   const Oid user = call([]() noexcept { return GetUserId(); });
-  const Rows found = executor.exec(kFindUnfinished, {std::to_string(order.request.table),
-                                                     order.request.source, std::to_string(user)});
+  const Rows found = executor.exec(kFindUnfinished, {std::to_string(request.pull.table),
+                                                     request.pull.source, std::to_string(user)});
   if (found.empty() || !is_to_be_resumed(executor, found.integer(0, 0)))
     return std::nullopt;
   return found.integer(0, 0);
@@ -97,14 +96,14 @@ void notice_rows_coming(Oid table, const std::string &name) {
 
 } // namespace
 
-void notice_rows_there(const Order &order) {
-  const Oid table = order.request.table;
-  if (!is_of_whole_table(order))
+void notice_rows_there(const Request &request) {
+  const Oid table = request.pull.table;
+  if (!is_of_whole_table(request))
     return;
-  const std::string name = call([&]() noexcept { return target_table_display_name(table); });
+  const std::string name = call([&]() noexcept { return destination_table_display_name(table); });
   if (!call([&]() noexcept { return table_rows_found(table); }))
     return notice_rows_coming(table, name);
-  const std::optional<int64_t> unfinished = find_unfinished(order);
+  const std::optional<int64_t> unfinished = find_unfinished(request);
   if (!unfinished)
     return say("table " + name + " is not empty", "The pull adds rows to those that are there.",
                "If they came from the source, run TRUNCATE TABLE " + name +
@@ -128,8 +127,8 @@ std::optional<PlanNotice> old_filter_word(const PullRequest &request) {
                     "the table and pull it again."};
 }
 
-void notice_old_filter(const Order &order) {
-  if (const std::optional<PlanNotice> word = old_filter_word(order.request))
+void notice_old_filter(const Request &request) {
+  if (const std::optional<PlanNotice> word = old_filter_word(request.pull))
     say(kOldFilter,
         "The mark that the append goes on from was left by version 0.3, which read filters so.",
         word->hint);

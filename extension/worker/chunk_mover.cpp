@@ -1,9 +1,8 @@
-// chunk_mover: see chunk_mover.hpp.
 #include "extension/worker/chunk_mover.hpp"
 
 #include "core/ledger/local_relations.hpp"
+#include "core/source/relation_sizes.hpp"
 #include "core/source/source_relations.hpp"
-#include "core/source/storage.hpp"
 #include "core/source/types.hpp"
 
 #include <algorithm>
@@ -17,9 +16,8 @@
 #include "extension/server/load/local_relations.hpp"
 #include "extension/server/process/session.hpp"
 #include "extension/server/shared/worker_slots.hpp"
-#include "extension/worker/append_job.hpp"
+#include "extension/worker/append.hpp"
 #include "extension/worker/route.hpp"
-#include "extension/worker/row_job.hpp"
 
 extern "C" {
 #include "utils/lsyscache.h"
@@ -27,14 +25,15 @@ extern "C" {
 
 namespace parallel_loader {
 
-ChunkMover::ChunkMover(const WorkerTask &task)
-    : task_(task), slot_(task.pull->slots[task.slot]), waiter_(&slot_.is_told_to_stop) {}
+ChunkMover::ChunkMover(const WorkerContext &context)
+    : context_(context), slot_(context.pull->slots[context.slot]), waiter_(&slot_.is_told_to_stop) {
+}
 
 void ChunkMover::load_plan() {
   call([]() noexcept { session_begin(); });
   SpiExecutor executor(SpiMode::kWrite);
-  plan_ = Ledger(executor).load_plan(task_.pull->pull_id);
-  table_name_ = find_pull(task_.pull->pull_id).table_name; // the table may be gone
+  plan_ = Ledger(executor).load_plan(context_.pull->pull_id);
+  table_name_ = find_pull(context_.pull->pull_id).table_name; // the table may be gone
   call([]() noexcept { session_commit(); });
   source_shape_ = read_shape(plan_->source_shape);
   local_shape_ = read_shape(plan_->local_shape);
@@ -42,27 +41,27 @@ void ChunkMover::load_plan() {
 }
 
 bool ChunkMover::move_next() {
-  pin_worker_session(task_.order); // triggers of the chunk before may have changed settings
+  pin_worker_session(context_.request); // triggers of the chunk before may have changed settings
   if (!plan_)
     load_plan();
   call([]() noexcept { session_begin(); });
   SpiExecutor executor(SpiMode::kWrite);
   Ledger ledger(executor);
-  const std::optional<ClaimedChunk> chunk = ledger.claim_chunk(task_.pull->pull_id);
+  const std::optional<ClaimedChunk> chunk = ledger.claim_chunk(context_.pull->pull_id);
   if (!chunk) {
     call([]() noexcept { session_commit(); });
     return false;
   }
   chunk_ = chunk->number;
   is_copying_ = false;
-  worker_slot_begin_chunk(task_.pull, task_.slot, chunk_,
+  worker_slot_begin_chunk(context_.pull, context_.slot, chunk_,
                           std::max<int64_t>(chunk->byte_estimate, 1));
   ChunkResult result = move(open_source(*chunk), *chunk);
   require_unchanged(*chunk);
   note_read();
   const std::string written = note_written(executor, result);
   call([]() noexcept { spi_fire_deferred_triggers(); });
-  ledger.complete_chunk(task_.pull->pull_id, chunk_, result);
+  ledger.complete_chunk(context_.pull->pull_id, chunk_, result);
   call([]() noexcept { session_commit(); });
   written_ = written;
   note_done(result);
@@ -78,8 +77,8 @@ Connection &ChunkMover::open_source(const ClaimedChunk &chunk) {
   if (reader_ && locked_.size() >= kMostLocked && !locked_.contains(from_item(chunk)))
     disconnect();
   if (!reader_) {
-    reader_.emplace(task_.order, source_address(), plan_->snapshot,
-                    worker_session_name(task_.pull->pull_id), waiter_);
+    reader_.emplace(context_.request, source_address(), plan_->snapshot,
+                    worker_session_name(context_.pull->pull_id), waiter_);
     pg_atomic_write_u32(&slot_.source_pid,
                         static_cast<uint32>(reader_->session().connection().backend_pid()));
     find_table(*reader_);
@@ -94,15 +93,15 @@ Connection &ChunkMover::open_source(const ClaimedChunk &chunk) {
 SourceAddress ChunkMover::source_address() const {
   if (plan_->snapshot.lock == 0)
     throw SnapshotGone("55000", "nothing proves which session holds the pull's snapshot");
-  SourceAddress address = task_.source;
-  const bool is_its_own = task_.work != nullptr && task_.work->address_size > 0;
+  SourceAddress address = context_.source;
+  const bool is_its_own = context_.session != nullptr && context_.session->address_size > 0;
   if (!is_its_own)
     address.conninfo = conninfo_at(address.conninfo, plan_->snapshot.place);
   return address;
 }
 
 void ChunkMover::find_table(SourceReader &reader) {
-  reader.set_timezone(task_.order, plan_->format);
+  reader.set_timezone(context_.request, plan_->format);
   table_ = reader.find_table(plan_->source_table);
   const Types types = load_column_types(reader.session().connection(), table_);
   key_ = Key::resolve(plan_->key, table_, types, plan_->bound_type);
@@ -144,10 +143,10 @@ bool ChunkMover::has_members() const {
 }
 
 void ChunkMover::throw_altered(const ShapeChange &change, const std::string &table) {
-  const std::string pull = std::to_string(task_.pull->pull_id);
-  const bool is_untouched = worker_slots_counts(task_.pull).chunks_done == 0;
+  const std::string pull = std::to_string(context_.pull->pull_id);
+  const bool is_untouched = worker_slots_counts(context_.pull).chunks_done == 0;
   const std::string resume = next_resume();
-  const bool is_append = task_.order.request.kind == PullKind::kAppend;
+  const bool is_append = context_.request.pull.kind == PullKind::kAppend;
   throw Error("55000",
               "column \"" + change.name + "\" of table " + table + " was altered since pull " +
                   pull + " was planned",
@@ -175,7 +174,7 @@ void ChunkMover::throw_other_members(const std::string &change) {
   throw Error("55000",
               "table " + table_.name.cited() +
                   " of the source is made of other tables than when pull " +
-                  std::to_string(task_.pull->pull_id) + " was planned",
+                  std::to_string(context_.pull->pull_id) + " was planned",
               change, "Empty the table and pull it again.");
 }
 
@@ -211,15 +210,15 @@ void ChunkMover::require_unchanged(const ClaimedChunk &chunk) {
 
 // Under the lock that the rows are written with.
 void ChunkMover::require_local_types() {
-  const Oid table = task_.order.request.table;
+  const Oid table = context_.request.pull.table;
   if (call([&]() noexcept { return get_rel_relkind(table); }) == '\0')
     throw Error(sqlstate::kUndefinedTable, "table " + table_name_ + " does not exist any more", "",
                 "Make the table anew, and pull it again.");
   if (local_shape_.empty())
     return;
-  const TargetColumns names(columns_);
-  const CopyTarget target = names.target(table, table_name_.c_str());
-  call([&]() noexcept { copy_from_check(&target); });
+  const SinkColumns columns(columns_);
+  const RowSink sink = columns.sink(table, table_name_.c_str());
+  call([&]() noexcept { row_sink_check(&sink); });
   if (const auto change = find_shape_change(
           local_shape_, local_shape(describe_local_table(table), columns_.columns), "c",
           PlaceRule::kCompared))
@@ -237,20 +236,20 @@ ChunkResult ChunkMover::move(Connection &source, const ClaimedChunk &chunk) {
   const std::string description = describe(chunk);
   call([&]() noexcept { session_report_activity(description.c_str()); });
   const std::string from = from_item(chunk);
-  const std::string &filter = task_.order.request.filter;
-  const RowJob job = {task_.order.request.table,
-                      copy_statement(from, columns_, key_.condition(chunk.range), filter),
-                      &columns_,
-                      description,
-                      task_.order.route,
-                      filter.empty() ? FilterPath() : plan_->source_path};
+  const std::string &filter = context_.request.pull.filter;
+  const RowTask task = {context_.request.pull.table,
+                        copy_statement(from, columns_, key_.condition(chunk.range), filter),
+                        &columns_,
+                        description,
+                        context_.request.route,
+                        filter.empty() ? FilterPath() : plan_->source_path};
   try {
     require_local_types();
-    if (task_.order.request.kind == PullKind::kAppend)
-      return run_append_job({task_.order, table_, columns_, key_, description, is_copying_}, source,
-                            task_.pull, task_.slot);
+    if (context_.request.pull.kind == PullKind::kAppend)
+      return run_append({context_.request, table_, columns_, key_, description, is_copying_},
+                        source, context_.pull, context_.slot);
     is_copying_ = true;
-    return run_row_job(job, source, task_.pull, task_.slot);
+    return move_rows(task, source, context_.pull, context_.slot);
   } catch (const Error &error) { // the source does not know our names for things
     throw Error(error.sqlstate(), error.message(),
                 error.detail() + (error.detail().empty() ? "" : "\n") + "This happened " +
@@ -264,15 +263,15 @@ ChunkResult ChunkMover::move(Connection &source, const ClaimedChunk &chunk) {
 // into many partitions records those that none before it has.
 std::string ChunkMover::note_written(Executor &executor, ChunkResult &result) {
   constexpr size_t kLongList = 2000;
-  const Oid table = task_.order.request.table;
+  const Oid table = context_.request.pull.table;
   std::string written = call([&]() noexcept { return local_relations_written(table); });
-  if (task_.order.request.kind == PullKind::kAppend) { // one chunk, which looks after its mark
+  if (context_.request.pull.kind == PullKind::kAppend) { // one chunk, which looks after its mark
     result.local_relations = written;
     return written;
   }
   LocalRelations relations(executor);
   if (!written_)
-    written_ = relations.recorded(task_.pull->pull_id);
+    written_ = relations.recorded(context_.pull->pull_id);
   if (const std::optional<std::string> other = find_other_filenode(*written_, written)) {
     throw Error("55000", "table " + table_name_ + " was changed while the pull ran",
                 "Since rows went into table " + relations.display_name(*other) +
@@ -286,36 +285,36 @@ std::string ChunkMover::note_written(Executor &executor, ChunkResult &result) {
 
 // By the time somebody reads it: the pull is about to fail.
 std::string ChunkMover::next_resume() const {
-  return resume_call(task_.pull->pull_id, plan_->key, task_.order.snapshot_hold_ms > 0);
+  return resume_call(context_.pull->pull_id, plan_->key, context_.request.snapshot_hold_ms > 0);
 }
 
 // A session that will read nothing more must not keep the source from cleaning up dead rows while
 // this process commits.
 void ChunkMover::note_read() {
-  worker_slot_chunk_read(task_.pull, task_.slot);
-  if (!worker_slots_any_unclaimed(task_.pull) && !is_awaited())
+  worker_slot_chunk_read(context_.pull, context_.slot);
+  if (!worker_slots_any_unclaimed(context_.pull) && !is_awaited())
     disconnect();
 }
 
 // A worker that waits for its lock behind a command of others may have to give its chunk back, and
 // then only a session that stands before that command can read it.
 bool ChunkMover::is_awaited() const {
-  return reader_ && worker_slots_any_without_lock(task_.pull, task_.slot);
+  return reader_ && worker_slots_any_without_lock(context_.pull, context_.slot);
 }
 
 void ChunkMover::note_done(const ChunkResult &result) {
-  worker_slot_chunk_done(task_.pull, task_.slot, result.row_count, result.byte_count);
-  if (task_.work != nullptr) {
-    pg_atomic_fetch_add_u64(&task_.work->rows, result.row_count);
-    pg_atomic_fetch_add_u64(&task_.work->bytes, result.byte_count);
-    pg_atomic_fetch_add_u32(&task_.work->chunks, 1);
+  worker_slot_chunk_done(context_.pull, context_.slot, result.row_count, result.byte_count);
+  if (context_.session != nullptr) {
+    pg_atomic_fetch_add_u64(&context_.session->rows, result.row_count);
+    pg_atomic_fetch_add_u64(&context_.session->bytes, result.byte_count);
+    pg_atomic_fetch_add_u32(&context_.session->chunks, 1);
   }
   chunk_ = 0;
 }
 
 std::string ChunkMover::describe(const ClaimedChunk &chunk) const {
   std::string text = "loading table " + table_name_ + " from source, pull " +
-                     std::to_string(task_.pull->pull_id) + ", chunk " +
+                     std::to_string(context_.pull->pull_id) + ", chunk " +
                      std::to_string(chunk.number);
   if (chunk.range.nulls)
     return text + " (rows with a null key)";

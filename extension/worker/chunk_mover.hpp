@@ -11,7 +11,7 @@
 #include "extension/bridge/latch_waiter.hpp"
 #include "extension/bridge/source_reader.hpp"
 #include "extension/server/base/error_report.hpp"
-#include "extension/worker/worker.hpp"
+#include "extension/worker/worker_context.hpp"
 
 #include <optional>
 #include <set>
@@ -21,7 +21,7 @@ namespace parallel_loader {
 
 class ChunkMover {
 public:
-  explicit ChunkMover(const WorkerTask &task);
+  explicit ChunkMover(const WorkerContext &context);
 
   /// Returns false when no chunk is left to claim.  Throws Error (source), PgError (destination),
   /// Stopped; the transaction is then open, to be aborted, and chunk() says which it was.
@@ -61,7 +61,7 @@ private:
   void note_done(const ChunkResult &result);
   [[nodiscard]] std::string describe(const ClaimedChunk &chunk) const;
 
-  const WorkerTask &task_;
+  const WorkerContext &context_;
   WorkerSlot &slot_;
   LatchWaiter waiter_;
   std::optional<SourceReader> reader_;

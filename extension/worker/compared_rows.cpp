@@ -1,4 +1,3 @@
-// compared_rows: see compared_rows.hpp.
 #include "extension/worker/compared_rows.hpp"
 
 #include "core/base/error.hpp"
@@ -8,10 +7,11 @@
 #include <algorithm>
 
 #include "extension/bridge/boundary.hpp"
+#include "extension/server/load/copy_from.hpp"
 #include "extension/server/load/staged_rows.hpp"
+#include "extension/server/sql/destination_table.hpp"
 #include "extension/server/sql/key_column.hpp"
 #include "extension/server/sql/spi.hpp"
-#include "extension/server/sql/target_table.hpp"
 #include "extension/worker/route.hpp"
 
 namespace parallel_loader {
@@ -129,18 +129,18 @@ std::string Comparison::choose_match() {
 int64_t copy_compared_rows(const ComparedRows &rows, Connection &source,
                            const std::function<void(Oid staging)> &stage) {
   const std::string match = Comparison(rows, source).choose_match();
-  const std::string local = call([&]() noexcept { return target_table_display_name(rows.table); });
+  const std::string local =
+      call([&]() noexcept { return destination_table_display_name(rows.table); });
   run_as_caller("CREATE TEMPORARY TABLE parallel_loader_append ON COMMIT DROP AS SELECT " +
                 join_columns(rows.columns.columns, "") + " FROM " + local + " WITH NO DATA");
-  stage(call([]() noexcept { return target_table_find(kStaging); }));
+  stage(call([]() noexcept { return destination_table_find(kStaging); }));
   run_as_caller("ANALYZE " + std::string(kStaging));
   const std::string query = "SELECT " + join_columns(rows.columns.columns, "s.") + " FROM " +
                             kStaging + " AS s WHERE NOT EXISTS (SELECT FROM " + local +
                             " AS d WHERE " + match + ")";
-  const TargetColumns names(rows.columns);
-  const CopyTarget target = names.target(rows.table, rows.description.c_str());
-  const StagedCount count =
-      call([&]() noexcept { return staged_rows_copy(&target, query.c_str()); });
+  const SinkColumns columns(rows.columns);
+  const RowSink sink = columns.sink(rows.table, rows.description.c_str());
+  const StagedCount count = call([&]() noexcept { return staged_rows_copy(&sink, query.c_str()); });
   const bool may_skip = call([&]() noexcept { return copy_from_may_skip_rows(rows.table); });
   if (count.read != count.inserted && !may_skip) {
     throw Error(sqlstate::kInternalError, std::to_string(count.read) + " rows are new, but " +

@@ -15,7 +15,7 @@
 namespace parallel_loader {
 
 struct ComparedRows {
-  Oid table = InvalidOid; // locked by copy_from_check()
+  Oid table = InvalidOid; // locked by row_sink_check()
   const SourceTable &source_table;
   const ColumnMap &columns;
   const Key &key;          // the caller's, which is preferred if it is unique

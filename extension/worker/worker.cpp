@@ -1,22 +1,18 @@
-// worker: see worker.hpp.
 #include "extension/worker/worker.hpp"
 
 #include "core/base/retry.hpp"
 #include "core/source/source_session.hpp"
 
-#include <optional>
 #include <utility>
 
 #include "extension/bridge/boundary.hpp"
 #include "extension/ledger/attempt_notes.hpp"
-#include "extension/server/process/background.hpp"
 #include "extension/server/process/session.hpp"
 #include "extension/server/shared/throttle.hpp"
 #include "extension/server/shared/worker_slots.hpp"
 #include "extension/worker/chunk_mover.hpp"
 
 extern "C" {
-#include "storage/ipc.h"
 #include "utils/timestamp.h"
 }
 
@@ -26,7 +22,8 @@ namespace {
 
 class Worker {
 public:
-  explicit Worker(const WorkerTask &task) : task_(task), mover_(task), notes_(task.pull) {}
+  explicit Worker(const WorkerContext &context)
+      : context_(context), mover_(context), notes_(context.pull) {}
 
   /// Moves chunks until none is left for this worker.  Returns false when it failed.
   bool run();
@@ -52,7 +49,7 @@ private:
   void leave();
   void rest(std::chrono::milliseconds time);
 
-  const WorkerTask &task_;
+  const WorkerContext &context_;
   ChunkMover mover_;
   AttemptNotes notes_;
   Backoff backoff_;
@@ -120,25 +117,26 @@ Worker::Attempt Worker::attempt() {
 }
 
 void Worker::describe_loss(const SnapshotGone &gone) {
-  const std::string message =
-      "the snapshot of pull " + std::to_string(task_.pull->pull_id) + " is lost: " + gone.message();
-  const bool has_own_source = task_.work != nullptr && task_.work->address_size > 0;
+  const std::string message = "the snapshot of pull " + std::to_string(context_.pull->pull_id) +
+                              " is lost: " + gone.message();
+  const bool has_own_source = context_.session != nullptr && context_.session->address_size > 0;
   error_report_set(&failure_, "08006", message.c_str(), gone.detail().c_str(),
                    has_own_source ? "src_dsn must name the pull's own source."
                                   : "A resume of the pull says how to go on.");
 }
 
 bool Worker::may_begin_chunk() {
-  WorkerSlot &slot = task_.pull->slots[task_.slot];
-  if (!call([&]() noexcept { return throttle_pass(task_.pull, &slot, 0); }))
+  WorkerSlot &slot = context_.pull->slots[context_.slot];
+  if (!call([&]() noexcept { return throttle_pass(context_.pull, &slot, 0); }))
     return false;
   const bool is_surplus = pg_atomic_read_u32(&slot.is_surplus) != 0;
-  return !is_surplus && (task_.work == nullptr || shared_work_take_chunk(task_.work));
+  return !is_surplus &&
+         (context_.session == nullptr || shared_session_take_chunk(context_.session));
 }
 
 bool Worker::is_being_stopped() const {
-  return pg_atomic_read_u32(&task_.pull->slots[task_.slot].is_told_to_stop) != 0 ||
-         pg_atomic_read_u32(&task_.pull->stop) != kStopNone;
+  return pg_atomic_read_u32(&context_.pull->slots[context_.slot].is_told_to_stop) != 0 ||
+         pg_atomic_read_u32(&context_.pull->stop) != kStopNone;
 }
 
 // Returns true when there is to be another attempt, after a rest; else the pull has failed.
@@ -147,15 +145,16 @@ bool Worker::go_on_after_failure() {
   call([]() noexcept { session_abort(); });
   mover_.disconnect();
   if (is_refused_lock_)
-    pg_atomic_write_u64(&task_.pull->lock_refused_at, static_cast<uint64>(GetCurrentTimestamp()));
-  const int64 trouble_ms = worker_slot_chunk_failed(task_.pull, task_.slot, may_retry_);
-  if (!may_retry_ || trouble_ms >= task_.order.retry_budget_ms) {
+    pg_atomic_write_u64(&context_.pull->lock_refused_at,
+                        static_cast<uint64>(GetCurrentTimestamp()));
+  const int64 trouble_ms = worker_slot_chunk_failed(context_.pull, context_.slot, may_retry_);
+  if (!may_retry_ || trouble_ms >= context_.request.retry_budget_ms) {
     give_up(chunk);
     return false;
   }
   tell_ledger(chunk, false);
-  if (task_.work != nullptr)
-    shared_work_return_chunk(task_.work);
+  if (context_.session != nullptr)
+    shared_session_return_chunk(context_.session);
   rest(backoff_.next());
   if (is_refused_lock_)
     leave_to_others();
@@ -165,11 +164,11 @@ bool Worker::go_on_after_failure() {
 // No chunk is to be had, but one may come back that only a session such as this worker's can read.
 void Worker::wait_for_others() {
   constexpr long kStepMs = 20;
-  if (task_.work != nullptr)
-    shared_work_return_chunk(task_.work);
-  WorkerSlot &slot = task_.pull->slots[task_.slot];
+  if (context_.session != nullptr)
+    shared_session_return_chunk(context_.session);
+  WorkerSlot &slot = context_.pull->slots[context_.slot];
   while (!is_being_stopped() && pg_atomic_read_u32(&slot.is_surplus) == 0 && mover_.is_awaited() &&
-         !worker_slots_any_unclaimed(task_.pull))
+         !worker_slots_any_unclaimed(context_.pull))
     call([]() noexcept { latch_sleep(kStepMs); });
 }
 
@@ -183,7 +182,7 @@ void Worker::leave_to_others() {
 
 bool Worker::has_others_at_source() const {
   for (int slot = 0; slot < kMaxWorkers; slot++)
-    if (slot != task_.slot && pg_atomic_read_u32(&task_.pull->slots[slot].source_pid) != 0)
+    if (slot != context_.slot && pg_atomic_read_u32(&context_.pull->slots[slot].source_pid) != 0)
       return true;
   return false;
 }
@@ -192,7 +191,7 @@ bool Worker::has_others_at_source() const {
 void Worker::give_up(int chunk) {
   call([]() noexcept { session_hold_cancel(); }); // the coordinator stops all workers now
   locate(chunk);
-  call([&]() noexcept { shared_pull_fail(task_.pull, &failure_, reason_); });
+  call([&]() noexcept { shared_pull_fail(context_.pull, &failure_, reason_); });
   tell_ledger(chunk, true);
   constexpr std::chrono::milliseconds kStep{50};
   constexpr int kSteps = 40;
@@ -202,8 +201,8 @@ void Worker::give_up(int chunk) {
 
 // An append that is refused was not in the middle of its only chunk.
 void Worker::locate(int chunk) {
-  const bool has_place = task_.order.request.kind != PullKind::kAppend || mover_.is_copying();
-  std::string sentence = "Pull " + std::to_string(task_.pull->pull_id) + " failed";
+  const bool has_place = context_.request.pull.kind != PullKind::kAppend || mover_.is_copying();
+  std::string sentence = "Pull " + std::to_string(context_.pull->pull_id) + " failed";
   sentence += chunk != 0 && has_place ? " at chunk " + std::to_string(chunk) + "." : ".";
   error_report_add_detail(&failure_, sentence.c_str());
   if (failure_.sqlerrcode == ERRCODE_UNIQUE_VIOLATION && failure_.hint[0] == '\0')
@@ -215,23 +214,23 @@ void Worker::locate(int chunk) {
 // What goes on once the lock is to be had: it is that of a session of the source's.
 std::string Worker::lock_hint() const {
   constexpr const char *kThen = " when that session is done.";
-  if (task_.order.request.kind == PullKind::kAppend)
+  if (context_.request.pull.kind == PullKind::kAppend)
     return std::string("Call parallel_pull_append again") + kThen;
   if (!is_resumable())
     return std::string("Pull again") + kThen;
-  return "parallel_pull_resume(" + std::to_string(task_.pull->pull_id) + ") goes on" + kThen +
+  return "parallel_pull_resume(" + std::to_string(context_.pull->pull_id) + ") goes on" + kThen +
          password_hint();
 }
 
 // An append brings what was changed as new rows.  Where chunks have come without a duplicate, the
 // table had some strange rows, and else it had mostly been pulled before.
 std::string Worker::duplicates_hint() const {
-  if (task_.order.request.kind == PullKind::kAppend)
+  if (context_.request.pull.kind == PullKind::kAppend)
     return "If the row was changed on the source, delete its old version here and call "
            "parallel_pull_append again.";
   const std::string resume = "remove what is in the way and call parallel_pull_resume(" +
-                             std::to_string(task_.pull->pull_id) + ")";
-  if (worker_slots_counts(task_.pull).chunks_done == 0)
+                             std::to_string(context_.pull->pull_id) + ")";
+  if (worker_slots_counts(context_.pull).chunks_done == 0)
     return "If the table has rows of the source already, empty it and pull it again, or leave it "
            "and let parallel_pull_append copy what was added since; else " +
            resume + "." + password_hint();
@@ -242,14 +241,15 @@ std::string Worker::duplicates_hint() const {
 }
 
 bool Worker::is_resumable() const {
-  return task_.order.snapshot_hold_ms > 0 || worker_slots_counts(task_.pull).chunks_done == 0;
+  return context_.request.snapshot_hold_ms > 0 ||
+         worker_slots_counts(context_.pull).chunks_done == 0;
 }
 
 std::string Worker::password_hint() const {
-  const std::string &source = task_.order.request.source;
+  const std::string &source = context_.request.pull.source;
   const bool is_conninfo =
       source.find('=') != std::string::npos || source.find("://") != std::string::npos;
-  return is_conninfo && !task_.source.conninfo.get("password").empty()
+  return is_conninfo && !context_.source.conninfo.get("password").empty()
              ? " If its connection string had a password, name it again in src_dsn."
              : "";
 }
@@ -280,77 +280,20 @@ void Worker::rest(std::chrono::milliseconds time) {
 
 } // namespace
 
-bool run_worker(const WorkerTask &task) noexcept {
+bool run_worker(const WorkerContext &context) noexcept {
   try {
-    Worker worker(task);
+    Worker worker(context);
     return worker.run();
   } catch (const PgError &error) { // a cancel between two chunks
     ErrorReport report = error.report();
-    shared_pull_fail(task.pull, &report, error.is_cancel() ? kStopCancelled : kStopFailed);
+    shared_pull_fail(context.pull, &report, error.is_cancel() ? kStopCancelled : kStopFailed);
   } catch (...) {
     ErrorReport report;
     describe_current_exception(report);
-    shared_pull_fail(task.pull, &report, kStopFailed);
+    shared_pull_fail(context.pull, &report, kStopFailed);
   }
   session_abort();
   return false;
 }
 
-void pin_worker_session(const Order &order) {
-  const SessionSettings settings = {order.request.timezone.c_str(),
-                                    order.request.date_order.c_str(), order.search_path.c_str(),
-                                    order.replication_role.c_str()};
-  call([&]() noexcept {
-    session_pin_settings(&settings);
-    session_commit_asynchronously();
-  });
-}
-
 } // namespace parallel_loader
-
-namespace parallel_loader {
-
-// A worker may come late: the coordinator overwrites the order when it leaves.
-static std::optional<Order> read_order(const SharedPull *pull) {
-  try {
-    return parse_order({pull->order, pull->order_size});
-  } catch (const Error &) {
-    if (pull->coordinator_pid == 0)
-      return std::nullopt;
-    throw;
-  }
-}
-
-} // namespace parallel_loader
-
-extern "C" PGDLLEXPORT void parallel_loader_worker_main(Datum /*argument*/);
-
-void parallel_loader_worker_main(Datum /*argument*/) {
-  using namespace parallel_loader;
-  const WorkerArgs args = background_worker_args();
-  SharedPull *pull = background_attach(args.pull);
-  background_enter_slot(pull, &args);
-  background_connect(pull);
-  const bool is_done = entry([&] {
-    std::optional<Order> found = read_order(pull);
-    if (!found)
-      return true; // the pull has ended
-    Order &order = *found;
-    SharedWork *work =
-        args.work == 0 ? nullptr : call([&]() noexcept { return shared_work_attach(args.work); });
-    if (args.work != 0 && work == nullptr)
-      return true; // the session that brought this worker has ended
-    const bool has_own_source = work != nullptr && work->address_size > 0;
-    const SourceAddress source =
-        has_own_source ? parse_address({work->address, work->address_size}) : order.source;
-    order.source.conninfo.wipe_secrets(); // `source` is what counts
-    pin_worker_session(order);
-    const bool result = run_worker(
-        {.pull = pull, .slot = args.slot, .work = work, .order = order, .source = source});
-    if (work != nullptr)
-      pg_atomic_fetch_add_u32(&work->workers_through, 1);
-    return result;
-  });
-  worker_slot_leave(pull, args.slot, kSlotFree);
-  proc_exit(is_done ? 0 : 1);
-}

@@ -1,4 +1,3 @@
-// condition: see condition.hpp.
 #include "orchestrator/base/condition.hpp"
 
 #include <fmt/format.h>

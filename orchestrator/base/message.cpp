@@ -1,4 +1,3 @@
-// message: see message.hpp.
 #include "orchestrator/base/message.hpp"
 
 #include "orchestrator/base/text.hpp"

@@ -1,4 +1,3 @@
-// output: see output.hpp.
 #include "orchestrator/base/output.hpp"
 
 #include "core/base/error.hpp"

@@ -1,4 +1,3 @@
-// text: see text.hpp.
 #include "orchestrator/base/text.hpp"
 
 #include <fmt/format.h>

@@ -1,4 +1,3 @@
-// help: see help.hpp.
 #include "orchestrator/cli/help.hpp"
 
 #include "orchestrator/base/exit_status.hpp"

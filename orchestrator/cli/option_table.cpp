@@ -1,4 +1,3 @@
-// option_table: see option_table.hpp.
 #include "orchestrator/cli/option_table.hpp"
 
 #include "orchestrator/cli/option_value.hpp"

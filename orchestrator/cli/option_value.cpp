@@ -1,4 +1,3 @@
-// option_value: see option_value.hpp.
 #include "orchestrator/cli/option_value.hpp"
 
 #include "core/base/quote.hpp"

@@ -1,4 +1,3 @@
-// options: see options.hpp.
 #include "orchestrator/cli/options.hpp"
 
 #include "orchestrator/base/failure.hpp"

@@ -1,4 +1,3 @@
-// table_argument: see table_argument.hpp.
 #include "orchestrator/cli/table_argument.hpp"
 
 #include "orchestrator/base/failure.hpp"

@@ -1,4 +1,3 @@
-// copy_command: see copy_command.hpp.
 #include "orchestrator/commands/copy_command.hpp"
 
 #include "core/connection/peer_error.hpp"
@@ -26,10 +25,10 @@ constexpr seconds kCancelPatience{10};
 /// A server that has crashed is there again after a moment, or only after a long recovery.
 constexpr seconds kRestartPatience{5};
 
-PullCall pull_call(const CopyOptions &options, const SourceView &source,
-                   const TargetTable &target) {
+CopyRequest copy_request(const CopyOptions &options, const SourceView &source,
+                         const TableInfo &table) {
   return {.source = options.source_on_target.value_or(source.conninfo.to_conninfo()),
-          .table = target.oid,
+          .table = table.oid,
           .source_table = source.table.quoted(),
           .key = source.key,
           .columns = options.columns,
@@ -121,18 +120,18 @@ void CopyCommand::end_without_ledger(ExitStatus status) {
 }
 
 void CopyCommand::load() {
-  const ConnInfo target = parse_conninfo("destination", options_.target);
+  const ConnInfo destination = parse_conninfo("destination", options_.target);
   InterruptibleWaiter waiter(interrupt_);
   const SourceView source = inspect_source(options_, waiter);
   run_.table = source.table.display();
   run_.estimated_bytes = source.estimated_bytes;
   note(fmt::format("source: {}", source.conninfo.display()));
 
-  PullControl control(target, interrupt_);
+  PullControl control(destination, interrupt_);
   note(fmt::format("destination: {}", control.display()));
   run_.function_schema = control.schema();
   plan(control, source);
-  move(control, target);
+  move(control, destination);
 }
 
 void CopyCommand::tell_cut(const std::vector<CutName> &names) const {
@@ -144,17 +143,17 @@ void CopyCommand::tell_cut(const std::vector<CutName> &names) const {
 }
 
 void CopyCommand::plan(PullControl &control, const SourceView &source) {
-  const TargetTable target = control.find_table(options_.table.target);
-  run_.target = target.name.display();
+  const TableInfo table = control.find_table(options_.table.target);
+  run_.target = table.name.display();
   tell_cut(source.cut_names);
-  if (const CutName cut = {options_.table.target.name, target.name.name};
+  if (const CutName cut = {options_.table.target.name, table.name.name};
       cut.given != cut.cut && std::ranges::find(source.cut_names, cut) == source.cut_names.end())
     tell_cut({cut});
-  const PullCall call = pull_call(options_, source, target);
-  run_.needs_password = call.source.find("password") != std::string::npos;
+  const CopyRequest request = copy_request(options_, source, table);
+  run_.needs_password = request.source.find("password") != std::string::npos;
   try {
     control.create(
-        call,
+        request,
         [this](std::string_view message, std::string_view hint) {
           write_message(
               warning_text(Error("01000", std::string(message), {}, std::string(hint)), style_));
@@ -173,7 +172,7 @@ void CopyCommand::plan(PullControl &control, const SourceView &source) {
     note(fmt::format("rows: {}", *source.filter));
 }
 
-void CopyCommand::move(PullControl &control, const ConnInfo &target) {
+void CopyCommand::move(PullControl &control, const ConnInfo &destination) {
   const ProgressMode mode = options_.verbosity == Verbosity::kQuiet
                                 ? ProgressMode::kOff
                                 : choose_progress(options_.progress, terminal_);
@@ -181,7 +180,7 @@ void CopyCommand::move(PullControl &control, const ConnInfo &target) {
       mode,
       {.glyphs = terminal_.has_utf8 ? Glyphs::kUnicode : Glyphs::kAscii, .color = style_.color},
       options_.report_every);
-  SessionPool pool(target, run_.pull_id, run_.session_count);
+  SessionPool pool(destination, run_.pull_id, run_.session_count);
   display.begin(run_);
   follow(control, pool, display);
   settle(control);

@@ -33,7 +33,7 @@ private:
   void load();
   void plan(PullControl &control, const SourceView &source);
   void tell_cut(const std::vector<CutName> &names) const;
-  void move(PullControl &control, const ConnInfo &target);
+  void move(PullControl &control, const ConnInfo &destination);
   void follow(PullControl &control, SessionPool &pool, ProgressDisplay &display);
   void settle(PullControl &control);
   void tell_refusal(const Error &refusal);

@@ -1,4 +1,3 @@
-// source: see source.hpp.
 #include "orchestrator/commands/source.hpp"
 
 #include "core/plan/range.hpp"

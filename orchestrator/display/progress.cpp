@@ -1,4 +1,3 @@
-// progress: see progress.hpp.
 #include "orchestrator/display/progress.hpp"
 
 #include "orchestrator/base/text.hpp"

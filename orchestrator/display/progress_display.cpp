@@ -1,4 +1,3 @@
-// progress_display: see progress_display.hpp.
 #include "orchestrator/display/progress_display.hpp"
 
 #include "orchestrator/base/message.hpp"

@@ -1,4 +1,3 @@
-// rate_window: see rate_window.hpp.
 #include "orchestrator/display/rate_window.hpp"
 
 #include <algorithm>

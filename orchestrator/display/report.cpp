@@ -1,4 +1,3 @@
-// report: see report.hpp.
 #include "orchestrator/display/report.hpp"
 
 #include "orchestrator/base/condition.hpp"

@@ -1,4 +1,3 @@
-// terminal: see terminal.hpp.
 #include "orchestrator/display/terminal.hpp"
 
 #include <sys/ioctl.h>

@@ -1,4 +1,3 @@
-// destination: see destination.hpp.
 #include "orchestrator/run/destination.hpp"
 
 #include "orchestrator/base/failure.hpp"
@@ -132,7 +131,7 @@ void Destination::find_extension() {
   schema_ = quote_identifier(rows.text(0, 0));
 }
 
-TargetTable Destination::find_table(const QualifiedName &name) {
+TableInfo Destination::find_table(const QualifiedName &name) {
   // Found along the user's search path, described under ours.
   const Rows found =
       call("SELECT pg_catalog.to_regclass($1::pg_catalog.text)::pg_catalog.oid", {name.quoted()});
@@ -148,7 +147,7 @@ TargetTable Destination::find_table(const QualifiedName &name) {
           .name = {.schema = rows.text(0, 1), .name = rows.text(0, 2)}};
 }
 
-int64_t Destination::create_pull(const PullCall &call, NoticeHandler on_notice) {
+int64_t Destination::create_pull(const CopyRequest &request, NoticeHandler on_notice) {
   connection_.on_notice(std::move(on_notice));
   const std::string sql = fmt::format(
       "SELECT {}.parallel_pull_create(src_dsn => $1::pg_catalog.text, "
@@ -157,13 +156,13 @@ int64_t Destination::create_pull(const PullCall &call, NoticeHandler on_notice) 
       "columns => $5::pg_catalog.text[], filter => $6::pg_catalog.text, workers => $7::integer, "
       "format => $8::pg_catalog.text, chunk_size => $9::pg_catalog.text)",
       schema_);
-  const Param columns = call.columns ? Param(array_literal(*call.columns)) : std::nullopt;
+  const Param columns = request.columns ? Param(array_literal(*request.columns)) : std::nullopt;
   // By bind parameter: statements are logged and shown in pg_stat_activity, and the source's
   // password is in the first.
-  const Rows rows =
-      call_function("create", sql,
-                    {call.source, std::to_string(call.table), call.source_table, call.key, columns,
-                     call.filter, std::to_string(call.workers), call.format, call.chunk_size});
+  const Rows rows = call_function(
+      "create", sql,
+      {request.source, std::to_string(request.table), request.source_table, request.key, columns,
+       request.filter, std::to_string(request.workers), request.format, request.chunk_size});
   return rows.integer(0, 0);
 }
 

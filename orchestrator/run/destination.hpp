@@ -17,7 +17,7 @@
 namespace parallel_loader {
 
 /// The arguments of parallel_pull_create.
-struct PullCall {
+struct CopyRequest {
   std::string source; // conninfo with its password, or the name of a foreign server
   uint32_t table = 0; // on the destination
   std::string source_table;
@@ -46,7 +46,7 @@ struct PullStatus {
   std::string warning{}; // of one that is done; empty: none
 };
 
-struct TargetTable {
+struct TableInfo {
   uint32_t oid = 0;
   QualifiedName name;
 };
@@ -60,10 +60,10 @@ public:
   [[nodiscard]] static Destination open(const ConnInfo &conninfo, Waiter &waiter);
 
   /// Finds `name` along the session's search path.  Throws Error 42P01.
-  [[nodiscard]] TargetTable find_table(const QualifiedName &name);
+  [[nodiscard]] TableInfo find_table(const QualifiedName &name);
 
   // Each throws Error with the destination's SQLSTATE.
-  [[nodiscard]] int64_t create_pull(const PullCall &call, NoticeHandler on_notice);
+  [[nodiscard]] int64_t create_pull(const CopyRequest &request, NoticeHandler on_notice);
   /// Moves chunks of the pull until none is left.  `on_notice` takes what the server says
   /// meanwhile.
   void work(int64_t pull_id, NoticeHandler on_notice);

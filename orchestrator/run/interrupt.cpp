@@ -1,4 +1,3 @@
-// interrupt: see interrupt.hpp.
 #include "orchestrator/run/interrupt.hpp"
 
 #include "orchestrator/base/exit_status.hpp"

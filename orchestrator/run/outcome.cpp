@@ -1,4 +1,3 @@
-// outcome: see outcome.hpp.
 #include "orchestrator/run/outcome.hpp"
 
 #include <fmt/format.h>

@@ -1,26 +1,25 @@
-// pull_control: see pull_control.hpp.
 #include "orchestrator/run/pull_control.hpp"
 
 #include "orchestrator/base/failure.hpp"
 
 namespace parallel_loader {
 
-PullControl::PullControl(const ConnInfo &target, const Interrupt &interrupt)
-    : interrupt_(interrupt), target_(target), waiter_(interrupt),
-      destination_(Destination::open(target, waiter_)) {}
+PullControl::PullControl(const ConnInfo &destination, const Interrupt &interrupt)
+    : interrupt_(interrupt), conninfo_(destination), waiter_(interrupt),
+      destination_(Destination::open(destination, waiter_)) {}
 
 PullControl::~PullControl() {
   if (pull_id_ != 0 && !has_pull_ended_ && !refusal_)
     cancel();
 }
 
-TargetTable PullControl::find_table(const QualifiedName &name) {
+TableInfo PullControl::find_table(const QualifiedName &name) {
   return destination_->find_table(name);
 }
 
-void PullControl::create(const PullCall &call, NoticeHandler on_notice) {
+void PullControl::create(const CopyRequest &request, NoticeHandler on_notice) {
   try {
-    pull_id_ = destination_->create_pull(call, std::move(on_notice));
+    pull_id_ = destination_->create_pull(request, std::move(on_notice));
   } catch (const Error &error) {
     if (interrupt_.is_raised())
       throw;
@@ -48,7 +47,7 @@ PullStatus PullControl::read_again_if_lost() {
 
 void PullControl::reopen(const Error &lost) {
   try {
-    destination_.emplace(Destination::open(target_, waiter_));
+    destination_.emplace(Destination::open(conninfo_, waiter_));
   } catch (const Error &) {
     // The work had begun, so it is no longer an unreachable server; why the session was lost says
     // more than why there is no other.

@@ -14,19 +14,19 @@ namespace parallel_loader {
 class PullControl {
 public:
   /// Connects to the destination.  Throws what Destination::open throws.
-  PullControl(const ConnInfo &target, const Interrupt &interrupt);
+  PullControl(const ConnInfo &destination, const Interrupt &interrupt);
   PullControl(const PullControl &) = delete;
   PullControl &operator=(const PullControl &) = delete;
   /// Ends a pull that has not ended: nobody else would work on it, and it holds its snapshot.
   ~PullControl();
 
-  [[nodiscard]] TargetTable find_table(const QualifiedName &name);
+  [[nodiscard]] TableInfo find_table(const QualifiedName &name);
 
   /// Plans the pull.  From here on an interrupt leaves this session alone, so that it can cancel.
   /// Throws Failure kSourceUnreachable when the destination cannot reach the source,
   /// kDestinationUnreachable when it was itself lost, Error with its SQLSTATE else; Error 57014
   /// when interrupted.
-  void create(const PullCall &call, NoticeHandler on_notice);
+  void create(const CopyRequest &request, NoticeHandler on_notice);
   [[nodiscard]] int64_t pull_id() const noexcept { return pull_id_; }
 
   /// Reads the pull.  A session that was lost is opened again, since the pull may go on without
@@ -45,7 +45,7 @@ private:
   void reopen(const Error &lost);
 
   const Interrupt &interrupt_;
-  ConnInfo target_;
+  ConnInfo conninfo_;
   InterruptibleWaiter waiter_;
   std::optional<Destination> destination_; // always there; optional, as it can be replaced
   int64_t pull_id_ = 0;

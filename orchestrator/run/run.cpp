@@ -1,4 +1,3 @@
-// run: see run.hpp.
 #include "orchestrator/run/run.hpp"
 
 #include "core/base/error.hpp"

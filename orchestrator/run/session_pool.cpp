@@ -1,4 +1,3 @@
-// session_pool: see session_pool.hpp.
 #include "orchestrator/run/session_pool.hpp"
 
 #include "core/connection/poll_waiter.hpp"

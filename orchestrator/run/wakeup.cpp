@@ -1,4 +1,3 @@
-// wakeup: see wakeup.hpp.
 #include "orchestrator/run/wakeup.hpp"
 
 #include "core/base/error.hpp"

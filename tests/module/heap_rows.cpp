@@ -1,7 +1,7 @@
 // heap_rows: SQL function of the tests that gives rows of binary COPY to the heap route.
 #include "extension/bridge/boundary.hpp"
 #include "extension/server/sql/arguments.hpp"
-#include "extension/worker/heap_writer.hpp"
+#include "extension/worker/heap_route.hpp"
 #include "extension/worker/route.hpp"
 
 extern "C" {
@@ -19,7 +19,7 @@ namespace parallel_loader {
 namespace {
 
 struct RowsArgument {
-  CopyTarget target;
+  RowSink sink;
   int row_count;
   Datum *rows; // bytea
 };
@@ -33,7 +33,7 @@ RowsArgument read_arguments(FunctionCallInfo fcinfo) {
       {PG_GETARG_OID(0), true, columns.count, columns.values, "rows of a test"}, 0, nullptr};
   deconstruct_array(PG_GETARG_ARRAYTYPE_P(2), BYTEAOID, -1, false, TYPALIGN_INT, &argument.rows,
                     nullptr, &argument.row_count);
-  copy_from_check(&argument.target);
+  row_sink_check(&argument.sink);
   return argument;
 }
 
@@ -45,8 +45,8 @@ std::string_view row_bytes(Datum row) {
 int64 write_rows(FunctionCallInfo fcinfo) {
   const MemoryContext caller = CurrentMemoryContext;
   const RowsArgument argument = call([&]() noexcept { return read_arguments(fcinfo); });
-  static_cast<void>(choose_route(argument.target, RouteSetting::kHeap));
-  HeapWriter writer(argument.target);
+  static_cast<void>(choose_route(argument.sink, RouteSetting::kHeap));
+  HeapWriter writer(argument.sink);
   for (int index = 0; index < argument.row_count; index++)
     writer.add(row_bytes(argument.rows[index]));
   writer.end();

@@ -139,7 +139,7 @@ $pair->source_sql('CREATE TABLE capitals ("Id" integer PRIMARY KEY)');
 $pair->destination_sql('CREATE TABLE capitals ("Id" integer)');
 like(words($pair, pull('capitals', {key => 'id'}))->{detail}, qr/^The table has column "Id"\.$/m, 'a key that differs in capitals: the column is named');
 
-# hint: extension/server/sql/target_table.cpp: GRANT INSERT ON
+# hint: extension/server/sql/destination_table.cpp: GRANT INSERT ON
 $pair->destination_sql('CREATE ROLE "Writer"; GRANT EXECUTE ON FUNCTION parallel_pull_table TO "Writer"; '
     . 'CREATE TABLE capitals_2 ("Id" integer)');
 my $may_insert = hint($pair, 'SET ROLE "Writer"; ' . pull('capitals_2', {source_table => 'capitals'}), '42501',

@@ -204,8 +204,8 @@ my $append = hint($pair, 'SELECT parallel_pull_resume(' . $pair->newest_pull_id 
   qr/Call (parallel_pull_append) again/, 'a resume of an append');
 is(works($pair, append() =~ s/parallel_pull_append/$append/r, 'a resume of an append'), 0, '… which has nothing to do');
 
-# hint: extension/worker/append_job.cpp: call parallel_pull_keep(
-# hint: extension/worker/append_job.cpp: call parallel_pull_forget(
+# hint: extension/worker/append.cpp: call parallel_pull_keep(
+# hint: extension/worker/append.cpp: call parallel_pull_forget(
 my $gone = qr/call (parallel_pull_keep\(.*?\)) and append again\. Else empty it, call (parallel_pull_forget\(.*?\)),/;
 $pair->destination_sql("VACUUM FULL $TABLE");
 my ($keep, $forget) = hint($pair, append(), '55000', $gone, 'an append to a table that was rewritten');

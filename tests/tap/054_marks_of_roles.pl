@@ -107,7 +107,7 @@ $pair->destination_sql('CREATE FUNCTION no_bad() RETURNS trigger LANGUAGE plpgsq
     . 'CREATE TRIGGER no_bad BEFORE INSERT ON e FOR EACH ROW EXECUTE FUNCTION no_bad()');
 $pair->source_sql("UPDATE e SET v = repeat('v', 1500) WHERE id <= 50000; ANALYZE e");
 $pair->destination_sql('TRUNCATE e', user => 'keeper');
-# hint: extension/worker/append_job.cpp: After parallel_pull_forget(
+# hint: extension/worker/append.cpp: After parallel_pull_forget(
 is(forgets('keeper', 'forget') =~ /^success: \d+$/ ? 'forgotten' : 'not', 'forgotten', 'the owner of the table forgets');
 appends('loader', $pair->source_sql('SELECT count(*) FROM e'), '… and the first role begins anew');
 like($pair->try_sql("SELECT parallel_pull_table('s', 'e', 'id', chunk_size => '64kB', workers => 1)", user => 'alien')->summary,

@@ -42,7 +42,7 @@ sub once {
 
 # ---- an append beside a pull ----
 
-# hint: extension/worker/append_job.cpp: parallel_pull_wait
+# hint: extension/worker/append.cpp: parallel_pull_wait
 my $id = $pair->destination_sql(call('parallel_pull_create'));
 my $ends = qr/which (parallel_pull_wait\(\d+\)) waits for\. (parallel_pull_cancel\(\d+\)) ends it/;
 my ($wait, $cancel) = hint($pair, $APPEND, '55000', $ends, 'an append beside a created pull');
@@ -52,7 +52,7 @@ works($pair, $wait, 'an append beside a created pull');
 is($pair->destination_sql($APPEND), 0, '… the next one finds nothing');
 once('an append after the pull');
 
-# hint: extension/worker/append_job.cpp: parallel_pull_cancel
+# hint: extension/worker/append.cpp: parallel_pull_cancel
 begin_anew();
 $id = $pair->destination_sql(call('parallel_pull_create'));
 $pair->destination_sql("SELECT parallel_pull_alter($id, workers => 0)");

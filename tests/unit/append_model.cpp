@@ -1,4 +1,3 @@
-// append_model: see append_model.hpp.
 #include "tests/unit/append_model.hpp"
 
 #include <algorithm>

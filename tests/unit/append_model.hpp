@@ -27,7 +27,7 @@ public:
 
   /// Lets writers do something.
   void write();
-  /// One append, as run_append_job() does it.
+  /// One append, as run_append() does it.
   void append();
   /// Ends all transactions and appends what is left.
   void finish();

@@ -1,4 +1,3 @@
-// fake_server: see fake_server.hpp.
 #include "tests/unit/fake_server.hpp"
 
 #include <cstdlib>

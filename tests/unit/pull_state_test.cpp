@@ -68,7 +68,7 @@ TEST(PullState, each_event_in_each_state_by_each_actor) {
 
 std::optional<State> next_or_none(Event event, Actor actor) {
   try {
-    return target_state(event, actor);
+    return state_after(event, actor);
   } catch (const Error &) {
     return std::nullopt;
   }

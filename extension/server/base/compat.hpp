@@ -84,18 +84,18 @@ inline AclResult compat_database_aclcheck(Oid database, Oid role, AclMode mode) 
 inline void compat_check_insert_permission(ParseState *pstate, ParseNamespaceItem *item,
                                            List *attnums) {
 #if PG_VERSION_NUM >= 160000
-  RTEPermissionInfo *target = item->p_perminfo;
+  RTEPermissionInfo *permissions = item->p_perminfo;
 #else
-  RangeTblEntry *target = item->p_rte;
+  RangeTblEntry *permissions = item->p_rte;
 #endif
-  target->requiredPerms = ACL_INSERT;
+  permissions->requiredPerms = ACL_INSERT;
   ListCell *cell;
   foreach (cell, attnums) {
-    target->insertedCols =
-        bms_add_member(target->insertedCols, lfirst_int(cell) - FirstLowInvalidHeapAttributeNumber);
+    permissions->insertedCols = bms_add_member(
+        permissions->insertedCols, lfirst_int(cell) - FirstLowInvalidHeapAttributeNumber);
   }
 #if PG_VERSION_NUM >= 160000
-  ExecCheckPermissions(pstate->p_rtable, list_make1(target), true);
+  ExecCheckPermissions(pstate->p_rtable, list_make1(permissions), true);
 #else
   ExecCheckRTPerms(pstate->p_rtable, true);
 #endif
@@ -113,12 +113,12 @@ inline void compat_init_range_table(EState *estate, const ParseState *pstate) {
 }
 
 /// Adds index entries for the row in `slot`, which is in the table; no index of it is deferred.
-inline void compat_insert_index_tuples(ResultRelInfo *target, TupleTableSlot *slot,
+inline void compat_insert_index_tuples(ResultRelInfo *result, TupleTableSlot *slot,
                                        EState *estate) {
 #if PG_VERSION_NUM >= 160000
-  ExecInsertIndexTuples(target, slot, estate, false, false, nullptr, NIL, false);
+  ExecInsertIndexTuples(result, slot, estate, false, false, nullptr, NIL, false);
 #else
-  ExecInsertIndexTuples(target, slot, estate, false, false, nullptr, NIL);
+  ExecInsertIndexTuples(result, slot, estate, false, false, nullptr, NIL);
 #endif
 }
 

@@ -1,4 +1,3 @@
-// error_report: see error_report.hpp.
 #include "extension/server/base/error_report.hpp"
 
 extern "C" {
@@ -7,18 +6,18 @@ extern "C" {
 
 namespace parallel_loader {
 
-template <size_t kSize> static void store(char (&target)[kSize], const char *text) {
+template <size_t kSize> static void store(char (&buffer)[kSize], const char *text) {
   if (text == nullptr) {
-    target[0] = '\0';
+    buffer[0] = '\0';
     return;
   }
   const int length = pg_mbcliplen(text, static_cast<int>(strlen(text)), kSize - 1);
-  memcpy(target, text, length);
-  target[length] = '\0';
+  memcpy(buffer, text, length);
+  buffer[length] = '\0';
   // The source writes into these texts; what is no text in our encoding must not get into the
   // ledger.
-  if (!pg_verifymbstr(target, length, true))
-    for (char &byte : target)
+  if (!pg_verifymbstr(buffer, length, true))
+    for (char &byte : buffer)
       byte = IS_HIGHBIT_SET(byte) ? '?' : byte;
 }
 

@@ -1,4 +1,3 @@
-// hidden_statement: see hidden_statement.hpp.
 #include "extension/server/base/hidden_statement.hpp"
 
 #include "extension/server/base/postgres.hpp"

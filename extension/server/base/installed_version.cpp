@@ -1,4 +1,3 @@
-// installed_version: see installed_version.hpp.
 #include "extension/server/base/installed_version.hpp"
 
 extern "C" {

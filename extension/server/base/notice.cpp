@@ -1,4 +1,3 @@
-// notice: see notice.hpp.
 #include "extension/server/base/notice.hpp"
 
 namespace parallel_loader {

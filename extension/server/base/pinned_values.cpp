@@ -1,4 +1,3 @@
-// pinned_values: see pinned_values.hpp.
 #include "extension/server/base/pinned_values.hpp"
 
 extern "C" {

@@ -1,4 +1,3 @@
-// random_number: see random_number.hpp.
 #include "extension/server/base/random_number.hpp"
 
 namespace parallel_loader {

@@ -1,4 +1,3 @@
-// restricted_operation: see restricted_operation.hpp.
 #include "extension/server/base/restricted_operation.hpp"
 
 #include "extension/server/base/postgres.hpp"

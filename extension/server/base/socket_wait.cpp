@@ -1,4 +1,3 @@
-// socket_wait: see socket_wait.hpp.
 #include "extension/server/base/socket_wait.hpp"
 
 #include "extension/server/base/compat.hpp"

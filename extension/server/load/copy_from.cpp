@@ -1,9 +1,6 @@
-// copy_from: see copy_from.hpp.
 #include "extension/server/load/copy_from.hpp"
 
-#include "extension/server/base/compat.hpp"
 #include "extension/server/base/pinned_values.hpp"
-#include "extension/server/sql/target_table.hpp"
 
 extern "C" {
 #include "access/relation.h"
@@ -20,43 +17,13 @@ extern "C" {
 
 namespace parallel_loader {
 
-bool copy_target_has_column(const CopyTarget *target, const char *name) {
-  for (int index = 0; index < target->column_count; index++)
-    if (strcmp(target->columns[index], name) == 0)
-      return true;
-  return false;
-}
-
-static List *column_list(const CopyTarget *target) {
-  List *names = NIL;
-  for (int index = 0; index < target->column_count; index++)
-    names = lappend(names, makeString(pstrdup(target->columns[index])));
-  return names;
-}
-
-static List *copy_options(const CopyTarget *target) {
+static List *copy_options(const RowSink *sink) {
   List *options = list_make1(
       makeDefElem(pstrdup("encoding"),
                   reinterpret_cast<Node *>(makeString(pstrdup(GetDatabaseEncodingName()))), -1));
-  const char *format = target->is_binary ? "binary" : "text";
+  const char *format = sink->is_binary ? "binary" : "text";
   return lappend(options, makeDefElem(pstrdup("format"),
                                       reinterpret_cast<Node *>(makeString(pstrdup(format))), -1));
-}
-
-ParseState *copy_from_parse_state(Relation rel, const CopyTarget *target) {
-  ParseState *pstate = make_parsestate(nullptr);
-  ParseNamespaceItem *item =
-      addRangeTableEntryForRelation(pstate, rel, RowExclusiveLock, nullptr, false, false);
-  List *attnums = CopyGetAttnums(RelationGetDescr(rel), rel, column_list(target));
-  compat_check_insert_permission(pstate, item, attnums);
-  return pstate;
-}
-
-void copy_from_check(const CopyTarget *target) {
-  target_table_check(target->table);
-  const Relation rel = table_open(target->table, RowExclusiveLock);
-  free_parsestate(copy_from_parse_state(rel, target));
-  table_close(rel, NoLock);
 }
 
 static void add_context(void *description) {
@@ -73,25 +40,25 @@ static int read_checked(void *buffer, int minimum, int maximum) {
   return checked_source(buffer, minimum, maximum);
 }
 
-static unsigned uses_of(const CopyTarget *target) {
-  if (target->is_binary)
+static unsigned uses_of(const RowSink *sink) {
+  if (sink->is_binary)
     return kReadBinary;
-  for (int index = 0; index < target->column_count; index++) {
-    const AttrNumber column = get_attnum(target->table, target->columns[index]);
-    if (pinned_values_has_names(get_atttype(target->table, column)))
+  for (int index = 0; index < sink->column_count; index++) {
+    const AttrNumber column = get_attnum(sink->table, sink->columns[index]);
+    if (pinned_values_has_names(get_atttype(sink->table, column)))
       return kReadText | kReadNames;
   }
   return kReadText;
 }
 
-static uint64 run(const CopyTarget *target, CopySource source) {
+static uint64 run(const RowSink *sink, CopySource source) {
   pinned_values_restore(); // triggers of the COPY before, which run at its end, may have set some
   checked_source = source;
-  checked_uses = uses_of(target);
-  const Relation rel = table_open(target->table, NoLock); // copy_from_check holds the lock
-  ParseState *pstate = copy_from_parse_state(rel, target);
+  checked_uses = uses_of(sink);
+  const Relation rel = table_open(sink->table, NoLock); // row_sink_check holds the lock
+  ParseState *pstate = row_sink_parse_state(rel, sink);
   const CopyFromState state = BeginCopyFrom(pstate, rel, nullptr, nullptr, false, read_checked,
-                                            column_list(target), copy_options(target));
+                                            row_sink_column_list(sink), copy_options(sink));
   const uint64 row_count = CopyFrom(state);
   EndCopyFrom(state);
   free_parsestate(pstate);
@@ -99,16 +66,16 @@ static uint64 run(const CopyTarget *target, CopySource source) {
   return row_count;
 }
 
-uint64 copy_from_run(const CopyTarget *target, CopySource source) {
+uint64 copy_from_run(const RowSink *sink, CopySource source) {
   const MemoryContext context =
       AllocSetContextCreate(CurrentMemoryContext, "parallel_loader copy", ALLOCSET_DEFAULT_SIZES);
   const MemoryContext old = MemoryContextSwitchTo(context);
   ErrorContextCallback callback;
   callback.callback = add_context;
-  callback.arg = const_cast<char *>(target->description);
+  callback.arg = const_cast<char *>(sink->description);
   callback.previous = error_context_stack;
   error_context_stack = &callback;
-  const uint64 row_count = run(target, source);
+  const uint64 row_count = run(sink, source);
   error_context_stack = callback.previous;
   MemoryContextSwitchTo(old);
   MemoryContextDelete(context);

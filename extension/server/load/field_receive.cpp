@@ -1,4 +1,3 @@
-// field_receive: see field_receive.hpp.
 #include "extension/server/load/field_receive.hpp"
 #include "extension/server/base/compat.hpp"
 
@@ -72,8 +71,8 @@ static void find_receiver(Receiver *receiver, const FormData_pg_attribute *attri
   receiver->is_by_value = attribute->attbyval;
 }
 
-FieldReceive *field_receive_begin(const CopyTarget *target) {
-  const Relation rel = table_open(target->table, NoLock);
+FieldReceive *field_receive_begin(const RowSink *sink) {
+  const Relation rel = table_open(sink->table, NoLock);
   const TupleDesc descriptor = RelationGetDescr(rel);
   const int count = descriptor->natts;
   auto *receive = static_cast<FieldReceive *>(palloc0(sizeof(FieldReceive)));
@@ -87,7 +86,7 @@ FieldReceive *field_receive_begin(const CopyTarget *target) {
     const FormData_pg_attribute *attribute = TupleDescAttr(descriptor, index);
     StoredColumn *column = &receive->columns[index];
     describe(column, attribute);
-    if (attribute->attisdropped || !copy_target_has_column(target, column->name))
+    if (attribute->attisdropped || !row_sink_has_column(sink, column->name))
       continue;
     find_receiver(&receive->receivers[index], attribute);
     describe_element(column, receive->receivers[index].function.fn_oid);

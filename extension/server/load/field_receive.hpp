@@ -1,7 +1,7 @@
 // field_receive: a table's columns as tuples hold them, and their types' own receive functions.
 #pragma once
 
-#include "extension/server/load/copy_from.hpp"
+#include "extension/server/load/row_sink.hpp"
 
 namespace parallel_loader {
 
@@ -24,7 +24,7 @@ struct FieldReceive; // lives in the memory context in which it was made
 
 /// Describes the columns of a table that the caller has locked.  Raises 42883 when a column that
 /// travels has no receive function.
-FieldReceive *field_receive_begin(const CopyTarget *target);
+FieldReceive *field_receive_begin(const RowSink *sink);
 
 int field_receive_column_count(const FieldReceive *receive);
 const StoredColumn *field_receive_columns(const FieldReceive *receive);

@@ -1,4 +1,3 @@
-// heap_insert: see heap_insert.hpp.
 #include "extension/server/load/heap_insert.hpp"
 
 #include "extension/server/base/compat.hpp"
@@ -31,8 +30,8 @@ struct HeapInsert {
   TupleTableSlot *slots[kHeapBatchRows]; // made when they are first needed
 };
 
-static void open_target(HeapInsert *insert, const CopyTarget *target) {
-  ParseState *pstate = copy_from_parse_state(insert->rel, target);
+static void open_sink(HeapInsert *insert, const RowSink *sink) {
+  ParseState *pstate = row_sink_parse_state(insert->rel, sink);
   insert->estate = CreateExecutorState();
   compat_init_range_table(insert->estate, pstate);
   insert->result = makeNode(ResultRelInfo);
@@ -40,7 +39,7 @@ static void open_target(HeapInsert *insert, const CopyTarget *target) {
   ExecOpenIndices(insert->result, false);
 }
 
-HeapInsert *heap_insert_begin(const CopyTarget *target) {
+HeapInsert *heap_insert_begin(const RowSink *sink) {
   pinned_values_restore();
   const MemoryContext context = AllocSetContextCreate(
       CurrentMemoryContext, "parallel_loader heap insert", ALLOCSET_DEFAULT_SIZES);
@@ -49,9 +48,9 @@ HeapInsert *heap_insert_begin(const CopyTarget *target) {
   insert->context = context;
   insert->batch_context =
       AllocSetContextCreate(context, "parallel_loader heap batch", ALLOCSET_DEFAULT_SIZES);
-  insert->description = target->description;
-  insert->rel = table_open(target->table, NoLock); // copy_from_check holds the lock
-  open_target(insert, target);
+  insert->description = sink->description;
+  insert->rel = table_open(sink->table, NoLock); // row_sink_check holds the lock
+  open_sink(insert, sink);
   const TupleConstr *constraints = RelationGetDescr(insert->rel)->constr;
   insert->has_checks = constraints != nullptr && constraints->num_check > 0;
   insert->bulk = GetBulkInsertState();

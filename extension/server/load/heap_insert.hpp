@@ -1,7 +1,7 @@
 // heap_insert: tuples that are ready go into a plain heap table, a batch at a time.
 #pragma once
 
-#include "extension/server/load/copy_from.hpp"
+#include "extension/server/load/row_sink.hpp"
 
 namespace parallel_loader {
 
@@ -16,9 +16,9 @@ struct HeapImage {
 
 inline constexpr int kHeapBatchRows = 1000;
 
-/// Begins to insert into a table that copy_from_check() has locked and checked, and that
-/// why_not_heap_route() has passed.  `target` must live until heap_insert_end().
-HeapInsert *heap_insert_begin(const CopyTarget *target);
+/// Begins to insert into a table that row_sink_check() has locked and checked, and that
+/// why_not_heap_route() has passed.  `sink` must live until heap_insert_end().
+HeapInsert *heap_insert_begin(const RowSink *sink);
 
 /// Inserts up to kHeapBatchRows tuples, as COPY FROM does: constraints, TOAST, indexes, WAL.
 /// Raises what COPY FROM would raise.

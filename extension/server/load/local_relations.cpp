@@ -1,4 +1,3 @@
-// local_relations: see local_relations.hpp.
 #include "extension/server/load/local_relations.hpp"
 
 #include "extension/server/base/compat.hpp"

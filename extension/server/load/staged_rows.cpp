@@ -1,7 +1,7 @@
-// staged_rows: see staged_rows.hpp.
 #include "extension/server/load/staged_rows.hpp"
 
 #include "extension/server/base/pinned_values.hpp"
+#include "extension/server/load/copy_from.hpp"
 #include "extension/server/process/session.hpp"
 
 extern "C" {
@@ -169,10 +169,10 @@ static Portal open_cursor(const char *query) {
   return SPI_cursor_open(nullptr, plan, nullptr, nullptr, false);
 }
 
-StagedCount staged_rows_copy(const CopyTarget *target, const char *query) {
+StagedCount staged_rows_copy(const RowSink *sink, const char *query) {
   SPI_connect();
   StagedRows rows = {};
-  rows.is_binary = target->is_binary;
+  rows.is_binary = sink->is_binary;
   rows.portal = open_cursor(query);
   find_outputs(&rows);
   initStringInfo(&rows.buffer);
@@ -182,7 +182,7 @@ StagedCount staged_rows_copy(const CopyTarget *target, const char *query) {
   staged = &rows;
   for (fetch(&rows); !rows.is_at_end;) {
     begin_part(&rows);
-    inserted += copy_from_run(target, read_staged);
+    inserted += copy_from_run(sink, read_staged);
     session_next_command();
   }
   staged = nullptr;

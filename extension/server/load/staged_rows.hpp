@@ -1,7 +1,7 @@
 // staged_rows: rows of a query on this server go into a table by the server's COPY FROM.
 #pragma once
 
-#include "extension/server/load/copy_from.hpp"
+#include "extension/server/load/row_sink.hpp"
 
 namespace parallel_loader {
 
@@ -10,10 +10,10 @@ struct StagedCount {
   uint64 inserted; // less those that a trigger kept out
 };
 
-/// Copies what `query` returns, columns in the target's order and of its types, as COPY does it: by
+/// Copies what `query` returns, columns in the sink's order and of its types, as COPY does it: by
 /// triggers, defaults and partitions of the table, past its rules.  The query runs with the current
-/// user's rights under the snapshot at its begin.  copy_from_check() has locked the table.  Memory
+/// user's rights under the snapshot at its begin.  row_sink_check() has locked the table.  Memory
 /// is bounded by a row and the parts that COPY FROM is given.
-StagedCount staged_rows_copy(const CopyTarget *target, const char *query);
+StagedCount staged_rows_copy(const RowSink *sink, const char *query);
 
 } // namespace parallel_loader

@@ -1,4 +1,3 @@
-// background: see background.hpp.
 #include "extension/server/process/background.hpp"
 
 #include <csignal>
@@ -119,8 +118,8 @@ static void leave_workers_behind(dsm_segment *segment, Datum /*unused*/) {
     mailbox_take_stop(pull);
   }
   pull->coordinator_pid = 0;
-  explicit_bzero(pull->order, pull->order_size); // the password; no worker may come any more
-  shared_pull_wake(pull->leader_pid);
+  explicit_bzero(pull->request, pull->request_size); // the password; no worker may come any more
+  shared_pull_wake(pull->waiting_pid);
 }
 
 void background_enter_coordinator(SharedPull *pull) {

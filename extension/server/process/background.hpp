@@ -17,7 +17,8 @@ inline constexpr const char *kWorkerType = "parallel_loader worker";
 /// memory.
 struct WorkerArgs {
   dsm_handle pull;
-  dsm_handle work; // of the session that brought it (shared_work.hpp), or 0: the coordinator did
+  dsm_handle
+      session; // of the session that brought it (shared_session.hpp), or 0: the coordinator did
   int slot;
   uint32 generation; // of the slot's reservation
 };

@@ -1,4 +1,3 @@
-// last_commit: see last_commit.hpp.
 #include "extension/server/process/last_commit.hpp"
 
 extern "C" {

@@ -1,11 +1,10 @@
-// lock_trap: see lock_trap.hpp.
 #include "extension/server/process/lock_trap.hpp"
 
 #include "extension/server/base/compat.hpp"
 #include "extension/server/shared/blockers.hpp"
 #include "extension/server/shared/mailbox.hpp"
 #include "extension/server/shared/worker_slots.hpp"
-#include "extension/server/sql/target_table.hpp"
+#include "extension/server/sql/destination_table.hpp"
 
 extern "C" {
 #include "access/relation.h"
@@ -53,25 +52,25 @@ static void require_unlocked(Oid table, LOCKMODE weakest) {
       ERROR,
       (errcode(ERRCODE_OBJECT_IN_USE),
        errmsg("table %s is locked by the transaction that calls the pull",
-              target_table_display_name(table)),
+              destination_table_display_name(table)),
        errdetail("The workers have transactions of their own: they would wait for this one, "
                  "and it for them."),
        errhint("Do what creates, truncates, alters or locks the table in a transaction of its own, "
                "COMMIT, then pull.")));
 }
 
-static List *foreign_key_targets(Oid table) {
+static List *referenced_tables(Oid table) {
   const Relation rel = try_relation_open(table, AccessShareLock);
   if (rel == nullptr)
     return NIL;
-  List *targets = NIL;
+  List *tables = NIL;
   ListCell *cell;
   foreach (cell, RelationGetFKeyList(rel)) {
-    targets = list_append_unique_oid(targets,
-                                     static_cast<ForeignKeyCacheInfo *>(lfirst(cell))->confrelid);
+    tables =
+        list_append_unique_oid(tables, static_cast<ForeignKeyCacheInfo *>(lfirst(cell))->confrelid);
   }
   relation_close(rel, AccessShareLock);
-  return targets;
+  return tables;
 }
 
 void lock_trap_check_before_start(Oid table) {
@@ -84,9 +83,9 @@ void lock_trap_check_before_start(Oid table) {
   foreach (cell, written)
     require_unlocked(lfirst_oid(cell), kConflictsWithWrite);
   foreach (cell, written) {
-    ListCell *target;
-    foreach (target, foreign_key_targets(lfirst_oid(cell)))
-      require_unlocked(lfirst_oid(target), kConflictsWithLookUp);
+    ListCell *referenced;
+    foreach (referenced, referenced_tables(lfirst_oid(cell)))
+      require_unlocked(lfirst_oid(referenced), kConflictsWithLookUp);
   }
   const Oid schema = get_namespace_oid("parallel_loader", true);
   require_unlocked(OidIsValid(schema) ? get_relname_relid("pull", schema) : InvalidOid,
@@ -155,11 +154,11 @@ void lock_trap_raise(SharedPull *pull) {
       &report, "55006",
       psprintf("pull into table %s waits for a lock that the calling transaction keeps it from "
                "getting",
-               target_table_display_name(pull->table)),
+               destination_table_display_name(pull->table)),
       "The workers have transactions of their own: they wait, directly or through another session, "
       "for this one, and it for them.",
       "COMMIT or ROLLBACK first, then pull outside a transaction block.");
-  if (pull->leader_pid == MyProcPid) {
+  if (pull->waiting_pid == MyProcPid) {
     if (pull->pull_id != 0)
       error_report_add_detail(
           &report,

@@ -1,4 +1,3 @@
-// pull_owner: see pull_owner.hpp.
 #include "extension/server/process/pull_owner.hpp"
 
 #include "extension/server/base/compat.hpp"

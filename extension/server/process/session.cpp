@@ -1,4 +1,3 @@
-// session: see session.hpp.
 #include "extension/server/process/session.hpp"
 
 #include "extension/server/base/compat.hpp"

@@ -1,4 +1,3 @@
-// settings: see settings.hpp.
 #include "extension/server/process/settings.hpp"
 
 #include "extension/server/base/compat.hpp"

@@ -1,4 +1,3 @@
-// subtransaction: see subtransaction.hpp.
 #include "extension/server/process/subtransaction.hpp"
 
 extern "C" {

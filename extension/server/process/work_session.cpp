@@ -1,13 +1,12 @@
-// work_session: see work_session.hpp.
 #include "extension/server/process/work_session.hpp"
 
 #include "extension/server/process/background.hpp"
 #include "extension/server/process/last_commit.hpp"
-#include "extension/server/process/leader.hpp"
 #include "extension/server/process/pull_owner.hpp"
 #include "extension/server/process/settings.hpp"
+#include "extension/server/process/waiting_session.hpp"
 #include "extension/server/shared/mailbox.hpp"
-#include "extension/server/shared/shared_work.hpp"
+#include "extension/server/shared/shared_session.hpp"
 #include "extension/server/shared/worker_slots.hpp"
 
 extern "C" {
@@ -25,9 +24,9 @@ struct OwnWorkers {
 // What a worker of this session is told.
 struct WorkPlace {
   SharedPull *pull;
-  SharedWork *work;
+  SharedSession *session;
   dsm_handle pull_handle;
-  dsm_handle work_handle;
+  dsm_handle session_handle;
 };
 
 // The pull that this session waits for a slot for; nullptr: it does not.
@@ -50,12 +49,12 @@ static void leave_workers_behind(dsm_segment *segment, Datum /*unused*/) {
   auto *pull = static_cast<SharedPull *>(dsm_segment_address(segment));
   end_waiting(pull);
   worker_slots_leave_behind(pull);
-  mailbox_await_stop(pull); // as leave_pull_behind of a leader
+  mailbox_await_stop(pull); // as leave_pull_behind of a session
 }
 
 static void start_workers(const WorkPlace *place, int wanted, OwnWorkers *own) {
   while (own->count < wanted) {
-    WorkerArgs args = {place->pull_handle, place->work_handle, -1, 0};
+    WorkerArgs args = {place->pull_handle, place->session_handle, -1, 0};
     BackgroundWorkerHandle *handle = background_start_in_slot(place->pull, &args);
     if (handle == nullptr)
       break;
@@ -78,7 +77,7 @@ static void give_up_unstarted(SharedPull *pull, const OwnWorkers *own) {
 static void wait_for_processes(SharedPull *pull, const OwnWorkers *own) {
   for (int index = 0; index < own->count; index++)
     while (!background_has_ended(own->handles[index]))
-      leader_wait_turn(pull);
+      waiting_session_wait_turn(pull);
   give_up_unstarted(pull, own);
 }
 
@@ -100,7 +99,7 @@ static bool wait_for_slot(const WorkPlace *place, int wanted, OwnWorkers *own) {
   begin_waiting(pull);
   // While others move the pull, or nobody is to, there is time.
   for (TimestampTz since = GetCurrentTimestamp(); own->count == 0 && has_work_left(pull);) {
-    leader_wait_turn(pull, kStepMs);
+    waiting_session_wait_turn(pull, kStepMs);
     start_workers(place, wanted, own);
     const bool is_moving = worker_slots_any_used(pull) || pg_atomic_read_u32(&pull->is_paused) != 0;
     if (is_moving)
@@ -118,17 +117,17 @@ static bool bring_workers(const WorkPlace *place, int wanted, OwnWorkers *own) {
   SharedPull *pull = place->pull;
   for (bool is_first = true; wanted > 0; is_first = false) {
     own->count = 0;
-    pg_atomic_write_u32(&place->work->workers_through, 0);
+    pg_atomic_write_u32(&place->session->workers_through, 0);
     start_workers(place, wanted, own);
     if (is_first && has_work_left(pull))
-      leader_report_workers(own->count, wanted);
+      waiting_session_report_workers(own->count, wanted);
     if (own->count == 0 && !wait_for_slot(place, wanted, own))
       return false;
     wait_for_processes(pull, own);
-    wanted = own->count - static_cast<int>(pg_atomic_read_u32(&place->work->workers_through));
+    wanted = own->count - static_cast<int>(pg_atomic_read_u32(&place->session->workers_through));
     if (wanted <= 0 || !has_work_left(pull))
       return true;
-    leader_wait_turn(pull);
+    waiting_session_wait_turn(pull);
   }
   return true;
 }
@@ -151,9 +150,9 @@ WorkResult work_session_run(dsm_segment *segment, SharedPull *pull, const WorkRe
   last_commit_ask(pull);
   const uint32 chunks_allowed =
       request->max_chunks > 0 ? static_cast<uint32>(request->max_chunks) : kNoChunkLimit;
-  dsm_segment *work_segment = shared_work_create(chunks_allowed, address, address_size);
-  auto *work = static_cast<SharedWork *>(dsm_segment_address(work_segment));
-  const WorkPlace place = {pull, work, dsm_segment_handle(segment),
+  dsm_segment *work_segment = shared_session_create(chunks_allowed, address, address_size);
+  auto *session = static_cast<SharedSession *>(dsm_segment_address(work_segment));
+  const WorkPlace place = {pull, session, dsm_segment_handle(segment),
                            dsm_segment_handle(work_segment)};
   auto *own = static_cast<OwnWorkers *>(palloc0(sizeof(OwnWorkers)));
   on_dsm_detach(segment, leave_workers_behind, Datum(0));
@@ -162,9 +161,10 @@ WorkResult work_session_run(dsm_segment *segment, SharedPull *pull, const WorkRe
       request->max_chunks > 0 ? Min(request->workers, request->max_chunks) : request->workers;
   const bool lacks_slot = !bring_workers(&place, wanted, own);
   raise_error(pull);
-  const WorkResult result = {static_cast<int>(pg_atomic_read_u32(&work->chunks)),
-                             static_cast<int64>(pg_atomic_read_u64(&work->rows)),
-                             static_cast<int64>(pg_atomic_read_u64(&work->bytes)), 0, lacks_slot};
+  const WorkResult result = {static_cast<int>(pg_atomic_read_u32(&session->chunks)),
+                             static_cast<int64>(pg_atomic_read_u64(&session->rows)),
+                             static_cast<int64>(pg_atomic_read_u64(&session->bytes)), 0,
+                             lacks_slot};
   cancel_on_dsm_detach(segment, leave_workers_behind, Datum(0));
   dsm_detach(work_segment);
   return result;
@@ -172,12 +172,12 @@ WorkResult work_session_run(dsm_segment *segment, SharedPull *pull, const WorkRe
 
 void work_session_wait_for_plan(SharedPull *pull) {
   while (shared_pull_phase(pull) < kPhasePlanned && pull->coordinator_pid != 0)
-    leader_wait_turn(pull);
+    waiting_session_wait_turn(pull);
 }
 
 void work_session_wait_for_end(SharedPull *pull) {
   while (shared_pull_phase(pull) != kPhaseEnded && pull->coordinator_pid != 0)
-    leader_wait_turn(pull);
+    waiting_session_wait_turn(pull);
   if (!mailbox_is_stop_posted(pull))
     last_commit_report(pull);
 }

@@ -1,4 +1,3 @@
-// worker_census: see worker_census.hpp.
 #include "extension/server/process/worker_census.hpp"
 
 #include "extension/server/process/background.hpp"

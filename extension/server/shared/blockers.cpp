@@ -1,4 +1,3 @@
-// blockers: see blockers.hpp.
 #include "extension/server/shared/blockers.hpp"
 
 extern "C" {

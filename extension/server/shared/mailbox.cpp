@@ -1,4 +1,3 @@
-// mailbox: see mailbox.hpp.
 #include "extension/server/shared/mailbox.hpp"
 
 #include <csignal>
@@ -143,7 +142,7 @@ static bool take_workers(SharedPull *pull) {
     return false;
   throttle_set_paused(pull, workers == 0);
   if (workers > 0)
-    pg_atomic_write_u32(&pull->workers_target, workers);
+    pg_atomic_write_u32(&pull->workers_allowed, workers);
   return true;
 }
 

@@ -1,4 +1,3 @@
-// shared_pull: see shared_pull.hpp.
 #include "extension/server/shared/shared_pull.hpp"
 
 #include <initializer_list>
@@ -29,17 +28,17 @@ static void init_slot(WorkerSlot *slot) {
   pg_atomic_init_u32(&slot->source_pid, 0);
 }
 
-dsm_segment *shared_pull_create(Oid owner, Oid table, const char *order, Size order_size,
+dsm_segment *shared_pull_create(Oid owner, Oid table, const char *request, Size request_size,
                                 SharedPull **pull) {
-  const Size size = offsetof(SharedPull, order) + order_size;
+  const Size size = offsetof(SharedPull, request) + request_size;
   dsm_segment *segment = dsm_create(size, 0);
   auto *shared = static_cast<SharedPull *>(dsm_segment_address(segment));
-  memset(shared, 0, offsetof(SharedPull, order));
+  memset(shared, 0, offsetof(SharedPull, request));
   pg_atomic_init_u32(&shared->phase, kPhaseStarting);
   pg_atomic_init_u32(&shared->stop, kStopNone);
   for (pg_atomic_uint32 *flag :
        {&shared->holds_snapshot, &shared->needs_slot, &shared->slot_waiters,
-        &shared->workers_wanted, &shared->workers_started, &shared->workers_target,
+        &shared->workers_wanted, &shared->workers_started, &shared->workers_allowed,
         &shared->is_paused, &shared->has_joined, &shared->is_closing, &shared->is_unreplicated})
     pg_atomic_init_u32(flag, 0);
   pg_atomic_init_u64(&shared->max_rate, 0);
@@ -57,8 +56,8 @@ dsm_segment *shared_pull_create(Oid owner, Oid table, const char *order, Size or
   shared->owner = owner;
   shared->table = table;
   shared->ledger = spi_ledger();
-  shared->order_size = order_size;
-  memcpy(shared->order, order, order_size);
+  shared->request_size = request_size;
+  memcpy(shared->request, request, request_size);
   shared->magic = kMagic;
   *pull = shared;
   return segment;
@@ -73,7 +72,7 @@ dsm_segment *shared_pull_attach(dsm_handle handle, SharedPull **pull, bool *is_n
     return nullptr;
   auto *shared = static_cast<SharedPull *>(dsm_segment_address(segment));
   // A handle read from the ledger may be stale, and its number in use by somebody else's segment.
-  if (dsm_segment_map_length(segment) < offsetof(SharedPull, order) || shared->magic != kMagic ||
+  if (dsm_segment_map_length(segment) < offsetof(SharedPull, request) || shared->magic != kMagic ||
       shared->database != (OidIsValid(MyDatabaseId) ? MyDatabaseId : shared->database)) {
     if (*is_new_mapping)
       dsm_detach(segment);
@@ -90,7 +89,7 @@ void shared_pull_wake(int pid) {
 }
 
 static void wake_launchers(SharedPull *pull) {
-  shared_pull_wake(pull->leader_pid);
+  shared_pull_wake(pull->waiting_pid);
   for (const WorkerSlot &slot : pull->slots)
     if (slot.launcher_pid != 0 && slot.launcher_pid != pull->coordinator_pid)
       shared_pull_wake(slot.launcher_pid);

@@ -25,10 +25,10 @@ enum PullPhase : uint32 {
 /// Why a pull is to end; the first reason stays.
 enum PullStop : uint32 {
   kStopNone,
-  kStopFailed,    // a worker failed: see error
-  kStopCancelled, // somebody cancelled it
-  kStopLeader,    // the session that waited for it is gone, or its statement has ended
-  kStopDone,      // it has got to its end: nothing else can end it any more
+  kStopFailed,         // a worker failed: see error
+  kStopCancelled,      // somebody cancelled it
+  kStopWaitingSession, // the session that waited for it is gone, or its statement has ended
+  kStopDone,           // it has got to its end: nothing else can end it any more
 };
 
 /// Why the coordinator of a failed pull is to let its snapshot go; the first reason stays.
@@ -110,7 +110,7 @@ struct SharedPull {
   Oid table;             // that is loaded
   Oid ledger;            // that the pull stands in: see spi_expect_ledger
   int64 pull_id;         // set before kPhaseRecorded
-  int leader_pid;        // who is told of every change; 0: nobody
+  int waiting_pid;       // who is told of every change; 0: nobody
   int coordinator_pid;
   pg_atomic_uint32 phase;
   Mailbox mail;
@@ -120,7 +120,7 @@ struct SharedPull {
   pg_atomic_uint32 slot_waiters;   // sessions that wait for a slot for workers of their own
   pg_atomic_uint32 workers_wanted;
   pg_atomic_uint32 workers_started;
-  pg_atomic_uint32 workers_target;   // how many the coordinator is to keep
+  pg_atomic_uint32 workers_allowed;  // how many the coordinator is to keep
   pg_atomic_uint32 is_paused;        // nothing is to move
   pg_atomic_uint32 has_joined;       // a worker has come at least once
   pg_atomic_uint32 is_closing;       // the coordinator is at the last commit: see last_commit.hpp
@@ -150,13 +150,13 @@ struct SharedPull {
 
   WorkerSlot slots[kMaxWorkers];
 
-  Size order_size; // what the coordinator is to do: see order.hpp; holds the password
-  char order[FLEXIBLE_ARRAY_MEMBER];
+  Size request_size; // what the coordinator is to do: see request.hpp; holds the password
+  char request[FLEXIBLE_ARRAY_MEMBER];
 };
 
-/// Creates the segment of a pull of `owner`'s in this database's ledger, with a copy of `order`;
+/// Creates the segment of a pull of `owner`'s in this database's ledger, with a copy of `request`;
 /// the creating transaction's owner detaches it.
-dsm_segment *shared_pull_create(Oid owner, Oid table, const char *order, Size order_size,
+dsm_segment *shared_pull_create(Oid owner, Oid table, const char *request, Size request_size,
                                 SharedPull **pull);
 
 /// Attaches the segment, or finds it attached; nullptr when there is none or it is not a pull's.
@@ -166,7 +166,7 @@ dsm_segment *shared_pull_attach(dsm_handle handle, SharedPull **pull, bool *is_n
 /// Wakes the process with this id, if there is one, so that it looks at the shared memory again.
 void shared_pull_wake(int pid);
 
-/// Enters a phase and tells leader and launchers.
+/// Enters a phase and tells session and launchers.
 void shared_pull_enter_phase(SharedPull *pull, PullPhase phase);
 PullPhase shared_pull_phase(const SharedPull *pull);
 

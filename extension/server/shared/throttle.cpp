@@ -1,4 +1,3 @@
-// throttle: see throttle.hpp.
 #include "extension/server/shared/throttle.hpp"
 
 #include "extension/server/base/socket_wait.hpp"

@@ -1,4 +1,3 @@
-// wait_info: see wait_info.hpp.
 #include "extension/server/shared/wait_info.hpp"
 
 #include "extension/server/shared/blockers.hpp"

@@ -1,4 +1,3 @@
-// worker_slots: see worker_slots.hpp.
 #include "extension/server/shared/worker_slots.hpp"
 
 #include <csignal>

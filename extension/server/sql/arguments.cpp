@@ -1,4 +1,3 @@
-// arguments: see arguments.hpp.
 #include "extension/server/sql/arguments.hpp"
 
 extern "C" {

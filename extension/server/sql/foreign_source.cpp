@@ -1,4 +1,3 @@
-// foreign_source: see foreign_source.hpp.
 #include "extension/server/sql/foreign_source.hpp"
 
 #include "extension/server/base/compat.hpp"

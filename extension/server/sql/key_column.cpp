@@ -1,4 +1,3 @@
-// key_column: see key_column.hpp.
 #include "extension/server/sql/key_column.hpp"
 
 extern "C" {

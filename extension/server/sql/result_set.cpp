@@ -1,4 +1,3 @@
-// result_set: see result_set.hpp.
 #include "extension/server/sql/result_set.hpp"
 
 extern "C" {

@@ -1,4 +1,3 @@
-// row_values: see row_values.hpp.
 #include "extension/server/sql/row_values.hpp"
 
 extern "C" {

@@ -1,4 +1,3 @@
-// spi: see spi.hpp.
 #include "extension/server/sql/spi.hpp"
 
 #include "extension/server/base/installed_version.hpp"
@@ -56,7 +55,7 @@ Oid spi_ledger_owner() {
   return owner;
 }
 
-static SpiRows collect_rows(MemoryContext target) {
+static SpiRows collect_rows(MemoryContext context) {
   SpiRows rows = {};
   rows.affected = SPI_processed;
   if (SPI_tuptable == nullptr)
@@ -64,7 +63,7 @@ static SpiRows collect_rows(MemoryContext target) {
   const TupleDesc descriptor = SPI_tuptable->tupdesc;
   rows.row_count = SPI_processed;
   rows.column_count = descriptor->natts;
-  const MemoryContext old = MemoryContextSwitchTo(target);
+  const MemoryContext old = MemoryContextSwitchTo(context);
   rows.values = static_cast<char **>(
       palloc0(sizeof(char *) * Max(1, rows.row_count * static_cast<uint64>(rows.column_count))));
   for (uint64 row = 0; row < rows.row_count; row++) {

@@ -1,4 +1,3 @@
-// table_rows: see table_rows.hpp.
 #include "extension/server/sql/table_rows.hpp"
 
 #include "extension/server/base/compat.hpp"

@@ -1,4 +1,3 @@
-// type_content: see type_content.hpp.
 #include "extension/server/sql/type_content.hpp"
 
 extern "C" {

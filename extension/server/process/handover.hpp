@@ -1,0 +1,12 @@
+// handover: makes this process the coordinator of a pull that another one may still hold.
+#pragma once
+
+#include "extension/server/shared/shared_pull.hpp"
+
+namespace parallel_loader {
+
+/// Asks the coordinator that holds the snapshot of a failed pull, if there is one behind `segment`,
+/// to let it go, and takes the pull's lock.  Raises 55006 when somebody else keeps the lock.
+void handover_receive(dsm_handle segment, int64 pull_id);
+
+} // namespace parallel_loader

@@ -1,0 +1,38 @@
+// shared_session: what a session that joins a pull shares with the workers it brings.
+#pragma once
+
+#include "extension/server/base/postgres.hpp"
+
+extern "C" {
+#include "port/atomics.h"
+#include "storage/dsm.h"
+}
+
+namespace parallel_loader {
+
+struct SharedSession {
+  pg_atomic_uint32 chunks_allowed;  // that may still be begun; kNoChunkLimit is not counted down
+  pg_atomic_uint32 workers_through; // that have left by themselves
+  pg_atomic_uint32 chunks;          // done so far, with their rows and bytes
+  pg_atomic_uint64 rows;
+  pg_atomic_uint64 bytes;
+  Size address_size; // of a source of their own, see request.hpp; 0: the pull's source
+  char address[FLEXIBLE_ARRAY_MEMBER];
+};
+
+inline constexpr uint32 kNoChunkLimit = PG_UINT32_MAX;
+
+/// Creates the segment; the creating transaction's owner detaches it, which overwrites the address,
+/// as `address` is here once it is copied: it may hold a password.
+dsm_segment *shared_session_create(uint32 chunks_allowed, char *address, Size address_size);
+
+/// Attaches the segment for as long as the process lives; nullptr when it is gone, and the session
+/// with it.
+SharedSession *shared_session_attach(dsm_handle handle);
+
+/// True if another chunk may be begun, which is then counted.
+bool shared_session_take_chunk(SharedSession *session);
+/// The chunk taken last was not done.
+void shared_session_return_chunk(SharedSession *session);
+
+} // namespace parallel_loader

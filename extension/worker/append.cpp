@@ -1,0 +1,323 @@
+#include "extension/worker/append.hpp"
+
+#include "core/base/quote.hpp"
+#include "core/ledger/append_ledger.hpp"
+#include "core/ledger/local_relations.hpp"
+#include "core/source/durable_source.hpp"
+
+#include "extension/bridge/boundary.hpp"
+#include "extension/bridge/spi_executor.hpp"
+#include "extension/ledger/pull_lookup.hpp"
+#include "extension/ledger/pull_refusal.hpp"
+#include "extension/server/load/local_relations.hpp"
+#include "extension/server/process/session.hpp"
+#include "extension/server/sql/destination_table.hpp"
+#include "extension/server/sql/spi.hpp"
+#include "extension/worker/compared_rows.hpp"
+#include "extension/worker/route.hpp"
+
+extern "C" {
+#include "miscadmin.h"
+#include "utils/acl.h"
+}
+
+namespace parallel_loader {
+
+namespace {
+
+constexpr std::string_view kNumeric = "\"pg_catalog\".\"numeric\"";
+
+// What is taken off a key of this type.
+std::string window_type(const std::string &key_type) {
+  for (const std::string_view name : {"int8", "numeric"})
+    if (key_type == quote_builtin_type(name))
+      return std::string(kNumeric);
+  for (const std::string_view name : {"date", "timestamp", "timestamptz"})
+    if (key_type == quote_builtin_type(name))
+      return quote_builtin_type("interval");
+  throw Error(sqlstate::kFeatureNotSupported,
+              "a window cannot be taken off a key of type " + key_type, "",
+              "Windows are for integer, numeric, date and timestamp keys.");
+}
+
+void require_not_negative(Executor &source, const std::string &window, const std::string &type) {
+  const Rows row = source.exec("SELECT " + quote_literal(window) + "::" + type + " < '0'::" + type);
+  if (row.boolean(0, 0))
+    throw Error(sqlstate::kInvalidParameterValue, "window \"" + window + "\" is negative");
+}
+
+/// Runs as the caller, under the caller's search path, as the rows are written.
+uint64 run_as_caller(const std::string &sql) {
+  return call([&]() noexcept { return spi_write_as_caller(sql.c_str()); });
+}
+
+// Whoever may append may not see the pulls of all roles.
+std::string unfinished_hint(int64_t pull_id) {
+  try {
+    return resume_hint(find_pull(pull_id));
+  } catch (const Error &) {
+    return "Empty the table and pull it again.";
+  }
+}
+
+class Append {
+public:
+  Append(const AppendTask &task, Connection &source, SharedPull *pull, int slot)
+      : task_(task), source_(source), pull_(pull), slot_(slot), table_(task.request.pull.table),
+        local_name_(call([&]() noexcept { return destination_table_display_name(table_); })) {}
+
+  ChunkResult run();
+
+private:
+  void lock_table();
+  void require_empty(AppendLedger &marks, const AppendSubject &subject);
+  [[nodiscard]] bool may_move_mark(Oid role, Oid owner) const;
+  void require_no_live_pull(const AppendSubject &subject);
+  void require_own(const std::optional<AppendMark> &mark, Oid role);
+  void require_durable();
+  void require_whole(AppendLedger &marks, const AppendSubject &subject, const AppendMark &mark,
+                     const MayMove &may_move);
+  std::string window_condition(const std::optional<AppendMark> &mark);
+  std::optional<std::string> read_highest_key(const std::string &settled);
+  void copy(Oid table, const std::string &condition);
+  void copy_compared(const std::string &condition);
+  void require_kept(const AppendMark &mark);
+  std::string local_relations(const std::optional<AppendMark> &mark, bool compares_all);
+
+  const AppendTask &task_;
+  Connection &source_;
+  SharedPull *pull_;
+  int slot_;
+  Oid table_;
+  std::string local_name_; // qualified and quoted
+  FilterPath filter_path_;
+  ChunkResult result_ = {0, 0, "copy", {}};
+};
+
+std::string combine(const std::string &condition, const std::string &window) {
+  return window.empty() ? condition : "(" + condition + ") AND (" + window + ")";
+}
+
+ChunkResult Append::run() {
+  require_appendable(source_, task_.table);
+  lock_table();
+  SpiExecutor executor(SpiMode::kWrite);
+  const RecordedPull recorded = Ledger(executor).load_pull(pull_->pull_id);
+  AppendLedger marks(executor);
+  const AppendSubject subject = {table_, recorded.plan.identity.database,
+                                 task_.table.name.display(), task_.request.pull.filter};
+  const MayMove may_move = [this](Oid role, Oid owner) { return may_move_mark(role, owner); };
+  const std::optional<AppendMark> mark = marks.find_mark(subject, may_move);
+  require_own(mark, recorded.request.owner);
+  require_no_live_pull(subject);
+  const std::string &filter = task_.request.pull.filter;
+  if (!filter.empty()) { // means what it meant for the rows that are here
+    filter_path_ = mark ? mark->source_path : recorded.plan.source_path;
+    require_readable_filter(source_, filter_path_, task_.table.from_item(), filter);
+  }
+  if (mark)
+    require_whole(marks, subject, *mark, may_move);
+  else
+    require_empty(marks, subject);
+  AppendPlan plan = plan_append(mark, recorded.plan.bounds, read_relations(source_, task_.table),
+                                recorded.plan.identity);
+  plan.next.key = task_.key.text();
+  plan.next.highest_key = read_highest_key(plan.settled);
+  const std::string window = window_condition(mark);
+  const bool compares_all = plan.compares_all && window.empty();
+  if (mark && !compares_all)
+    require_kept(*mark);
+  plan.next.pull_id = pull_->pull_id;
+  plan.next.source_path = filter_path_;
+  plan.next.owner = mark ? mark->owner : recorded.request.owner;
+  if (plan.compare)
+    copy_compared(combine(*plan.compare, window));
+  if (plan.direct)
+    copy(table_, combine(*plan.direct, window));
+  plan.next.local_relations = local_relations(mark, compares_all);
+  require_durable();
+  marks.save_mark(subject, plan.next);
+  marks.prune(table_);
+  return result_;
+}
+
+// So that nobody empties the table between the look at it and the rows.
+void Append::lock_table() {
+  const SinkColumns columns(task_.columns);
+  const RowSink sink = columns.sink(table_, task_.description.c_str());
+  call([&]() noexcept { row_sink_check(&sink); });
+}
+
+bool Append::may_move_mark(Oid role, Oid owner) const {
+  return call([&]() noexcept {
+    return has_privs_of_role(role, owner) || destination_table_belongs_to(table_, role);
+  });
+}
+
+// All that it copies such a pull copies, too.
+void Append::require_no_live_pull(const AppendSubject &subject) {
+  const std::optional<int64_t> pull = find_live_whole_pull(subject);
+  if (!pull)
+    return;
+  throw Error("55000",
+              "pull " + std::to_string(*pull) + " of the whole table " + local_name_ +
+                  " is not done",
+              "It brings the rows that the append would bring.",
+              "Append again after its end, which " + call_text("parallel_pull_wait", *pull) +
+                  " waits for. " + call_text("parallel_pull_cancel", *pull) + " ends it.");
+}
+
+// What it would leave out (by a window, by columns, by its trigger) lies below the mark then, and
+// would never come for the role that the mark belongs to.
+void Append::require_own(const std::optional<AppendMark> &mark, Oid role) {
+  if (!mark || mark->owner == 0 || may_move_mark(role, mark->owner))
+    return;
+  const char *name = call([&]() noexcept { return GetUserNameFromId(mark->owner, true); });
+  const std::string owner = name != nullptr ? "role " + quote_identifier(name) : "a dropped role";
+  throw Error("42501", "permission denied to append to table " + local_name_,
+              "Its rows were pulled by " + owner +
+                  ", whose later appends would miss what this one "
+                  "leaves out.",
+              "Members of that role, the owner of the table and superusers may append. After "
+              "parallel_pull_forget(" +
+                  quote_literal(local_name_) +
+                  "), which they may call, the emptied table can be pulled by any role.");
+}
+
+// Every row has been read: the snapshot's transaction may end.  Nothing is copied without its mark,
+// as it would come again.
+void Append::require_durable() {
+  source_.exec("COMMIT");
+  if (make_durable(source_))
+    return;
+  throw Error("55000", "source was not seen to flush the transactions of the new rows",
+              "A crash of the source might take them back and give their numbers to others, whose "
+              "rows no append would bring.",
+              "Append again when its WAL writer keeps up, or grant EXECUTE on "
+              "pg_logical_emit_message(boolean, text, text) there to the role that reads.");
+}
+
+void Append::require_empty(AppendLedger &marks, const AppendSubject &subject) {
+  if (run_as_caller("SELECT FROM " + local_name_ + " LIMIT 1") == 0)
+    return;
+  const std::optional<int64_t> unmarked = marks.find_unmarked(subject);
+  throw Error("55000", "table " + local_name_ + " is not empty and has no mark to append from",
+              unmarked ? "Pull " + std::to_string(*unmarked) +
+                             " left none: the source was not seen to flush what it had read, so a "
+                             "crash there might have taken some of it back."
+                       : "What it has of the source's rows is not known.",
+              "Empty it and append again: that brings all rows.");
+}
+
+// What such a pull has left out lies below the mark, so no append would bring it.
+void Append::require_whole(AppendLedger &marks, const AppendSubject &subject,
+                           const AppendMark &mark, const MayMove &may_move) {
+  const std::optional<int64_t> unfinished = marks.find_unfinished(subject, mark, may_move);
+  if (!unfinished)
+    return;
+  const std::string pull = std::to_string(*unfinished);
+  throw Error("55000", "pull " + pull + " into table " + local_name_ + " is not finished",
+              "It has brought some of the source's rows, but not all.",
+              unfinished_hint(*unfinished));
+}
+
+// What is gone from the tables that the mark knows would not come again: it lies below the mark.
+// Where all rows are looked for, it does.
+void Append::require_kept(const AppendMark &mark) {
+  SpiExecutor executor(SpiMode::kWrite);
+  std::optional<std::string> change =
+      LocalRelations(executor).why_changed(table_, mark.local_relations);
+  if (!change && mark.is_emptied)
+    change = unlogged_loss();
+  if (!change && !mark.is_recorded)
+    change = "An older version has pulled the table, and did not record what the rows went into.";
+  if (!change)
+    return;
+  const std::string name = quote_literal(local_name_);
+  throw Error("55000", "cannot append to table " + local_name_ + ": rows that it had may be gone",
+              *change,
+              "If it has every row that it should have, call parallel_pull_keep(" + name +
+                  ") and append again. Else empty it, call parallel_pull_forget(" + name +
+                  "), and append or pull all rows again.");
+}
+
+// Of rows that were compared it is not known in which table they are.
+std::string Append::local_relations(const std::optional<AppendMark> &mark, bool compares_all) {
+  if (compares_all)
+    return call([&]() noexcept { return local_relations_all(table_); });
+  std::string written = call([&]() noexcept { return local_relations_written(table_); });
+  if (!mark)
+    return written;
+  if (find_other_filenode(mark->local_relations, written))
+    require_kept(*mark);
+  return merge_local_relations(mark->local_relations, written);
+}
+
+// Of the known part of a table: keys below it were promised to be here.
+std::string Append::window_condition(const std::optional<AppendMark> &mark) {
+  const std::string &window = task_.request.window;
+  if (window.empty() || !mark || !mark->highest_key || mark->key != task_.key.text())
+    return {};
+  const KeyColumn &column = task_.key.columns().front();
+  const std::string highest = quote_literal(*mark->highest_key) + "::" + column.bound_type;
+  const std::string type = window_type(column.bound_type);
+  const std::string lowest = "(" + highest + " - " + quote_literal(window) + "::" + type + ")";
+  const bool is_number = type == kNumeric;
+  const Rows row = source_.exec("SELECT (" + (is_number ? "pg_catalog.floor" + lowest : lowest) +
+                                ")::" + column.bound_type + "::pg_catalog.text");
+  if (row.at(0, 0) == mark->highest_key) // nothing but itself lies below infinity
+    return {};
+  const std::string condition = task_.key.condition({.start = row.at(0, 0), .end = {}});
+  // No promise was made of rows without a key.
+  return column.is_not_null ? condition
+                            : condition + " OR " + quote_identifier(column.name) + " IS NULL";
+}
+
+// Rows that a later append will take do not count: it must not look for them above themselves.
+std::optional<std::string> Append::read_highest_key(const std::string &settled) {
+  if (task_.request.window.empty())
+    return std::nullopt;
+  if (task_.key.columns().size() != 1) {
+    throw Error(sqlstate::kInvalidParameterValue, "a window needs a key of one column", "",
+                "Name the column in key.");
+  }
+  const KeyColumn &column = task_.key.columns().front();
+  require_not_negative(source_, task_.request.window, window_type(column.bound_type));
+  return source_
+      .exec("SELECT pg_catalog.max(" + quote_identifier(column.name) + ")::" + column.bound_type +
+            "::pg_catalog.text FROM " + task_.table.from_item() + " WHERE " + settled)
+      .at(0, 0);
+}
+
+void Append::copy(Oid table, const std::string &condition) {
+  const RowTask copy = {
+      table,
+      copy_statement(task_.table.from_item(), task_.columns, condition, task_.request.pull.filter),
+      &task_.columns,
+      task_.description,
+      task_.request.route,
+      filter_path_};
+  task_.is_copying = true;
+  const ChunkResult copied = move_rows(copy, source_, pull_, slot_);
+  result_.byte_count += copied.byte_count;
+  if (table != table_)
+    return;
+  result_.row_count += copied.row_count;
+  result_.route = copied.route;
+  result_.route_reason = copied.route_reason;
+}
+
+// Compared first: the other rows are surely not here.
+void Append::copy_compared(const std::string &condition) {
+  const ComparedRows rows = {table_, task_.table, task_.columns, task_.key, task_.description};
+  result_.row_count +=
+      copy_compared_rows(rows, source_, [&](Oid staging) { copy(staging, condition); });
+}
+
+} // namespace
+
+ChunkResult run_append(const AppendTask &task, Connection &source, SharedPull *pull, int slot) {
+  return Append(task, source, pull, slot).run();
+}
+
+} // namespace parallel_loader
