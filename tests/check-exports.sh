@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 library=${1:-parallel_loader.so}
 
 sql_functions() {
-  grep -hoE "'MODULE_PATHNAME', *'[a-z0-9_]+'" extension/sql/*.sql | sed -E "s/.*'([a-z0-9_]+)'$/\1/" | sort -u
+  grep -hoE "'MODULE_PATHNAME', *'[a-z0-9_]+'" extension/sql/*.sql tests/old_versions/*.sql | sed -E "s/.*'([a-z0-9_]+)'$/\1/" | sort -u
 }
 
 # A background worker's entry point is named by a string in the code.

@@ -189,9 +189,12 @@ enum class CancelStep { kDone, kTooLate, kAgain };
 
 // What has been decided stays as it is.
 void notice_last_wait(const SharedPull *pull) {
-  const char *end = mailbox_stop(pull) == kStopDone ? "is done" : "has ended";
-  notice(psprintf("pull " INT64_FORMAT " %s already", pull->pull_id, end),
-         "Its last commit no longer waits for a synchronous standby.", "");
+  const std::string message = "pull " + std::to_string(pull->pull_id) + " " +
+                              (mailbox_stop(pull) == kStopDone ? "is done" : "has ended") +
+                              " already";
+  call([&]() noexcept {
+    notice(message.c_str(), "Its last commit no longer waits for a synchronous standby.", "");
+  });
 }
 
 CancelStep cancel_live(const FoundPull &found) {

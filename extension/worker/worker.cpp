@@ -280,7 +280,7 @@ void Worker::rest(std::chrono::milliseconds time) {
 
 } // namespace
 
-bool run_worker(const WorkerContext &context) noexcept {
+bool run_worker(const WorkerContext &context) {
   try {
     Worker worker(context);
     return worker.run();
@@ -292,7 +292,7 @@ bool run_worker(const WorkerContext &context) noexcept {
     describe_current_exception(report);
     shared_pull_fail(context.pull, &report, kStopFailed);
   }
-  session_abort();
+  call([]() noexcept { session_abort(); });
   return false;
 }
 

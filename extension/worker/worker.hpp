@@ -6,9 +6,9 @@
 namespace parallel_loader {
 
 /// Runs in a process that is connected to the database and has no transaction open.  Transient
-/// errors are retried under the request's retry budget.  Does not throw: another failure is kept as
-/// the pull's error and, where it concerns a chunk, written to the ledger.  Returns false when the
+/// errors are retried under the request's retry budget.  Another failure is kept as the
+/// pull's error and, where it concerns a chunk, written to the ledger.  Returns false when the
 /// worker failed.
-[[nodiscard]] bool run_worker(const WorkerContext &context) noexcept;
+[[nodiscard]] bool run_worker(const WorkerContext &context);
 
 } // namespace parallel_loader

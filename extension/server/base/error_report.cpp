@@ -6,7 +6,7 @@ extern "C" {
 
 namespace parallel_loader {
 
-template <size_t kSize> static void store(char (&buffer)[kSize], const char *text) {
+template <size_t kSize> static void store(char (&buffer)[kSize], const char *text) noexcept {
   if (text == nullptr) {
     buffer[0] = '\0';
     return;
@@ -21,7 +21,7 @@ template <size_t kSize> static void store(char (&buffer)[kSize], const char *tex
       byte = IS_HIGHBIT_SET(byte) ? '?' : byte;
 }
 
-void error_report_capture(ErrorReport *report, const ErrorData *edata) {
+void error_report_capture(ErrorReport *report, const ErrorData *edata) noexcept {
   report->sqlerrcode = edata->sqlerrcode;
   store(report->message, edata->message);
   store(report->detail, edata->detail);
@@ -32,10 +32,16 @@ void error_report_capture(ErrorReport *report, const ErrorData *edata) {
   store(report->column_name, edata->column_name);
   store(report->datatype_name, edata->datatype_name);
   store(report->constraint_name, edata->constraint_name);
+  report->cursor_position = edata->cursorpos;
+  report->internal_position = edata->internalpos;
+  store(report->internal_query, edata->internalquery);
+  report->file_name = edata->filename;
+  report->line_number = edata->lineno;
+  report->function_name = edata->funcname;
 }
 
 void error_report_set(ErrorReport *report, const char *sqlstate, const char *message,
-                      const char *detail, const char *hint) {
+                      const char *detail, const char *hint) noexcept {
   memset(report, 0, sizeof(*report));
   report->sqlerrcode =
       MAKE_SQLSTATE(sqlstate[0], sqlstate[1], sqlstate[2], sqlstate[3], sqlstate[4]);
@@ -44,11 +50,11 @@ void error_report_set(ErrorReport *report, const char *sqlstate, const char *mes
   store(report->hint, hint);
 }
 
-const char *error_report_sqlstate(const ErrorReport *report) {
+const char *error_report_sqlstate(const ErrorReport *report) noexcept {
   return unpack_sql_state(report->sqlerrcode);
 }
 
-void error_report_add_detail(ErrorReport *report, const char *sentence) {
+void error_report_add_detail(ErrorReport *report, const char *sentence) noexcept {
   const size_t used = strlen(report->detail);
   const size_t room = sizeof(report->detail) - used - 1;
   const char *separator = used > 0 ? "\n" : "";
@@ -58,25 +64,37 @@ void error_report_add_detail(ErrorReport *report, const char *sentence) {
   strcat(report->detail, sentence);
 }
 
-static const char *present(const char *text) {
-  return text[0] == '\0' ? nullptr : text;
+void error_report_detach(ErrorReport *report) noexcept {
+  report->file_name = nullptr;
+  report->cursor_position = 0;
 }
 
-static void add_name(int field, const char *name) {
-  if (present(name) != nullptr)
-    err_generic_string(field, name);
+// The server copies what it is given, and changes nothing.
+static char *present(const char *text) {
+  return text[0] == '\0' ? nullptr : const_cast<char *>(text);
 }
 
 void error_report_raise(const ErrorReport *report) {
-  ereport(ERROR, (errcode(report->sqlerrcode), errmsg_internal("%s", report->message),
-                  present(report->detail) ? errdetail_internal("%s", report->detail) : 0,
-                  present(report->hint) ? errhint("%s", report->hint) : 0,
-                  present(report->context) ? errcontext("%s", report->context) : 0,
-                  add_name(PG_DIAG_SCHEMA_NAME, report->schema_name),
-                  add_name(PG_DIAG_TABLE_NAME, report->table_name),
-                  add_name(PG_DIAG_COLUMN_NAME, report->column_name),
-                  add_name(PG_DIAG_DATATYPE_NAME, report->datatype_name),
-                  add_name(PG_DIAG_CONSTRAINT_NAME, report->constraint_name)));
+  const bool has_place = report->file_name != nullptr;
+  ErrorData edata = {};
+  edata.elevel = ERROR;
+  edata.sqlerrcode = report->sqlerrcode;
+  edata.message = const_cast<char *>(report->message);
+  edata.detail = present(report->detail);
+  edata.hint = present(report->hint);
+  edata.context = present(report->context);
+  edata.schema_name = present(report->schema_name);
+  edata.table_name = present(report->table_name);
+  edata.column_name = present(report->column_name);
+  edata.datatype_name = present(report->datatype_name);
+  edata.constraint_name = present(report->constraint_name);
+  edata.cursorpos = report->cursor_position;
+  edata.internalpos = report->internal_position;
+  edata.internalquery = present(report->internal_query);
+  edata.filename = has_place ? report->file_name : __FILE__;
+  edata.lineno = has_place ? report->line_number : __LINE__;
+  edata.funcname = has_place ? report->function_name : __func__;
+  ThrowErrorData(&edata);
   pg_unreachable();
 }
 

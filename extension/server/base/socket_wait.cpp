@@ -58,7 +58,7 @@ bool socket_wait(SocketWait *wait, int fd, bool for_write, long timeout_ms) {
   return is_ready;
 }
 
-void socket_wait_free(SocketWait *wait) {
+void socket_wait_free(SocketWait *wait) noexcept {
   if (wait->events != nullptr) {
     FreeWaitEventSet(wait->events);
     wait->events = nullptr;

@@ -21,7 +21,7 @@ struct SocketWait {
 /// was set.  Interrupts are served: cancel and terminate leave as errors; postmaster death exits.
 bool socket_wait(SocketWait *wait, int fd, bool for_write, long timeout_ms);
 
-void socket_wait_free(SocketWait *wait);
+void socket_wait_free(SocketWait *wait) noexcept;
 
 /// Sleeps for `time_us` and leaves the latch as it is.  Interrupts are served after it; postmaster
 /// death exits.

@@ -96,11 +96,11 @@ FieldReceive *field_receive_begin(const RowSink *sink) {
   return receive;
 }
 
-int field_receive_column_count(const FieldReceive *receive) {
+int field_receive_column_count(const FieldReceive *receive) noexcept {
   return receive->column_count;
 }
 
-const StoredColumn *field_receive_columns(const FieldReceive *receive) {
+const StoredColumn *field_receive_columns(const FieldReceive *receive) noexcept {
   return receive->columns;
 }
 

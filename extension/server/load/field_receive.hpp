@@ -26,8 +26,8 @@ struct FieldReceive; // lives in the memory context in which it was made
 /// travels has no receive function.
 FieldReceive *field_receive_begin(const RowSink *sink);
 
-int field_receive_column_count(const FieldReceive *receive);
-const StoredColumn *field_receive_columns(const FieldReceive *receive);
+int field_receive_column_count(const FieldReceive *receive) noexcept;
+const StoredColumn *field_receive_columns(const FieldReceive *receive) noexcept;
 
 struct FieldBytes {
   const char *bytes; // of the value as tuples hold it; varlena: with a header of four bytes

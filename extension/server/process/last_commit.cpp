@@ -55,7 +55,7 @@ void last_commit_begin(SharedPull *pull) {
 }
 
 // The wait itself looks at requests to cancel and to terminate whether interrupts are held or not.
-void last_commit_seal() {
+void last_commit_seal() noexcept {
   HOLD_INTERRUPTS();
 }
 
@@ -79,11 +79,11 @@ void last_commit_end(SharedPull *pull) {
   shared_pull_set_waiting(pull, "");
 }
 
-void last_commit_unseal() {
+void last_commit_unseal() noexcept {
   RESUME_INTERRUPTS();
 }
 
-bool last_commit_waits(SharedPull *pull) {
+bool last_commit_waits(SharedPull *pull) noexcept {
   char text[kWaitTextSize];
   shared_pull_waiting(pull, text);
   return pg_atomic_read_u32(&pull->is_closing) != 0 && text[0] != '\0';

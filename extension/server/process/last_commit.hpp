@@ -17,14 +17,14 @@ void last_commit_give_up(SharedPull *pull);
 void last_commit_begin(SharedPull *pull);
 /// In the transaction, when all is written: nothing but the wait for a standby is to be interrupted
 /// until others know how the pull has ended.
-void last_commit_seal();
+void last_commit_seal() noexcept;
 /// After the commit: notes whether its wait was cut short.
 void last_commit_end(SharedPull *pull);
 /// When others know.
-void last_commit_unseal();
+void last_commit_unseal() noexcept;
 
 /// True while the last commit waits for a synchronous standby.
-bool last_commit_waits(SharedPull *pull);
+bool last_commit_waits(SharedPull *pull) noexcept;
 /// In a session that has waited for a pull that is done: warns if that wait was cut short.
 void last_commit_report(const SharedPull *pull);
 

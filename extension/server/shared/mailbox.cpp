@@ -24,12 +24,12 @@ void mailbox_init(Mailbox *mail) {
   pg_atomic_init_u32(&mail->is_given_up, 0);
 }
 
-static bool put_stop(SharedPull *pull, PullStop reason) {
+static bool put_stop(SharedPull *pull, PullStop reason) noexcept {
   uint32 none = kStopNone;
   return pg_atomic_compare_exchange_u32(&pull->mail.stop, &none, reason);
 }
 
-bool mailbox_post_stop(SharedPull *pull, PullStop reason) {
+bool mailbox_post_stop(SharedPull *pull, PullStop reason) noexcept {
   const bool is_first = put_stop(pull, reason);
   shared_pull_wake(pull->coordinator_pid);
   return is_first;
@@ -52,7 +52,7 @@ bool mailbox_post_urgent_stop(SharedPull *pull, PullStop reason) {
   return is_first;
 }
 
-PullStop mailbox_stop(const SharedPull *pull) {
+PullStop mailbox_stop(const SharedPull *pull) noexcept {
   return static_cast<PullStop>(
       pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&pull->mail.stop)));
 }
@@ -93,7 +93,7 @@ PullStop mailbox_take_stop(SharedPull *pull) {
   return reason;
 }
 
-bool mailbox_close_for_done(SharedPull *pull) {
+bool mailbox_close_for_done(SharedPull *pull) noexcept {
   uint32 none = kStopNone;
   if (!pg_atomic_compare_exchange_u32(&pull->mail.stop, &none, kStopDone))
     return false;
@@ -136,7 +136,7 @@ void mailbox_post_hold_end(SharedPull *pull, HoldEnd reason) {
   shared_pull_wake(pull->coordinator_pid);
 }
 
-static bool take_workers(SharedPull *pull) {
+static bool take_workers(SharedPull *pull) noexcept {
   const uint32 workers = pg_atomic_exchange_u32(&pull->mail.workers, kNoWorkers);
   if (workers == kNoWorkers)
     return false;
@@ -146,7 +146,7 @@ static bool take_workers(SharedPull *pull) {
   return true;
 }
 
-static bool take_rate(SharedPull *pull) {
+static bool take_rate(SharedPull *pull) noexcept {
   const uint64 rate = pg_atomic_exchange_u64(&pull->mail.max_rate, kNoRate);
   if (rate == kNoRate)
     return false;
@@ -154,7 +154,7 @@ static bool take_rate(SharedPull *pull) {
   return true;
 }
 
-bool mailbox_take_limits(SharedPull *pull) {
+bool mailbox_take_limits(SharedPull *pull) noexcept {
   const bool has_workers = take_workers(pull);
   const bool has_rate = take_rate(pull);
   return has_workers || has_rate;

@@ -18,12 +18,12 @@ void mailbox_init(Mailbox *mail);
 
 /// Asks for the pull's end.  True if this is why it ends: no other reason was posted before, and
 /// the pull had not come to its end.
-bool mailbox_post_stop(SharedPull *pull, PullStop reason);
+bool mailbox_post_stop(SharedPull *pull, PullStop reason) noexcept;
 /// The same, and cancels what the coordinator waits for in the server; at the last commit, which
 /// no reason can change any more, that is all it does.
 bool mailbox_post_urgent_stop(SharedPull *pull, PullStop reason);
 /// The reason that was posted first; kStopDone once the pull has come to its end.
-PullStop mailbox_stop(const SharedPull *pull);
+PullStop mailbox_stop(const SharedPull *pull) noexcept;
 /// True when the pull ends, or has ended, before its last chunk.
 bool mailbox_is_stop_posted(const SharedPull *pull);
 /// After a stop was posted, or workers were left behind: waits until the coordinator has told the
@@ -41,9 +41,9 @@ void mailbox_post_hold_end(SharedPull *pull, HoldEnd reason);
 /// pull ends; kStopNone when it goes on.
 PullStop mailbox_take_stop(SharedPull *pull);
 /// For the coordinator alone: settles that the pull is done; false when a stop was posted before.
-bool mailbox_close_for_done(SharedPull *pull);
+bool mailbox_close_for_done(SharedPull *pull) noexcept;
 
 /// For the coordinator alone: makes posted limits hold for its workers; true if there were some.
-bool mailbox_take_limits(SharedPull *pull);
+bool mailbox_take_limits(SharedPull *pull) noexcept;
 
 } // namespace parallel_loader

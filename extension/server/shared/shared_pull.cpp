@@ -82,7 +82,7 @@ dsm_segment *shared_pull_attach(dsm_handle handle, SharedPull **pull, bool *is_n
   return segment;
 }
 
-void shared_pull_wake(int pid) {
+void shared_pull_wake(int pid) noexcept {
   PGPROC *proc = pid != 0 ? BackendPidGetProc(pid) : nullptr;
   if (proc != nullptr)
     SetLatch(&proc->procLatch);
@@ -101,15 +101,15 @@ void shared_pull_enter_phase(SharedPull *pull, PullPhase phase) {
   wake_launchers(pull);
 }
 
-PullPhase shared_pull_phase(const SharedPull *pull) {
+PullPhase shared_pull_phase(const SharedPull *pull) noexcept {
   const auto phase =
       static_cast<PullPhase>(pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&pull->phase)));
   pg_read_barrier();
   return phase;
 }
 
-// The writer copies 14 kB and is then through; it cannot be ended in between.
-static ErrorState settled_error_state(SharedPull *pull) {
+// The writer copies 19 kB and is then through; it cannot be ended in between.
+static ErrorState settled_error_state(SharedPull *pull) noexcept {
   constexpr long kStepUs = 100;
   for (;;) {
     const auto state = static_cast<ErrorState>(pg_atomic_read_u32(&pull->error_state));
@@ -120,10 +120,11 @@ static ErrorState settled_error_state(SharedPull *pull) {
 }
 
 // The process with the first error gives the reason, too; the others leave both to it.
-void shared_pull_fail(SharedPull *pull, const ErrorReport *report, PullStop reason) {
+void shared_pull_fail(SharedPull *pull, const ErrorReport *report, PullStop reason) noexcept {
   uint32 state = kErrorNone;
   if (pg_atomic_compare_exchange_u32(&pull->error_state, &state, kErrorWriting)) {
     pull->error = *report;
+    error_report_detach(&pull->error);
     pg_write_barrier();
     pg_atomic_write_u32(&pull->error_state, kErrorWritten);
   } else {
@@ -132,7 +133,7 @@ void shared_pull_fail(SharedPull *pull, const ErrorReport *report, PullStop reas
   mailbox_post_stop(pull, reason);
 }
 
-bool shared_pull_error(SharedPull *pull, ErrorReport *report) {
+bool shared_pull_error(SharedPull *pull, ErrorReport *report) noexcept {
   if (settled_error_state(pull) != kErrorWritten)
     return false;
   pg_read_barrier();
@@ -141,14 +142,14 @@ bool shared_pull_error(SharedPull *pull, ErrorReport *report) {
 }
 
 // One process writes, others read and look afterwards whether it wrote meanwhile.
-void shared_pull_set_waiting(SharedPull *pull, const char *text) {
+void shared_pull_set_waiting(SharedPull *pull, const char *text) noexcept {
   pg_atomic_fetch_add_u32(&pull->waiting_version, 1);
   strlcpy(pull->waiting_for, text, sizeof(pull->waiting_for));
   pg_write_barrier();
   pg_atomic_fetch_add_u32(&pull->waiting_version, 1);
 }
 
-void shared_pull_waiting(SharedPull *pull, char *text) {
+void shared_pull_waiting(SharedPull *pull, char *text) noexcept {
   constexpr long kStepUs = 100;
   for (;;) {
     const uint32 before = pg_atomic_read_u32(&pull->waiting_version);

@@ -164,23 +164,23 @@ dsm_segment *shared_pull_create(Oid owner, Oid table, const char *request, Size 
 dsm_segment *shared_pull_attach(dsm_handle handle, SharedPull **pull, bool *is_new_mapping);
 
 /// Wakes the process with this id, if there is one, so that it looks at the shared memory again.
-void shared_pull_wake(int pid);
+void shared_pull_wake(int pid) noexcept;
 
 /// Enters a phase and tells session and launchers.
 void shared_pull_enter_phase(SharedPull *pull, PullPhase phase);
-PullPhase shared_pull_phase(const SharedPull *pull);
+PullPhase shared_pull_phase(const SharedPull *pull) noexcept;
 
 /// Keeps `report` if it is the pull's first error, and asks for the end for `reason`.
-void shared_pull_fail(SharedPull *pull, const ErrorReport *report, PullStop reason);
+void shared_pull_fail(SharedPull *pull, const ErrorReport *report, PullStop reason) noexcept;
 /// Copies the pull's error; false when there is none.
-bool shared_pull_error(SharedPull *pull, ErrorReport *report);
+bool shared_pull_error(SharedPull *pull, ErrorReport *report) noexcept;
 
 /// Leaves word for the caller, before kPhasePlanned; what is too long is cut.
 void shared_pull_set_notice(SharedPull *pull, const char *message, const char *hint);
 
 /// Says what the pull waits for; an empty text: it moves.  For the coordinator alone.
-void shared_pull_set_waiting(SharedPull *pull, const char *text);
+void shared_pull_set_waiting(SharedPull *pull, const char *text) noexcept;
 /// Copies that text into `text`, of kWaitTextSize bytes.
-void shared_pull_waiting(SharedPull *pull, char *text);
+void shared_pull_waiting(SharedPull *pull, char *text) noexcept;
 
 } // namespace parallel_loader

@@ -31,7 +31,7 @@ SharedSession *shared_session_attach(dsm_handle handle) {
   return static_cast<SharedSession *>(dsm_segment_address(segment));
 }
 
-bool shared_session_take_chunk(SharedSession *session) {
+bool shared_session_take_chunk(SharedSession *session) noexcept {
   uint32 left = pg_atomic_read_u32(&session->chunks_allowed);
   while (left != kNoChunkLimit && left > 0)
     if (pg_atomic_compare_exchange_u32(&session->chunks_allowed, &left, left - 1))
@@ -39,7 +39,7 @@ bool shared_session_take_chunk(SharedSession *session) {
   return left == kNoChunkLimit;
 }
 
-void shared_session_return_chunk(SharedSession *session) {
+void shared_session_return_chunk(SharedSession *session) noexcept {
   if (pg_atomic_read_u32(&session->chunks_allowed) != kNoChunkLimit)
     pg_atomic_fetch_add_u32(&session->chunks_allowed, 1);
 }

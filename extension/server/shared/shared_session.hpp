@@ -31,8 +31,8 @@ dsm_segment *shared_session_create(uint32 chunks_allowed, char *address, Size ad
 SharedSession *shared_session_attach(dsm_handle handle);
 
 /// True if another chunk may be begun, which is then counted.
-bool shared_session_take_chunk(SharedSession *session);
+bool shared_session_take_chunk(SharedSession *session) noexcept;
 /// The chunk taken last was not done.
-void shared_session_return_chunk(SharedSession *session);
+void shared_session_return_chunk(SharedSession *session) noexcept;
 
 } // namespace parallel_loader

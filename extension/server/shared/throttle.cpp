@@ -70,7 +70,7 @@ bool throttle_pass(SharedPull *pull, const WorkerSlot *slot, int64 bytes) {
   }
 }
 
-bool throttle_holds_back(SharedPull *pull) {
+bool throttle_holds_back(SharedPull *pull) noexcept {
   const TimestampTz now = GetCurrentTimestamp();
   SpinLockAcquire(&pull->mutex);
   const bool holds_back = pg_atomic_read_u64(&pull->max_rate) != 0 && pull->rate_free_from > now;
@@ -79,7 +79,7 @@ bool throttle_holds_back(SharedPull *pull) {
 }
 
 // The time of a pause is no time of trouble: a retry budget does not run out in it.
-void throttle_set_paused(SharedPull *pull, bool is_paused) {
+void throttle_set_paused(SharedPull *pull, bool is_paused) noexcept {
   const bool was_paused = pg_atomic_exchange_u32(&pull->is_paused, is_paused ? 1 : 0) != 0;
   if (!was_paused || is_paused)
     return;
@@ -90,7 +90,7 @@ void throttle_set_paused(SharedPull *pull, bool is_paused) {
   SpinLockRelease(&pull->mutex);
 }
 
-void throttle_set_rate(SharedPull *pull, int64 bytes_per_second) {
+void throttle_set_rate(SharedPull *pull, int64 bytes_per_second) noexcept {
   SpinLockAcquire(&pull->mutex);
   pg_atomic_write_u64(&pull->max_rate, static_cast<uint64>(bytes_per_second));
   pull->rate_free_from = 0;

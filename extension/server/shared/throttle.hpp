@@ -10,12 +10,12 @@ namespace parallel_loader {
 bool throttle_pass(SharedPull *pull, const WorkerSlot *slot, int64 bytes);
 
 /// True while the pull's max_rate is what it waits for.
-bool throttle_holds_back(SharedPull *pull);
+bool throttle_holds_back(SharedPull *pull) noexcept;
 
 /// Stops all workers where they are, or lets them go on.
-void throttle_set_paused(SharedPull *pull, bool is_paused);
+void throttle_set_paused(SharedPull *pull, bool is_paused) noexcept;
 
 /// Sets the rate in bytes a second, 0 for none, from now on.
-void throttle_set_rate(SharedPull *pull, int64 bytes_per_second);
+void throttle_set_rate(SharedPull *pull, int64 bytes_per_second) noexcept;
 
 } // namespace parallel_loader

@@ -69,7 +69,7 @@ void worker_slots_free_forgotten(SharedPull *pull) {
 }
 
 // Under the mutex: the slot's chunk, if any, is with nobody again, and nothing of it is in flight.
-static void give_chunk_back(SharedPull *pull, WorkerSlot *slot) {
+static void give_chunk_back(SharedPull *pull, WorkerSlot *slot) noexcept {
   if (pg_atomic_read_u32(&slot->chunk) != 0 && pg_atomic_read_u32(&slot->state) == kSlotRunning) {
     pull->counts.chunks_claimed--;
     pull->counts.chunks_read -= static_cast<int>(pg_atomic_read_u32(&slot->is_read));
@@ -79,7 +79,7 @@ static void give_chunk_back(SharedPull *pull, WorkerSlot *slot) {
   pg_atomic_write_u64(&slot->bytes, 0);
 }
 
-void worker_slot_leave(SharedPull *pull, int index, SlotState state) {
+void worker_slot_leave(SharedPull *pull, int index, SlotState state) noexcept {
   WorkerSlot *slot = &pull->slots[index];
   const int launcher_pid = slot->launcher_pid;
   SpinLockAcquire(&pull->mutex);
@@ -95,12 +95,12 @@ void worker_slot_leave(SharedPull *pull, int index, SlotState state) {
   shared_pull_wake(launcher_pid);
 }
 
-SlotState worker_slot_state(const SharedPull *pull, int slot) {
+SlotState worker_slot_state(const SharedPull *pull, int slot) noexcept {
   return static_cast<SlotState>(
       pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&pull->slots[slot].state)));
 }
 
-bool worker_slots_any_used(const SharedPull *pull) {
+bool worker_slots_any_used(const SharedPull *pull) noexcept {
   for (int slot = 0; slot < kMaxWorkers; slot++) {
     const SlotState state = worker_slot_state(pull, slot);
     const bool is_awaited =
@@ -159,7 +159,7 @@ void worker_slots_terminate(SharedPull *pull) {
     signal_worker(slot.pid, SIGTERM);
 }
 
-void worker_slot_begin_chunk(SharedPull *pull, int index, int chunk, int64 estimate) {
+void worker_slot_begin_chunk(SharedPull *pull, int index, int chunk, int64 estimate) noexcept {
   WorkerSlot *slot = &pull->slots[index];
   SpinLockAcquire(&pull->mutex);
   slot->estimate = estimate;
@@ -171,7 +171,7 @@ void worker_slot_begin_chunk(SharedPull *pull, int index, int chunk, int64 estim
   SpinLockRelease(&pull->mutex);
 }
 
-void worker_slot_chunk_read(SharedPull *pull, int index) {
+void worker_slot_chunk_read(SharedPull *pull, int index) noexcept {
   SpinLockAcquire(&pull->mutex);
   pg_atomic_write_u32(&pull->slots[index].is_read, 1);
   pull->counts.chunks_read++;
@@ -180,7 +180,7 @@ void worker_slot_chunk_read(SharedPull *pull, int index) {
     shared_pull_wake(pull->coordinator_pid);
 }
 
-void worker_slot_chunk_done(SharedPull *pull, int index, int64 rows, int64 bytes) {
+void worker_slot_chunk_done(SharedPull *pull, int index, int64 rows, int64 bytes) noexcept {
   WorkerSlot *slot = &pull->slots[index];
   SpinLockAcquire(&pull->mutex);
   give_chunk_back(pull, slot);
@@ -194,7 +194,7 @@ void worker_slot_chunk_done(SharedPull *pull, int index, int64 rows, int64 bytes
   shared_pull_wake(pull->coordinator_pid);
 }
 
-int64 worker_slot_chunk_failed(SharedPull *pull, int index, bool is_retry) {
+int64 worker_slot_chunk_failed(SharedPull *pull, int index, bool is_retry) noexcept {
   WorkerSlot *slot = &pull->slots[index];
   const TimestampTz now = GetCurrentTimestamp();
   SpinLockAcquire(&pull->mutex);
@@ -210,24 +210,24 @@ int64 worker_slot_chunk_failed(SharedPull *pull, int index, bool is_retry) {
   return (now - since) / 1000;
 }
 
-PullCounts worker_slots_counts(SharedPull *pull) {
+PullCounts worker_slots_counts(SharedPull *pull) noexcept {
   SpinLockAcquire(&pull->mutex);
   const PullCounts counts = pull->counts;
   SpinLockRelease(&pull->mutex);
   return counts;
 }
 
-bool worker_slots_any_unread(SharedPull *pull) {
+bool worker_slots_any_unread(SharedPull *pull) noexcept {
   const PullCounts counts = worker_slots_counts(pull);
   return counts.chunks_done + counts.chunks_read < counts.chunks;
 }
 
-bool worker_slots_any_unclaimed(SharedPull *pull) {
+bool worker_slots_any_unclaimed(SharedPull *pull) noexcept {
   const PullCounts counts = worker_slots_counts(pull);
   return counts.chunks_done + counts.chunks_claimed < counts.chunks;
 }
 
-bool worker_slots_any_without_lock(SharedPull *pull, int own) {
+bool worker_slots_any_without_lock(SharedPull *pull, int own) noexcept {
   for (int index = 0; index < kMaxWorkers; index++) {
     WorkerSlot *slot = &pull->slots[index];
     if (index != own && pg_atomic_read_u32(&slot->state) == kSlotRunning &&
@@ -240,14 +240,14 @@ bool worker_slots_any_without_lock(SharedPull *pull, int own) {
 
 // How much of the work is done.  The plan's estimates are sizes on the source's disk; what the done
 // chunks had of bytes for theirs tells how many to expect of those in flight.
-static double fraction_done(const PullCounts *counts, double in_flight) {
+static double fraction_done(const PullCounts *counts, double in_flight) noexcept {
   if (counts->chunks == 0 || counts->chunks_done == counts->chunks)
     return counts->chunks == 0 ? 0 : 1;
   return Min(1, (static_cast<double>(counts->estimate_done) + in_flight) /
                     static_cast<double>(Max(counts->estimate_all, 1)));
 }
 
-static double bytes_per_estimate(const PullCounts *counts) {
+static double bytes_per_estimate(const PullCounts *counts) noexcept {
   return counts->estimate_done > 0 ? static_cast<double>(Max(counts->bytes, 1)) /
                                          static_cast<double>(counts->estimate_done)
                                    : 1;
@@ -255,7 +255,7 @@ static double bytes_per_estimate(const PullCounts *counts) {
 
 // A chunk that is done is taken out of its slot and added to the totals at once, so totals that
 // were read before the slots miss it at the worst, and never have it twice.
-static PullProgress measure(SharedPull *pull) {
+static PullProgress measure(SharedPull *pull) noexcept {
   const PullCounts counts = worker_slots_counts(pull);
   PullProgress now = {counts.rows, counts.bytes, 0, 0};
   const double ratio = bytes_per_estimate(&counts);
@@ -274,7 +274,7 @@ static PullProgress measure(SharedPull *pull) {
   return now;
 }
 
-PullProgress worker_slots_progress(SharedPull *pull) {
+PullProgress worker_slots_progress(SharedPull *pull) noexcept {
   const PullProgress now = measure(pull);
   SpinLockAcquire(&pull->mutex);
   PullProgress *shown = &pull->shown;

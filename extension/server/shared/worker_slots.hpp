@@ -14,11 +14,11 @@ bool worker_slot_enter(SharedPull *pull, int slot, uint32 generation);
 void worker_slots_free_forgotten(SharedPull *pull);
 /// Gives a slot back, and a chunk that it had with it, and tells coordinator and launcher.
 /// `state` is kSlotFree or kSlotLost; a lost slot goes on naming its chunk.
-void worker_slot_leave(SharedPull *pull, int slot, SlotState state);
-SlotState worker_slot_state(const SharedPull *pull, int slot);
+void worker_slot_leave(SharedPull *pull, int slot, SlotState state) noexcept;
+SlotState worker_slot_state(const SharedPull *pull, int slot) noexcept;
 
 /// True if some worker is attached, or on its way and somebody alive waits for it.
-bool worker_slots_any_used(const SharedPull *pull);
+bool worker_slots_any_used(const SharedPull *pull) noexcept;
 
 /// For the coordinator alone: tells all workers to stop, and cancels what they wait for in the
 /// server.
@@ -33,25 +33,25 @@ bool worker_slots_any_left(SharedPull *pull);
 void worker_slots_terminate(SharedPull *pull);
 
 /// A worker begins a chunk to which the plan gives `estimate` bytes.
-void worker_slot_begin_chunk(SharedPull *pull, int slot, int chunk, int64 estimate);
+void worker_slot_begin_chunk(SharedPull *pull, int slot, int chunk, int64 estimate) noexcept;
 /// The chunk's last row has come from the source; the coordinator is told when it was the pull's
 /// last.
-void worker_slot_chunk_read(SharedPull *pull, int slot);
+void worker_slot_chunk_read(SharedPull *pull, int slot) noexcept;
 /// The chunk is committed, with `rows` and `bytes`.
-void worker_slot_chunk_done(SharedPull *pull, int slot, int64 rows, int64 bytes);
+void worker_slot_chunk_done(SharedPull *pull, int slot, int64 rows, int64 bytes) noexcept;
 /// The chunk was rolled back and is free for others; `is_retry` counts it as to be repeated.
 /// Returns for how many milliseconds the pull has failed without completing a chunk.
-int64 worker_slot_chunk_failed(SharedPull *pull, int slot, bool is_retry);
+int64 worker_slot_chunk_failed(SharedPull *pull, int slot, bool is_retry) noexcept;
 
-PullCounts worker_slots_counts(SharedPull *pull);
+PullCounts worker_slots_counts(SharedPull *pull) noexcept;
 /// True if some chunk still has rows to be read.
-bool worker_slots_any_unread(SharedPull *pull);
+bool worker_slots_any_unread(SharedPull *pull) noexcept;
 /// True if some chunk is neither done nor with a worker.
-bool worker_slots_any_unclaimed(SharedPull *pull);
+bool worker_slots_any_unclaimed(SharedPull *pull) noexcept;
 /// True if a worker other than the one of slot `own` has claimed a chunk that it may have to give
 /// back: what it is to be read from is not locked on the source yet.
-bool worker_slots_any_without_lock(SharedPull *pull, int own);
+bool worker_slots_any_without_lock(SharedPull *pull, int own) noexcept;
 /// Sums up what is done and in flight; what it returns never goes back while the segment lives.
-PullProgress worker_slots_progress(SharedPull *pull);
+PullProgress worker_slots_progress(SharedPull *pull) noexcept;
 
 } // namespace parallel_loader

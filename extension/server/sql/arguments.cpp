@@ -18,11 +18,11 @@ char *argument_text(FunctionCallInfo fcinfo, int number) {
   return PG_ARGISNULL(number) ? nullptr : text_to_cstring(PG_GETARG_TEXT_PP(number));
 }
 
-int argument_int(FunctionCallInfo fcinfo, int number, int fallback) {
+int argument_int(FunctionCallInfo fcinfo, int number, int fallback) noexcept {
   return PG_ARGISNULL(number) ? fallback : PG_GETARG_INT32(number);
 }
 
-int64 argument_bigint(FunctionCallInfo fcinfo, int number, int64 fallback) {
+int64 argument_bigint(FunctionCallInfo fcinfo, int number, int64 fallback) noexcept {
   return PG_ARGISNULL(number) ? fallback : PG_GETARG_INT64(number);
 }
 
@@ -126,7 +126,7 @@ int64 size_in_bytes(const char *text) {
   return static_cast<int64>(kilobytes) * 1024;
 }
 
-const char *session_date_order() {
+const char *session_date_order() noexcept {
   switch (DateOrder) {
   case DATEORDER_YMD:
     return "YMD";

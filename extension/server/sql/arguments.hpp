@@ -11,8 +11,8 @@ char *name_cut(const char *name);
 /// A text argument; nullptr for NULL.
 char *argument_text(FunctionCallInfo fcinfo, int number);
 /// An integer argument; `fallback` for NULL.
-int argument_int(FunctionCallInfo fcinfo, int number, int fallback);
-int64 argument_bigint(FunctionCallInfo fcinfo, int number, int64 fallback);
+int argument_int(FunctionCallInfo fcinfo, int number, int fallback) noexcept;
+int64 argument_bigint(FunctionCallInfo fcinfo, int number, int64 fallback) noexcept;
 
 struct TextArray {
   bool is_null;
@@ -37,7 +37,7 @@ int64 argument_milliseconds(FunctionCallInfo fcinfo, int number);
 int64 size_in_bytes(const char *text);
 
 /// The session's date field order: MDY, DMY or YMD.
-const char *session_date_order();
+const char *session_date_order() noexcept;
 /// The value of a setting as SHOW prints it.
 char *session_setting(const char *name);
 
