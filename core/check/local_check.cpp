@@ -1,5 +1,7 @@
 #include "core/check/local_check.hpp"
 
+#include "core/base/list.hpp"
+
 #include <algorithm>
 
 namespace parallel_loader {
@@ -232,7 +234,7 @@ void check_local_columns(Executor &server, const LocalCheck &check,
     if (!travels)
       report_default(rows, row, check, findings);
     else if (!rows.boolean(row, 2))
-      missing += (missing.empty() ? "" : ", ") + quote_identifier(name);
+      add_to_list(missing, quote_identifier(name));
     if (travels && rows.boolean(row, 6))
       findings.info("sequences",
                     "column \"" + name +

@@ -1,5 +1,7 @@
 #include "core/check/source_check.hpp"
 
+#include "core/base/list.hpp"
+
 #include <algorithm>
 
 namespace parallel_loader {
@@ -146,7 +148,7 @@ WHERE c.oid = $1::pg_catalog.oid ORDER BY a.attnum)sql",
   bool has_all = true;
   for (size_t row = 0; row < rows.size(); ++row) {
     if (!rows.is_null(row, 0) && !rows.boolean(row, 2))
-      missing += (missing.empty() ? "" : ", ") + quote_identifier(rows.text(row, 0));
+      add_to_list(missing, quote_identifier(rows.text(row, 0)));
     has_all = has_all && !rows.is_null(row, 0) && !rows.boolean(row, 2);
   }
   if (rows.empty())

@@ -1,6 +1,7 @@
 #include "core/ledger/append_plan.hpp"
 
 #include "core/base/error.hpp"
+#include "core/base/list.hpp"
 
 #include <algorithm>
 
@@ -54,7 +55,7 @@ std::string xid_window(int64_t low, int64_t high) {
 std::string in_relations(const std::vector<std::string> &relations) {
   std::string list;
   for (const std::string &relation : relations)
-    list += (list.empty() ? "" : ", ") + relation.substr(0, relation.find(':'));
+    add_to_list(list, relation.substr(0, relation.find(':')));
   return "tableoid" + builtin("=") + "ANY ('{" + list + "}'::pg_catalog.oid[])";
 }
 

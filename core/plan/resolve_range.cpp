@@ -1,5 +1,6 @@
 // resolve_range: the caller's bounds, read by the source in its own formats; see range.hpp.
 #include "core/base/error.hpp"
+#include "core/base/list.hpp"
 #include "core/base/quote.hpp"
 #include "core/base/record_literal.hpp"
 #include "core/plan/range.hpp"
@@ -55,7 +56,7 @@ public:
   [[nodiscard]] std::string from() const {
     std::string list;
     for (size_t i = 0; i < expressions_.size(); ++i)
-      list += (i == 0 ? "" : ", ") + expressions_[i] + " AS c" + std::to_string(i);
+      add_to_list(list, expressions_[i] + " AS c" + std::to_string(i));
     // OFFSET keeps the expressions from being copied into every place that names them.
     return "(SELECT " + list + " OFFSET 0) AS " + alias_;
   }
@@ -72,9 +73,8 @@ private:
     std::string list;
     for (size_t i = 0; i < expressions_.size(); ++i) {
       const std::string &collation = key_.columns()[i].collation;
-      list += (i == 0 ? "" : ", ") + alias_ + ".c" + std::to_string(i);
-      if (is_compared && !collation.empty())
-        list += " COLLATE " + collation;
+      add_to_list(list, alias_ + ".c" + std::to_string(i) +
+                            (is_compared && !collation.empty() ? " COLLATE " + collation : ""));
     }
     return list;
   }

@@ -1,5 +1,6 @@
 #include "core/source/enum_labels.hpp"
 
+#include "core/base/list.hpp"
 #include "core/base/quote.hpp"
 #include "core/source/type_parts.hpp"
 
@@ -54,9 +55,9 @@ Shape EnumLabels::read(Executor &source) const {
   std::string list;
   // What has COALESCE of a domain's value is of the type under it.
   for (const Enum &one : enums_)
-    list += (list.empty() ? "" : ", ") +
-            ("pg_catalog.array_to_string(pg_catalog.enum_range(COALESCE(NULL, " + one.expression) +
-            "))::pg_catalog.text[], E" + std::string(kSeparator) + ")";
+    add_to_list(list, ("pg_catalog.array_to_string(pg_catalog.enum_range(COALESCE(NULL, " +
+                       one.expression) +
+                          "))::pg_catalog.text[], E" + std::string(kSeparator) + ")");
   const Rows row = source.exec("SELECT " + list);
   for (size_t index = 0; index < enums_.size(); ++index)
     shape.push_back({.part = ShapePart::kLabels,

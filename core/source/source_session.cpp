@@ -1,6 +1,7 @@
 #include "core/source/source_session.hpp"
 
 #include "core/base/error.hpp"
+#include "core/base/pinned_settings.hpp"
 #include "core/base/quote.hpp"
 #include "core/base/wal_location.hpp"
 
@@ -44,30 +45,12 @@ bool is_snapshot_name(std::string_view text) {
   return !text.empty() && std::all_of(text.begin(), text.end(), is_part);
 }
 
-struct Setting {
-  std::string_view name;
-  std::string_view value;
-  int since_version = 0;
-};
-
 constexpr std::string_view kLockTimeout = "3s";
 
-// Time-outs come first: a role's own may be shorter than the rest takes.
-constexpr Setting kSettings[] = {
-    {"statement_timeout", "0"},
-    {"lock_timeout", kLockTimeout}, // until release_lock_timeout
-    {"idle_in_transaction_session_timeout", "0"},
-    {"idle_session_timeout", "0", 140000},
-    {"transaction_timeout", "0", 170000},
+constexpr PinnedSetting kOthers[] = {
     {"client_min_messages", "error"},
     {"standard_conforming_strings", "on"},
     {"escape_string_warning", "off"},
-    {"IntervalStyle", "postgres"},
-    {"extra_float_digits", "3"},
-    {"bytea_output", "hex"},
-    {"xmloption", "content"},
-    {"array_nulls", "on"},
-    {"lc_monetary", "C"},
     {"row_security", "off"},
     {"synchronize_seqscans", "off"},
     {"enable_tidscan", "on"}, // without it every range of blocks reads the whole table
@@ -91,9 +74,15 @@ constexpr std::string_view kConnectionCheck =
 // The session's own search path still holds: no operator is named without its schema.
 std::string settings_statement(const SourceFormats &formats, int server_version) {
   std::string sql = "SELECT ";
-  for (const Setting &setting : kSettings)
-    if (server_version >= setting.since_version)
-      sql += set_config(setting.name, setting.value) + ", ";
+  const auto add = [&](std::span<const PinnedSetting> settings) {
+    for (const PinnedSetting &setting : settings)
+      if (server_version >= setting.since_version)
+        sql += set_config(setting.name, setting.value) + ", ";
+  };
+  add(kNoTimeouts);
+  sql += set_config("lock_timeout", kLockTimeout) + ", "; // until release_lock_timeout
+  add(kTextForms);
+  add(kOthers);
   if (server_version >= kConnectionCheckSince)
     sql += kConnectionCheck;
   sql += set_config("client_encoding", formats.encoding) + ", ";

@@ -1,5 +1,6 @@
 #include "core/verify/row_hash.hpp"
 
+#include "core/base/list.hpp"
 #include "core/base/quote.hpp"
 
 namespace parallel_loader {
@@ -50,7 +51,7 @@ HashFunction common_hash_function(Executor &source, Executor &destination) {
 std::string row_hash(std::span<const HashColumn> columns, TextForm form, HashFunction function) {
   std::string list;
   for (const HashColumn &column : columns)
-    list += (list.empty() ? "" : ", ") + column_text(column);
+    add_to_list(list, column_text(column));
   const std::string text = "ROW(" + list + ")::pg_catalog.text";
   const std::string encoding =
       form == TextForm::kUtf8 ? "'UTF8'" : "pg_catalog.getdatabaseencoding()";

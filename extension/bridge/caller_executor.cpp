@@ -11,10 +11,7 @@ Rows CallerExecutor::exec(std::string_view sql, std::span<const Param> params) {
 Rows CallerExecutor::run(std::string_view sql, std::span<const Param> params,
                          const std::string &path) {
   const std::string statement(sql);
-  std::vector<const char *> values;
-  values.reserve(params.size());
-  for (const Param &param : params)
-    values.push_back(param ? param->c_str() : nullptr);
+  const std::vector<const char *> values = param_values(params);
   const SpiFormats formats = {request_.pull.timezone.c_str(), request_.pull.date_order.c_str(),
                               path.c_str()};
   return to_rows(call([&]() noexcept {

@@ -2,6 +2,14 @@
 
 namespace parallel_loader {
 
+std::vector<const char *> param_values(std::span<const Param> params) {
+  std::vector<const char *> values;
+  values.reserve(params.size());
+  for (const Param &param : params)
+    values.push_back(param ? param->c_str() : nullptr);
+  return values;
+}
+
 Rows to_rows(const SpiRows &rows) {
   std::vector<std::optional<std::string>> cells;
   cells.reserve(rows.row_count * rows.column_count);
@@ -14,10 +22,7 @@ Rows to_rows(const SpiRows &rows) {
 
 Rows SpiExecutor::exec(std::string_view sql, std::span<const Param> params) {
   const std::string statement(sql);
-  std::vector<const char *> values;
-  values.reserve(params.size());
-  for (const Param &param : params)
-    values.push_back(param ? param->c_str() : nullptr);
+  const std::vector<const char *> values = param_values(params);
   return to_rows(call([&]() noexcept {
     return spi_execute(mode_, statement.c_str(), static_cast<int>(values.size()), values.data());
   }));

@@ -8,6 +8,9 @@
 
 namespace parallel_loader {
 
+/// The values as the server takes them; nullptr is NULL.  Valid as long as `params` are.
+[[nodiscard]] std::vector<const char *> param_values(std::span<const Param> params);
+
 /// Copies rows out of the server's memory.
 [[nodiscard]] Rows to_rows(const SpiRows &rows);
 

@@ -1,5 +1,7 @@
 #include "extension/coordinator/slot_wait.hpp"
 
+#include "core/base/list.hpp"
+
 #include <algorithm>
 
 #include "extension/bridge/boundary.hpp"
@@ -33,10 +35,7 @@ std::string comma_list(const std::vector<int64_t> &ids, const std::string &befor
   constexpr size_t kMost = 8;
   std::string list;
   for (size_t index = 0; index < std::min(ids.size(), kMost); index++)
-    list.append(index == 0 ? "" : ", ")
-        .append(before)
-        .append(std::to_string(ids[index]))
-        .append(after);
+    add_to_list(list, before + std::to_string(ids[index]) + after);
   return ids.size() > kMost ? list + ", …" : list;
 }
 

@@ -1,5 +1,6 @@
 #include "extension/coordinator/source_hold.hpp"
 
+#include "core/base/list.hpp"
 #include "core/base/quote.hpp"
 #include "core/source/durable_source.hpp"
 
@@ -12,13 +13,6 @@ namespace parallel_loader {
 namespace {
 
 constexpr long kTurnMs = 500;
-
-std::string comma_list(const std::vector<int> &numbers) {
-  std::string list;
-  for (const int number : numbers)
-    list += (list.empty() ? "" : ", ") + std::to_string(number);
-  return list;
-}
 
 } // namespace
 
@@ -91,7 +85,7 @@ void SourceHold::end_backends(const std::vector<int> &backends) {
     source_.connection().exec(
         "SELECT pg_catalog.pg_terminate_backend(a.pid) FROM pg_catalog.pg_stat_activity AS a"
         " WHERE a.pid IN (" +
-        comma_list(backends) +
+        number_list(backends) +
         ") AND a.application_name = " + quote_literal(worker_session_name(pull_->pull_id)));
   } catch (const Error &) { // of another role's, or the source is gone: they end with their workers
   }

@@ -1,5 +1,7 @@
 #include "extension/coordinator/watchdog.hpp"
 
+#include "core/base/list.hpp"
+
 #include <cmath>
 
 #include "extension/bridge/boundary.hpp"
@@ -46,14 +48,11 @@ private:
 // The session's own search path holds: no operator is named without its schema.
 // A role sees of others' sessions that they are there and what blocks them, not their waits.
 std::string source_sql(const std::vector<int> &backends) {
-  std::string list;
-  for (const int backend : backends)
-    list += (list.empty() ? "" : ", ") + std::to_string(backend);
   return "SELECT a.pid, a.state, a.wait_event_type, a.wait_event, "
          "pg_catalog.array_to_string(pg_catalog.pg_blocking_pids(a.pid), ', ') "
          "FROM pg_catalog.pg_stat_activity AS a WHERE a.pid OPERATOR(pg_catalog.=) ANY "
          "('{" +
-         list + "}'::pg_catalog.int4[]) ORDER BY a.pid";
+         number_list(backends) + "}'::pg_catalog.int4[]) ORDER BY a.pid";
 }
 
 std::string describe_backend(const Rows &rows, size_t row) {
@@ -112,7 +111,7 @@ void Watchdog::measure_rate(int64_t bytes, Clock::time_point now) {
 // What this server knows of its workers; for those that wait for bytes, what the source knows.
 std::string Watchdog::describe_wait() {
   std::string text;
-  const auto add = [&](const std::string &part) { text += (text.empty() ? "" : "; ") + part; };
+  const auto add = [&](const std::string &part) { add_to_list(text, part, "; "); };
   bool is_source_awaited = false;
   std::vector<int> backends;
   for (WorkerSlot &slot : pull_->slots) {
@@ -145,7 +144,7 @@ std::string Watchdog::describe_sources(const std::vector<int> &backends) {
     const Rows rows = source.connection().exec(source_sql(backends));
     std::string text;
     for (size_t row = 0; row < rows.size(); row++)
-      text += (text.empty() ? "" : "; ") + describe_backend(rows, row);
+      add_to_list(text, describe_backend(rows, row), "; ");
     return text.empty() ? "sessions that the source no longer has" : text;
   } catch (const Error &error) {
     return "the source, which does not answer: " + error.message();

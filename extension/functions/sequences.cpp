@@ -1,4 +1,5 @@
 // sequences: parallel_pull_sequences, the sequences of columns set to where the source's stand.
+#include "core/base/list.hpp"
 #include "core/source/sequence.hpp"
 
 #include "extension/bridge/boundary.hpp"
@@ -103,7 +104,7 @@ void report_unowned(FunctionCallInfo fcinfo, const std::vector<LocalSequence> &s
   for (const LocalSequence &sequence : sequences) {
     if (!sequence.owner) {
       put(fcinfo, sequence.oid, std::nullopt);
-      names += (names.empty() ? "" : ", ") + sequence.name.display();
+      add_to_list(names, sequence.name.display());
       count++;
     }
   }

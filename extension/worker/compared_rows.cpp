@@ -1,6 +1,7 @@
 #include "extension/worker/compared_rows.hpp"
 
 #include "core/base/error.hpp"
+#include "core/base/list.hpp"
 #include "core/base/quote.hpp"
 #include "core/plan/row_match.hpp"
 
@@ -23,7 +24,7 @@ constexpr const char *kStaging = "pg_temp.parallel_loader_append";
 std::string join_columns(const std::vector<std::string> &names, const std::string &prefix) {
   std::string list;
   for (const std::string &name : names)
-    list += (list.empty() ? "" : ", ") + prefix + quote_identifier(name);
+    add_to_list(list, prefix + quote_identifier(name));
   return list;
 }
 

@@ -1,38 +1,37 @@
 #include "orchestrator/run/destination.hpp"
 
+#include "core/base/pinned_settings.hpp"
+
 #include "orchestrator/base/failure.hpp"
 
 #include <fmt/format.h>
+
+#include <span>
 
 namespace parallel_loader {
 
 namespace {
 
-struct Setting {
-  std::string_view name;
-  std::string_view value;
-  int since_version = 0;
-};
-
-/// A load takes as long as it takes, whatever limits the role or the database has.  Conditions and
-/// bounds are read as the source reads them for us: UTF-8, UTC, month first.
-constexpr Setting kSettings[] = {{"statement_timeout", "0"},
-                                 {"lock_timeout", "0"},
-                                 {"idle_in_transaction_session_timeout", "0"},
-                                 {"transaction_timeout", "0", 170000},
-                                 {"client_encoding", "UTF8"},
-                                 {"TimeZone", "UTC"},
-                                 {"DateStyle", "ISO, MDY"},
-                                 {"client_min_messages", "notice"},
-                                 {"log_parameter_max_length_on_error", "0"}};
+/// Conditions and bounds are read as the source reads them for us: UTF-8, UTC, month first.
+constexpr PinnedSetting kSettings[] = {{"lock_timeout", "0"},
+                                       {"client_encoding", "UTF8"},
+                                       {"TimeZone", "UTC"},
+                                       {"DateStyle", "ISO, MDY"},
+                                       {"client_min_messages", "notice"},
+                                       {"log_parameter_max_length_on_error", "0"}};
 
 /// Until the transaction's end: behind a pooler the session is somebody else's next.  The names are
 /// qualified, as the user's search path is in force.
 std::string settings_statement(int server_version) {
   std::string sql = "SELECT pg_catalog.current_setting('is_superuser')";
-  for (const Setting &setting : kSettings)
-    if (server_version >= setting.since_version)
-      sql += fmt::format(", pg_catalog.set_config('{}', '{}', true)", setting.name, setting.value);
+  const auto add = [&](std::span<const PinnedSetting> settings) {
+    for (const PinnedSetting &setting : settings)
+      if (server_version >= setting.since_version)
+        sql +=
+            fmt::format(", pg_catalog.set_config('{}', '{}', true)", setting.name, setting.value);
+  };
+  add(kNoTimeouts);
+  add(kSettings);
   return sql;
 }
 

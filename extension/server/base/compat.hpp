@@ -122,13 +122,6 @@ inline void compat_insert_index_tuples(ResultRelInfo *result, TupleTableSlot *sl
 #endif
 }
 
-/// The setting that limits a whole transaction; null before version 17.
-#if PG_VERSION_NUM >= 170000
-inline constexpr const char *kCompatTransactionTimeout = "transaction_timeout";
-#else
-inline constexpr const char *kCompatTransactionTimeout = nullptr;
-#endif
-
 /// Other settings of that prefix are errors from here on; before version 15 warnings.
 inline void compat_reserve_settings(const char *prefix) {
 #if PG_VERSION_NUM >= 150000

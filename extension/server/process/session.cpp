@@ -1,3 +1,5 @@
+#include "core/base/pinned_settings.hpp"
+
 #include "extension/server/process/session.hpp"
 
 #include "extension/server/base/compat.hpp"
@@ -20,17 +22,15 @@ static void pin(const char *name, const char *value) {
   SetConfigOption(name, value, PGC_SUSET, PGC_S_SESSION);
 }
 
-static void pin_timeouts() {
-  pin("statement_timeout", "0");
-  pin("lock_timeout", "0");
-  pin("idle_in_transaction_session_timeout", "0");
-  pin("idle_session_timeout", "0");
-  if (kCompatTransactionTimeout != nullptr)
-    pin(kCompatTransactionTimeout, "0");
+static void pin_all(const PinnedSetting *settings, size_t count) {
+  for (size_t index = 0; index < count; index++)
+    if (settings[index].since_version <= PG_VERSION_NUM)
+      pin(settings[index].name, settings[index].value);
 }
 
 void session_pin_settings(const SessionSettings *settings) {
-  pin_timeouts();
+  pin_all(kNoTimeouts, lengthof(kNoTimeouts));
+  pin("lock_timeout", "0");
   pin("default_transaction_isolation", "read committed");
   pin("default_transaction_read_only", "off");
   pin("default_transaction_deferrable", "off");
@@ -38,13 +38,8 @@ void session_pin_settings(const SessionSettings *settings) {
   if (settings == nullptr)
     return;
   pin("DateStyle", psprintf("ISO, %s", settings->date_order));
-  pin("IntervalStyle", "postgres");
   pin("TimeZone", settings->timezone);
-  pin("extra_float_digits", "3");
-  pin("bytea_output", "hex");
-  pin("xmloption", "content");
-  pin("array_nulls", "on");
-  pin("lc_monetary", "C");
+  pin_all(kTextForms, lengthof(kTextForms));
   pin("search_path", settings->search_path);
   pin("session_replication_role", settings->session_replication_role);
   pinned_values_note();

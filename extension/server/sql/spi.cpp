@@ -1,3 +1,5 @@
+#include "core/base/pinned_settings.hpp"
+
 #include "extension/server/sql/spi.hpp"
 
 #include "extension/server/base/installed_version.hpp"
@@ -149,12 +151,9 @@ uint64 spi_write_as_caller(const char *sql) {
 // The same values as core/source/source_session.cpp pins on the source.
 static void pin_formats(const SpiFormats *formats) {
   pin("DateStyle", psprintf("ISO, %s", formats->date_order));
-  pin("IntervalStyle", "postgres");
   pin("TimeZone", formats->timezone);
-  pin("extra_float_digits", "3");
-  pin("bytea_output", "hex");
-  pin("xmloption", "content");
-  pin("lc_monetary", "C");
+  for (const PinnedSetting &setting : kTextForms)
+    pin(setting.name, setting.value);
   pin("standard_conforming_strings", "on");
   pin("search_path", formats->search_path);
 }
