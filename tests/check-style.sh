@@ -49,9 +49,11 @@ badly_formatted() {
   done
 }
 
+# The header of a pair says it for both.
 without_first_line() {
   local file noun
   for file in $(sources); do
+    [[ $file != *.cpp || ! -e ${file%.cpp}.hpp ]] || continue
     noun=$(basename "$file" | sed 's/\.[a-z]*$//')
     head -n 1 "$file" | grep -qE "^// ${noun}: .+" || echo "$file: the first line is not \"// $noun: …\""
   done
@@ -61,6 +63,7 @@ too_long() {
   local file lines
   for file in $(sources) $(shell_scripts) $(python_files) $(files | grep -E '\.p[lm]$' || true); do
     lines=$(wc -l <"$file")
+    [[ $file != *.[ch]pp || $file == tests/* ]] || [ "$lines" -le 500 ] || echo "$file: $lines lines"
     [ "$lines" -le 700 ] || echo "$file: $lines lines"
   done
 }
@@ -147,13 +150,13 @@ todo_without_issue() {
 badly_formatted | report "clang-format agrees"
 without_first_line | report "the first line of each source says what the file is"
 without_once | report "headers are guarded by #pragma once"
-too_long | report "no file is longer than 700 lines"
+too_long | report "no source is longer than 500 lines, no other file than 700"
 unscheduled | report "each regression file has its expected output"
 wrong_versions | report "versions agree with the control file"
 untidy_text | report "no tabs and no blanks at the end of a line"
 broken_scripts | report "shell scripts are sound"
 broken_python | report "Python files can be read by Python"
-tests/broken-links | report "links of the documentation lead somewhere, and README leads to each page"
+tests/broken-links | report "links and sources that the documentation names are there, and README leads to each page"
 tests/check-words | report "one word for one thing, and no riddles"
 tests/unnamed-hints | report "a test runs every hint with a call or a command"
 todo_without_issue | report "each TODO names its issue"

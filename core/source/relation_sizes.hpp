@@ -1,4 +1,5 @@
-// storage: where the rows of a source table lie: its leaves, how large they are, how they are read.
+// relation_sizes: where the rows of a source table lie: its leaves, how large they are, how they
+// are read.
 #pragma once
 
 #include "core/connection/executor.hpp"

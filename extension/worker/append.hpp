@@ -1,4 +1,4 @@
-// append_job: the one chunk of an append: rows that are new since the mark, and the new mark.
+// append: the one chunk of an append: rows that are new since the mark, and the new mark.
 #pragma once
 
 #include "core/connection/connection.hpp"

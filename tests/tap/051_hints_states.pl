@@ -116,7 +116,7 @@ for my $function ('resume', 'forget', 'keep') {
 # hint: extension/ledger/pull_refusal.cpp: parallel_pull_resume (held)
 # hint: extension/ledger/pull_refusal.cpp: parallel_pull_resume (begun anew)
 # hint: extension/ledger/pull_refusal.cpp: parallel_pull_resume (under a new snapshot)
-# hint: extension/coordinator/source_hold.cpp: parallel_pull_resume
+# hint: extension/coordinator/source_connection.cpp: parallel_pull_resume
 for my $case (['held', 4500, '10min', 'work'], ['untouched', 1, '0', 'work'], ['lost', 4500, '0', 'work'],
   ['lost', 4500, '0', 'resume']) {
   my ($name, $at, $hold, $function) = @$case;

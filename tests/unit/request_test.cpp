@@ -1,4 +1,4 @@
-// order_test: a request as bytes and back; what is no request is refused.
+// request_test: a request as bytes and back; what is no request is refused.
 #include "extension/bridge/request.hpp"
 
 #include "tests/unit/expect_error.hpp"

@@ -1,4 +1,4 @@
-// heap_route: whether a table's rows may be written as heap tuples, past COPY FROM.
+// heap_conditions: whether a table's rows may be written as heap tuples, past COPY FROM.
 #pragma once
 
 #include "extension/server/load/row_sink.hpp"
