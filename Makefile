@@ -27,6 +27,12 @@ PG_CXXFLAGS  += -Werror
 endif
 # PGXS links with the C compiler.
 SHLIB_LINK    = $(libpq) -lstdc++
+# For a server that has loaded the sanitizers' libraries first, as `scripts/test sanitize` does.
+ifeq ($(SANITIZE),1)
+SANITIZERS    = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+PG_CXXFLAGS  += $(SANITIZERS)
+SHLIB_LINK   += $(SANITIZERS)
+endif
 # Bitcode serves the JIT inlining of SQL functions only, and its rule lacks our C++ standard.
 override with_llvm = no
 

@@ -1,15 +1,9 @@
-# lib: what scripts/demo and scripts/test share: packages, builds, throwaway clusters, clean-up.
+# lib: what the scripts share: packages, builds, throwaway clusters, clean-up.
 # shellcheck shell=bash
 
 repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 work= # the run's folder under /tmp, removed at the end; set by make_work_folder
 mounted=() # file systems below it
-
-# A caller's PGHOST, PGSERVICE, … must not send our sessions to another server.
-keep_pg_config=${PG_CONFIG:-}
-unset "${!PG@}"
-PG_CONFIG=${keep_pg_config:-/usr/lib/postgresql/15/bin/pg_config}
-export LC_ALL=C.UTF-8 # part of Debian's C library: needs no package, reads UTF-8
 
 say() { printf '%s\n' "$*"; }
 
@@ -17,6 +11,23 @@ die() {
   printf '%s: %s\n' "${0##*/}" "$*" >&2
   exit 1
 }
+
+# The major version of PostgreSQL that this release of the distribution ships.
+shipped_version() {
+  # shellcheck source=/dev/null
+  case $(. /etc/os-release && echo "$ID $VERSION_ID") in
+    "debian 12") echo 15 ;;
+    "debian 13") echo 17 ;;
+    "ubuntu 24.04") echo 16 ;;
+    *) die "knows the packages of Debian 12 and 13 and of Ubuntu 24.04: set PG_CONFIG" ;;
+  esac
+}
+
+# The caller's PGHOST, PGSERVICE, … must not send our sessions to another server.
+pg_config_given=${PG_CONFIG:-}
+unset "${!PG@}"
+PG_CONFIG=${pg_config_given:-/usr/lib/postgresql/$(shipped_version)/bin/pg_config}
+export LC_ALL=C.UTF-8 # part of Debian's C library: needs no package, reads UTF-8
 
 is_root() { [ "$(id -u)" = 0 ]; }
 
@@ -84,11 +95,16 @@ quietly() {
   fi
 }
 
+# NN in the name of a package stands for the version of the server that PG_CONFIG names. Where that
+# server is of no package, only the user that it runs as is needed.
 missing_packages() {
-  local package
+  local package version
+  version=$(sed -nE 's:^/usr/lib/postgresql/([0-9]+)/bin/pg_config$:\1:p' <<<"$PG_CONFIG")
   for package in "$@"; do
+    [[ $package != *NN* || -n $version ]] || package=postgresql-common
+    package=${package/NN/$version}
     [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || echo "$package"
-  done
+  done | sort -u
 }
 
 # Installs what is missing of the named packages; asks the network nothing when none is.
@@ -113,6 +129,13 @@ find_server() {
   PATH=$pg_bin:$PATH
 }
 
+# Name and version of the server that is tested.
+server_words() {
+  local assertions=
+  [[ $("$PG_CONFIG" --configure) != *--enable-cassert* ]] || assertions=", with assertions"
+  echo "$("$PG_CONFIG" --version | cut -d ' ' -f 2-)$assertions"
+}
+
 build_extension() {
   quietly build-extension make -s -C "$repo" -j "$(nproc)" PG_CONFIG="$PG_CONFIG"
 }
@@ -125,6 +148,13 @@ build_test_module() {
 install_extension() {
   quietly install-extension as_root make -s -C "$repo" install PG_CONFIG="$PG_CONFIG" \
     OLD_VERSIONS="${OLD_VERSIONS:-}"
+}
+
+# copy_tree FOLDER: the repository's files, without what was built.
+copy_tree() {
+  mkdir -p "$1"
+  tar -C "$repo" -c --exclude=./.git --exclude='./build*' --exclude='*.[aod]' --exclude='*.so' \
+    --exclude=./exports.list --exclude=./tmp_check --exclude=./results . | tar -C "$1" -x
 }
 
 # build_program FOLDER [CMAKE_OPTION…]: builds below build/ in the repository; $target alone, if set.

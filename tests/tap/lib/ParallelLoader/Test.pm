@@ -68,13 +68,17 @@ sub new {
   return $self;
 }
 
+# PARALLEL_LOADER_SOURCE is the folder of another server's bin and lib, to run the sources on.
+my %SERVER = (source => $ENV{PARALLEL_LOADER_SOURCE});
+
 # A node that is not set up yet.
 sub new_node {
   my ($name) = @_;
   # A failed run keeps its clusters and logs; the next one must not stumble over them.
   (my $test = basename($0)) =~ s/\.[^.]+$//;
   rmtree("$PostgreSQL::Test::Utils::tmp_check/t_${test}_${name}_data");
-  my $node = PostgreSQL::Test::Cluster->new($name);
+  my $node = PostgreSQL::Test::Cluster->new($name,
+    $SERVER{$name} ? (install_path => $SERVER{$name}) : ());
   unlink $node->logfile;
   return $node;
 }
