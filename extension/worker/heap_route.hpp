@@ -22,6 +22,11 @@ namespace parallel_loader {
                                              Connection &source, RowMeter &meter);
 
 /// Hands fields over to the receive functions of their types.
+///
+/// It calls the server once a field, where all else does so once a batch: the bytes of a value
+/// decide where the next one lies in the tuple, and an error has to come before any of a later row.
+/// Only values that the decoder does not write itself pay for it, about 5 ns each (measured
+/// 2026-11).
 class ServerReceiver final : public FieldReceiver {
 public:
   explicit ServerReceiver(const RowSink &sink);

@@ -210,6 +210,20 @@ fails('a read-only transaction', '25006', qr/read-only/,
 fails('a session that is read-only by default', '25006', qr/read-only/,
   sql => 'SET default_transaction_read_only = on; ' . $pair->pull_sql('t'));
 
+# An error of this server's comes out as it went in: where it was raised, and in which statement.
+like(fails('a view as destination', '42809', qr/view/, table => 'v')->err,
+  qr/^LOCATION: .* destination_table\.cpp:\d+$/m, '… with the place where it was raised');
+$pair->destination_sql(<<'SQL');
+CREATE TABLE triggered (LIKE t);
+CREATE FUNCTION call_nothing() RETURNS trigger LANGUAGE plpgsql AS
+  'BEGIN PERFORM no_such_function(NEW.id); RETURN NEW; END';
+CREATE TRIGGER call_nothing BEFORE INSERT ON triggered FOR EACH ROW EXECUTE FUNCTION call_nothing();
+SQL
+my $of_trigger = fails('a trigger that fails', '42883', qr/no_such_function/, table => 'triggered',
+  named => {source_table => 't'});
+like($of_trigger->err, qr/^QUERY: +SELECT no_such_function\(NEW\.id\)$/m, '… with its statement');
+like($of_trigger->err, qr/^LINE 1: SELECT no_such_function/m, '… and the place in it');
+
 $pair->destination->backup('for_standby');
 my $standby = ParallelLoader::Test::new_node('standby');
 $standby->init_from_backup($pair->destination, 'for_standby', has_streaming => 1);
