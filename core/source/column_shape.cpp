@@ -122,6 +122,17 @@ std::string ShapeChange::sentence() const {
   return "It had " + before + ", now it has " + after + ".";
 }
 
+Error other_filter(int64_t pull_id, const ShapeChange &change, std::string hint) {
+  const std::string relation = change.before.empty() ? change.after : change.before;
+  return {"55000",
+          "the filter of pull " + std::to_string(pull_id) +
+              " reads other tables than when the pull was planned",
+          change.before.empty()  ? "New is " + relation + "."
+          : change.after.empty() ? "Gone is " + relation + "."
+                                 : "Altered or replaced is " + relation + ".",
+          std::move(hint)};
+}
+
 std::optional<ShapeChange> find_shape_change(const Shape &planned, const Shape &now,
                                              std::string_view parts, PlaceRule places) {
   const Shape before = lines_of(planned, parts);

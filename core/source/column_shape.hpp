@@ -1,6 +1,7 @@
 // column_shape: what the types of a pull's columns were when it was planned, to be compared later.
 #pragma once
 
+#include "core/base/error.hpp"
 #include "core/connection/connection.hpp"
 #include "core/source/column_map.hpp"
 #include "core/source/source_table.hpp"
@@ -20,6 +21,7 @@ enum class ShapePart : char {
   kExtension = 'e', // that a type belongs to
   kLabels = 'l',    // of an enum that a column holds: see enum_labels.hpp
   kRelation = 'r',  // that a view, or a partitioned table that is read as one, is made of
+  kFilter = 'w',    // relation that the filter reads beside the table
 };
 
 /// One line of a shape.  Only `type` and `place` are compared; `words` are for people.
@@ -50,6 +52,9 @@ struct ShapeChange {
   /// `Its type was integer, now it is bigint.`
   [[nodiscard]] std::string sentence() const;
 };
+
+/// 55000: the filter of a pull reads other relations than it was planned with.
+[[nodiscard]] Error other_filter(int64_t pull_id, const ShapeChange &change, std::string hint);
 
 /// Attribute numbers differ between a partition and its root.
 enum class PlaceRule { kCompared, kIgnored };

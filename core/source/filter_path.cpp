@@ -55,7 +55,7 @@ void require_readable_filter(Connection &source, const FilterPath &path, std::st
   bool is_readable = false;
   try {
     set_filter_path(source, path);
-    static_cast<void>(source.describe(filter_probe(from_item, filter)));
+    static_cast<void>(source.exec(filter_probe(from_item, filter)));
     is_readable = true;
     static_cast<void>(source.describe(condition_probe(from_item, filter)));
     clear_filter_path(source);

@@ -27,7 +27,8 @@ void clear_filter_path(Executor &source);
 /// give the session up.
 Rows exec_along(Executor &source, const FilterPath &path, std::string_view sql);
 
-/// Has the source parse the filter on the rows of `from_item`.  It locks no more than that.
+/// Has the source read no row of `from_item` that meets the filter, which locks all that the filter
+/// reads until the transaction ends, and needs the rights on it.
 /// Throws Error with the source's SQLSTATE and words; the message says that it is the filter; 42601
 /// for a text that is not one condition by itself, such as `a) OR (b`.
 void require_readable_filter(Connection &source, const FilterPath &path, std::string_view from_item,

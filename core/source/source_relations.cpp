@@ -91,7 +91,8 @@ WHERE CASE WHEN s.age < 2147483648
   THEN pg_catalog.txid_status(s.xmin + s.age) = 'committed' ELSE false END
 ORDER BY s.is_gone DESC, c.oid)sql";
 
-constexpr const char *kSnapshotOfNow = "Pull again, under a snapshot of now.";
+constexpr const char *kSnapshotOfNow =
+    "Pull again, under a snapshot of now; if rows have come already, empty the table before.";
 
 std::string first_name(const Rows &found) {
   return QualifiedName{found.text(0, 0), found.text(0, 1)}.cited();
@@ -110,6 +111,14 @@ Rows exec_for(Executor &source, std::string_view sql, std::span<const uint32_t> 
       "The snapshot no longer shows the table's rows: this follows from TRUNCATE, from an ALTER "
       "TABLE that rewrites, and from REFRESH; CLUSTER and VACUUM FULL cannot be told from them.",
       kSnapshotOfNow);
+}
+
+// To look at a partition locks it, also one that nothing else touches.
+template <class Fn> void look(Executor &source, Fn fn) {
+  source.exec("SAVEPOINT parallel_loader_look");
+  fn();
+  source.exec("ROLLBACK TO SAVEPOINT parallel_loader_look");
+  source.exec("RELEASE SAVEPOINT parallel_loader_look");
 }
 
 } // namespace
@@ -162,6 +171,23 @@ void require_partitions_as_snapshot(Executor &source, std::span<const uint32_t> 
                       kSnapshotOfNow);
 }
 
+void add_columns(Executor &source, Shape &locked) {
+  constexpr std::string_view kColumns = R"sql(
+SELECT a.attrelid::pg_catalog.int8, pg_catalog.hashtextextended(pg_catalog.string_agg(
+  pg_catalog.concat_ws(' ', a.attnum, a.attname, a.atttypid, a.atttypmod), ',' ORDER BY a.attnum), 0)
+FROM pg_catalog.pg_attribute AS a
+WHERE a.attrelid = ANY ($1::pg_catalog.oid[]) AND a.attnum > 0 AND NOT a.attisdropped
+GROUP BY 1)sql";
+  std::vector<uint32_t> oids;
+  for (const ShapeLine &line : locked)
+    oids.push_back(static_cast<uint32_t>(std::stoul(line.name)));
+  const Rows rows = exec_for(source, kColumns, oids);
+  for (size_t row = 0; row < rows.size(); ++row)
+    for (ShapeLine &line : locked)
+      if (line.name == rows.text(row, 0))
+        line.place += ":" + rows.text(row, 1);
+}
+
 void require_members_as_snapshot(Executor &source, const Shape &locked) {
   std::vector<uint32_t> all, partitioned;
   for (const ShapeLine &line : locked) {
@@ -170,11 +196,7 @@ void require_members_as_snapshot(Executor &source, const Shape &locked) {
     if (line.place == "p")
       partitioned.push_back(oid);
   }
-  // To look at a partition locks it, also one that reading the view does not touch.
-  source.exec("SAVEPOINT parallel_loader_look");
-  require_partitions_as_snapshot(source, partitioned);
-  source.exec("ROLLBACK TO SAVEPOINT parallel_loader_look");
-  source.exec("RELEASE SAVEPOINT parallel_loader_look");
+  look(source, [&] { require_partitions_as_snapshot(source, partitioned); });
   const Rows changed = exec_for(source, kChildren, all);
   if (changed.empty())
     return;
@@ -204,6 +226,12 @@ Shape partition_tree(Executor &source, uint32_t oid) {
                      .type = {},
                      .words = rows.text(row, 1)});
   return shape;
+}
+
+Shape look_at_partition_tree(Executor &source, uint32_t oid) {
+  Shape tree;
+  look(source, [&] { tree = partition_tree(source, oid); });
+  return tree;
 }
 
 const ShapeLine *find_new(const Shape &planned, const Shape &now) {

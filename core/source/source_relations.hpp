@@ -44,6 +44,9 @@ void require_as_snapshot(Executor &source, std::span<const ExpectedRelation> rel
 /// the type.  Throws SourceChanged as require_as_snapshot does.
 [[nodiscard]] Shape locked_relations(Executor &source);
 
+/// Adds to the place of each line what columns the relation has, as the snapshot shows them.
+void add_columns(Executor &source, Shape &locked);
+
 /// Throws SourceChanged when a partition was attached to one of these partitioned tables, or
 /// detached from it, at any level, after the snapshot was taken.  The session has locked them and
 /// the partitions that it reads.
@@ -56,6 +59,9 @@ void require_members_as_snapshot(Executor &source, const Shape &locked);
 /// The partitioned table and its partitions at all levels as they are now, as lines that have but a
 /// name.
 [[nodiscard]] Shape partition_tree(Executor &source, uint32_t oid);
+
+/// The same, and leaves no lock on the partitions behind.
+[[nodiscard]] Shape look_at_partition_tree(Executor &source, uint32_t oid);
 
 /// The first line of `now` that `planned` lacks; nullptr when it has all.
 [[nodiscard]] const ShapeLine *find_new(const Shape &planned, const Shape &now);

@@ -127,6 +127,10 @@ std::string SourceTable::from_item() const {
   return (kind == 'r' ? "ONLY " : "") + name.quoted();
 }
 
+std::string SourceTable::probe_item() const {
+  return (kind == 'p' ? "ONLY " : "") + from_item();
+}
+
 SourceTable SourceTable::find(Executor &source, const QualifiedName &name,
                               std::span<const std::string> search_path) {
   const std::span<const std::string> schemas =

@@ -34,6 +34,9 @@ struct SourceTable {
   /// What a FROM clause names: `ONLY "s"."t"` for a table, which may become a parent at any time,
   /// else `"s"."t"`.
   [[nodiscard]] std::string from_item() const;
+  /// What stands for it in a query that reads no row: not its partitions, all of which would be
+  /// locked.
+  [[nodiscard]] std::string probe_item() const;
 
   /// Looks the table up; an empty schema in `name` is searched for along `search_path`.
   /// Throws Error 42P01 when there is no such relation, 42809 when it is of a kind that holds no

@@ -203,6 +203,31 @@ Shape SourceReader::lock_members(const SourceTable &table, const ColumnMap &colu
       });
 }
 
+// What the session has locked before is the table, or parts of it, and what a view is made of:
+// those are looked at by themselves.
+Shape SourceReader::lock_filter(const SourceTable &table, const std::string &from_item,
+                                const FilterPath &path, const std::string &filter) {
+  Connection &source = session_.connection();
+  Shape own = locked_relations(source);
+  require_readable_filter(source, path, from_item, filter);
+  Shape lines = locked_relations(source);
+  const auto take_out = [&] {
+    std::erase_if(lines, [&](const ShapeLine &line) { return find_new(own, {line}) == nullptr; });
+  };
+  take_out();
+  if (lines.empty())
+    return lines;
+  if (table.kind == 'p') { // a filter may read the table itself
+    own = look_at_partition_tree(source, table.oid);
+    take_out();
+  }
+  require_members_as_snapshot(source, lines);
+  add_columns(source, lines);
+  for (ShapeLine &line : lines)
+    line.part = ShapePart::kFilter;
+  return lines;
+}
+
 void SourceReader::require_rights(const SourceTable &table, const ColumnMap &columns) {
   explain(
       table.name,

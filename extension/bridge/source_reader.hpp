@@ -70,6 +70,13 @@ public:
   /// Takes the locks that reading `table` takes on all that it is made of, and their indexes;
   /// returns those relations.  Throws as lock_relation does.
   Shape lock_members(const SourceTable &table, const ColumnMap &columns);
+  /// Takes the locks that reading by `filter` takes on what the filter reads beside the table, and
+  /// returns those relations, as lines of part kFilter.  Throws as require_readable_filter does,
+  /// and SourceChanged when one is not as the snapshot shows it: emptied or rewritten, altered,
+  /// joined by a partition or child, or a view that was replaced. `from_item` stands for the table,
+  /// or for a part of it.
+  Shape lock_filter(const SourceTable &table, const std::string &from_item, const FilterPath &path,
+                    const std::string &filter);
   /// Checks the right to read the columns.
   void require_rights(const SourceTable &table, const ColumnMap &columns);
 

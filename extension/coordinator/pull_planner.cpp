@@ -172,9 +172,9 @@ public:
       require_partitions_as_snapshot(reader_.session().connection(), {&table_.oid, 1});
   }
 
-  [[nodiscard]] Shape shape(const Key &key) {
+  /// `names` are the columns whose types, fields and labels matter, the key's among them.
+  [[nodiscard]] Shape shape(const Key &key, const std::vector<std::string> &names) {
     Connection &source = reader_.session().connection();
-    const std::vector<std::string> names = with_key(columns_.columns, key);
     Shape shape = describe(names);
     describe_shape(source, shape);
     if (!key.is_none() && !key.is_ctid()) {
@@ -277,7 +277,8 @@ private:
       return;
     plan_.source_path = reader_.session().filter_path();
     if (pull_.kind != PullKind::kAppend)
-      require_readable_filter(source_, plan_.source_path, table_.from_item(), pull_.filter);
+      filter_relations_ =
+          reader_.lock_filter(table_, table_.probe_item(), plan_.source_path, pull_.filter);
   }
 
   void choose_key() {
@@ -300,9 +301,20 @@ private:
     }
   }
 
+  // A filter may read columns that do not travel.
+  [[nodiscard]] std::vector<std::string> shaped_columns() const {
+    if (pull_.filter.empty())
+      return columns_.columns;
+    std::vector<std::string> names;
+    for (const SourceColumn &column : table_.columns)
+      names.push_back(column.name);
+    return names;
+  }
+
   // Under locks from here on: what the chunks are read from, and what it is.
   void fix_relations(SourceSide &side) {
-    shape_ = side.shape(key_);
+    shape_ = side.shape(key_, with_key(shaped_columns(), key_));
+    std::ranges::copy(filter_relations_, std::back_inserter(shape_));
     if (reads_as_one(table_, plan_.chunks)) {
       const Shape members = side.members();
       std::ranges::copy(members, std::back_inserter(shape_));
@@ -342,6 +354,7 @@ private:
   LocalSide local_;
   ColumnMap columns_;
   Key key_;
+  Shape filter_relations_;
   Shape shape_;
   PullPlan plan_;
 };
@@ -363,10 +376,14 @@ PullPlan plan_pull(const Request &request, SourceReader &reader, LeafRule leaf_r
 }
 
 Shape lock_source(SourceReader &reader, const SourceTable &table, const Types &types,
-                  const ColumnMap &columns, const Key &key) {
+                  const ColumnMap &columns, const Key &key, const Shape &planned) {
   SourceSide side(reader, table, types, columns);
   side.lock();
-  return side.shape(key);
+  std::vector<std::string> names;
+  for (const ShapeLine &line : planned)
+    if (line.part == ShapePart::kColumn)
+      names.push_back(line.name);
+  return side.shape(key, planned.empty() ? with_key(columns.columns, key) : names);
 }
 
 } // namespace parallel_loader

@@ -18,8 +18,9 @@ namespace parallel_loader {
 [[nodiscard]] PlanNotice children_notice(const SourceTable &table);
 
 /// Locks the source's table, without its partitions, checks the right to read the columns, and
-/// returns the table's shape: see core/source/column_shape.
+/// returns the shape of those columns that `planned` has, or where it is empty of those that
+/// travel: see core/source/column_shape.
 [[nodiscard]] Shape lock_source(SourceReader &reader, const SourceTable &table, const Types &types,
-                                const ColumnMap &columns, const Key &key);
+                                const ColumnMap &columns, const Key &key, const Shape &planned);
 
 } // namespace parallel_loader

@@ -61,9 +61,8 @@ public:
       complete(plan, shape);
     if (is_cut_by_leaf())
       lock_leaves(plan.found_relations);
+    require_filter();
     reader_.session().release_lock_timeout();
-    if (const std::string &filter = resume_.recorded.request.filter; !filter.empty())
-      require_readable_filter(source_, plan_.source_path, table_.from_item(), filter);
     plan.identity = reader_.session().identity();
     if (resume_.snapshot == ResumeSnapshot::kNew && is_cut_by_leaf())
       add_leaves(plan);
@@ -129,7 +128,7 @@ private:
     const Types types = load_column_types(source_, table_);
     const Key key = Key::resolve(plan_.key, table_, types, plan_.bound_type);
     ColumnMap columns{plan_.columns, plan_.format, {}};
-    Shape now = lock_source(reader_, table_, types, columns, key);
+    Shape now = lock_source(reader_, table_, types, columns, key, read_shape(plan_.source_shape));
     if (has_members())
       std::ranges::copy(reader_.lock_members(table_, columns), std::back_inserter(now));
     if (is_of_old_version())
@@ -156,10 +155,23 @@ private:
         planned, [](const ShapeLine &line) { return line.part == ShapePart::kRelation; });
   }
 
+  // Rows that come and go in what the filter reads do not matter, other relations do.
+  void require_filter() {
+    const std::string &filter = resume_.recorded.request.filter;
+    if (filter.empty())
+      return;
+    const Shape now = reader_.lock_filter(table_, table_.probe_item(), plan_.source_path, filter);
+    if (is_of_old_version())
+      return;
+    if (const auto change = find_shape_change(members(read_shape(plan_.source_shape)), members(now),
+                                              "w", PlaceRule::kCompared))
+      throw other_filter(request_.resume_id, *change, kBeginAnew);
+  }
+
   // Under a new snapshot a table may have another file; a view is to have the same definition.
   [[nodiscard]] Shape members(Shape shape) const {
     for (ShapeLine &line : shape)
-      if (resume_.snapshot == ResumeSnapshot::kNew && line.place != "v")
+      if (resume_.snapshot == ResumeSnapshot::kNew && !line.place.starts_with("v"))
         line.type.clear();
     return shape;
   }

@@ -172,7 +172,7 @@ void Check::check_reading(const SourceTable &table, std::vector<std::string> col
         "filter", "",
         [&] {
           reader_->set_timezone(request_, Format::kBinary);
-          require_readable_filter(source, reader_->session().filter_path(), table.from_item(),
+          require_readable_filter(source, reader_->session().filter_path(), table.probe_item(),
                                   request_.pull.filter);
         });
   }

@@ -41,7 +41,11 @@ std::string window_type(const std::string &key_type) {
 }
 
 void require_not_negative(Executor &source, const std::string &window, const std::string &type) {
-  const Rows row = source.exec("SELECT " + quote_literal(window) + "::" + type + " < '0'::" + type);
+  const std::string value = quote_literal(window) + "::" + type;
+  const Rows row = source.exec("SELECT " + value + " < '0'::" + type + ", " +
+                               (type == kNumeric ? value + " = 'NaN'::" + type : "false"));
+  if (row.boolean(0, 1))
+    throw Error(sqlstate::kInvalidParameterValue, "window \"" + window + "\" is not a number");
   if (row.boolean(0, 0))
     throw Error(sqlstate::kInvalidParameterValue, "window \"" + window + "\" is negative");
 }
@@ -113,7 +117,11 @@ ChunkResult Append::run() {
   const std::string &filter = task_.request.pull.filter;
   if (!filter.empty()) { // means what it meant for the rows that are here
     filter_path_ = mark ? mark->source_path : recorded.plan.source_path;
-    require_readable_filter(source_, filter_path_, task_.table.from_item(), filter);
+    SourceReader &reader = task_.reader;
+    reader.session().limit_lock_timeout();
+    static_cast<void>(
+        reader.lock_filter(task_.table, task_.table.probe_item(), filter_path_, filter));
+    reader.session().release_lock_timeout();
   }
   if (mark)
     require_whole(marks, subject, *mark, may_move);

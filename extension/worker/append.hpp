@@ -8,6 +8,7 @@
 #include "core/source/column_map.hpp"
 
 #include "extension/bridge/request.hpp"
+#include "extension/bridge/source_reader.hpp"
 #include "extension/server/shared/shared_pull.hpp"
 
 #include <string>
@@ -20,7 +21,8 @@ struct AppendTask {
   const ColumnMap &columns;
   const Key &key; // that a window is taken off; none where neither caller nor source has one
   std::string description;
-  bool &is_copying; // set when the first row is about to be read: until then it may be refused
+  SourceReader &reader; // whose session reads the rows
+  bool &is_copying;     // set when the first row is about to be read: until then it may be refused
 };
 
 /// Copies inside the current transaction what plan_append() calls new, and moves the mark.  Rows

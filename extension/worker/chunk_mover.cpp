@@ -133,8 +133,22 @@ void ChunkMover::lock_relation(const ClaimedChunk &chunk) {
     return;
   if (!is_leaf && has_members())
     require_members(reader_->lock_members(table_, columns_));
+  lock_filter(from);
   reader_->session().release_lock_timeout();
   locked_.insert(from);
+}
+
+// Once a session: all its chunks are read by the same filter.  That of an append is read as its
+// mark says: see append.hpp.
+void ChunkMover::lock_filter(const std::string &from) {
+  const PullRequest &pull = context_.request.pull;
+  if (!locked_.empty() || pull.filter.empty() || pull.kind == PullKind::kAppend)
+    return;
+  const Shape now = reader_->lock_filter(table_, from, plan_->source_path, pull.filter);
+  if (source_shape_.empty())
+    return;
+  if (const auto change = find_shape_change(source_shape_, now, "w", PlaceRule::kCompared))
+    throw other_filter(context_.pull->pull_id, *change, "Empty the table and pull it again.");
 }
 
 bool ChunkMover::has_members() const {
@@ -246,8 +260,9 @@ ChunkResult ChunkMover::move(Connection &source, const ClaimedChunk &chunk) {
   try {
     require_local_types();
     if (context_.request.pull.kind == PullKind::kAppend)
-      return run_append({context_.request, table_, columns_, key_, description, is_copying_},
-                        source, context_.pull, context_.slot);
+      return run_append(
+          {context_.request, table_, columns_, key_, description, *reader_, is_copying_}, source,
+          context_.pull, context_.slot);
     is_copying_ = true;
     return move_rows(task, source, context_.pull, context_.slot);
   } catch (const Error &error) { // the source does not know our names for things

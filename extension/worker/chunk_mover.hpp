@@ -46,6 +46,7 @@ private:
   [[nodiscard]] SourceAddress source_address() const;
   void find_table(SourceReader &reader);
   void lock_relation(const ClaimedChunk &chunk);
+  void lock_filter(const std::string &from);
   void require_types(const Shape &now, PlaceRule places);
   void require_members(const Shape &now);
   void require_unchanged(const ClaimedChunk &chunk);

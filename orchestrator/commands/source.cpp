@@ -127,7 +127,7 @@ SourceView inspect_table(SourceSession &session, const ConnInfo &conninfo,
     const Key key = resolve_key(source, table, options);
     view.key = key.text();
     if (options.where) // by itself: the destination sees both as one
-      require_readable_filter(source, session.filter_path(), table.from_item(), *options.where);
+      require_readable_filter(source, session.filter_path(), table.probe_item(), *options.where);
     view.filter = join_conditions(range_condition(source, key, options), options.where);
     view.estimated_bytes = 0;
   }

@@ -12,6 +12,7 @@ extern "C" {
 #include "catalog/catalog.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_inherits.h"
 #include "catalog/pg_namespace.h"
 #include "tcop/utility.h"
 #include "utils/acl.h"
@@ -83,7 +84,26 @@ static bool is_citus_table(Oid table) {
              .row_count > 0;
 }
 
+// A foreign server commits apart from this one: a chunk that fails would leave rows there.
+static void check_partitions(Relation rel) {
+  if (rel->rd_rel->relkind != RELKIND_PARTITIONED_TABLE)
+    return;
+  ListCell *cell;
+  foreach (cell, find_all_inheritors(RelationGetRelid(rel), NoLock, nullptr))
+    if (get_rel_relkind(lfirst_oid(cell)) == RELKIND_FOREIGN_TABLE) {
+      ereport(ERROR,
+              (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+               errmsg("cannot pull into partitioned table \"%s\" with foreign partitions",
+                      RelationGetRelationName(rel)),
+               errdetail("Partition %s is a foreign table, whose rows are committed apart from the "
+                         "record of what is done.",
+                         destination_table_display_name(lfirst_oid(cell))),
+               errhint("Detach it, or pull into the other partitions one by one.")));
+    }
+}
+
 static void check_storage(Relation rel) {
+  check_partitions(rel);
   const char *name = RelationGetRelationName(rel);
   const bool is_workers_own = compat_is_background_worker() && rel->rd_islocaltemp;
   if (rel->rd_rel->relpersistence == RELPERSISTENCE_TEMP && !is_workers_own) {

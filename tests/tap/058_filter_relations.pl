@@ -1,0 +1,139 @@
+# What a filter reads beside the rows themselves: columns that do not travel, other tables, views and
+# enums.  Whatever becomes of them between plan, chunk and resume: right rows or a refusal, and nobody
+# on the source is kept waiting for ever.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/lib";
+
+use ParallelLoader::Test;
+use Test::More;
+
+my $pair = ParallelLoader::Test->new(destination => {conf => 'parallel_loader.snapshot_hold = 10min'});
+$pair->source_sql(<<'SQL');
+CREATE TYPE mood AS ENUM ('good', 'bad');
+CREATE TABLE t (id integer PRIMARY KEY, k1 integer, k2 integer, m mood, pad text);
+INSERT INTO t SELECT i, i % 2, (i + 1) % 2, CASE i % 2 WHEN 1 THEN 'good' ELSE 'bad' END::mood,
+  repeat('x', 100) FROM generate_series(1, 6000) AS i;
+CREATE TABLE flt (id integer);
+INSERT INTO flt SELECT i FROM generate_series(1, 6000, 2) AS i;
+CREATE VIEW of_flt AS SELECT id FROM flt;
+CREATE TABLE parts (id integer) PARTITION BY RANGE (id);
+CREATE TABLE parts_1 PARTITION OF parts FOR VALUES FROM (0) TO (10000);
+INSERT INTO parts SELECT id FROM flt;
+SQL
+$pair->destination_sql('CREATE TABLE t (id integer, pad text)');
+
+my $OF_TABLE = 'id IN (SELECT id FROM flt)';
+sub create {
+  my ($filter, %named) = @_;
+  return $pair->destination_sql($pair->table_sql('parallel_pull_create', 't',
+    {key => 'id', columns => [qw(id pad)], filter => $filter, chunk_size => '64kB', %named}));
+}
+sub work { my ($id, $more) = @_; return "SELECT remaining FROM parallel_pull_work($id" . ($more // '') . ')' }
+sub wrong_rows { return $pair->destination_sql('SELECT count(*) FROM t WHERE id % 2 = 0') }
+sub count { return $pair->destination_sql('SELECT count(*) FROM t') }
+
+my $EXCHANGE = 'ALTER TABLE t RENAME k1 TO k; ALTER TABLE t RENAME k2 TO k1; ALTER TABLE t RENAME k TO k2';
+my $RELABEL = join '; ', map { "ALTER TYPE mood RENAME VALUE $_" } q('good' TO 'x'), q('bad' TO 'good'), q('x' TO 'bad');
+
+# A chunk is done, then `change`: `call` is refused, and brings nothing.
+sub is_refused {
+  my ($what, $filter, $change, $back, $call, $message) = @_;
+  my $id = create($filter);
+  ok($pair->destination_sql(work($id, ', max_chunks => 1')) > 0, "$what: a chunk is done before");
+  my $done = count();
+  $pair->destination_sql("SELECT parallel_pull_cancel($id)") if $call =~ /resume/;
+  $pair->source_sql($change, timeout => 60);
+  $pair->error_is(sprintf($call, $id), '55000', $message, '… the rest is refused', timeout => 60);
+  is(count(), $done, '… and no row has come');
+  is(wrong_rows(), 0, '… that the filter forbids');
+  $pair->destination_sql("SELECT parallel_pull_cancel($id)") if $call !~ /resume/;
+  $pair->destination_sql('TRUNCATE t');
+  $pair->source_sql($back);
+  return;
+}
+
+# ---- under the same snapshot; what waits for a lock has it after ten seconds ----
+
+my $WORK = work('%s');
+is_refused('labels of an enum', q(m = 'good'), $RELABEL, $RELABEL, $WORK, qr/column "m" .* was altered/);
+is_refused('a partition that is attached', 'id IN (SELECT id FROM parts)',
+  'CREATE TABLE parts_2 AS SELECT 20000 AS id;'
+    . ' ALTER TABLE parts ATTACH PARTITION parts_2 FOR VALUES FROM (10000) TO (30000)',
+  'DROP TABLE parts_2', $WORK, qr/partition .*parts_2.* was attached/);
+is_refused('a table that is emptied', $OF_TABLE, 'TRUNCATE flt',
+  'INSERT INTO flt SELECT i FROM generate_series(1, 6000, 2) AS i', $WORK,
+  qr/flt.* was emptied or rewritten/);
+
+# ---- between failure and resume, under another snapshot ----
+
+my $RESUME = 'SELECT parallel_pull_resume(%s, new_snapshot => true)';
+is_refused('columns that exchange their names', 'k1 = 1', $EXCHANGE, $EXCHANGE, $RESUME,
+  qr/column "k[12]" .* was altered/);
+is_refused('a column that was dropped and added', 'k1 = 1',
+  'ALTER TABLE t DROP k1, ADD k1 integer DEFAULT 0', 'UPDATE t SET k1 = id % 2', $RESUME,
+  qr/column "k1" .* was altered/);
+is_refused('labels of an enum', q(m = 'good'), $RELABEL, $RELABEL, $RESUME,
+  qr/column "m" .* was altered/);
+is_refused('a table that is made anew', $OF_TABLE,
+  'ALTER TABLE flt RENAME TO flt_old; CREATE TABLE flt (id integer); INSERT INTO flt VALUES (2)',
+  'DROP TABLE flt; ALTER TABLE flt_old RENAME TO flt', $RESUME, qr/filter of pull .* other tables/);
+is_refused('columns of that table', $OF_TABLE,
+  'ALTER TABLE flt RENAME id TO other; ALTER TABLE flt ADD id integer',
+  'ALTER TABLE flt DROP id; ALTER TABLE flt RENAME other TO id', $RESUME,
+  qr/filter of pull .* other tables/);
+is_refused('a view that is replaced', 'id IN (SELECT id FROM of_flt)',
+  'CREATE OR REPLACE VIEW of_flt AS SELECT id + 1 AS id FROM flt',
+  'CREATE OR REPLACE VIEW of_flt AS SELECT id FROM flt', $RESUME, qr/filter of pull .* other tables/);
+
+# ---- rows that come and go in what the filter reads do not matter ----
+
+my $id = create($OF_TABLE);
+$pair->destination_sql(work($id, ', max_chunks => 1'));
+$pair->source_sql('DELETE FROM flt WHERE id > 3000');
+is($pair->destination_sql(work($id)), 0, 'rows deleted from the table that the filter reads');
+is(count(), 3000, '… all that the snapshot shows are here');
+is(wrong_rows(), 0, '… and no other');
+$pair->destination_sql('TRUNCATE t');
+$pair->source_sql('INSERT INTO flt SELECT i FROM generate_series(3001, 6000, 2) AS i');
+
+# ---- a command that queues between two sessions of ours ----
+
+$id = create($OF_TABLE);
+my $queued = $pair->session('source');
+$queued->start('TRUNCATE flt');
+$pair->source->poll_query_until('postgres', 'SELECT count(*) > 0 FROM pg_locks WHERE NOT granted');
+$pair->error_is(work($id), '55000', qr/flt.* emptied or rewritten/,
+  'TRUNCATE of the filter\'s table before the first worker: others have their turn', timeout => 60);
+ok($queued->finish->is_ok, '… and it is through');
+$pair->destination_sql("SELECT parallel_pull_cancel($id)");
+
+# ---- append ----
+
+$pair->source_sql('TRUNCATE flt; INSERT INTO flt SELECT i FROM generate_series(1, 6000, 2) AS i');
+my %append = (key => 'id', columns => [qw(id pad)], filter => $OF_TABLE);
+my $append = $pair->table_sql('parallel_pull_append', 't', \%append);
+is($pair->destination_sql($append), 3000, 'an append by a filter that reads a table');
+$pair->source_sql(q(INSERT INTO t VALUES (6001, 1, 0, 'good', 'new'); INSERT INTO flt VALUES (6001)));
+is($pair->destination_sql($append), 1, '… and the next one');
+for my $window ('NaN', '-1') {
+  $pair->error_is($pair->table_sql('parallel_pull_append', 't', {%append, window => $window}), '22023',
+    qr/window "\Q$window\E" is /, "an append with window $window");
+}
+
+# ---- partitions here that another server keeps ----
+
+$pair->destination_sql(<<'SQL');
+CREATE TABLE far (id integer, pad text) PARTITION BY RANGE (id);
+CREATE TABLE near PARTITION OF far FOR VALUES FROM (0) TO (100);
+CREATE FOREIGN DATA WRAPPER nothing;
+CREATE SERVER of_nothing FOREIGN DATA WRAPPER nothing;
+CREATE FOREIGN TABLE farther PARTITION OF far FOR VALUES FROM (100) TO (200) SERVER of_nothing;
+SQL
+$pair->error_is($pair->pull_sql('far', undef, undef, {source_table => 't'}), '0A000',
+  qr/cannot pull into partitioned table "far" with foreign partitions/,
+  'rows that another server would commit by itself');
+$pair->finish;
