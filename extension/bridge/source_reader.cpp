@@ -209,7 +209,16 @@ Shape SourceReader::lock_filter(const SourceTable &table, const std::string &fro
                                 const FilterPath &path, const std::string &filter) {
   Connection &source = session_.connection();
   Shape own = locked_relations(source);
-  require_readable_filter(source, path, from_item, filter);
+  try {
+    require_readable_filter(source, path, from_item, filter);
+  } catch (const Error &error) {
+    if (error.sqlstate() != "55P03")
+      throw;
+    throw Error(error.sqlstate(), "could not lock a table that the filter reads on the source",
+                "Another session there holds, or waits for, a lock that keeps others from reading "
+                "the table.",
+                "Pull again when that session is done.");
+  }
   Shape lines = locked_relations(source);
   const auto take_out = [&] {
     std::erase_if(lines, [&](const ShapeLine &line) { return find_new(own, {line}) == nullptr; });

@@ -11,7 +11,10 @@ use lib "$FindBin::RealBin/lib";
 use ParallelLoader::Test;
 use Test::More;
 
-my $pair = ParallelLoader::Test->new(destination => {conf => 'parallel_loader.snapshot_hold = 10min'});
+my $pair = ParallelLoader::Test->new(destination => {conf => <<'CONF'});
+parallel_loader.snapshot_hold = 10min
+parallel_loader.retry_budget = 2min
+CONF
 $pair->source_sql(<<'SQL');
 CREATE TYPE mood AS ENUM ('good', 'bad');
 CREATE TABLE t (id integer PRIMARY KEY, k1 integer, k2 integer, m mood, pad text);
@@ -63,7 +66,7 @@ is_refused('labels of an enum', q(m = 'good'), $RELABEL, $RELABEL, $WORK, qr/col
 is_refused('a partition that is attached', 'id IN (SELECT id FROM parts)',
   'CREATE TABLE parts_2 AS SELECT 20000 AS id;'
     . ' ALTER TABLE parts ATTACH PARTITION parts_2 FOR VALUES FROM (10000) TO (30000)',
-  'DROP TABLE parts_2', $WORK, qr/partition .*parts_2.* was attached/);
+  'DROP TABLE parts_2', $WORK, qr/parts_2/);
 is_refused('a table that is emptied', $OF_TABLE, 'TRUNCATE flt',
   'INSERT INTO flt SELECT i FROM generate_series(1, 6000, 2) AS i', $WORK,
   qr/flt.* was emptied or rewritten/);
@@ -113,6 +116,7 @@ $pair->destination_sql("SELECT parallel_pull_cancel($id)");
 
 # ---- append ----
 
+$pair->destination_sql(q(SELECT parallel_pull_forget('t')));
 $pair->source_sql('TRUNCATE flt; INSERT INTO flt SELECT i FROM generate_series(1, 6000, 2) AS i');
 my %append = (key => 'id', columns => [qw(id pad)], filter => $OF_TABLE);
 my $append = $pair->table_sql('parallel_pull_append', 't', \%append);
