@@ -121,10 +121,10 @@ $pair->source_sql('TRUNCATE flt; INSERT INTO flt SELECT i FROM generate_series(1
 my %append = (key => 'id', columns => [qw(id pad)], filter => $OF_TABLE);
 my $append = $pair->table_sql('parallel_pull_append', 't', \%append);
 is($pair->destination_sql($append), 3000, 'an append by a filter that reads a table');
-$pair->source_sql(q(INSERT INTO t VALUES (6001, 1, 0, 'good', 'new'); INSERT INTO flt VALUES (6001)));
+$pair->source_sql(q(INSERT INTO t (id, k1, m, pad) VALUES (6001, 1, 'good', 'new'); INSERT INTO flt VALUES (6001)));
 is($pair->destination_sql($append), 1, '… and the next one');
 for my $window ('NaN', '-1') {
-  $pair->error_is($pair->table_sql('parallel_pull_append', 't', {%append, window => $window}), '22023',
+  $pair->error_is($pair->table_sql('parallel_pull_append', 't', {%append, q("window") => $window}), '22023',
     qr/window "\Q$window\E" is /, "an append with window $window");
 }
 
