@@ -25,6 +25,8 @@ PG_CXXFLAGS   = -std=c++20 -Wall -Wextra -Wno-register -MMD -MP
 ifeq ($(WERROR),1)
 PG_CXXFLAGS  += -Werror
 endif
+# What the environment adds to the compiler's options (COPT) reaches C alone by itself.
+PG_CXXFLAGS  += $(COPT)
 # PGXS links with the C compiler.
 SHLIB_LINK    = $(libpq) -lstdc++
 # For a server that has loaded the sanitizers' libraries first, as `scripts/test sanitize` does.
@@ -67,6 +69,13 @@ PROVE_TESTS ?= tests/tap/*.pl
 .PHONY: tapcheck
 tapcheck: test-module
 	$(prove_installcheck)
+
+# The committed tree as PGXN takes it.
+DIST_NAME     = $(EXTENSION)-$(shell sed -n 's/^  "version": "\(.*\)",/\1/p' META.json)
+DIST_FOLDER  ?= .
+.PHONY: dist
+dist:
+	git archive --format=zip --prefix=$(DIST_NAME)/ --output=$(DIST_FOLDER)/$(DIST_NAME).zip HEAD
 
 # What the library expects to be installed in the database.  For the one file that compares it: a new
 # version does not compile the others anew.

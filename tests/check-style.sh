@@ -107,6 +107,8 @@ wrong_versions() {
   fi
   grep -q "\"extension/sql/parallel_loader--$version.sql\"" META.json ||
     echo "META.json names another script than that of version $version"
+  head -n 1 debian/changelog | grep -qF "($version." ||
+    echo "debian/changelog does not begin with version $version"
   grep -qsE "^## (\[?Unreleased\]?|\[?$version(\.[0-9]+)?\]?)" CHANGELOG.md ||
     echo "CHANGELOG.md has no heading for version $version"
 }
@@ -153,6 +155,7 @@ without_once | report "headers are guarded by #pragma once"
 too_long | report "no source is longer than 500 lines, no other file than 700"
 unscheduled | report "each regression file has its expected output"
 wrong_versions | report "versions agree with the control file"
+tests/wrong-metadata | report "META.json follows PGXN's specification"
 untidy_text | report "no tabs and no blanks at the end of a line"
 broken_scripts | report "shell scripts are sound"
 broken_python | report "Python files can be read by Python"
