@@ -115,7 +115,7 @@ wrong_versions() {
 
 untidy_text() {
   local file
-  for file in $(files | grep -vE '^expected/|^tests/cli/.*\.(out|txt)$'); do
+  for file in $(files | grep -vE '^expected/|^tests/cli/.*\.(out|txt)$|^tests/fuzz/corpus/'); do
     grep -nIHE '[[:space:]]+$' "$file" | cut -c 1-100 || true
     [ "${file##*/}" = Makefile ] || grep -nIHP '\t' "$file" | cut -c 1-100 || true
   done
