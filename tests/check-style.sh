@@ -117,7 +117,7 @@ untidy_text() {
   local file
   for file in $(files | grep -vE '^expected/|^tests/cli/.*\.(out|txt)$|^tests/fuzz/corpus/'); do
     grep -nIHE '[[:space:]]+$' "$file" | cut -c 1-100 || true
-    [ "${file##*/}" = Makefile ] || grep -nIHP '\t' "$file" | cut -c 1-100 || true
+    [[ $file =~ (^|/)(Makefile|rules)$ ]] || grep -nIHP '\t' "$file" | cut -c 1-100 || true
   done
 }
 
