@@ -136,12 +136,6 @@ server_words() {
   echo "$("$PG_CONFIG" --version | cut -d ' ' -f 2-)$assertions"
 }
 
-# The sources as a tar archive: with what is not committed, without what was built.
-this_tree() {
-  (cd "$repo" && git -c safe.directory='*' ls-files --cached --others --exclude-standard -z |
-    tar -c --null --files-from - --ignore-failed-read --warning=no-failed-read)
-}
-
 build_extension() {
   quietly build-extension make -s -C "$repo" -j "$(nproc)" PG_CONFIG="$PG_CONFIG"
 }

@@ -7,8 +7,7 @@ packages_of_packages=(debhelper lintian postgresql-server-dev-all unzip util-lin
 # In $work/package/tree, as the server's user: a package is not built as root.
 build_packages() {
   local folder=$work/package
-  mkdir -p "$folder/tree"
-  this_tree | tar -x -C "$folder/tree"
+  copy_tree "$folder/tree"
   if is_root; then chown -R postgres: "$folder"; fi
   # The committed control file names the server of Debian 12.
   in_packages pg_buildext updatecontrol
@@ -58,6 +57,8 @@ lintian_finds_nothing() {
 # The archive holds what is committed, no more and no less.
 archive_has_files() {
   local name
+  # A copy of the tree has no commits.
+  [ -e "$repo/.git" ] || return 0
   name=parallel_loader-$(sed -n 's/^  "version": "\(.*\)",$/\1/p' "$repo/META.json")
   make -s -C "$repo" dist PG_CONFIG="$PG_CONFIG" DIST_FOLDER="$work"
   diff -u --label committed --label "$name.zip" <(git -C "$repo" ls-tree -r --name-only HEAD | sed "s:^:$name/:" | sort) \
