@@ -73,7 +73,7 @@ TEST(RelationSizes, leaf_that_is_named_twice_is_refused) {
 }
 
 TEST(RelationSizes, sums_of_the_largest_sizes_stay_numbers) {
-  RelationSizes storage{.server_version = 150000, .leaves = {}};
+  RelationSizes sizes{.server_version = 150000, .leaves = {}};
   Leaf leaf = heap_leaf();
   leaf.bytes = leaf.rows = 1LL << 48;
   sizes.leaves.assign(100000, leaf);
@@ -104,7 +104,7 @@ TEST(RelationSizes, partitions_are_asked_for_their_leaves) {
 }
 
 TEST(RelationSizes, ctid_needs_version_heap_and_right) {
-  RelationSizes storage{.server_version = 140000, .leaves = {heap_leaf()}};
+  RelationSizes sizes{.server_version = 140000, .leaves = {heap_leaf()}};
   EXPECT_EQ(sizes.missing_for_ctid(), "");
   sizes.server_version = 130023;
   EXPECT_NE(sizes.missing_for_ctid(), "");
@@ -117,13 +117,13 @@ TEST(RelationSizes, ctid_needs_version_heap_and_right) {
 }
 
 TEST(RelationSizes, foreign_leaf_does_not_keep_the_others_from_ctid) {
-  RelationSizes storage{.server_version = 140000, .leaves = {heap_leaf(), Leaf{.kind = 'f'}}};
+  RelationSizes sizes{.server_version = 140000, .leaves = {heap_leaf(), Leaf{.kind = 'f'}}};
   EXPECT_EQ(sizes.missing_for_ctid(), "");
   EXPECT_FALSE(sizes.has_tid_ranges(sizes.leaves.back()));
 }
 
 TEST(RelationSizes, one_leaf_that_may_not_be_read_is_enough) {
-  RelationSizes storage{.server_version = 140000, .leaves = {heap_leaf(), heap_leaf()}};
+  RelationSizes sizes{.server_version = 140000, .leaves = {heap_leaf(), heap_leaf()}};
   EXPECT_TRUE(sizes.is_readable_by_leaf());
   sizes.leaves.back().is_readable = false;
   EXPECT_FALSE(sizes.is_readable_by_leaf());

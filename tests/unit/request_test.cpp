@@ -51,7 +51,7 @@ TEST(Request, has_no_enum_whose_value_is_zero) {
   }
   EXPECT_NE(static_cast<int>(Request().kind), 0);
   EXPECT_NE(static_cast<int>(Request().route), 0);
-  EXPECT_NE(static_cast<int>(Request().request.kind), 0);
+  EXPECT_NE(static_cast<int>(Request().pull.kind), 0);
 }
 
 TEST(Request, is_refused_when_it_is_cut_short_or_goes_on) {
