@@ -13,7 +13,7 @@ extern "C" {
 
 namespace parallel_loader {
 
-static constexpr uint32 kMagic = 0x504c3034; // "PL04": changes with the layout
+static constexpr uint32 kMagic = 0x504c3035; // "PL05": changes with the layout
 
 static void init_slot(WorkerSlot *slot) {
   pg_atomic_init_u32(&slot->state, kSlotFree);
