@@ -35,7 +35,7 @@ std::string comma_list(const std::vector<int64_t> &ids, const std::string &befor
   constexpr size_t kMost = 8;
   std::string list;
   for (size_t index = 0; index < std::min(ids.size(), kMost); index++)
-    add_to_list(list, before + std::to_string(ids[index]) + after);
+    add_to_list(list, std::string(before).append(std::to_string(ids[index])).append(after));
   return ids.size() > kMost ? list + ", …" : list;
 }
 

@@ -205,7 +205,7 @@ CancelStep cancel_live(const FoundPull &found) {
   const bool was_waiting = last_commit_waits(pull);
   call([&]() noexcept { mailbox_post_urgent_stop(pull, kStopCancelled); });
   if (was_waiting)
-    call([&]() noexcept { notice_last_wait(pull); });
+    notice_last_wait(pull);
   return mailbox_stop(pull) == kStopCancelled ? CancelStep::kDone : CancelStep::kTooLate;
 }
 
