@@ -22,6 +22,9 @@ PG_CONFIG    ?= pg_config
 PG_CPPFLAGS   = -I. -isystem $(shell $(PG_CONFIG) --includedir-server) -I$(libpq_srcdir)
 # -MMD -MP: PGXS tracks no dependencies by itself; a changed header must rebuild its users.
 PG_CXXFLAGS   = -std=c++20 -Wall -Wextra -Wno-register -MMD -MP
+# For clang++: macros of the server count in volatile variables, and its own flags are those of the
+# compiler that built it.
+PG_CXXFLAGS  += $(if $(findstring clang,$(CXX)),-Wno-deprecated-volatile -Wno-unknown-warning-option)
 ifeq ($(WERROR),1)
 PG_CXXFLAGS  += -Werror
 endif
@@ -76,6 +79,11 @@ DIST_FOLDER  ?= .
 .PHONY: dist
 dist:
 	git archive --format=zip --prefix=$(DIST_NAME)/ --output=$(DIST_FOLDER)/$(DIST_NAME).zip HEAD
+
+# For tools that read C++ as the compiler named in CXX does.
+.PHONY: show-flags
+show-flags:
+	@:$(info $(CPPFLAGS) $(CXXFLAGS))
 
 # What the library expects to be installed in the database.  For the one file that compares it: a new
 # version does not compile the others anew.
