@@ -83,7 +83,16 @@ SET parallel_loader.chunk_size = '2 hours';
 SET parallel_loader.snapshot_hold = -1;
 SET parallel_loader.retry_budget = -1;
 SET parallel_loader.retry_budget = 'for ever';
-SET parallel_loader.workres = 8;
+-- Other names with that prefix are refused from version 15 on.
+DO $$
+BEGIN
+  SET parallel_loader.workres = 8;
+  IF current_setting('server_version_num')::integer >= 150000 THEN
+    RAISE 'accepted';
+  END IF;
+EXCEPTION WHEN invalid_name THEN
+  NULL;
+END $$;
 SET parallel_loader.workers = 2;
 SET parallel_loader.chunk_size = '16MB';
 SHOW parallel_loader.workers;

@@ -32,8 +32,9 @@ FROM generate_series(-100, $ROWS - 101) AS i;
 CREATE SCHEMA "Odd Schema";
 CREATE TABLE "Odd Schema"."Odd=Table" (id integer PRIMARY KEY, "a, b" text);
 INSERT INTO "Odd Schema"."Odd=Table" SELECT i, 'x' || i FROM generate_series(1, 50) AS i;
--- Two chunks of about 64 kB.
+-- Two chunks of about 64 kB, without the pages that servers from 16 on add ahead of need.
 CREATE TABLE gated AS SELECT id, tag, true AS passed FROM signals WHERE id BETWEEN 1 AND 4000;
+VACUUM FULL gated;
 ALTER TABLE gated ADD PRIMARY KEY (id);
 CREATE TABLE not_there (id integer);
 CREATE TABLE keyless AS SELECT id, ts, value, tag, note FROM signals LIMIT 5;
