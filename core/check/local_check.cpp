@@ -64,12 +64,14 @@ void check_triggers(Executor &server, const LocalCheck &check, Findings &finding
         "Disable it for the time of the pull, if the rows need it no more.");
 }
 
+// The catalogue has conenforced from version 18 on: a constraint that is not enforced is none.
 constexpr std::string_view kForeignKeys = R"sql(
 SELECT k.conname, n.nspname, c.relname
 FROM pg_catalog.pg_constraint AS k
 JOIN pg_catalog.pg_class AS c ON c.oid = k.confrelid
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 WHERE k.conrelid = $1::pg_catalog.oid AND k.contype = 'f' AND k.conparentid = 0
+  AND coalesce(pg_catalog.to_jsonb(k) ->> 'conenforced', 'true') = 'true'
 ORDER BY k.conname)sql";
 
 void check_foreign_keys(Executor &server, const LocalCheck &check, Findings &findings) {
@@ -177,9 +179,12 @@ void check_storage(Executor &server, const LocalCheck &check, Findings &findings
                                          " of write-ahead log (" + settings + ")");
 }
 
+// A slot that has reserved nothing yet keeps no WAL, nor does one that is lost or invalidated.
 void check_replication_slots(Executor &server, Findings &findings) {
-  const Rows rows = server.exec("SELECT s.slot_name FROM pg_catalog.pg_replication_slots AS s "
-                                "WHERE NOT s.active ORDER BY s.slot_name");
+  const Rows rows =
+      server.exec("SELECT s.slot_name FROM pg_catalog.pg_replication_slots AS s "
+                  "WHERE NOT s.active AND s.restart_lsn IS NOT NULL AND s.wal_status <> 'lost' "
+                  "ORDER BY s.slot_name");
   for (size_t row = 0; row < rows.size(); ++row)
     findings.warning("write-ahead log",
                      "replication slot \"" + rows.text(row, 0) +

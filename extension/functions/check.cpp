@@ -6,6 +6,8 @@
 #include "core/check/local_check.hpp"
 #include "core/check/source_check.hpp"
 
+#include <algorithm>
+
 #include "extension/bridge/caller_executor.hpp"
 #include "extension/bridge/caller_source.hpp"
 #include "extension/bridge/guarded_call.hpp"
@@ -56,6 +58,7 @@ private:
   void check_reading(const SourceTable &table, std::vector<std::string> columns);
   void check_plan();
   void report_key(const PullPlan &plan);
+  void report_no_key(const PullPlan &plan, const std::string &size);
 
   Request request_;
   CallerExecutor caller_;
@@ -226,21 +229,30 @@ void Check::check_plan() {
   }
 }
 
+// Partitions are chunks without a key, too, as far as they may be read by their own names.
+void Check::report_no_key(const PullPlan &plan, const std::string &size) {
+  constexpr std::string_view kNameOne =
+      "Name a column that an index begins with in key, to cut the table on it.";
+  const std::string pieces = plan.chunks.size() > 1 ? "in " + std::to_string(plan.chunks.size()) +
+                                                          " chunks, one for each partition"
+                                                    : "in one piece";
+  const std::string message =
+      "no key: the table" + size + " is pulled " + pieces + ": " + plan.key_reason;
+  const bool is_large = std::ranges::any_of(plan.chunks, [&](const PlannedChunk &chunk) {
+    return (plan.chunks.size() > 1 ? chunk.byte_estimate : source_bytes_) >= kLargeBytes;
+  });
+  if (is_large)
+    findings_.warning("key", message, std::string(kNameOne));
+  else
+    findings_.info("key", message);
+}
+
 void Check::report_key(const PullPlan &plan) {
   const std::string chunks =
       std::to_string(plan.chunks.size()) + (plan.chunks.size() == 1 ? " chunk" : " chunks");
   const std::string size = source_bytes_ > 0 ? " of " + size_text(source_bytes_) : "";
-  constexpr std::string_view kNameOne =
-      "Name a column that an index begins with in key, to cut the table on it.";
-  if (plan.key.empty()) {
-    const std::string message =
-        "no key: the table" + size + " is pulled in one piece: " + plan.key_reason;
-    if (source_bytes_ >= kLargeBytes)
-      findings_.warning("key", message, std::string(kNameOne));
-    else
-      findings_.info("key", message);
-    return;
-  }
+  if (plan.key.empty())
+    return report_no_key(plan, size);
   findings_.info("key", "the table" + size + " is pulled in " + chunks + ", cut on key " +
                             plan.key + ": " + plan.key_reason);
   if (plan.key == "ctid")

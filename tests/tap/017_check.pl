@@ -189,20 +189,44 @@ $pair->source_sql('ALTER TABLE wide ALTER note SET STORAGE EXTERNAL');
 $pair->source_sql(q(INSERT INTO wide SELECT i, repeat('x', 900000) FROM generate_series(1, 80) AS i));
 $pair->destination_sql(q(ALTER SYSTEM SET max_wal_size = '32MB'; ));
 $pair->destination_sql('SELECT pg_reload_conf()');
-$pair->destination_sql(q(SELECT pg_create_physical_replication_slot('forgotten')));
+# A slot that is lost, one that has reserved no WAL yet, and one that keeps it.
+$pair->destination_sql(q(SELECT pg_create_physical_replication_slot('lost', true);
+  ALTER SYSTEM SET max_slot_wal_keep_size = '1MB'; SELECT pg_reload_conf()));
+ok(wait_until(20, sub {
+    $pair->destination_sql('CREATE TEMPORARY TABLE wal (); SELECT pg_switch_wal(); CHECKPOINT');
+    $pair->destination_sql(q(SELECT wal_status FROM pg_replication_slots)) eq 'lost';
+}), 'a replication slot is lost');
+$pair->destination_sql(q(SELECT pg_create_physical_replication_slot('unused'),
+  pg_create_physical_replication_slot('forgotten', true)));
 ok(wait_until(10, sub { $pair->destination_sql('SHOW max_wal_size') eq '32MB' }), 'max_wal_size is small');
 check('wide', {workers => 30});
 has('warning', 'write-ahead log', qr/about 69 MB .*max_wal_size is 32 MB|max_wal_size is 32 MB/,
   qr/Raise max_wal_size/, 'more than max_wal_size');
 has('warning', 'write-ahead log', qr/slot "forgotten" is not active/, qr/Drop it/,
   'a replication slot that nobody reads');
+is(scalar(grep { $_->{message} =~ /replication slot/ } @found), 1,
+  '… and none that keeps no WAL') or diag(shown());
 has('warning', 'workers', qr/^\d+ background worker slots are free, and the pull wants 31$/,
   qr/max_worker_processes/, 'too few worker slots');
-$pair->destination_sql(q(SELECT pg_drop_replication_slot('forgotten')));
+$pair->destination_sql(q(ALTER SYSTEM RESET max_slot_wal_keep_size; SELECT pg_reload_conf(),
+  pg_drop_replication_slot('lost'), pg_drop_replication_slot('unused'),
+  pg_drop_replication_slot('forgotten')));
 $pair->source_sql(q(CREATE ROLE reader LOGIN PASSWORD 'secret' CONNECTION LIMIT 3;
   ALTER ROLE reader SET statement_timeout = '5s'));
 my $reader = {dsn => $pair->dsn('postgres', 'user=reader password=secret')};
 $pair->source_sql('GRANT SELECT ON sound TO reader');
+$pair->source_sql(<<'SQL');
+CREATE TABLE parted (id integer, note text) PARTITION BY RANGE (id);
+CREATE TABLE parted_low PARTITION OF parted FOR VALUES FROM (0) TO (10);
+CREATE TABLE parted_high PARTITION OF parted FOR VALUES FROM (10) TO (20);
+INSERT INTO parted SELECT i, 'x' FROM generate_series(0, 19) AS i;
+GRANT SELECT (id, note) ON parted, parted_low, parted_high TO reader;
+SQL
+$pair->destination_sql('CREATE TABLE parted (id integer, note text)');
+check('parted', $reader);
+has('info', 'key', qr/^no key: the table .* is pulled in 2 chunks, one for each partition: .*ctid/,
+  undef, 'a partitioned table without a key is pulled by its partitions');
+is(($pair->table_rows('parallel_pull_table', 'parted', $reader))[0]{chunks}, 2, '… as it is');
 check('sound', $reader);
 has('warning', 'sessions', qr/room for 3 sessions, but the pull wants 5 .*CONNECTION LIMIT/,
   qr/fewer workers/, 'too few sessions on the source');

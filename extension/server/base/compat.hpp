@@ -43,6 +43,16 @@ inline bool compat_lock_held_by_me(const LOCKTAG *tag, LOCKMODE mode) {
 #endif
 }
 
+/// True if the constraint is checked: from version 18 on there are some that are not.
+inline bool compat_is_enforced(const ForeignKeyCacheInfo *key) {
+#if PG_VERSION_NUM >= 180000
+  return key->conenforced;
+#else
+  static_cast<void>(key);
+  return true;
+#endif
+}
+
 /// True in the extension's own background processes.
 inline bool compat_is_background_worker() {
 #if PG_VERSION_NUM >= 170000

@@ -66,8 +66,9 @@ static List *referenced_tables(Oid table) {
   List *tables = NIL;
   ListCell *cell;
   foreach (cell, RelationGetFKeyList(rel)) {
-    tables =
-        list_append_unique_oid(tables, static_cast<ForeignKeyCacheInfo *>(lfirst(cell))->confrelid);
+    const auto *key = static_cast<ForeignKeyCacheInfo *>(lfirst(cell));
+    if (compat_is_enforced(key))
+      tables = list_append_unique_oid(tables, key->confrelid);
   }
   relation_close(rel, AccessShareLock);
   return tables;
