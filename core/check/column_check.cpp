@@ -24,8 +24,8 @@ void check_one(const ColumnCheck &check, const std::string &name, Findings &find
   if (check.columns)
     columns.emplace({name});
   try {
-    static_cast<void>(map_columns(one, check.source_types, check.tables.destination,
-                                  check.destination_types, columns, check.format));
+    static_cast<void>(map_columns(one, check.tables.source_types, check.tables.destination,
+                                  check.tables.destination_types, columns, check.format));
   } catch (const Error &error) {
     findings.error(kItem, error);
   }
@@ -49,9 +49,9 @@ bool is_same_type(const TypeInfo &source, const TypeInfo &destination) {
 void report_types(const ColumnCheck &check, const ColumnMap &map, Findings &findings) {
   for (const std::string &name : map.columns) {
     const TypeInfo &there =
-        check.source_types.types.get(check.tables.source.find_column(name)->type);
+        check.tables.source_types.get(check.tables.source.find_column(name)->type);
     const TypeInfo &here =
-        check.destination_types.types.get(find_local(check.tables.destination, name)->type);
+        check.tables.destination_types.get(find_local(check.tables.destination, name)->type);
     if (!is_same_type(there, here))
       findings.warning("types",
                        "column \"" + name + "\" has type " + there.name + " on the source, but " +
@@ -59,6 +59,19 @@ void report_types(const ColumnCheck &check, const ColumnMap &map, Findings &find
                        "It travels as text; a value that the type here does not take ends the "
                        "pull.");
   }
+}
+
+// By each row, since text carries nearly all values.
+void report_chars(const ColumnMap &map, Findings &findings) {
+  if (map.chars.empty())
+    return;
+  for (const std::string &name : map.chars.columns())
+    findings.warning("types",
+                     "column \"" + name +
+                         "\" travels as text: a value of type \"char\" that is no ASCII character "
+                         "ends the pull",
+                     "Use format => 'binary' if all columns allow it, or leave the column out with "
+                     "columns.");
 }
 
 void report_generated(const ColumnCheck &check, Findings &findings) {
@@ -83,9 +96,11 @@ void report_format(const ColumnCheck &check, const ColumnMap &map, Findings &fin
 std::optional<ColumnMap> check_columns(const ColumnCheck &check, Findings &findings) {
   report_generated(check, findings);
   try {
-    ColumnMap map = map_columns(check.tables.source, check.source_types, check.tables.destination,
-                                check.destination_types, check.columns, check.format);
+    ColumnMap map =
+        map_columns(check.tables.source, check.tables.source_types, check.tables.destination,
+                    check.tables.destination_types, check.columns, check.format);
     report_types(check, map, findings);
+    report_chars(map, findings);
     report_format(check, map, findings);
     return map;
   } catch (const Error &error) {

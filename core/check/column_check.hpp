@@ -13,8 +13,6 @@ namespace parallel_loader {
 
 struct ColumnCheck {
   const TablePair &tables;
-  const TypeSide &source_types;
-  const TypeSide &destination_types;
   const std::optional<std::vector<std::string>> &columns; // as the caller names them
   FormatChoice format;
 };

@@ -9,7 +9,6 @@ namespace parallel_loader {
 namespace {
 
 constexpr TypeOid kChar = 18; // "char"
-constexpr int kEscapedCharSince = 160000;
 constexpr std::string_view kSpelling =
     "Name a column in columns exactly as it is spelled in the table, capitals included and without "
     "quotes.";
@@ -72,9 +71,9 @@ void require_expressible(const std::vector<std::string> &names,
 /// The two sides of a pull.
 struct Sides {
   const SourceTable &source;
-  const TypeSide &source_types;
+  const Types &source_types;
   const DestinationTable &destination;
-  const TypeSide &destination_types;
+  const Types &destination_types;
 };
 
 // The first column that binary COPY cannot carry, and why; column empty when it carries all.
@@ -97,7 +96,7 @@ Obstacle find_obstacle(const Sides &sides, const std::vector<std::string> &names
   }
   // Binary COPY FROM looks up a receive function for every column there is, listed or not.
   for (const DestinationColumn &column : sides.destination.columns) {
-    const TypeInfo &type = sides.destination_types.types.base(column.type);
+    const TypeInfo &type = sides.destination_types.base(column.type);
     if (!type.has_binary)
       return {column.name, "of the destination has type " + type.name +
                                ", which has no binary form, listed or not"};
@@ -105,35 +104,12 @@ Obstacle find_obstacle(const Sides &sides, const std::vector<std::string> &names
   return {};
 }
 
-// Since 16 a "char" with the high bit set is written as an octal escape, which older servers read
-// as a backslash.
-void require_same_char_text(const Sides &sides, const std::vector<std::string> &names,
-                            FormatChoice choice, const Obstacle &obstacle) {
-  if ((sides.source_types.server_version >= kEscapedCharSince) ==
-      (sides.destination_types.server_version >= kEscapedCharSince))
-    return;
-  for (const std::string &name : names) {
-    const TypeOid source_type = sides.source.find_column(name)->type;
-    const TypeOid target_type = find_column(sides.destination, name)->type;
-    if (!sides.source_types.types.contains(source_type, kChar) &&
-        !sides.destination_types.types.contains(target_type, kChar))
-      continue;
-    throw Error(sqlstate::kFeatureNotSupported,
-                "column \"" + name + "\" cannot be pulled as text between these versions",
-                "It holds type \"char\", whose text form changed in version 16.",
-                choice == FormatChoice::kText || obstacle.column.empty()
-                    ? "Use format => 'binary'."
-                    : "Leave the column out with columns; binary is not possible, as " +
-                          obstacle.text() + ".");
-  }
-}
-
 // Whoever asks for text by name wants the fields by position.
 void require_same_field_order(const Sides &sides, const std::vector<std::string> &names) {
   for (const std::string &name : names) {
     const std::string reason =
-        why_not_text(sides.source_types.types, sides.source.find_column(name)->type,
-                     sides.destination_types.types, find_column(sides.destination, name)->type);
+        why_not_text(sides.source_types, sides.source.find_column(name)->type,
+                     sides.destination_types, find_column(sides.destination, name)->type);
     if (!reason.empty())
       throw Error(sqlstate::kDatatypeMismatch,
                   "column \"" + name + "\" would be pulled into other fields",
@@ -145,10 +121,9 @@ void require_same_field_order(const Sides &sides, const std::vector<std::string>
 // Whoever asks for text by name does not ask for other values.
 void require_same_ranges(const Sides &sides, const std::vector<std::string> &names) {
   for (const std::string &name : names) {
-    const std::string reason =
-        why_other_ranges(sides.source_types.types, sides.source.find_column(name)->type,
-                         sides.destination_types.types, find_column(sides.destination, name)->type,
-                         OrderRule::kSameValues);
+    const std::string reason = why_other_ranges(
+        sides.source_types, sides.source.find_column(name)->type, sides.destination_types,
+        find_column(sides.destination, name)->type, OrderRule::kSameValues);
     if (!reason.empty())
       throw Error(sqlstate::kDatatypeMismatch,
                   "ranges of column \"" + name + "\" might become others on the destination",
@@ -183,8 +158,8 @@ std::string_view format_name(Format format) noexcept {
   return format == Format::kBinary ? "binary" : "text";
 }
 
-ColumnMap map_columns(const SourceTable &source, const TypeSide &source_types,
-                      const DestinationTable &destination, const TypeSide &destination_types,
+ColumnMap map_columns(const SourceTable &source, const Types &source_types,
+                      const DestinationTable &destination, const Types &destination_types,
                       const std::optional<std::vector<std::string>> &columns, FormatChoice choice) {
   if (columns)
     check_named_columns(*columns, source, destination);
@@ -203,12 +178,26 @@ ColumnMap map_columns(const SourceTable &source, const TypeSide &source_types,
     map.format = Format::kBinary;
     return map;
   }
-  require_same_char_text(sides, map.columns, choice, obstacle);
   if (choice == FormatChoice::kAuto)
     require_same_field_order(sides, map.columns);
   require_same_ranges(sides, map.columns);
   map.format_reason = choice == FormatChoice::kText ? "text format was asked for" : obstacle.text();
+  map.chars = find_char_text(source, source_types, destination, destination_types, map.columns);
   return map;
+}
+
+CharText find_char_text(const SourceTable &source, const Types &source_types,
+                        const DestinationTable &destination, const Types &destination_types,
+                        const std::vector<std::string> &columns) {
+  CharText chars(find_char_flaw(source_types.server(), destination_types.server()));
+  for (size_t index = 0; index < columns.size(); ++index) {
+    const SourceColumn *const there = source.find_column(columns[index]);
+    const DestinationColumn *const here = find_column(destination, columns[index]);
+    if (there != nullptr && here != nullptr && source_types.contains(there->type, kChar) &&
+        destination_types.contains(here->type, kChar))
+      chars.add(index, columns[index]);
+  }
+  return chars;
 }
 
 std::string copy_statement(std::string_view from_item, const ColumnMap &map,

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/base/quote.hpp"
+#include "core/source/char_text.hpp"
 #include "core/source/source_table.hpp"
 #include "core/source/types.hpp"
 
@@ -38,6 +39,7 @@ struct ColumnMap {
   std::vector<std::string> columns;
   Format format = Format::kText;
   std::string format_reason; // why not binary; empty when it is
+  CharText chars = {};       // that text cannot carry
 };
 
 /// Chooses columns and format.
@@ -46,11 +48,18 @@ struct ColumnMap {
 /// a named column that either side lacks, 42701 for one named twice, 42P10 for a generated one,
 /// 42804 for composites whose fields have another order (format `auto` only), 0A000 for `binary` on
 /// a column that binary cannot carry.
-[[nodiscard]] ColumnMap map_columns(const SourceTable &source, const TypeSide &source_types,
+[[nodiscard]] ColumnMap map_columns(const SourceTable &source, const Types &source_types,
                                     const DestinationTable &destination,
-                                    const TypeSide &destination_types,
+                                    const Types &destination_types,
                                     const std::optional<std::vector<std::string>> &columns,
                                     FormatChoice choice);
+
+/// What to look for in rows of these columns that travel as text; columns that are gone are left
+/// out.
+[[nodiscard]] CharText find_char_text(const SourceTable &source, const Types &source_types,
+                                      const DestinationTable &destination,
+                                      const Types &destination_types,
+                                      const std::vector<std::string> &columns);
 
 /// `COPY (SELECT … FROM … WHERE …) TO STDOUT (FORMAT …)`; empty conditions are left out.
 /// `from_item` is SourceTable::from_item() or leaf_item().

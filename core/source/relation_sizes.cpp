@@ -1,6 +1,7 @@
 #include "core/source/relation_sizes.hpp"
 
 #include "core/base/error.hpp"
+#include "core/source/server_info.hpp"
 
 #include <algorithm>
 #include <set>
@@ -117,9 +118,7 @@ bool RelationSizes::has_tid_ranges(const Leaf &leaf) const noexcept {
 RelationSizes RelationSizes::find(Executor &source, const SourceTable &table,
                                   const std::optional<std::vector<std::string>> &columns) {
   RelationSizes sizes;
-  sizes.server_version =
-      static_cast<int>(source.exec("SELECT pg_catalog.current_setting('server_version_num')")
-                           .required_integer(0, 0, 0, INT32_MAX));
+  sizes.server_version = server_info(source).version;
   if (std::string_view("rmp").find(table.kind) == std::string_view::npos)
     return sizes;
   std::string sql = "WITH leaf AS (";

@@ -13,7 +13,6 @@ namespace {
 constexpr TypeOid kInterval = 1186;
 constexpr int kInfiniteIntervalSince = 170000;
 constexpr int kMultirangeSince = 140000;
-constexpr int kNoVersion = 10000000;
 
 // Types whose binary form is an OID that means something else, or nothing, on another server.
 constexpr TypeOid kNamesByOid[] = {
@@ -264,15 +263,15 @@ private:
 /// Compares a source type with a destination type, all the way down.
 class BinaryCheck {
 public:
-  BinaryCheck(const TypeSide &source, const TypeSide &destination)
+  BinaryCheck(const Types &source, const Types &destination)
       : source_(source), destination_(destination) {}
 
   std::string reason(TypeOid source_type, TypeOid destination_type) {
     if (!seen_.insert({source_type, destination_type}).second)
       return {};
     const Nesting nesting(depth_);
-    const TypeInfo &source = source_.types.get(source_type);
-    const TypeInfo &destination = destination_.types.get(destination_type);
+    const TypeInfo &source = source_.get(source_type);
+    const TypeInfo &destination = destination_.get(destination_type);
     if (!is_same(source, destination))
       return "has type " + source.name + " on the source, but " + destination.name +
              " on the destination";
@@ -283,8 +282,8 @@ public:
       return "has type " + source.name + ", whose empty value binary COPY cannot read";
     if (!source.has_binary || !destination.has_binary)
       return "has type " + source.name + ", which has no binary form";
-    if (source.oid == kInterval && source_.server_version >= kInfiniteIntervalSince &&
-        destination_.server_version < kInfiniteIntervalSince)
+    if (source.oid == kInterval && source_.server().version >= kInfiniteIntervalSince &&
+        destination_.server().version < kInfiniteIntervalSince)
       return "has type interval, whose infinite values a server before version 17 misreads";
     return source.kind == TypeKind::kComposite ? fields_reason(source, destination)
                                                : inner_reason(source, destination);
@@ -330,8 +329,8 @@ private:
     return why.empty() ? why : "has type " + outer.name + ", whose content " + why;
   }
 
-  const TypeSide &source_;
-  const TypeSide &destination_;
+  const Types &source_;
+  const Types &destination_;
   std::set<std::pair<TypeOid, TypeOid>> seen_;
   int depth_ = 0;
 };
@@ -381,14 +380,12 @@ private:
 } // namespace
 
 Types Types::load(Executor &server, std::span<const TypeOid> roots) {
-  const Rows version =
-      server.exec("SELECT pg_catalog.current_setting('server_version_num')::integer");
+  Types types(server_info(server));
   std::vector<std::string> oids;
   for (const TypeOid root : roots)
     oids.push_back(std::to_string(root));
-  const auto number = static_cast<int>(version.required_integer(0, 0, 1, kNoVersion));
-  const Rows rows = server.exec(load_statement(number), {Param(array_literal(oids))});
-  Types types;
+  const Rows rows =
+      server.exec(load_statement(types.server().version), {Param(array_literal(oids))});
   for (size_t row = 0; row < rows.size(); ++row) {
     TypeInfo &type =
         types.types_.try_emplace(to_oid(rows, row, 0), read_type(rows, row)).first->second;
@@ -441,12 +438,12 @@ bool Types::contains(TypeOid oid, TypeOid wanted) const {
   return false;
 }
 
-std::string why_not_binary(const TypeSide &source, TypeOid source_type, const TypeSide &destination,
+std::string why_not_binary(const Types &source, TypeOid source_type, const Types &destination,
                            TypeOid destination_type) {
   std::string reason = BinaryCheck(source, destination).reason(source_type, destination_type);
   return !reason.empty() ? reason
-                         : why_other_ranges(source.types, source_type, destination.types,
-                                            destination_type, OrderRule::kSame);
+                         : why_other_ranges(source, source_type, destination, destination_type,
+                                            OrderRule::kSame);
 }
 
 std::string why_not_text(const Types &source, TypeOid source_type, const Types &destination,

@@ -2,12 +2,14 @@
 #pragma once
 
 #include "core/connection/executor.hpp"
+#include "core/source/server_info.hpp"
 
 #include <array>
 #include <cstdint>
 #include <map>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace parallel_loader {
@@ -62,6 +64,10 @@ public:
   /// destination (14 to 18); the session's search_path must be empty or pg_catalog.
   [[nodiscard]] static Types load(Executor &server, std::span<const TypeOid> roots);
 
+  Types() = default;
+  explicit Types(ServerInfo server) : server_(std::move(server)) {}
+
+  [[nodiscard]] const ServerInfo &server() const noexcept { return server_; }
   void add(TypeInfo type);
   /// Throws Error 08P01 when the server did not describe `oid`.
   [[nodiscard]] const TypeInfo &get(TypeOid oid) const;
@@ -71,20 +77,15 @@ public:
   [[nodiscard]] bool contains(TypeOid oid, TypeOid wanted) const;
 
 private:
+  ServerInfo server_;
   std::map<TypeOid, TypeInfo> types_;
-};
-
-/// A server's types with its version (for example 150020).
-struct TypeSide {
-  const Types &types;
-  int server_version = 0;
 };
 
 /// Returns an empty string when binary COPY carries a value of `source_type` into a column of
 /// `destination_type` unchanged, else the reason in a few words ("has type text, but …").
 /// Rules: the table in docs/architecture.md, "Binary or text".
-[[nodiscard]] std::string why_not_binary(const TypeSide &source, TypeOid source_type,
-                                         const TypeSide &destination, TypeOid destination_type);
+[[nodiscard]] std::string why_not_binary(const Types &source, TypeOid source_type,
+                                         const Types &destination, TypeOid destination_type);
 
 /// Returns an empty string unless the text form of `source_type`, read as `destination_type`, would
 /// put values into other fields than they came from: composites are written by position, so fields

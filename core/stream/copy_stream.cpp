@@ -34,6 +34,8 @@ void CopyStream::take_row() {
       format_ == Format::kBinary ? check_binary_row(row_, column_count_) : check_text_row(row_);
   if (!flaw.empty())
     throw_malformed_row(rows_.row_count(), flaw);
+  if (chars_ != nullptr)
+    chars_->require_readable(row_, rows_.row_count());
 }
 
 void CopyStream::begin_segment() {

@@ -24,6 +24,9 @@ public:
       : rows_(source, format), format_(format), column_count_(column_count),
         segment_bytes_(segment_bytes) {}
 
+  /// From now on rows are looked at for values that this server would misread.
+  void require_readable(const CharText &chars) noexcept { chars_ = &chars; }
+
   /// From now on read() gives out one row, or what is left of one, at a time.
   void go_row_by_row() noexcept { is_row_by_row_ = true; }
 
@@ -56,6 +59,7 @@ private:
   std::string_view row_;     // the unread rest of the current row
   std::string_view header_;  // the unread rest of the segment's header
   int64_t segment_used_ = 0; // bytes of the current segment dealt out
+  const CharText *chars_ = nullptr;
   bool is_row_by_row_ = false;
   bool is_segment_ended_ = false;
   bool is_segment_drained_ = false;

@@ -42,7 +42,7 @@ enum class HashFunction {
 ///
 /// The formats (DateStyle, bytea_output, …) are the session's.  Two texts are made independent of
 /// them and of the server: timestamptz is written in UTC, since time zone tables differ between
-/// servers, and "char" as a number, since its text form changed in version 16.
+/// servers, and "char" as a number, since its text form changed in version 15.
 [[nodiscard]] std::string row_hash(std::span<const HashColumn> columns, TextForm form,
                                    HashFunction function);
 

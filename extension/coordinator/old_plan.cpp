@@ -46,8 +46,7 @@ void require_old_columns(int64_t pull_id, uint32_t local_table, const PullPlan &
   const DestinationTable local = describe_local_table(local_table);
   const Types local_types = load_local_types(destination, local);
   try {
-    static_cast<void>(map_columns(table, {types, source.server_version()}, local,
-                                  {local_types, PG_VERSION_NUM}, plan.columns,
+    static_cast<void>(map_columns(table, types, local, local_types, plan.columns,
                                   parse_format(format_name(plan.format))));
   } catch (const Error &error) {
     throw Error("55000",

@@ -23,11 +23,6 @@ namespace {
 
 constexpr TypeOid kMoney = 790;
 
-int server_version(Executor &server) {
-  return static_cast<int>(
-      server.exec("SELECT pg_catalog.current_setting('server_version_num')").integer(0, 0));
-}
-
 // money is stored as a count of the smallest unit, so it changes its value between servers whose
 // lc_monetary has another number of fraction digits.
 void require_same_money_scale(const Types &types, const SourceTable &table, Executor &source,
@@ -263,8 +258,7 @@ private:
     table_ = reader_.find_table(parse_qualified_name(pull_.source_table));
     types_ = load_column_types(source_, table_);
     local_ = LocalSide::look(pull_.table, destination);
-    columns_ = map_columns(table_, {types_, source_.server_version()}, local_.table,
-                           {local_.types, server_version(destination)}, pull_.columns,
+    columns_ = map_columns(table_, types_, local_.table, local_.types, pull_.columns,
                            parse_format(pull_.format));
     if (columns_.format == Format::kText && !reader_.try_timezone(request_))
       require_same_instants({table_, types_, local_.table, local_.types}, columns_, pull_.timezone);

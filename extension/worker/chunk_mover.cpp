@@ -111,6 +111,20 @@ void ChunkMover::find_table(SourceReader &reader) {
       names.push_back(line.name);
   shape_ = SourceShape(table_, types, source_shape_.empty() ? plan_->columns : names);
   labels_ = EnumLabels(table_, types, names);
+  if (plan_->format == Format::kText)
+    find_chars(types);
+}
+
+// A table or a column that is gone is found out under the lock.
+void ChunkMover::find_chars(const Types &types) {
+  SpiExecutor executor(SpiMode::kReadLatest);
+  const Oid table = context_.request.pull.table;
+  if (find_char_flaw(types.server(), server_info(executor)) == CharFlaw::kNone ||
+      call([&]() noexcept { return get_rel_relkind(table); }) == '\0')
+    return;
+  const DestinationTable local = describe_local_table(table);
+  columns_.chars =
+      find_char_text(table_, types, local, load_local_types(executor, local), columns_.columns);
 }
 
 std::string ChunkMover::from_item(const ClaimedChunk &chunk) const {

@@ -45,6 +45,7 @@ private:
   Connection &open_source(const ClaimedChunk &chunk);
   [[nodiscard]] SourceAddress source_address() const;
   void find_table(SourceReader &reader);
+  void find_chars(const Types &types);
   void lock_relation(const ClaimedChunk &chunk);
   void lock_filter(const std::string &from);
   void require_types(const Shape &now, PlaceRule places);

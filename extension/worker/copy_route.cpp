@@ -84,8 +84,8 @@ void require_nothing_skipped(const ActiveCopy &copy) {
 
 } // namespace
 
-ChunkResult move_by_copy_route(const RowSink &sink, const std::string &statement,
-                               Connection &source, RowMeter &meter) {
+ChunkResult move_by_copy_route(const RowSink &sink, const RowTask &task, Connection &source,
+                               RowMeter &meter) {
   CopyStream stream(source, sink.is_binary ? Format::kBinary : Format::kText,
                     static_cast<size_t>(sink.column_count), kSegmentBytes);
   ActiveCopy copy = {.stream = stream, .meter = meter, .may_skip_rows = call([&]() noexcept {
@@ -94,7 +94,9 @@ ChunkResult move_by_copy_route(const RowSink &sink, const std::string &statement
   const ActiveCopyScope scope(copy);
   if (copy.may_skip_rows) // a trigger runs after each row: the next one is to be read as it was
     stream.go_row_by_row();
-  stream.start(statement);
+  if (!sink.is_binary && !task.columns->chars.empty())
+    stream.require_readable(task.columns->chars);
+  stream.start(task.statement);
   while (stream.has_more()) {
     copy.inserted += copy_segment(sink, copy);
     call([]() noexcept { session_next_command(); });

@@ -7,13 +7,11 @@
 
 #include "extension/worker/route.hpp"
 
-#include <string>
-
 namespace parallel_loader {
 
 /// Moves the rows of a COPY on the source into a table that row_sink_check() has locked.
 /// As move_rows() otherwise.
-[[nodiscard]] ChunkResult move_by_copy_route(const RowSink &sink, const std::string &statement,
+[[nodiscard]] ChunkResult move_by_copy_route(const RowSink &sink, const RowTask &task,
                                              Connection &source, RowMeter &meter);
 
 } // namespace parallel_loader

@@ -57,7 +57,7 @@ ChunkResult move_rows(const RowTask &task, Connection &source, SharedPull *pull,
   RowMeter meter(pull, slot);
   set_filter_path(source, task.filter_path);
   ChunkResult result = choice.is_heap ? move_by_heap_route(sink, task.statement, source, meter)
-                                      : move_by_copy_route(sink, task.statement, source, meter);
+                                      : move_by_copy_route(sink, task, source, meter);
   if (task.filter_path)
     clear_filter_path(source);
   result.route = choice.name();

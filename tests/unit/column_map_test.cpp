@@ -14,13 +14,10 @@ class ColumnMapTest : public ::testing::Test {
 protected:
   ColumnMap map(const std::optional<Names> &columns = std::nullopt,
                 FormatChoice choice = FormatChoice::kAuto) const {
-    return map_columns(source, {types, source_version}, destination, {types, destination_version},
-                       columns, choice);
+    return map_columns(source, types, destination, types, columns, choice);
   }
 
   Types types = builtin_types();
-  int source_version = 150000;
-  int destination_version = 150000;
   SourceTable source = source_table({column("a", kInteger), column("b", kText)});
   DestinationTable destination{{"public", "t"},
                                {{"b", kText, false}, {"a", kInteger, false}, {"c", kText, false}}};
@@ -87,25 +84,28 @@ TEST_F(ColumnMapTest, any_destination_column_without_receive_function_forbids_bi
   EXPECT_SQLSTATE("0A000", map(Names{"a"}, FormatChoice::kBinary));
 }
 
-TEST_F(ColumnMapTest, char_goes_as_text_only_between_servers_that_write_it_alike) {
+TEST_F(ColumnMapTest, chars_are_looked_for_in_text_between_servers_that_write_them_otherwise) {
   source.columns[1].type = destination.columns[0].type = kChar;
-  EXPECT_NO_THROW((void)map(std::nullopt, FormatChoice::kText));
-  destination_version = 160000;
-  EXPECT_EQ(map().format, Format::kBinary);
-  const Error error = catch_error([&] { (void)map(std::nullopt, FormatChoice::kText); });
-  EXPECT_EQ(error.sqlstate(), "0A000");
-  EXPECT_EQ(error.hint(), "Use format => 'binary'.");
-  source_version = 160000;
-  EXPECT_NO_THROW((void)map(std::nullopt, FormatChoice::kText));
+  const auto chars = [&](int source_version, int destination_version, FormatChoice choice) {
+    return map_columns(source, builtin_types(source_version), destination,
+                       builtin_types(destination_version), std::nullopt, choice)
+        .chars;
+  };
+  EXPECT_EQ(chars(150000, 140000, FormatChoice::kText).columns(), Names{"b"});
+  EXPECT_FALSE(chars(150000, 140000, FormatChoice::kText).empty());
+  EXPECT_TRUE(chars(150000, 140000, FormatChoice::kAuto).empty());
+  EXPECT_TRUE(chars(150000, 170000, FormatChoice::kText).empty());
+  EXPECT_TRUE(chars(140000, 150000, FormatChoice::kText).empty());
+  destination.columns[0].type = kText;
+  EXPECT_TRUE(chars(150000, 140000, FormatChoice::kText).empty());
 }
 
-TEST_F(ColumnMapTest, hint_names_what_stands_in_the_way_of_binary) {
+TEST_F(ColumnMapTest, chars_of_columns_that_are_gone_are_not_looked_for) {
   source.columns[1].type = destination.columns[0].type = kChar;
-  destination.columns[1].type = kBigint;
-  destination_version = 160000;
-  const Error error = catch_error([&] { (void)map(); });
-  EXPECT_EQ(error.sqlstate(), "0A000");
-  EXPECT_NE(error.hint().find("column \"a\" has type int4"), std::string::npos);
+  const Types old = builtin_types(140000);
+  const Types young = builtin_types(150000);
+  EXPECT_TRUE(find_char_text(source, young, destination, old, {"gone"}).empty());
+  EXPECT_EQ(find_char_text(source, young, destination, old, {"gone", "b"}).columns(), Names{"b"});
 }
 
 TEST_F(ColumnMapTest, composites_with_fields_in_another_order_are_refused_unless_text_is_named) {
@@ -123,8 +123,8 @@ TEST_F(ColumnMapTest, composites_with_fields_in_another_order_are_refused_unless
     source = source_table({column("a", type)});
     destination.columns = {{"a", type, false}};
     const auto map_as = [&](FormatChoice choice) {
-      return map_columns(source, {source_types, 150000}, destination, {destination_types, 150000},
-                         std::nullopt, choice);
+      return map_columns(source, source_types, destination, destination_types, std::nullopt,
+                         choice);
     };
     EXPECT_SQLSTATE("42804", map_as(FormatChoice::kAuto));
     EXPECT_EQ(map_as(FormatChoice::kText).format, Format::kText);

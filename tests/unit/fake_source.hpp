@@ -49,7 +49,7 @@ public:
     calls.emplace_back(sql);
     const auto has = [&](std::string_view part) { return sql.find(part) != sql.npos; };
     if (has("server_version_num"))
-      return one_row({version});
+      return one_row({version, "UTF8"});
     if (has("pg_table_size"))
       return rows_of(11, leaves);
     if (has("indisunique"))

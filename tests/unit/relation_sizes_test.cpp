@@ -18,7 +18,7 @@ Leaf heap_leaf() {
 
 TEST(RelationSizes, reads_a_leaf) {
   FakeExecutor source;
-  source.answers = {one_row({"150020"}),
+  source.answers = {one_row({"150020", "UTF8"}),
                     one_row({"16385", "s", "L 1", "r", "t", "t", "f", "t", "12", "98304", "-1"})};
   const RelationSizes sizes = RelationSizes::find(source, source_table({}), std::nullopt);
   EXPECT_EQ(sizes.server_version, 150020);
@@ -45,7 +45,7 @@ TEST(RelationSizes, leaf_that_cannot_be_breaks_the_protocol) {
       FakeExecutor source;
       std::vector<std::optional<std::string>> values = sound;
       values[column] = lie;
-      source.answers = {one_row({"150020"}), one_row(values)};
+      source.answers = {one_row({"150020", "UTF8"}), one_row(values)};
       EXPECT_SQLSTATE("08P01", RelationSizes::find(source, source_table({}), std::nullopt))
           << column << " " << lie.value_or("NULL");
     }
@@ -56,7 +56,7 @@ TEST(RelationSizes, sizes_beyond_any_relation_are_refused) {
        {std::tuple("4294967296", "0", "0"), std::tuple("1", "9223372036854775807", "0"),
         std::tuple("1", "0", "9223372036854775807"), std::tuple("-1", "0", "0")}) {
     FakeExecutor source;
-    source.answers = {one_row({"150020"}),
+    source.answers = {one_row({"150020", "UTF8"}),
                       one_row({"16385", "s", "l", "r", "t", "t", "f", "t", pages, bytes, rows})};
     EXPECT_SQLSTATE("08P01", RelationSizes::find(source, source_table({}), std::nullopt));
   }
@@ -68,7 +68,7 @@ TEST(RelationSizes, leaf_that_is_named_twice_is_refused) {
                                                  "f",     "t", "12", "98304", "-1"};
   const std::vector<std::optional<std::string>> leaf = values;
   values.insert(values.end(), leaf.begin(), leaf.end());
-  source.answers = {one_row({"150020"}), Rows(11, values)};
+  source.answers = {one_row({"150020", "UTF8"}), Rows(11, values)};
   EXPECT_SQLSTATE("08P01", RelationSizes::find(source, source_table({}), std::nullopt));
 }
 
@@ -83,7 +83,7 @@ TEST(RelationSizes, sums_of_the_largest_sizes_stay_numbers) {
 
 TEST(RelationSizes, view_has_no_leaves) {
   FakeExecutor source;
-  source.answers = {one_row({"150020"})};
+  source.answers = {one_row({"150020", "UTF8"})};
   SourceTable table = source_table({});
   table.kind = 'v';
   EXPECT_TRUE(RelationSizes::find(source, table, std::nullopt).leaves.empty());
@@ -93,12 +93,12 @@ TEST(RelationSizes, view_has_no_leaves) {
 TEST(RelationSizes, partitions_are_asked_for_their_leaves) {
   FakeExecutor source;
   SourceTable table = source_table({});
-  source.answers = {one_row({"150020"})};
+  source.answers = {one_row({"150020", "UTF8"})};
   (void)RelationSizes::find(source, table, {{"a"}});
   EXPECT_EQ(source.calls.at(1).sql.find("pg_partition_tree"), std::string::npos);
   EXPECT_EQ(source.calls.at(1).params.at(1), "{\"a\"}");
   table.kind = 'p';
-  source.answers = {one_row({"150020"})};
+  source.answers = {one_row({"150020", "UTF8"})};
   (void)RelationSizes::find(source, table, {{"a"}});
   EXPECT_NE(source.calls.at(3).sql.find("pg_partition_tree"), std::string::npos);
 }

@@ -34,8 +34,8 @@ inline TypeInfo user_type(TypeOid oid, std::string_view name, TypeKind kind, Typ
 }
 
 /// The built-in types that the tests use.
-inline Types builtin_types() {
-  Types types;
+inline Types builtin_types(int version = 150000) {
+  Types types({.version = version, .encoding = "UTF8"});
   for (const auto &[oid, name] : {std::pair<TypeOid, std::string_view>{kBool, "bool"},
                                   {kChar, "char"},
                                   {kBigint, "int8"},

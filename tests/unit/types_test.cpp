@@ -13,8 +13,7 @@ using namespace testing;
 class BinaryRuleTest : public ::testing::Test {
 protected:
   std::string why(TypeOid source_type, TypeOid destination_type) const {
-    return why_not_binary({source, source_version}, source_type, {destination, destination_version},
-                          destination_type);
+    return why_not_binary(source, source_type, destination, destination_type);
   }
   void add_to_both(const TypeInfo &type) {
     source.add(type);
@@ -23,8 +22,6 @@ protected:
 
   Types source = builtin_types();
   Types destination = builtin_types();
-  int source_version = 150000;
-  int destination_version = 150000;
 };
 
 TEST_F(BinaryRuleTest, same_builtin_type_is_carried) {
@@ -109,11 +106,11 @@ TEST_F(BinaryRuleTest, ranges_and_multiranges_follow_their_subtype) {
 }
 
 TEST_F(BinaryRuleTest, intervals_go_as_text_from_17_to_older_servers) {
-  source_version = 170000;
+  source = builtin_types(170000);
   EXPECT_NE(why(kInterval, kInterval), "");
-  destination_version = 170000;
+  destination = builtin_types(170000);
   EXPECT_EQ(why(kInterval, kInterval), "");
-  source_version = 160000;
+  source = builtin_types(160000);
   EXPECT_EQ(why(kInterval, kInterval), "");
 }
 
@@ -154,7 +151,7 @@ TEST(Types, cycle_of_types_ends_every_walk) {
   composite.fields = {{"self", kUserBase + 2}, {"a", kUserBase}};
   types.add(composite);
   for (const TypeOid type : {kUserBase, kUserBase + 2}) {
-    EXPECT_EQ(why_not_binary({types, 150000}, type, {types, 150000}, type), "");
+    EXPECT_EQ(why_not_binary(types, type, types, type), "");
     EXPECT_EQ(why_not_text(types, type, types, type), "");
     EXPECT_FALSE(types.contains(type, kChar));
   }
@@ -166,11 +163,11 @@ TEST(Types, chain_of_types_may_be_long_but_is_not_followed_for_ever) {
   for (TypeOid link = 0; link < kLength; ++link)
     types.add(user_type(kUserBase + link, "a", TypeKind::kArray,
                         link + 1 < kLength ? kUserBase + link + 1 : kInteger));
-  EXPECT_SQLSTATE("54000", why_not_binary({types, 150000}, kUserBase, {types, 150000}, kUserBase));
+  EXPECT_SQLSTATE("54000", why_not_binary(types, kUserBase, types, kUserBase));
   EXPECT_SQLSTATE("54000", why_not_text(types, kUserBase, types, kUserBase));
   EXPECT_FALSE(types.contains(kUserBase, kChar));
   const TypeOid near_end = kUserBase + kLength - 50;
-  EXPECT_EQ(why_not_binary({types, 150000}, near_end, {types, 150000}, near_end), "");
+  EXPECT_EQ(why_not_binary(types, near_end, types, near_end), "");
 }
 
 TEST(Types, load_refuses_a_type_without_its_kind) {
@@ -180,7 +177,7 @@ TEST(Types, load_refuses_a_type_without_its_kind) {
     values.resize(15);
     values[missing] = missing % 2 == 0 ? std::nullopt : std::optional<std::string>("");
     FakeExecutor server;
-    server.answers = {one_row({"150020"}), Rows(15, values)};
+    server.answers = {one_row({"150020", "UTF8"}), Rows(15, values)};
     EXPECT_SQLSTATE("08P01", Types::load(server, std::vector<TypeOid>{20000})) << missing;
   }
 }
@@ -207,7 +204,7 @@ TEST(Types, load_gathers_the_fields_of_a_composite) {
   std::vector<std::optional<std::string>> values = field("a", "23");
   for (auto &value : field("b", "25"))
     values.push_back(value);
-  server.answers = {one_row({"150020"}), Rows(15, values),
+  server.answers = {one_row({"150020", "UTF8"}), Rows(15, values),
                     one_row({"20000", "b", std::nullopt, std::nullopt, "default (C)", "C", "t"})};
   const Types types = Types::load(server, std::vector<TypeOid>{20000});
   const TypeInfo &type = types.get(20000);
@@ -224,20 +221,20 @@ TEST(Types, load_asks_what_orders_ranges_and_needs_an_answer) {
   const auto described =
       one_row({"20000", "s.r", "s", "r", "r", "f", "t", "25", {}, {}, {}, {}, {}, {}, {}});
   FakeExecutor server;
-  server.answers = {one_row({"150020"}), described,
+  server.answers = {one_row({"150020", "UTF8"}), described,
                     one_row({"20000", {}, "pg_catalog.text_ops", {}, "\"C\" (C)", "C", "t"})};
   const Types types = Types::load(server, std::vector<TypeOid>{20000});
   EXPECT_EQ(types.get(20000).range.operator_class, "pg_catalog.text_ops");
   EXPECT_EQ(types.get(20000).range.collation.identity, "C");
   FakeExecutor silent;
-  silent.answers = {one_row({"150020"}), described, Rows(7, {})};
+  silent.answers = {one_row({"150020", "UTF8"}), described, Rows(7, {})};
   EXPECT_SQLSTATE("08P01", Types::load(silent, std::vector<TypeOid>{20000}));
 }
 
 TEST(Types, load_asks_once_where_nothing_has_an_order_of_its_own) {
   FakeExecutor server;
   server.answers = {
-      one_row({"150020"}),
+      one_row({"150020", "UTF8"}),
       one_row(
           {"23", "integer", "pg_catalog", "int4", "b", "f", "t", "0", {}, {}, {}, {}, {}, {}, {}})};
   (void)Types::load(server, std::vector<TypeOid>{23});
@@ -247,7 +244,7 @@ TEST(Types, load_asks_once_where_nothing_has_an_order_of_its_own) {
 TEST(Types, load_asks_for_multiranges_from_14_only) {
   for (const auto &[version, has_multiranges] : {std::pair{"130022", false}, {"140000", true}}) {
     FakeExecutor server;
-    server.answers = {one_row({version}), Rows(15, {})};
+    server.answers = {one_row({version, "UTF8"}), Rows(15, {})};
     (void)Types::load(server, std::vector<TypeOid>{23});
     EXPECT_EQ(server.calls.at(1).sql.find("rngmultitypid") != std::string::npos, has_multiranges);
   }
