@@ -1,4 +1,3 @@
-// simdjson_builder: see simdjson_builder.hpp.
 #include "bench/json/simdjson_builder.hpp"
 
 #include "bench/json/simdjson_tree.hpp"

@@ -1,4 +1,3 @@
-// simdjson_tree: see simdjson_tree.hpp.
 #include "bench/json/simdjson_tree.hpp"
 
 #include <algorithm>
