@@ -206,8 +206,8 @@ void Check::check_tables() {
   const Types source_types = load_column_types(source, table);
   const Types local_types = load_local_types(catalog_, local_);
   const TablePair tables{table, source_types, local_, local_types};
-  const std::optional<ColumnMap> map = check_columns(
-      {tables, request_.pull.columns, parse_format(request_.pull.format)}, findings_);
+  const std::optional<ColumnMap> map =
+      check_columns({tables, request_.pull.columns, parse_format(request_.pull.format)}, findings_);
   set_columns(table, map);
   check_reading(table, map ? map->columns : names_of(table));
   check_plan();
