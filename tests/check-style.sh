@@ -149,7 +149,11 @@ todo_without_issue() {
   done
 }
 
-badly_formatted | report "clang-format agrees"
+if clang-format --version | grep -q 'version 14\.'; then
+  badly_formatted | report "clang-format agrees"
+else
+  echo "ok - clang-format agrees # skip: sources are formatted by version 14, this is $(clang-format --version)"
+fi
 without_first_line | report "the first line of each source says what the file is"
 without_once | report "headers are guarded by #pragma once"
 too_long | report "no source is longer than 500 lines, no other file than 700"
