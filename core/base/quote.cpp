@@ -59,8 +59,8 @@ public:
 
   [[noreturn]] void fail() const {
     throw Error(sqlstate::kSyntaxError, "invalid name syntax: \"" + std::string(text_) + "\"", {},
-                "Names that are not all lower case or hold other characters than letters, digits "
-                "and underscores are written in double quotes.");
+                "Put a name into double quotes if it is not all lower case, or contains characters "
+                "other than letters, digits and underscores.");
   }
 
 private:

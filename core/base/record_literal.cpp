@@ -38,7 +38,7 @@ private:
       const char c = take();
       if (!is_quoted && (c == ',' || c == ')')) {
         if (is_null)
-          fail("It holds a null value, which no row lies before or after.");
+          fail("It contains a null value. The fields of a bound cannot be null.");
         end = c;
         return value;
       }

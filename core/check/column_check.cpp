@@ -56,8 +56,8 @@ void report_types(const ColumnCheck &check, const ColumnMap &map, Findings &find
       findings.warning("types",
                        "column \"" + name + "\" has type " + there.name + " on the source, but " +
                            here.name + " on the destination",
-                       "It travels as text; a value that the type here does not take ends the "
-                       "pull.");
+                       "It is copied as text. A value that the destination's type does not accept "
+                       "ends the pull.");
   }
 }
 
@@ -77,18 +77,18 @@ void report_chars(const ColumnMap &map, Findings &findings) {
 void report_generated(const ColumnCheck &check, Findings &findings) {
   for (const DestinationColumn &column : check.tables.destination.columns)
     if (column.is_generated)
-      findings.info(kItem,
-                    "column \"" + column.name + "\" is generated here: it is computed, not pulled");
+      findings.info(kItem, "column \"" + column.name +
+                               "\" is generated on the destination: it is computed, not copied");
 }
 
 void report_format(const ColumnCheck &check, const ColumnMap &map, Findings &findings) {
   if (map.format == Format::kBinary)
-    findings.info("format", "rows travel in binary format");
+    findings.info("format", "rows are copied in binary format");
   else if (check.format == FormatChoice::kText)
-    findings.info("format", "rows travel as text, as was asked for");
+    findings.info("format", "rows are copied as text, as requested");
   else
-    findings.info("format", "rows travel as text: " + map.format_reason,
-                  "Binary format costs less time, where the types allow it.");
+    findings.info("format", "rows are copied as text: " + map.format_reason,
+                  "Binary format is faster if the types allow it.");
 }
 
 } // namespace

@@ -39,9 +39,9 @@ void report_default(const Rows &rows, size_t row, const LocalCheck &check, Findi
     findings.error("columns",
                    "null value in column \"" + name + "\" of relation \"" + check.name.name +
                        "\" violates not-null constraint",
-                   "The column would not be pulled and has no default: give it one.");
+                   "The column would not be copied, and has no default. Give it one.");
   else if (!rows.boolean(row, 4))
-    findings.info("columns", "column \"" + name + "\" would not be pulled: it gets its default");
+    findings.info("columns", "column \"" + name + "\" would not be copied: it gets its default");
 }
 
 constexpr std::string_view kTriggers = R"sql(
@@ -61,7 +61,7 @@ void check_triggers(Executor &server, const LocalCheck &check, Findings &finding
         "triggers",
         "trigger \"" + rows.text(row, 0) + "\" fires for " +
             (rows.boolean(row, 1) ? "every row" : "every part of a chunk of about 4 MB"),
-        "Disable it for the time of the pull, if the rows need it no more.");
+        "Disable it during the pull if the rows do not need it.");
 }
 
 // The catalogue has conenforced from version 18 on: a constraint that is not enforced is none.
@@ -100,10 +100,11 @@ bool check_rows(Executor &server, const LocalCheck &check, Findings &findings) {
           ? server.exec("SELECT EXISTS (SELECT FROM " + check.from_item + ")").boolean(0, 0)
           : row.boolean(0, 1);
   if (has_rows)
-    findings.warning(
-        "rows", "table " + check.name.cited() + " is not empty: rows are added to those it has",
-        "Run TRUNCATE TABLE " + check.name.quoted() +
-            "; before, or append, or pull a range that it lacks.");
+    findings.warning("rows",
+                     "table " + check.name.cited() +
+                         " is not empty: the pull adds rows to those that are there",
+                     "Run TRUNCATE TABLE " + check.name.quoted() +
+                         "; first, or append, or pull a range that is missing.");
   return has_rows;
 }
 
@@ -126,7 +127,7 @@ void check_indexes(Executor &server, const LocalCheck &check, bool is_empty, Fin
     const std::string name = QualifiedName{rows.text(row, 0), rows.text(row, 1)}.cited();
     std::string message =
         "index " + name + " (" + size_text(rows.integer(row, 2)) + ") gets an entry for every row";
-    std::string hint = "A large load is faster if the index is created after it.";
+    std::string hint = "A large pull is faster if the index is created afterwards.";
     if (check.source_bytes >= kHugeBytes)
       findings.warning("indexes", std::move(message), std::move(hint));
     else
@@ -136,7 +137,7 @@ void check_indexes(Executor &server, const LocalCheck &check, bool is_empty, Fin
 
 // Returns how a size reads where one is known.
 std::string about(int64_t bytes) {
-  return bytes > 0 ? "about " + size_text(bytes) : "data of unknown size";
+  return bytes > 0 ? "about " + size_text(bytes) : "data of undetermined size";
 }
 
 constexpr std::string_view kStorage = R"sql(
@@ -154,14 +155,11 @@ void check_storage(Executor &server, const LocalCheck &check, Findings &findings
   if (row.empty())
     return;
   findings.info("disk",
-                about(check.source_bytes) + " would come into tablespace \"" + row.text(0, 1) +
-                    "\", and indexes with it",
-                "Free space cannot be seen from here: look at the disk.");
+                about(check.source_bytes) + " would be stored in tablespace \"" + row.text(0, 1) +
+                    "\", and indexes in addition",
+                "SQL does not show the free space: check the disk.");
   if (row.boolean(0, 0)) {
-    findings.warning("storage",
-                     "table " + check.name.cited() +
-                         " is unlogged: a crash "
-                         "empties it, pulled or not",
+    findings.warning("storage", "table " + check.name.cited() + " is unlogged: a crash empties it",
                      "Run ALTER TABLE " + check.name.quoted() + " SET LOGGED; after the pull.");
     return;
   }
@@ -173,7 +171,7 @@ void check_storage(Executor &server, const LocalCheck &check, Findings &findings
                      "the pull writes " + about(check.source_bytes) +
                          " of write-ahead log, and max_wal_size is " + size_text(wal_bytes) + " (" +
                          settings + ")",
-                     "Raise max_wal_size for the time of the pull, so that checkpoints are rare.");
+                     "Raise max_wal_size during the pull, so that checkpoints are rare.");
   else
     findings.info("write-ahead log", "the pull writes " + about(check.source_bytes) +
                                          " of write-ahead log (" + settings + ")");
@@ -188,8 +186,8 @@ void check_replication_slots(Executor &server, Findings &findings) {
   for (size_t row = 0; row < rows.size(); ++row)
     findings.warning("write-ahead log",
                      "replication slot \"" + rows.text(row, 0) +
-                         "\" is not active: it keeps all that the pull writes",
-                     "Drop it if nobody needs it, or its reader may find the disk full.");
+                         "\" is not active: it retains all WAL that the pull writes",
+                     "Drop it if it is not needed. Otherwise the disk may fill up.");
 }
 
 // Processes that have no slot of max_worker_processes.
@@ -204,7 +202,7 @@ void check_worker_slots(Executor &server, const LocalCheck &check, Findings &fin
   const int64_t slot_count = std::max<int64_t>(server.exec(kWorkerSlots).integer(0, 0), 0);
   const int64_t wanted = check.workers + 1; // and the coordinator
   const std::string counts = std::to_string(slot_count) +
-                             " background worker slots are free, and " + "the pull wants " +
+                             " background worker slots are free, and " + "the pull requests " +
                              std::to_string(wanted);
   constexpr std::string_view kHint =
       "Raise max_worker_processes to have more background worker slots.";
@@ -243,8 +241,7 @@ void check_local_columns(Executor &server, const LocalCheck &check,
     if (travels && rows.boolean(row, 6))
       findings.info("sequences",
                     "column \"" + name +
-                        "\" takes the source's values, and its sequence stays "
-                        "where it is",
+                        "\" gets the source's values, and its sequence is not changed",
                     "Call parallel_pull_sequences after the pull.");
   }
   if (!missing.empty())

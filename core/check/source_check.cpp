@@ -46,9 +46,8 @@ void check_standby(Executor &source, Findings &findings) {
     findings.info("standby", "source is a standby with hot_standby_feedback");
   else
     findings.warning("standby",
-                     "source is a standby without hot_standby_feedback: the pull ends when its "
-                     "snapshot is in the way of replay for longer than max_standby_streaming_delay "
-                     "(" +
+                     "source is a standby without hot_standby_feedback: the pull ends if its "
+                     "snapshot delays replay for longer than max_standby_streaming_delay (" +
                          row.text(0, 2) + ")",
                      "Set hot_standby_feedback = on there, or raise max_standby_streaming_delay.");
 }
@@ -79,7 +78,7 @@ void check_sessions(Executor &source, int workers, Findings &findings) {
     findings.warning("sessions",
                      "source has room for " +
                          std::to_string(std::max<int64_t>(row.integer(0, index), 0) + 1) +
-                         " sessions, but the pull wants " + std::to_string(workers + 1) + " (" +
+                         " sessions, but the pull requests " + std::to_string(workers + 1) + " (" +
                          std::string(kSettings[index]) + ")",
                      "Use fewer workers, or raise the limit.");
   }
@@ -97,9 +96,9 @@ WHERE c.setting LIKE '%\_timeout=%'
 void check_time_limits(Executor &source, Findings &findings) {
   const Rows row = source.exec(kTimeLimits);
   if (!row.is_null(0, 0))
-    findings.info("time limits", "time limits of the source's role or database do not apply to the "
-                                 "pull: " +
-                                     row.text(0, 0));
+    findings.info("time limits",
+                  "timeouts of the source's role or database do not apply to the pull: " +
+                      row.text(0, 0));
 }
 
 void check_snapshot_age(Executor &source, Findings &findings) {
@@ -107,9 +106,9 @@ void check_snapshot_age(Executor &source, Findings &findings) {
       "SELECT pg_catalog.current_setting('old_snapshot_threshold', true) NOT IN ('-1', '')");
   if (row.boolean(0, 0))
     findings.warning("snapshot",
-                     "source gives snapshots up after a time (old_snapshot_threshold): a pull that "
+                     "source limits the age of snapshots (old_snapshot_threshold): a pull that "
                      "takes longer fails",
-                     "Set old_snapshot_threshold = -1 there, which needs a restart.");
+                     "Set old_snapshot_threshold = -1 there, which requires a restart.");
 }
 
 } // namespace
@@ -170,14 +169,14 @@ void check_encodings(std::string_view source, std::string_view destination, Find
                               ", this database has " + std::string(destination);
   if (source == "SQL_ASCII")
     findings.warning("encoding", message,
-                     "Bytes that are no text in " + std::string(destination) + " end the pull.");
+                     "Bytes that are not valid in " + std::string(destination) + " end the pull.");
   else if (destination == "UTF8")
     findings.info("encoding", message + ": text is converted");
   else if (destination == "SQL_ASCII")
-    findings.warning("encoding", message, "Bytes are taken as they are.");
+    findings.warning("encoding", message, "Bytes are copied unchanged.");
   else
     findings.warning("encoding", message,
-                     "A letter that " + std::string(destination) + " lacks ends the pull.");
+                     "A character that " + std::string(destination) + " lacks ends the pull.");
 }
 
 } // namespace parallel_loader

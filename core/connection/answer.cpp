@@ -25,7 +25,7 @@ void Answer::add(pg_result *result) {
     throw Error(sqlstate::kProgramLimitExceeded,
                 "answer of the source to a query of Parallel Loader takes more than " +
                     std::to_string(kMostBytes >> 20) + " MB",
-                {}, "Find out what answers at the source's address.");
+                {}, "Check what answers at the source's address.");
 }
 
 void Answer::add_value(std::string_view value) {

@@ -184,7 +184,7 @@ std::vector<DescribedColumn> Connection::describe(std::string_view sql) {
   columns.reserve(static_cast<size_t>(PQnfields(result.get())));
   for (int column = 0; column < PQnfields(result.get()); ++column)
     if (is_text_ != nullptr && !is_text_(PQfname(result.get(), column)))
-      throw_violation("sent a name that is no text in the session's encoding");
+      throw_violation("sent a name that is not valid in the session's encoding");
   for (int column = 0; column < PQnfields(result.get()); ++column)
     columns.push_back({.name = PQfname(result.get(), column),
                        .table = PQftable(result.get(), column),
@@ -217,13 +217,13 @@ void Connection::copy_out(std::string_view sql) {
   if (result && is_session_end(result.get()))
     throw lost_error(peer_, result.get(), {});
   if (result && is_copy(result.get()))
-    throw_violation("answered COPY TO STDOUT by another kind of COPY");
+    throw_violation("answered COPY TO STDOUT with another kind of COPY");
   const PgResultPtr later = finish_command();
   if (result && is_failure(result.get()))
     throw statement_error(peer_, result.get());
   if (later && is_failure(later.get()))
     throw statement_error(peer_, later.get());
-  throw_violation("did not answer COPY TO STDOUT by a COPY");
+  throw_violation("did not answer COPY TO STDOUT with a COPY");
 }
 
 std::string_view Connection::copy_row() {
@@ -264,10 +264,10 @@ uint64_t Connection::copy_end() {
   if (result && is_failure(result.get()))
     throw statement_error(peer_, result.get());
   if (PQresultStatus(result.get()) != PGRES_COMMAND_OK)
-    throw Error(sqlstate::kProtocolViolation, "COPY ended without word of its completion");
+    throw Error(sqlstate::kProtocolViolation, "COPY ended without a completion message");
   const std::optional<uint64_t> count = copied_rows(result.get());
   if (!count)
-    throw_violation("ended COPY without word of how many rows there were");
+    throw_violation("ended COPY without a row count");
   return *count;
 }
 
@@ -401,11 +401,11 @@ PgResultPtr Connection::finish_command(Answer *answer) {
   int result_count = 0; // a row that comes by itself is part of the one that follows
   while (PgResultPtr result = next_result()) {
     if (PQresultStatus(result.get()) != PGRES_SINGLE_TUPLE && ++result_count > kMostResults)
-      throw_violation("answered one statement again and again");
+      throw_violation("sent too many results for one statement");
     if (is_failure(result.get()) && is_session_end(result.get()))
       throw lost_error(peer_, result.get(), {});
     if (is_copy(result.get()))
-      throw_violation("began a COPY that was not asked for");
+      throw_violation("started a COPY that was not requested");
     if (!is_failure(result.get()))
       add_to(answer, result.get());
     if (!chosen || !is_failure(chosen.get()))
@@ -446,7 +446,8 @@ void Connection::throw_violation(const std::string &message) {
 
 void Connection::throw_lost() {
   if (is_over_)
-    throw lost_error(peer_, nullptr, "it was closed, as what the peer sent breaks the protocol");
+    throw lost_error(peer_, nullptr,
+                     "the session was closed, because the server violated the protocol");
   const std::string text = PQerrorMessage(conn_.get());
   // What the peer sent before it hung up may still lie unread: a FATAL error says why it did.
   PQconsumeInput(conn_.get());

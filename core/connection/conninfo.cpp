@@ -75,8 +75,9 @@ void require_regular(const ConnOption &option, const std::filesystem::path &path
   std::error_code ignored;
   const std::filesystem::file_status status = std::filesystem::status(path, ignored);
   if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status)) {
-    throw Error("42809", "connection option \"" + option.keyword + "\" names no regular file",
-                "\"" + path.string() + "\" is something else.");
+    throw Error("42809",
+                "connection option \"" + option.keyword + "\" does not name a regular file",
+                "\"" + path.string() + "\" is a file of another kind.");
   }
 }
 
@@ -128,7 +129,7 @@ ConnInfo ConnInfo::parse(std::string_view text) {
   if (!parsed)
     throw Error(
         sqlstate::kSyntaxError, "connection string cannot be read",
-        "The text is not repeated here, as it may hold a password.",
+        "The text is not shown, because it may contain a password.",
         "Write it as \"host=... dbname=... user=...\", values with spaces in single quotes, or "
         "as a postgresql:// URI with special characters percent-encoded.");
 

@@ -39,8 +39,8 @@ uint64_t received_bytes([[maybe_unused]] int fd) noexcept {
   throw Error(sqlstate::kProgramLimitExceeded,
               std::string("source sends ") + what + " of more than " +
                   std::to_string(most_bytes >> 20) + " MB",
-              "No PostgreSQL server does so by itself.",
-              "Find out what answers at the source's address.");
+              "A PostgreSQL server does not do so by itself.",
+              "Check what answers at the source's address.");
 }
 
 } // namespace

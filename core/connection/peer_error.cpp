@@ -145,8 +145,8 @@ bool lacks_password(std::string_view line) {
 
 std::string connect_hint(Peer peer, std::string_view code, std::string_view line) {
   if (peer == Peer::kSource && lacks_password(line))
-    return "It asks for a password: put it into the connection string, which is src_dsn of the "
-           "function, or into a user mapping of a foreign server.";
+    return "The source asks for a password. Put it into the connection string (src_dsn of the "
+           "function), or into a user mapping of a foreign server.";
   if (code == "53300" && peer == Peer::kSource)
     return "A pull needs a session for itself and one for each worker. Use fewer workers, or raise "
            "the limit on the source: CONNECTION LIMIT of the role or of the database, or "
@@ -156,8 +156,8 @@ std::string connect_hint(Peer peer, std::string_view code, std::string_view line
            "of the database, or max_connections of the server.";
   return peer == Peer::kSource
              ? std::string(kUnreachableHint) +
-                   " from the server that dials it, and that user and password are right."
-             : "Check that the destination can be reached, and that user and password are right.";
+                   " from the server that connects to it, and that user and password are correct."
+             : "Check that the destination can be reached, and that user and password are correct.";
 }
 
 } // namespace

@@ -91,9 +91,10 @@ void require_not_older(const AppendMark &mark, const SourceIdentity &identity) {
   recorded.lsn = mark.lsn;
   const std::string reason = why_other_source(recorded, identity);
   if (!reason.empty()) {
-    throw Error("55000",
-                "source is not the one that the table was appended from, or an older state", reason,
-                "Name the source that the table was appended from in src_dsn.");
+    throw Error(
+        "55000",
+        "source is not the one that the table was appended from, or is an older state of it",
+        reason, "Give the source that the table was appended from in src_dsn.");
   }
 }
 
@@ -139,7 +140,8 @@ const std::string &require_relation(const std::string &text) {
   };
   if (colon == std::string::npos || !is_number(std::string_view(text).substr(0, colon)) ||
       !is_number(std::string_view(text).substr(colon + 1)))
-    throw Error(sqlstate::kProtocolViolation, "source names a relation by what is no number");
+    throw Error(sqlstate::kProtocolViolation,
+                "source sent a relation's OID or filenode that is not a number");
   return text;
 }
 
@@ -165,11 +167,12 @@ AppendPlan plan_append(const std::optional<AppendMark> &mark, const SnapshotBoun
     return plan;
   }
   if (differs(mark->system_identifier, identity.system_identifier) || mark->horizon > bounds.xmax) {
-    throw Error("55000",
-                "source is not the one that the table was appended from, or an older state",
-                "The table has rows of transactions up to " + std::to_string(mark->horizon) +
-                    "; the source's next one is " + std::to_string(bounds.xmax) + ".",
-                "Name the source that the table was appended from in src_dsn.");
+    throw Error(
+        "55000",
+        "source is not the one that the table was appended from, or is an older state of it",
+        "The table has rows of transactions up to " + std::to_string(mark->horizon) +
+            "; the source's next one is " + std::to_string(bounds.xmax) + ".",
+        "Give the source that the table was appended from in src_dsn.");
   }
   require_not_older(*mark, identity);
   const Relations sorted = sort_out(*mark, relations, !differs(mark->timeline, identity.timeline));
@@ -209,8 +212,8 @@ void require_appendable(Executor &source, const SourceTable &table) {
     return;
   throw Error(sqlstate::kFeatureNotSupported,
               "cannot append from " + table.name.cited() + " of the source",
-              "Only tables, and partitioned tables whose partitions are tables, know which "
-              "transaction has inserted a row.");
+              "Only tables, and partitioned tables whose partitions are tables, record which "
+              "transaction inserted a row.");
 }
 
 } // namespace parallel_loader

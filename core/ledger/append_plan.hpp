@@ -39,9 +39,9 @@ struct AppendPlan {
   /// SQL conditions on the source's table; nullopt where there are no such rows.
   std::optional<std::string> direct;  // rows that are surely not here
   std::optional<std::string> compare; // rows that may be: to be compared by key
-  std::string settled;                // these and all that are here already, but none of later ones
-  bool compares_all = false;          // there is no row that is not looked for here
-  AppendMark next;                    // once they are here
+  std::string settled;       // these and all that were copied already, but none of later ones
+  bool compares_all = false; // there is no row that is not looked for here
+  AppendMark next;           // once they are here
 };
 
 /// Plans the next append under a snapshot with `bounds`.  Without a mark everything is new.

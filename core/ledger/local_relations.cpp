@@ -82,11 +82,11 @@ std::string sentence(const Rows &row, const std::string &recorded_name) {
   if (row.boolean(0, 3)) {
     return (recorded_name.empty() ? "The table with OID " + row.text(0, 0)
                                   : "Table " + recorded_name) +
-           ", which rows went into, does not exist any more.";
+           ", which rows went into, no longer exists.";
   }
   const std::string name = QualifiedName{row.text(0, 1), row.text(0, 2)}.display();
   if (row.boolean(0, 4))
-    return "Table " + name + ", which rows went into, is no part of it any more.";
+    return "Table " + name + ", which rows went into, is no longer part of it.";
   return "Since rows went into table " + name +
          ", it was emptied (TRUNCATE) or rewritten (VACUUM FULL, CLUSTER, ALTER TABLE).";
 }
@@ -162,8 +162,8 @@ std::optional<std::string> LocalRelations::why_changed(uint32_t table, std::stri
   if (text.empty())
     return std::nullopt;
   if (executor_.exec(kIsOtherServer, {text}).boolean(0, 0))
-    return "The ledger was restored from another server: which tables here the rows are in is not "
-           "known.";
+    return "The ledger was restored from another server. It does not say which tables of this "
+           "server have the rows.";
   const Rows row = executor_.exec(kWhatChanged, {std::to_string(table), text});
   if (row.empty())
     return std::nullopt;
@@ -177,7 +177,8 @@ std::optional<std::string> LocalRelations::why_pull_changed(int64_t pull_id) {
   if (loss.empty()) // no chunk is done
     return std::nullopt;
   if (loss.boolean(0, 1))
-    return "Its chunks were done by an older version, which did not record what they went into.";
+    return "Its chunks were done by an older version, which did not record the tables that they "
+           "went into.";
   const auto table = static_cast<uint32_t>(loss.integer(0, 0));
   if (std::optional<std::string> change = why_changed(table, recorded(pull_id), loss.text(0, 3)))
     return change;
@@ -197,9 +198,9 @@ std::string unlogged_loss() {
 std::string local_change_hint(std::string_view table, std::string_view next_call) {
   if (next_call.empty())
     return "Empty the table and pull it again.";
-  return "Empty the table and pull it again; or, if it has every row that it should have, call "
-         "parallel_pull_keep(" +
-         quote_literal(table) + ") and then " + std::string(next_call) + ".";
+  return "If the table has all rows that it should have, call parallel_pull_keep(" +
+         quote_literal(table) + ") and then " + std::string(next_call) +
+         ". Otherwise empty it and pull it again.";
 }
 
 } // namespace parallel_loader

@@ -92,7 +92,7 @@ void require_same_operators(const std::vector<KeyColumn> &columns) {
     if (operator_of(column, "<") != operator_of(columns.front(), "<"))
       throw Error(sqlstate::kFeatureNotSupported,
                   "column \"" + column.name +
-                      "\" cannot be part of this key: its operators lie in another schema");
+                      "\" cannot be part of this key: its operators are in another schema");
 }
 
 } // namespace

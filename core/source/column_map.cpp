@@ -10,8 +10,7 @@ namespace {
 
 constexpr TypeOid kChar = 18; // "char"
 constexpr std::string_view kSpelling =
-    "Name a column in columns exactly as it is spelled in the table, capitals included and without "
-    "quotes.";
+    "Spell the names in columns exactly as in the table, including capitals, without quotes.";
 
 const DestinationColumn *find_column(const DestinationTable &table, std::string_view name) {
   const auto found = std::ranges::find(table.columns, name, &DestinationColumn::name);
@@ -114,7 +113,7 @@ void require_same_field_order(const Sides &sides, const std::vector<std::string>
       throw Error(sqlstate::kDatatypeMismatch,
                   "column \"" + name + "\" would be pulled into other fields",
                   "The column " + reason + ".",
-                  "Make the types alike, or use format => 'text' to pull fields by position.");
+                  "Make the types equal, or use format => 'text' to pull fields by position.");
   }
 }
 
@@ -126,9 +125,9 @@ void require_same_ranges(const Sides &sides, const std::vector<std::string> &nam
         find_column(sides.destination, name)->type, OrderRule::kSameValues);
     if (!reason.empty())
       throw Error(sqlstate::kDatatypeMismatch,
-                  "ranges of column \"" + name + "\" might become others on the destination",
+                  "ranges of column \"" + name + "\" might change on the destination",
                   "The column " + reason + ".",
-                  "Make the range types alike, pull into a column of type text, or leave the "
+                  "Make the range types equal, pull into a column of type text, or leave the "
                   "column out with columns.");
   }
 }

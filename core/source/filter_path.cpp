@@ -43,8 +43,8 @@ std::string condition_probe(std::string_view from_item, std::string_view filter)
 
 Error not_one_condition(std::string_view reason) {
   return {
-      sqlstate::kSyntaxError, "filter is not one condition",
-      "It can be read only together with what stands around it: " + std::string(reason) + ".",
+      sqlstate::kSyntaxError, "filter is not a single condition",
+      "It is valid only together with the text around it: " + std::string(reason) + ".",
       "Write one SQL condition, with a closing parenthesis for each opening one, and a query in "
       "parentheses."};
 }
@@ -68,7 +68,7 @@ void require_readable_filter(Connection &source, const FilterPath &path, std::st
                 "filter cannot be read on the source: " + error.message().substr(kPrefix.size()),
                 error.detail(),
                 (error.hint().empty() ? "" : error.hint() + " ") +
-                    "Names in it are found as in a new psql session of the source's role.");
+                    "Names in it are resolved as in a new psql session of the source's role.");
   }
 }
 

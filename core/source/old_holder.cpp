@@ -48,11 +48,11 @@ OldHolder find_old_holder(SourceSession &source, const std::string &snapshot,
   const Rows found = source.connection().exec(
       kFindHolder, {transaction, "parallel_loader coordinator of pull " + std::to_string(pull_id)});
   if (transaction.empty() || found.size() != 1)
-    throw SnapshotGone("55000", "the pull was begun by an earlier version, and no session of its "
-                                "coordinator is seen on the source");
+    throw SnapshotGone("55000", "the pull was started by an earlier version, and no session of its "
+                                "coordinator is visible on the source");
   const SnapshotBounds bounds = source.snapshot_bounds();
   if (bounds.xmin != recorded.xmin || bounds.xmax != recorded.xmax)
-    throw SnapshotGone("55000", "snapshot \"" + snapshot + "\" is another one of that name");
+    throw SnapshotGone("55000", "snapshot \"" + snapshot + "\" is a different one of that name");
   return {.pid = static_cast<int>(found.required_integer(0, 0, 1, INT32_MAX)),
           .transaction = transaction};
 }

@@ -165,9 +165,8 @@ void require_partitions_as_snapshot(Executor &source, std::span<const uint32_t> 
   const bool is_gone = changed.boolean(0, 2);
   throw SourceChanged("partition " + first_name(changed) + " of the source was " +
                           (is_gone ? "detached" : "attached") + " after the snapshot was taken",
-                      is_gone
-                          ? "The snapshot shows its rows, the table has them no more."
-                          : "The table has its rows now, the snapshot does not show them there.",
+                      is_gone ? "The snapshot shows its rows, but the table no longer has them."
+                              : "The table has its rows now, but the snapshot does not show them.",
                       kSnapshotOfNow);
 }
 
@@ -202,10 +201,10 @@ void require_members_as_snapshot(Executor &source, const Shape &locked) {
     return;
   const std::string name = "table " + first_name(changed) + " of the source";
   if (changed.boolean(0, 2))
-    throw SourceChanged(name + " ceased to inherit after the snapshot was taken",
-                        "The snapshot shows its rows with those of its parent, the parent has them "
-                        "no more.",
-                        kSnapshotOfNow);
+    throw SourceChanged(
+        name + " ceased to inherit after the snapshot was taken",
+        "The snapshot shows its rows with those of its parent, but the parent no longer has them.",
+        kSnapshotOfNow);
   throw SourceChanged(
       name + " was altered after the snapshot was taken",
       "The view may show other rows by now than when the snapshot was taken: this "

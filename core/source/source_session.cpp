@@ -20,9 +20,10 @@ std::string version_text(int version) {
 
 void require_password(bool is_there, std::string_view detail) {
   if (!is_there)
-    throw Error(sqlstate::kPasswordRequired, "password is required", std::string(detail),
-                "Users who are not superusers may only connect to a source that asks for a "
-                "password, with the password given in the connection string or user mapping.");
+    throw Error(
+        sqlstate::kPasswordRequired, "password is required", std::string(detail),
+        "Roles without superuser rights can only connect to a source that asks for a password, "
+        "with a password that is given in the connection string or the user mapping.");
 }
 
 // A source that vanishes without a word would else hold a worker for the kernel's default of hours.
@@ -222,7 +223,8 @@ void SourceSession::require_holder(const HeldSnapshot &snapshot) {
     throw SnapshotGone("55000", "the session that holds snapshot \"" + snapshot.name +
                                     "\" is not on this server, or has ended");
   if (!snapshot.state.empty() && row.text(0, 0) != snapshot.state)
-    throw SnapshotGone("55000", "snapshot \"" + snapshot.name + "\" is another one of that name",
+    throw SnapshotGone("55000",
+                       "snapshot \"" + snapshot.name + "\" is a different one of that name",
                        "It is " + row.text(0, 0) + ", the pull's is " + snapshot.state + ".");
 }
 
@@ -284,9 +286,9 @@ static void require_identity(const Rows &row) {
   if (!row.is_null(0, 1))
     static_cast<void>(row.required_integer(0, 1)); // a bigint, whose sign is no matter
   if (!row.is_null(0, 2) && !parse_timeline(row.text(0, 2)))
-    throw Error(sqlstate::kProtocolViolation, "source names a timeline that is none");
+    throw Error(sqlstate::kProtocolViolation, "source sent an invalid timeline");
   if (!row.is_null(0, 3) && !parse_lsn(row.text(0, 3)))
-    throw Error(sqlstate::kProtocolViolation, "source names a WAL location that is none");
+    throw Error(sqlstate::kProtocolViolation, "source sent an invalid WAL location");
 }
 
 SourceIdentity SourceSession::identity() {
@@ -340,11 +342,11 @@ std::string why_other_source(const SourceIdentity &recorded, const SourceIdentit
            recorded.system_identifier + ".";
   if (is_known(recorded.timeline, found.timeline) &&
       is_below(parse_timeline(found.timeline), parse_timeline(recorded.timeline)))
-    return "It is on timeline " + found.timeline + ", the pull's source was on " +
+    return "It is on timeline " + found.timeline + ", and the pull's source was on " +
            recorded.timeline + " already.";
   if (is_known(recorded.lsn, found.lsn) && is_below(parse_lsn(found.lsn), parse_lsn(recorded.lsn)))
-    return "It has come to WAL location " + found.lsn + ", the pull's source was at " +
-           recorded.lsn + " already.";
+    return "It is at WAL location " + found.lsn + ", and the pull's source was at " + recorded.lsn +
+           " already.";
   return {};
 }
 

@@ -93,8 +93,8 @@ ORDER BY n.nspname, c.relname LIMIT 1)sql";
   const Rows alike = source.exec(kFindAlike, {Param(array_literal(schemas)), Param(name.name)});
   if (alike.empty())
     throw Error(sqlstate::kUndefinedTable, message, {},
-                "source_table names the table there, with its schema where the search path of the "
-                "source's role does not have it.");
+                "Give the table's name on the source in source_table, with its schema if that is "
+                "not in the search path of the source's role.");
   const std::string found = QualifiedName{alike.text(0, 0), alike.text(0, 1)}.display();
   throw Error(sqlstate::kUndefinedTable, message, "The source has " + found + ".",
               "Write it with its quotes: source_table => " + quote_literal(found) + ".");

@@ -237,7 +237,7 @@ void load_orders(Executor &server, std::map<TypeOid, TypeInfo> &types) {
   for (const auto &[oid, type] : types)
     if (type.kind == TypeKind::kRange && type.range.operator_class.empty())
       throw Error(sqlstate::kProtocolViolation,
-                  "a server's catalogue does not say what orders range type " + type.name);
+                  "a server's catalog does not say what orders range type " + type.name);
 }
 
 /// Counts how deep a walk into types within types has come: what the source says of its types may
@@ -404,7 +404,7 @@ const TypeInfo &Types::get(TypeOid oid) const {
   const auto found = types_.find(oid);
   if (found == types_.end())
     throw Error(sqlstate::kProtocolViolation,
-                "a server's catalogue does not describe type " + std::to_string(oid));
+                "a server's catalog does not describe type " + std::to_string(oid));
   return found->second;
 }
 

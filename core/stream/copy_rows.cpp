@@ -30,7 +30,7 @@ std::string_view strip_header(std::string_view message) {
   if ((flags & kOidsFlag) != 0)
     throw_malformed(std::string(kWhat), "Its rows hold OIDs.");
   if ((flags & kCriticalFlags) != 0)
-    throw_malformed(std::string(kWhat), "It has a flag that is not known.");
+    throw_malformed(std::string(kWhat), "It has an unrecognized flag.");
   message.remove_prefix(8);
   if (extension_size > message.size())
     throw_malformed(std::string(kWhat), "Its extension area is cut short.");
@@ -71,7 +71,7 @@ void CopyRows::next() {
 void CopyRows::end() {
   source_row_count_ = source_.copy_end();
   if (format_ == Format::kBinary && !has_trailer_)
-    throw_malformed("source sent no end of its rows", {});
+    throw_malformed("source did not mark the end of its rows", {});
   is_finished_ = true;
 }
 

@@ -15,7 +15,7 @@ std::string check_text_row(std::string_view row) {
   if (line_end + 1 != row.size())
     return "it holds a line break inside";
   if (row == "\\.\n")
-    return "it is the mark of the end of data";
+    return "it is an end-of-data marker";
   return {};
 }
 

@@ -28,14 +28,14 @@ void require_password(const ConnInfo &conninfo, Oid role) {
   if (!conninfo.get("password").empty())
     return;
   const bool is_caller = call([&]() noexcept { return role == GetUserId(); });
-  std::string detail = "Users who are not superusers must provide a password for the source.";
+  std::string detail = "Roles without superuser rights must provide a password for the source.";
   if (!is_caller) {
-    detail = "The source is dialled with the rights of the pull's owner, who is not a superuser, "
-             "whoever calls.";
+    detail = "The connection to the source is made with the rights of the pull's owner, who is not "
+             "a superuser.";
   }
   throw Error(sqlstate::kPasswordRequired, "password is required", detail,
-              "Put it into the connection string, which is src_dsn of the function, or into a user "
-              "mapping of a foreign server.");
+              "Put it into the connection string (src_dsn of the function), or into a user mapping "
+              "of a foreign server.");
 }
 
 NamedSource resolve_conninfo(std::string_view src_dsn, Oid role) {

@@ -36,7 +36,7 @@ ConnInfo with_encoding(ConnInfo conninfo, const std::string &encoding) {
 [[noreturn]] void throw_unreachable(const Error &error) {
   if (error.sqlstate() != sqlstate::kCannotConnect)
     throw; // NOLINT(misc-throw-by-value-catch-by-reference): what it is, with its own type
-  throw error.with_detail("It was dialled from the destination server.");
+  throw error.with_detail("The destination server made the connection.");
 }
 
 SourceSession begin_session(const Request &request, const SourceAddress &address,
@@ -111,9 +111,9 @@ void SourceReader::set_timezone(const Request &request, Format format) {
 [[noreturn]] static void throw_explained(const Error &error, const QualifiedName &table) {
   if (error.sqlstate() == "55P03") {
     throw Error(error.sqlstate(), "could not lock table " + table.cited() + " on the source",
-                "Another session there holds, or waits for, a lock that keeps others from reading "
+                "Another session on the source holds, or waits for, a lock that blocks readers of "
                 "the table.",
-                "Pull again when that session is done.");
+                "Pull again when that session has released the lock.");
   }
   if (error.sqlstate() == "53200") {
     throw Error(error.sqlstate(), error.message(),

@@ -253,10 +253,8 @@ void Coordinator::replace_lost_workers() {
     const bool is_final = lost.trouble_ms >= request_.retry_budget_ms;
     if (lost.chunk != 0)
       notes_.add(lost.chunk, {"57P01", kMessage, is_final});
-    if (is_final) {
-      throw Error("57P01", kMessage, "",
-                  "The server log says why, if nobody terminated it on purpose.");
-    }
+    if (is_final)
+      throw Error("57P01", kMessage, "", "See the server log for the reason.");
   }
   static_cast<void>(notes_.write());
 }
@@ -345,8 +343,8 @@ void Coordinator::throw_if_abandoned() {
   pg_atomic_write_u64(&pull_->given_up_at, is_worked_on ? 0 : static_cast<uint64>(end));
   if (GetCurrentTimestamp() > end) {
     hold_.close();
-    throw Error("55000", "nobody has worked on the pull for parallel_loader.snapshot_hold",
-                "Its snapshot of the source was let go.");
+    throw Error("55000", "no session has worked on the pull for parallel_loader.snapshot_hold",
+                "Its snapshot of the source was released.");
   }
 }
 
@@ -368,7 +366,7 @@ void Coordinator::require_rows_kept() {
   throw Error("55000", "table " + found.table_name + " was changed while the pull ran", *change,
               found.has_table ? local_change_hint(found.table_name,
                                                   call_text("parallel_pull_resume", pull_id()))
-                              : "Make the table anew, and pull it again.");
+                              : "Create the table, and pull it again.");
 }
 
 void Coordinator::end(PullEvent event, const ErrorReport *report, bool is_holding) {

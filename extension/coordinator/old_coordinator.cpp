@@ -23,10 +23,10 @@ void refuse_old_coordinator(const FoundPull &found) {
   throw Error(
       "55000",
       "pull " + std::to_string(id) +
-          " was begun by an earlier version of the extension, and cannot be joined or changed",
+          " was started by an earlier version of the extension, and cannot be joined or changed",
       "Its processes still run the library of that version.",
-      call_text("parallel_pull_wait", id) + " waits for its end, " +
-          call_text("parallel_pull_cancel", id) + " ends it.");
+      "Call " + call_text("parallel_pull_wait", id) + " to wait for its end, or " +
+          call_text("parallel_pull_cancel", id) + " to cancel it.");
 }
 
 bool cancel_old_coordinator(const FoundPull &found) {

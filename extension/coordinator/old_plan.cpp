@@ -21,8 +21,7 @@ uint32_t find_relation(Executor &source, const std::string &relation) {
                                " AND c.relname = $2::pg_catalog.text",
                                {name.schema, name.name});
   if (row.empty())
-    throw Error("55000", "table " + relation + " of the source is not there any more", "",
-                kBeginAnew);
+    throw Error("55000", "table " + relation + " of the source no longer exists", "", kBeginAnew);
   return row.oid(0, 0);
 }
 
@@ -51,7 +50,7 @@ void require_old_columns(int64_t pull_id, uint32_t local_table, const PullPlan &
   } catch (const Error &error) {
     throw Error("55000",
                 "pull " + std::to_string(pull_id) +
-                    " does not fit the tables any more: " + error.message(),
+                    " no longer fits the tables: " + error.message(),
                 error.detail(), kBeginAnew);
   }
 }

@@ -43,7 +43,7 @@ void require_same_money_scale(const Types &types, const SourceTable &table, Exec
   const int64_t here = destination.exec(kScale).integer(0, 0);
   if (here != there) {
     throw Error(sqlstate::kFeatureNotSupported,
-                "type money cannot be pulled between servers of different lc_monetary",
+                "type money cannot be pulled between servers with different lc_monetary",
                 "Its values have " + std::to_string(there) + " fraction digits on the source and " +
                     std::to_string(here) + " here.",
                 "Read the column through a view on the source that casts it to numeric.");
@@ -61,8 +61,8 @@ void require_same_instants(const TablePair &tables, const ColumnMap &columns,
         tables.source_types.get(there).quoted_name !=
             tables.destination_types.get(here->type).quoted_name)
       throw unknown_timezone(zone, "Column \"" + name +
-                                       "\" has another type here, so its times are written in the "
-                                       "time zone of this session.");
+                                       "\" has another type on the destination, so its times are "
+                                       "written in the time zone of this session.");
   }
 }
 
@@ -130,7 +130,7 @@ void require_types_of_snapshot(const SourceShape &shape, const SourceTable &tabl
   if (change)
     throw SourceChanged("column \"" + change->name + "\" of table " + table.name.cited() +
                             " of the source was altered after the snapshot was taken",
-                        "Rows are read by the types of now, the snapshot shows other ones.",
+                        "Rows are read with the current types, but the snapshot shows others.",
                         "Pull again, under a snapshot of now.");
 }
 

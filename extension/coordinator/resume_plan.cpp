@@ -93,9 +93,9 @@ private:
     if (!is_of_old_version() || resume_.snapshot == ResumeSnapshot::kSame)
       return;
     throw Error("55000",
-                pull_name(request_) + " cannot go on under another snapshot: it was planned by an "
-                                      "earlier version of the extension",
-                "The types that it was planned for are not known.", kBeginAnew);
+                pull_name(request_) + " cannot continue under another snapshot: it was planned by "
+                                      "an earlier version of the extension",
+                "The ledger does not have the types that it was planned for.", kBeginAnew);
   }
 
   void complete(PullPlan &plan, const Shape &shape) {
@@ -141,7 +141,7 @@ private:
     if (const auto change =
             find_shape_change(members(planned), members(now), "r", PlaceRule::kCompared))
       throw_other_relation(request_, table_.name.cited(),
-                           "Other tables make it up: " +
+                           "It consists of other tables: " +
                                (change->before.empty() ? change->after : change->before) + ".");
     return now;
   }
@@ -199,9 +199,9 @@ private:
     };
     for (const ChunkRelation &relation : resume_.relations)
       if (!has(anew.chunks, relation.oid, &PlannedChunk::relation_oid))
-        throw_other_relation(request_, relation.relation,
-                             "It is no partition of the table any more, or its bounds are other "
-                             "ones.");
+        throw_other_relation(
+            request_, relation.relation,
+            "It is no longer a partition of the table, or its bounds have changed.");
     for (const PlannedChunk &chunk : anew.chunks)
       if (!has(resume_.relations, chunk.relation_oid, &ChunkRelation::oid))
         plan.chunks.push_back(chunk);

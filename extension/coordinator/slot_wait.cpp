@@ -43,8 +43,7 @@ std::string holders(const std::vector<int64_t> &held) {
   const WorkerCensus census = call([]() noexcept { return worker_census_take(); });
   std::string text = census.text;
   if (!held.empty())
-    text += (held.size() == 1 ? "; failed, and held for a resume, is pull "
-                              : "; failed, and held for a resume, are pulls ") +
+    text += (held.size() == 1 ? "; held for a resume: pull " : "; held for a resume: pulls ") +
             comma_list(held, "", "");
   return text;
 }
@@ -60,13 +59,13 @@ Error no_free_slot(const std::string &again) {
   std::string hint;
   if (!held.empty())
     hint = comma_list(held, "parallel_pull_cancel(", ")") +
-           (held.size() == 1 ? " frees the slot of a held pull. Else raise "
-                             : " free the slots of held pulls. Else raise ");
+           (held.size() == 1 ? " frees the slot of a held pull. Otherwise raise "
+                             : " free the slots of held pulls. Otherwise raise ");
   else
     hint = "Raise ";
   return Error("53400", "no background worker slot is free",
                "Of the slots of max_worker_processes, " + holders(held) + ".",
-               hint + "max_worker_processes, which takes a restart, or " + again +
+               hint + "max_worker_processes, which requires a restart, or " + again +
                    " when some of these have ended.");
 }
 

@@ -21,15 +21,15 @@ std::string resume_call(int64_t pull_id) {
                                       const std::string &reason) {
   const bool is_of_old_version = recorded.plan.source_shape.empty();
   const std::string sentence =
-      is_of_old_version
-          ? "It was begun by an earlier version of the extension, whose pulls go on only under the "
-            "snapshot that their own coordinator holds: empty the table and pull it again."
+      is_of_old_version ? "It was started by an earlier version of the extension, whose pulls "
+                          "continue only under the snapshot that their own coordinator holds. "
+                          "Empty the table and pull it again."
       : has_block_ranges(recorded)
-          ? "Its chunks are ranges of ctid, which mean other rows under another snapshot: empty "
+          ? "Its chunks are ranges of ctid, which contain other rows under another snapshot. Empty "
             "the table and pull it again."
-          : "If the rows that were pulled already have not changed on the source, " +
+          : "If the rows that were copied have not changed on the source, call " +
                 resume_call(request.resume_id) +
-                " goes on under a snapshot of now; else empty the table and pull it again.";
+                " to continue under a new snapshot. Otherwise empty the table and pull it again.";
   throw Error("55000", "the snapshot of pull " + std::to_string(request.resume_id) + " is lost",
               reason, sentence);
 }
@@ -37,8 +37,9 @@ std::string resume_call(int64_t pull_id) {
 void require_same_source(const RecordedPull &recorded, const SourceIdentity &found) {
   const std::string reason = why_other_source(recorded.plan.identity, found);
   if (!reason.empty()) {
-    throw Error("55000", "source is not the one that the pull was begun from, or an older state",
-                reason, "Name the source that the pull was begun from in src_dsn.");
+    throw Error("55000",
+                "source is not the one that the pull was started from, or is an older state of it",
+                reason, "Give the source that the pull was started from in src_dsn.");
   }
 }
 
@@ -57,7 +58,7 @@ void SourceConnection::open(const Request &request, const HeldSnapshot &snapshot
 void SourceConnection::open_old(const Request &request, const RecordedPull &recorded) {
   if (!recorded.is_held)
     throw SnapshotGone("55000",
-                       "it was begun by an earlier version, whose coordinator does not hold it");
+                       "it was started by an earlier version, whose coordinator does not hold it");
   open(request, recorded.plan.snapshot);
   old_holder_ = find_old_holder(reader_->session(), recorded.plan.snapshot.name,
                                 recorded.plan.bounds, pull_->pull_id);
@@ -99,7 +100,7 @@ ResumeSnapshot SourceConnection::open_snapshot(const Request &request, const Rec
                                                int done_count) {
   if (request.new_snapshot) {
     if (has_block_ranges(recorded) && !may_take_new_snapshot(recorded, done_count))
-      throw_snapshot_lost(request, recorded, "A new snapshot was asked for.");
+      throw_snapshot_lost(request, recorded, "A new snapshot was requested.");
     open(request, {});
     return ResumeSnapshot::kNew;
   }

@@ -41,13 +41,13 @@ void SourceHold::require_alive() {
   try {
     source_.connection().require_open();
   } catch (const Error &error) {
-    throw Error(error.sqlstate(),
-                "the snapshot of pull " + std::to_string(pull_->pull_id) +
-                    " is lost: " + error.message(),
-                error.detail(),
-                is_standby_ ? "The source is a standby: hot_standby_feedback = on and a longer "
-                              "max_standby_streaming_delay keep its replay from ending queries."
-                            : "");
+    throw Error(
+        error.sqlstate(),
+        "the snapshot of pull " + std::to_string(pull_->pull_id) + " is lost: " + error.message(),
+        error.detail(),
+        is_standby_ ? "The source is a standby. To keep its replay from cancelling queries, set "
+                      "hot_standby_feedback = on there, or raise max_standby_streaming_delay."
+                    : "");
   }
 }
 
@@ -124,7 +124,7 @@ std::string SourceHold::why_hold_ends(TimestampTz end, PullRecord &record, MailW
           latch_sleep(kTurnMs);
       });
     }
-    return "parallel_loader.snapshot_hold was over";
+    return "parallel_loader.snapshot_hold has passed";
   } catch (const Stopped &) { // in the middle of a look
     return why_hold_ends(end, record, waiter);
   } catch (const Error &error) {

@@ -120,7 +120,7 @@ std::string Watchdog::describe_wait() {
       continue;
     const WaitInfo wait = call([&]() noexcept { return wait_info_of(pid); });
     if (wait.is_for_socket && pg_atomic_read_u32(&slot.chunk) == 0) {
-      add("worker " + std::to_string(pid) + " rests before another attempt");
+      add("worker " + std::to_string(pid) + " waits before a retry");
     } else if (wait.is_for_socket) {
       is_source_awaited = true;
       if (const uint32 backend = pg_atomic_read_u32(&slot.source_pid); backend != 0)
@@ -131,7 +131,7 @@ std::string Watchdog::describe_wait() {
   }
   if (is_source_awaited)
     add(describe_sources(backends));
-  return text.empty() ? "nothing that is known" : text;
+  return text.empty() ? "no known wait" : text;
 }
 
 std::string Watchdog::describe_sources(const std::vector<int> &backends) {

@@ -127,10 +127,11 @@ bool Check::connect() {
     reader_ = source_->open();
     return true;
   } catch (const Error &error) {
-    findings_.error("connection", error,
-                    error.sqlstate() == sqlstate::kCannotConnect
-                        ? "The destination server dials the source: try the address from there."
-                        : "");
+    findings_.error(
+        "connection", error,
+        error.sqlstate() == sqlstate::kCannotConnect
+            ? "The destination server connects to the source. Check the address from there."
+            : "");
     return false;
   }
 }
@@ -227,11 +228,11 @@ void Check::check_plan() {
 void Check::report_no_key(const PullPlan &plan, const std::string &size) {
   constexpr std::string_view kNameOne =
       "Name a column that an index begins with in key, to cut the table on it.";
-  const std::string pieces = plan.chunks.size() > 1 ? "in " + std::to_string(plan.chunks.size()) +
+  const std::string chunks = plan.chunks.size() > 1 ? "in " + std::to_string(plan.chunks.size()) +
                                                           " chunks, one for each partition"
-                                                    : "in one piece";
+                                                    : "as one chunk";
   const std::string message =
-      "no key: the table" + size + " is pulled " + pieces + ": " + plan.key_reason;
+      "no key: the table" + size + " is pulled " + chunks + ": " + plan.key_reason;
   const bool is_large = std::ranges::any_of(plan.chunks, [&](const PlannedChunk &chunk) {
     return (plan.chunks.size() > 1 ? chunk.byte_estimate : source_bytes_) >= kLargeBytes;
   });

@@ -47,9 +47,9 @@ void require_rights(ForgetLedger &ledger, Oid table) {
       std::ranges::all_of(ledger.owners(), is_own))
     return;
   throw Error("42501", "permission denied for pulls of table " + name_of(table),
-              "Another role has begun some of them.",
-              "The owner of the table, a superuser, and members of the roles that have begun the "
-              "pulls may do this.");
+              "Another role has started some of them.",
+              "The owner of the table, superusers, and members of the roles that started the pulls "
+              "can do this.");
 }
 
 [[noreturn]] void throw_busy(Oid table, const std::string &what, const std::string &hint) {
@@ -60,8 +60,8 @@ void require_rights(ForgetLedger &ledger, Oid table) {
 void require_idle(Oid table) {
   if (const std::optional<int64_t> pull = find_live_pull_into(table)) {
     throw_busy(table, "pull " + std::to_string(*pull) + " into",
-               call_text("parallel_pull_wait", *pull) + " waits for its end, " +
-                   call_text("parallel_pull_cancel", *pull) + " ends it.");
+               "Call " + call_text("parallel_pull_wait", *pull) + " to wait for its end, or " +
+                   call_text("parallel_pull_cancel", *pull) + " to cancel it.");
   }
   if (!call([&]() noexcept { return local_relations_lock_append(table); }))
     throw_busy(table, "an append to", "Wait for its end.");

@@ -103,8 +103,8 @@ void warn_of_lost_bounds(int64 pull_id) {
   const std::string message = "pull " + std::to_string(pull_id) + " leaves no mark for appends";
   call([&]() noexcept {
     warning(message.c_str(),
-            "The source was not seen to flush what the pull has read, so a crash there might take "
-            "some of it back.",
+            "The source did not confirm that it has flushed what the pull has read. A crash of the "
+            "source might undo some of it.",
             "To append to the table, empty it and pull it again.");
   });
 }
@@ -168,9 +168,9 @@ void require_no_successor(const FoundPull &found) {
   if (!successor)
     return;
   throw Error("55000", "pull " + std::to_string(found.pull_id) + " cannot be resumed",
-              "Pull " + std::to_string(*successor) + " has brought the rows of table " +
+              "Pull " + std::to_string(*successor) + " has copied the rows of table " +
                   found.table_name + " since.",
-              "If they are not there any more, call parallel_pull_forget(" +
+              "If they are no longer there, call parallel_pull_forget(" +
                   quote_literal(found.table_name) + ") and resume again.");
 }
 

@@ -61,7 +61,7 @@ std::vector<SequencePair> find_pairs(Executor &source,
 }
 
 void say_left(const SequencePair &pair, const std::string &reason, const std::string &hint) {
-  say("sequence " + pair.local.name.cited() + " was left as it is", reason, hint);
+  say("sequence " + pair.local.name.cited() + " was not set", reason, hint);
 }
 
 // Who asks for one table's sequences gets an error for a right that is missing; who asks for all
@@ -73,15 +73,15 @@ bool may_go_on(const SequencePair &pair, bool is_one_table) {
     return false;
   }
   if (!pair.local.may_set && !is_one_table) {
-    say_left(pair, "The right to UPDATE it is missing here.",
-             "Its owner can grant it: " + grant_to_set(pair.local));
+    say_left(pair, "The caller lacks the UPDATE privilege on it.",
+             "Its owner can grant the privilege: " + grant_to_set(pair.local));
     return false;
   }
   if (!(pair.source->may_read && pair.source->may_use_schema) && !is_one_table) {
     say_left(pair,
-             "The right to read sequence " + pair.source->name.cited() +
-                 " of the source is missing.",
-             "Its owner can grant it there: " + grant_to_read(*pair.source));
+             "The source's role cannot read sequence " + pair.source->name.cited() +
+                 " of the source.",
+             "Its owner on the source can grant the privilege: " + grant_to_read(*pair.source));
     return false;
   }
   return true;
@@ -109,9 +109,9 @@ void report_unowned(FunctionCallInfo fcinfo, const std::vector<LocalSequence> &s
     }
   }
   if (count > 0)
-    say("sequences that no column owns were left as they are: " + std::to_string(count),
+    say("sequences that no column owns were not set: " + std::to_string(count),
         "They are: " + names + ".",
-        "Set them with setval, or give them to their columns with ALTER SEQUENCE … OWNED BY.");
+        "Set them with setval, or assign them to their columns with ALTER SEQUENCE … OWNED BY.");
 }
 
 Request read_sequence_order(FunctionCallInfo fcinfo) {

@@ -71,7 +71,7 @@ TypeOid common_type(const TablePair &tables, const std::string &name) {
   const auto here = std::ranges::find(tables.destination.columns, name, &DestinationColumn::name);
   if (column == nullptr || here == tables.destination.columns.end()) // altered between two looks
     throw Error(sqlstate::kUndefinedColumn,
-                "column \"" + name + "\" is no longer there on both sides");
+                "column \"" + name + "\" no longer exists on both sides");
   const TypeOid there = tables.source_types.base(column->type).oid;
   const bool is_same = tables.destination_types.base(here->type).oid == there;
   return is_same && there < kFirstUserOid ? there : 0;
@@ -174,9 +174,10 @@ void Verification::require_readable_here() {
     const ErrorReport &report = error.report();
     const std::string hint(report.hint);
     throw Error(error_report_sqlstate(&report),
-                "filter cannot be read here: " + std::string(report.message), report.detail,
+                "filter cannot be read on the destination: " + std::string(report.message),
+                report.detail,
                 (hint.empty() ? hint : hint + " ") +
-                    "Names in it are found here along this session's search_path.");
+                    "Names in it are resolved along this session's search_path.");
   }
 }
 

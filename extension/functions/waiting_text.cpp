@@ -50,8 +50,8 @@ std::string duration_text(int64_t seconds) {
 
 std::string abandoned_text(int64_t pull_id, TimestampTz end) {
   const int64_t left_s = std::max<int64_t>((end - GetCurrentTimestamp()) / USECS_PER_SEC, 0);
-  return call_text("parallel_pull_work", pull_id) + ": nobody works on the pull, which ends in " +
-         duration_text(left_s);
+  return "no session works on the pull, which fails in " + duration_text(left_s) +
+         "; continue with " + call_text("parallel_pull_work", pull_id);
 }
 
 } // namespace
@@ -60,7 +60,8 @@ std::string waiting_text(const FoundPull &found, SharedPull *pull) {
   if (is_closing(pull))
     return noted_text(pull);
   if (is_paused(pull)) {
-    return call_text("parallel_pull_alter", found.pull_id,
+    return "paused; continue with " +
+           call_text("parallel_pull_alter", found.pull_id,
                      "workers => " + std::to_string(std::max(found.workers, 1)));
   }
   if (lacks_slot(pull))

@@ -16,7 +16,7 @@ std::string name_of(const FoundPull &found) {
 std::string password_hint(const FoundPull &found) {
   const bool is_conninfo =
       found.source.find('=') != std::string::npos || found.source.find("://") != std::string::npos;
-  return is_conninfo ? " If its connection string had a password, name it again in src_dsn." : "";
+  return is_conninfo ? " If its connection string had a password, give it again in src_dsn." : "";
 }
 
 } // namespace
@@ -28,14 +28,15 @@ std::string call_text(const char *function, int64_t pull_id, const std::string &
 std::string live_hint(const FoundPull &found, const SharedPull *pull) {
   const int64_t id = found.pull_id;
   if (found.state == PullState::kPaused) {
-    return call_text("parallel_pull_alter", id,
+    return "Call " +
+           call_text("parallel_pull_alter", id,
                      "workers => " + std::to_string(std::max(found.workers, 1))) +
-           " lets it go on.";
+           " to continue it.";
   }
   if (pull != nullptr && found.chunks_left > 0 && !worker_slots_any_used(pull))
-    return call_text("parallel_pull_work", id) + " moves its chunks.";
-  return call_text("parallel_pull_wait", id) + " waits for its end, " +
-         call_text("parallel_pull_cancel", id) + " ends it.";
+    return "Call " + call_text("parallel_pull_work", id) + " to copy its chunks.";
+  return "Call " + call_text("parallel_pull_wait", id) + " to wait for its end, or " +
+         call_text("parallel_pull_cancel", id) + " to cancel it.";
 }
 
 std::string resume_call(int64_t pull_id, std::string_view key, bool is_held) {
@@ -52,18 +53,18 @@ std::string resume_hint(const FoundPull &found) {
   if (found.snapshot.empty())
     return "Pull the table again.";
   if (found.is_held)
-    return call_text("parallel_pull_resume", found.pull_id) +
-           " goes on with it, under the snapshot that is held.";
+    return "Call " + call_text("parallel_pull_resume", found.pull_id) +
+           " to continue it under the same snapshot.";
   if (!found.is_begun && !found.shares_snapshot)
-    return call_text("parallel_pull_resume", found.pull_id) + " begins with it anew." +
+    return "Call " + call_text("parallel_pull_resume", found.pull_id) + " to start it again." +
            password_hint(found);
   if (found.key == "ctid")
     return "Its snapshot is lost, and its chunks are ranges of ctid: empty the table and pull it "
            "again.";
-  return "Its snapshot is lost. If the rows that were pulled already have not changed on the "
-         "source, " +
+  return "Its snapshot is lost. If the rows that were copied have not changed on the source, "
+         "call " +
          call_text("parallel_pull_resume", found.pull_id, "new_snapshot => true") +
-         " goes on under a snapshot of now; else empty the table and pull it again." +
+         " to continue under a new snapshot. Otherwise empty the table and pull it again." +
          password_hint(found);
 }
 
@@ -76,19 +77,20 @@ void require_resumable(const FoundPull &found) {
   }
   if (found.kind == "append") {
     throw Error("55000", name_of(found) + " cannot be resumed",
-                "It is an append: what it did not copy, the next one does.", resume_hint(found));
+                "It is an append. The next append copies what it did not copy.",
+                resume_hint(found));
   }
   if (found.state != PullState::kDone && found.snapshot.empty()) {
     throw Error("55000", name_of(found) + " cannot be resumed: it has no plan",
-                "It ended while it was planned: nothing was moved.", resume_hint(found));
+                "It ended while it was being planned. No row was copied.", resume_hint(found));
   }
 }
 
 void require_table(const FoundPull &found) {
   if (!found.has_table)
     throw Error(sqlstate::kUndefinedTable,
-                "table " + found.table_name + " of " + name_of(found) + " does not exist any more",
-                "", "Make the table anew, and pull it again.");
+                "table " + found.table_name + " of " + name_of(found) + " no longer exists", "",
+                "Create the table, and pull it again.");
 }
 
 void require_joinable(const FoundPull &found) {
@@ -101,8 +103,8 @@ void require_joinable(const FoundPull &found) {
 
 Error being_changed(int64_t pull_id) {
   return {"55006", "pull " + std::to_string(pull_id) + " is being resumed or changed",
-          "Another session resumes it, or has changed it and not committed yet.",
-          "View parallel_pulls shows what becomes of it; try again then."};
+          "Another session is resuming it, or has changed it and not committed yet.",
+          "See view parallel_pulls for the outcome, and then try again."};
 }
 
 } // namespace parallel_loader

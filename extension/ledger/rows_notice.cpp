@@ -51,7 +51,7 @@ WHERE p.pull_id = $1::bigint AND p.filter IS NOT NULL AND p.snapshot IS NOT NULL
     SELECT FROM parallel_loader.chunk AS c WHERE c.pull_id = p.pull_id AND c.state = 'done')
 )sql";
 
-constexpr const char *kOldFilter = "the filter is read under an empty search path";
+constexpr const char *kOldFilter = "the filter is evaluated under an empty search path";
 
 bool is_of_whole_table(const Request &request) {
   return (request.kind == RequestKind::kRun || request.kind == RequestKind::kCreate) &&
@@ -80,7 +80,7 @@ std::string unfinished_hint(const FoundPull &found) {
   if (!found.is_held)
     return resume_hint(found);
   return "SELECT parallel_pull_resume(" + std::to_string(found.pull_id) +
-         "); would go on with that pull instead.";
+         "); would continue that pull instead.";
 }
 
 void say(const std::string &message, const std::string &detail, const std::string &hint) {
@@ -90,7 +90,7 @@ void say(const std::string &message, const std::string &detail, const std::strin
 void notice_rows_coming(Oid table, const std::string &name) {
   if (const std::optional<int64_t> running = find_live_pull_into(table))
     say("pull " + std::to_string(*running) + " into table " + name + " is not done",
-        "This pull adds rows to those that it brings.",
+        "This pull adds its rows to those of the other pull.",
         "If they are the same rows, cancel one of the two.");
 }
 
@@ -110,7 +110,7 @@ void notice_rows_there(const Request &request) {
                    "; before you pull them again.");
   say("table " + name + " has rows of pull " + std::to_string(*unfinished) +
           ", which is not finished",
-      "This pull brings them a second time.", unfinished_hint(find_pull(*unfinished)));
+      "This pull copies them a second time.", unfinished_hint(find_pull(*unfinished)));
 }
 
 std::optional<PlanNotice> old_filter_word(const PullRequest &request) {
@@ -120,17 +120,15 @@ std::optional<PlanNotice> old_filter_word(const PullRequest &request) {
   const Rows found = executor.exec(kHasOldFilter, {std::to_string(request.table), request.filter});
   if (!found.boolean(0, 0))
     return std::nullopt;
-  return PlanNotice{"an append to the table goes on from rows of version 0.3, and reads the filter "
-                    "as that did, under "
-                    "an empty search path",
-                    "To have names and operators found along the path of the source's role, empty "
-                    "the table and pull it again."};
+  return PlanNotice{"an append to the table continues from version 0.3, and evaluates the filter "
+                    "as that version did, under an empty search path",
+                    "To have names and operators resolved along the search path of the source's "
+                    "role, empty the table and pull it again."};
 }
 
 void notice_old_filter(const Request &request) {
   if (const std::optional<PlanNotice> word = old_filter_word(request.pull))
-    say(kOldFilter,
-        "The mark that the append goes on from was left by version 0.3, which read filters so.",
+    say(kOldFilter, "The mark was left by version 0.3, which evaluated filters in this way.",
         word->hint);
 }
 
@@ -139,9 +137,9 @@ void notice_old_filter(int64_t pull_id) {
   const Rows found =
       executor.exec("SELECT EXISTS (" + std::string(kIsPlannedSo) + ")", {std::to_string(pull_id)});
   if (found.boolean(0, 0))
-    say(kOldFilter, "The pull was begun by version 0.3, which read filters so.",
-        "To have names and operators found along the path of the source's role, empty the table "
-        "and pull it again.");
+    say(kOldFilter, "The pull was started by version 0.3, which evaluated filters in this way.",
+        "To have names and operators resolved along the search path of the source's role, empty "
+        "the table and pull it again.");
 }
 
 } // namespace parallel_loader

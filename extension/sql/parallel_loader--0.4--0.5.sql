@@ -128,9 +128,9 @@ BEGIN
             MESSAGE = 'pulls that run or hold their snapshot end with this update',
             DETAIL = 'Their processes have loaded the library of version 0.4. Pulls that are not '
                      'finished: '::text || unfinished,
-            HINT = 'If the rows that were pulled have not changed on the source, go on with '
-                   'parallel_pull_resume(pull_id, new_snapshot => true); else empty the table and pull '
-                   'it again.'::text;
+            HINT = 'If the rows that were copied have not changed on the source, call '
+                   'parallel_pull_resume(pull_id, new_snapshot => true). Otherwise empty the table and '
+                   'pull it again.'::text;
     END IF;
 END
 $do$;

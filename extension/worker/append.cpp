@@ -36,7 +36,7 @@ std::string window_type(const std::string &key_type) {
     if (key_type == quote_builtin_type(name))
       return quote_builtin_type("interval");
   throw Error(sqlstate::kFeatureNotSupported,
-              "a window cannot be taken off a key of type " + key_type, "",
+              "a window cannot be applied to a key of type " + key_type, "",
               "Windows are for integer, numeric, date and timestamp keys.");
 }
 
@@ -170,9 +170,10 @@ void Append::require_no_live_pull(const AppendSubject &subject) {
   throw Error("55000",
               "pull " + std::to_string(*pull) + " of the whole table " + local_name_ +
                   " is not done",
-              "It brings the rows that the append would bring.",
-              "Append again after its end, which " + call_text("parallel_pull_wait", *pull) +
-                  " waits for. " + call_text("parallel_pull_cancel", *pull) + " ends it.");
+              "It copies the rows that the append would copy.",
+              "Append again after its end. Call " + call_text("parallel_pull_wait", *pull) +
+                  " to wait for it, or " + call_text("parallel_pull_cancel", *pull) +
+                  " to cancel the pull.");
 }
 
 // What it would leave out (by a window, by columns, by its trigger) lies below the mark then, and
@@ -184,12 +185,11 @@ void Append::require_own(const std::optional<AppendMark> &mark, Oid role) {
   const std::string owner = name != nullptr ? "role " + quote_identifier(name) : "a dropped role";
   throw Error("42501", "permission denied to append to table " + local_name_,
               "Its rows were pulled by " + owner +
-                  ", whose later appends would miss what this one "
-                  "leaves out.",
-              "Members of that role, the owner of the table and superusers may append. After "
+                  ", whose later appends would miss what this one leaves out.",
+              "Members of that role, the owner of the table and superusers can append. After "
               "parallel_pull_forget(" +
                   quote_literal(local_name_) +
-                  "), which they may call, the emptied table can be pulled by any role.");
+                  "), which they can call, any role can pull the emptied table.");
 }
 
 // Every row has been read: the snapshot's transaction may end.  Nothing is copied without its mark,
@@ -198,23 +198,24 @@ void Append::require_durable() {
   source_.exec("COMMIT");
   if (make_durable(source_))
     return;
-  throw Error("55000", "source was not seen to flush the transactions of the new rows",
-              "A crash of the source might take them back and give their numbers to others, whose "
-              "rows no append would bring.",
-              "Append again when its WAL writer keeps up, or grant EXECUTE on "
-              "pg_logical_emit_message(boolean, text, text) there to the role that reads.");
+  throw Error("55000", "source did not confirm that it has flushed the new rows",
+              "A crash of the source might undo their transactions, and assign their IDs to "
+              "others, whose rows no append would copy.",
+              "Append again when the WAL writer of the source keeps up, or grant EXECUTE on "
+              "pg_logical_emit_message(boolean, text, text) there to the source's role.");
 }
 
 void Append::require_empty(AppendLedger &marks, const AppendSubject &subject) {
   if (run_as_caller("SELECT FROM " + local_name_ + " LIMIT 1") == 0)
     return;
   const std::optional<int64_t> unmarked = marks.find_unmarked(subject);
-  throw Error("55000", "table " + local_name_ + " is not empty and has no mark to append from",
-              unmarked ? "Pull " + std::to_string(*unmarked) +
-                             " left none: the source was not seen to flush what it had read, so a "
-                             "crash there might have taken some of it back."
-                       : "What it has of the source's rows is not known.",
-              "Empty it and append again: that brings all rows.");
+  throw Error(
+      "55000", "table " + local_name_ + " is not empty and has no mark to append from",
+      unmarked
+          ? "Pull " + std::to_string(*unmarked) +
+                " left none: the source did not confirm that it had flushed what the pull had read."
+          : "Which of the source's rows it has is not known.",
+      "Empty it and append again, which copies all rows.");
 }
 
 // What such a pull has left out lies below the mark, so no append would bring it.
@@ -225,7 +226,7 @@ void Append::require_whole(AppendLedger &marks, const AppendSubject &subject,
     return;
   const std::string pull = std::to_string(*unfinished);
   throw Error("55000", "pull " + pull + " into table " + local_name_ + " is not finished",
-              "It has brought some of the source's rows, but not all.",
+              "It has copied some of the source's rows, but not all.",
               unfinished_hint(*unfinished));
 }
 
@@ -238,14 +239,15 @@ void Append::require_kept(const AppendMark &mark) {
   if (!change && mark.is_emptied)
     change = unlogged_loss();
   if (!change && !mark.is_recorded)
-    change = "An older version has pulled the table, and did not record what the rows went into.";
+    change =
+        "An older version pulled the table, and did not record the tables that the rows went into.";
   if (!change)
     return;
   const std::string name = quote_literal(local_name_);
   throw Error("55000", "cannot append to table " + local_name_ + ": rows that it had may be gone",
               *change,
-              "If it has every row that it should have, call parallel_pull_keep(" + name +
-                  ") and append again. Else empty it, call parallel_pull_forget(" + name +
+              "If it has all rows that it should have, call parallel_pull_keep(" + name +
+                  ") and append again. Otherwise empty it, call parallel_pull_forget(" + name +
                   "), and append or pull all rows again.");
 }
 

@@ -180,7 +180,7 @@ void ChunkMover::throw_altered(const ShapeChange &change, const std::string &tab
                   pull + " was planned",
               change.sentence(),
               is_append      ? "Call parallel_pull_append again."
-              : is_untouched ? "parallel_pull_resume(" + pull + ") plans the pull anew."
+              : is_untouched ? "Call parallel_pull_resume(" + pull + ") to plan the pull again."
               : resume.empty()
                   ? "Empty the table and pull it again."
                   : "Alter it back and call " + resume + ", or empty the table and pull it again.");
@@ -201,7 +201,7 @@ void ChunkMover::require_types(const Shape &now, PlaceRule places) {
 void ChunkMover::throw_other_members(const std::string &change) {
   throw Error("55000",
               "table " + table_.name.cited() +
-                  " of the source is made of other tables than when pull " +
+                  " of the source consists of other tables than when pull " +
                   std::to_string(context_.pull->pull_id) + " was planned",
               change, "Empty the table and pull it again.");
 }
@@ -240,8 +240,8 @@ void ChunkMover::require_unchanged(const ClaimedChunk &chunk) {
 void ChunkMover::require_local_types() {
   const Oid table = context_.request.pull.table;
   if (call([&]() noexcept { return get_rel_relkind(table); }) == '\0')
-    throw Error(sqlstate::kUndefinedTable, "table " + table_name_ + " does not exist any more", "",
-                "Make the table anew, and pull it again.");
+    throw Error(sqlstate::kUndefinedTable, "table " + table_name_ + " no longer exists", "",
+                "Create the table, and pull it again.");
   if (local_shape_.empty())
     return;
   const SinkColumns columns(columns_);

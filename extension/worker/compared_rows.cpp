@@ -101,7 +101,7 @@ Comparison::look_at(const std::vector<std::string> &key) {
     if (reason_.empty()) {
       reason_ = "Column \"" + column.name + "\" is " + types[index].display +
                 " on the source and " + display +
-                " here, which may hold several keys of the source as one.";
+                " on the destination, which can represent several keys of the source as one.";
     }
     return std::nullopt;
   }
@@ -113,16 +113,15 @@ std::string Comparison::choose_match() {
     if (const std::optional<std::vector<LocalKeyColumn>> columns = look_at(key))
       return row_match(*columns);
   const std::string message =
-      "cannot tell which rows of " + rows_.source_table.name.cited() + " are here already";
+      "cannot tell which rows of " + rows_.source_table.name.cited() + " were copied already";
   if (!reason_.empty()) {
     throw Error("55000", message, reason_,
-                "Give the column the source's type, or create another unique index on the source "
-                "over columns that travel, all of them NOT NULL.");
+                "Give the column the source's type, or create another unique index on the source, "
+                "over copied columns that are NOT NULL.");
   }
   throw Error("55000", message,
-              "No unique index of the source over columns that travel, all of them NOT NULL, "
-              "tells one row from another.",
-              "Create one there, or name its columns in columns.");
+              "The source has no unique index over copied columns that are all NOT NULL.",
+              "Create one, or include its columns in columns.");
 }
 
 } // namespace

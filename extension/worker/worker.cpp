@@ -121,8 +121,8 @@ void Worker::describe_loss(const SnapshotGone &gone) {
                               " is lost: " + gone.message();
   const bool has_own_source = context_.session != nullptr && context_.session->address_size > 0;
   error_report_set(&failure_, "08006", message.c_str(), gone.detail().c_str(),
-                   has_own_source ? "src_dsn must name the pull's own source."
-                                  : "A resume of the pull says how to go on.");
+                   has_own_source ? "Give the pull's own source in src_dsn."
+                                  : "Resume the pull, and see what it says.");
 }
 
 bool Worker::may_begin_chunk() {
@@ -211,14 +211,14 @@ void Worker::locate(int chunk) {
     strlcpy(failure_.hint, lock_hint().c_str(), sizeof(failure_.hint));
 }
 
-// What goes on once the lock is to be had: it is that of a session of the source's.
+// What to do once the lock is free: another session of the source has it.
 std::string Worker::lock_hint() const {
-  constexpr const char *kThen = " when that session is done.";
+  constexpr const char *kThen = " when that session has released the lock.";
   if (context_.request.pull.kind == PullKind::kAppend)
     return std::string("Call parallel_pull_append again") + kThen;
   if (!is_resumable())
     return std::string("Pull again") + kThen;
-  return "parallel_pull_resume(" + std::to_string(context_.pull->pull_id) + ") goes on" + kThen +
+  return "Call parallel_pull_resume(" + std::to_string(context_.pull->pull_id) + ")" + kThen +
          password_hint();
 }
 
@@ -226,18 +226,18 @@ std::string Worker::lock_hint() const {
 // table had some strange rows, and else it had mostly been pulled before.
 std::string Worker::duplicates_hint() const {
   if (context_.request.pull.kind == PullKind::kAppend)
-    return "If the row was changed on the source, delete its old version here and call "
-           "parallel_pull_append again.";
-  const std::string resume = "remove what is in the way and call parallel_pull_resume(" +
+    return "If the row was changed on the source, delete its old version on the destination and "
+           "call parallel_pull_append again.";
+  const std::string resume = "remove the conflicting row and call parallel_pull_resume(" +
                              std::to_string(context_.pull->pull_id) + ")";
   if (worker_slots_counts(context_.pull).chunks_done == 0)
-    return "If the table has rows of the source already, empty it and pull it again, or leave it "
-           "and let parallel_pull_append copy what was added since; else " +
+    return "If the table has rows of the source already, empty it and pull it again, or let "
+           "parallel_pull_append copy the rows that were added since. Otherwise " +
            resume + "." + password_hint();
   if (!is_resumable())
     return "Empty the table and pull it again.";
   return "To keep the chunks that are done, " + resume +
-         "; else empty the table and pull it again." + password_hint();
+         ". Otherwise empty the table and pull it again." + password_hint();
 }
 
 bool Worker::is_resumable() const {

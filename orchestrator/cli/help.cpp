@@ -39,8 +39,8 @@ constexpr std::array<Pair, 5> kEnvironment{{
     {"PARALLEL_LOADER_SOURCE", "--source, where it is not given"},
     {"PARALLEL_LOADER_TARGET", "--target, where it is not given"},
     {"PGPASSFILE, PGSERVICEFILE, PG...", "as for psql, for both connections"},
-    {"NO_COLOR", "no colour, when it is not empty"},
-    {"TERM=dumb", "no colour and no bar"},
+    {"NO_COLOR", "no color, if it is not empty"},
+    {"TERM=dumb", "no color and no bar"},
 }};
 
 /// Breaks `text` at spaces into lines of at most `width` columns, the second and later ones behind
@@ -140,28 +140,29 @@ std::string option_tables() {
 constexpr std::string_view kBehaviour = R"(
 ## What it does
 
-1. It connects to the source, finds the table and, where `--start` or `--end` is given, reads them as
-   values of the key there. Times without a zone are UTC, dates month first.
-2. It connects to the destination and plans the pull with `parallel_pull_create`. The resolved source
-   connection goes there once, as a parameter of that call: the destination server dials the source,
-   so the host must mean the same there; `--source-on-target` says it otherwise.
-3. `--jobs` sessions on the destination call `parallel_pull_work` and take one chunk after the other.
+1. The program connects to the source and finds the table. If `--start` or `--end` is given, the source
+   reads them as values of the key. Times without a zone are UTC, dates are month first.
+2. The program connects to the destination and plans the pull with `parallel_pull_create`. It passes the
+   resolved connection of the source once, as a parameter of that call. The destination server connects to
+   the source, so the host name must be valid there. If it is not, use `--source-on-target`.
+3. `--jobs` sessions on the destination call `parallel_pull_work`. Each takes one chunk after the other.
    A chunk is one transaction.
 
-The first Ctrl-C (or SIGTERM) cancels the pull and shows what is done; chunks that are done stay in
-the table. The second one leaves within a second and shows nothing.
+The first Ctrl-C (or SIGTERM) cancels the pull and shows what is done. Chunks that are done stay in the
+table. The second one ends the program within a second and shows nothing.
 
-Passwords: put them into the [password file](https://www.postgresql.org/docs/current/libpq-pgpass.html)
-or a service file. In `--source` and `--target` other users of the machine can see them in the list of
-processes. The program shows and logs none. A destination server that logs statements with their
-parameters (`log_statement`, `log_min_duration_statement`) logs the source's, unless the user of
-`--target` is a superuser; a foreign server with a user mapping (`--source-on-target SERVER`) keeps it out.
+Put passwords into the [password file](https://www.postgresql.org/docs/current/libpq-pgpass.html) or a
+service file. Other users of the machine can see those in `--source` and `--target` in the list of
+processes. The program neither shows nor logs passwords. If the destination server logs statements with
+their parameters (`log_statement`, `log_min_duration_statement`), it logs the password of the source,
+unless the user of `--target` is a superuser. To avoid that, name a foreign server with a user mapping in
+`--source-on-target`.
 
 ## Output
 
-Results go to standard output, everything else to standard error. Without `--json` the result is the
-command tag, `COPY` and the number of rows, once the table is loaded whole. With `--json` it is one
-document on one line, also when the run failed:
+Results go to standard output. Everything else goes to standard error. Without `--json`, the result is the
+command tag, `COPY` and the number of rows, once the whole table is loaded. With `--json`, it is one
+document on one line, also if the run failed:
 
 )";
 

@@ -16,7 +16,7 @@ constexpr std::string_view kOther = "Other";
 
 constexpr std::array kTable{
     OptionSpec{kConnection, 's', "source", "CONN",
-               "server to read: a conninfo string, a postgresql:// URI or service=NAME", "",
+               "server to read: a connection string, a postgresql:// URI or service=NAME", "",
                "PARALLEL_LOADER_SOURCE",
                [](CopyOptions &options, std::string_view value) { options.source = value; }},
     OptionSpec{kConnection, 'd', "target", "CONN",
@@ -24,14 +24,14 @@ constexpr std::array kTable{
                [](CopyOptions &options, std::string_view value) { options.target = value; }},
     OptionSpec{
         kConnection, 0, "source-on-target", "CONN|SERVER",
-        "how the destination server reaches the source: a conninfo string, a URI or the name of a "
-        "foreign server",
+        "how the destination server reaches the source: a connection string, a URI or the name of "
+        "a foreign server",
         "--source, with service file and password file resolved here", "",
         [](CopyOptions &options, std::string_view value) { options.source_on_target = value; }},
 
     OptionSpec{kSelection, 0, "key", "KEY",
-               R"(column to cut ranges on, spelled as in the catalogue, or ctid, or (a, "B c"))",
-               "a unique key; ctid, where rows do not lie in its order", "",
+               R"(column to cut ranges on, spelled as in the catalogs, or ctid, or (a, "B c"))",
+               "a unique key; ctid, if rows are not stored in its order", "",
                [](CopyOptions &options, std::string_view value) { options.key = value; }},
     OptionSpec{kSelection, 0, "start", "VALUE", "first key to copy; times without a zone are UTC",
                "from the first row", "",
@@ -39,16 +39,16 @@ constexpr std::array kTable{
     OptionSpec{kSelection, 0, "end", "VALUE", "key to stop before", "to the last row", "",
                [](CopyOptions &options, std::string_view value) { options.end = value; }},
     OptionSpec{kSelection, 0, "where", "CONDITION",
-               "copy only rows that meet this SQL condition on the source", "all rows", "",
+               "copy only rows that satisfy this SQL condition on the source", "all rows", "",
                [](CopyOptions &options, std::string_view value) { options.where = value; }},
     OptionSpec{kSelection, 0, "columns", "LIST", R"(columns to copy, as in SQL: 'id, "Odd Name"')",
                "all that the destination does not generate", "", apply_columns},
 
     OptionSpec{kSpeed, 'j', "jobs", "N", "sessions on the destination, one worker each, up to 256",
                "4", "", apply_jobs},
-    OptionSpec{kSpeed, 0, "chunk-size", "SIZE", "wanted size of a chunk, for example 64MB",
+    OptionSpec{kSpeed, 0, "chunk-size", "SIZE", "size of a chunk, for example 64MB",
                "setting parallel_loader.chunk_size of the destination", "", apply_chunk_size},
-    OptionSpec{kSpeed, 0, "format", "auto|text|binary", "how values travel", "auto", "",
+    OptionSpec{kSpeed, 0, "format", "auto|text|binary", "how values are copied", "auto", "",
                apply_format},
 
     OptionSpec{kOutput, 0, "json", "", "write one JSON document to standard output", "", "",
@@ -57,7 +57,7 @@ constexpr std::array kTable{
                "a bar on a terminal, dated lines elsewhere", "auto", "", apply_progress},
     OptionSpec{kOutput, 0, "report-every", "SECONDS", "time between dated lines", "30", "",
                apply_report_every},
-    OptionSpec{kOutput, 0, "color", "auto|always|never", "colour on standard error", "auto", "",
+    OptionSpec{kOutput, 0, "color", "auto|always|never", "color on standard error", "auto", "",
                apply_color},
     OptionSpec{
         kOutput, 'q', "quiet", "", "no progress and no summary", "", "",

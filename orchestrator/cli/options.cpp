@@ -53,7 +53,7 @@ Failure unrecognized_option(std::string_view argument) {
   const std::string_view option = argument.substr(0, argument.find('='));
   const std::string message = fmt::format("unrecognized option \"{}\"", option);
   if (option == "-h")
-    return usage_failure(message, "-h is no help here, as in psql: use --help or -?.");
+    return usage_failure(message, "-h does not show help: use --help or -?.");
   constexpr size_t kCloseEnough = 2;
   for (const OptionSpec &spec : copy_option_table()) {
     const std::string name = fmt::format("--{}", spec.name);

@@ -46,8 +46,8 @@ Failure explain_unreachable_source(const Failure &failure, const CopyOptions &op
     return failure;
   return {failure.status(),
           Error(failure.sqlstate(), failure.message(), failure.detail(),
-                "The destination server dials the source itself. If it knows the source by another "
-                "address, give that one with --source-on-target.")};
+                "The destination server connects to the source itself. If it reaches the source "
+                "under another address, give that one with --source-on-target.")};
 }
 
 } // namespace
@@ -251,13 +251,12 @@ void CopyCommand::settle(PullControl &control) {
 void CopyCommand::tell_refusal(const Error &refusal) {
   run_.is_left_alive = true;
   write_message(warning_text(
-      Error(
-          refusal.sqlstate(), fmt::format("pull {} could not be cancelled", run_.pull_id),
-          fmt::format("{}\nNothing moves its chunks any more. Until it is cancelled, or nobody has "
-                      "worked on it for parallel_loader.snapshot_hold, it holds its snapshot on "
-                      "the source.",
-                      refusal.message()),
-          refusal.hint()),
+      Error(refusal.sqlstate(), fmt::format("pull {} could not be cancelled", run_.pull_id),
+            fmt::format("{}\nNo session works on it any more. It holds its snapshot on the source "
+                        "until it is cancelled, or until no session has worked on it for "
+                        "parallel_loader.snapshot_hold.",
+                        refusal.message()),
+            refusal.hint()),
       style_));
 }
 

@@ -91,12 +91,12 @@ SourceTable find_table(SourceSession &session, const QualifiedName &name) {
     // core/ speaks of the SQL functions' parameters.
     if (!error.detail().empty())
       throw Error(error.sqlstate(), error.message(), error.detail(),
-                  "Write names with capitals in double quotes, and all in single ones for the "
-                  "shell, as in '" +
+                  "Put names with capitals into double quotes, and the whole into single quotes "
+                  "for the shell, as in '" +
                       named_in(error.detail()) + "'.");
     throw Error(error.sqlstate(), error.message(), error.detail(),
-                "Name it with its schema where it is not in the search path of the source's user: "
-                "SCHEMA.TABLE. Where the names differ: TABLE=TARGET_TABLE.");
+                "Give its schema if that is not in the search path of the source's user: "
+                "SCHEMA.TABLE. If the names differ: TABLE=TARGET_TABLE.");
   }
 }
 
@@ -171,7 +171,7 @@ SourceView inspect_source(const CopyOptions &options, Waiter &waiter) {
   } catch (const Error &error) {
     if (error.sqlstate() == sqlstate::kCannotConnect)
       throw Failure(ExitStatus::kSourceUnreachable,
-                    error.with_detail("It was dialled from this machine."));
+                    error.with_detail("This machine made the connection."));
     if (is_connection_failure(error))
       throw Failure(ExitStatus::kSourceUnreachable, error);
     throw;

@@ -66,26 +66,26 @@ std::string summary_text(const Run &run, const Error *failure, Color color) {
 
 namespace {
 
-// What goes on with the others, up to where the rest of the hint begins.
+// How to copy the others, up to where the rest of the hint begins.
 std::string resume_sentence(const Run &run) {
   const bool is_on_path = run.function_schema.empty() || run.function_schema == "\"public\"";
   const std::string schema = is_on_path ? "" : run.function_schema + ".";
   if (run.is_held) {
     return fmt::format(
-        "On the destination, SELECT * FROM {}parallel_pull_resume({}) moves the others "
-        "as long as the snapshot is held; ",
+        "While the snapshot is held, SELECT * FROM {}parallel_pull_resume({}); on the "
+        "destination copies the others. Otherwise ",
         schema, run.pull_id);
   }
   if (run.is_left_alive) {
-    return fmt::format("On the destination, SELECT * FROM {}parallel_pull_work({}) moves the "
-                       "others; else cancel the pull and ",
+    return fmt::format("On the destination, SELECT * FROM {}parallel_pull_work({}); copies the "
+                       "others. Otherwise cancel the pull and ",
                        schema, run.pull_id);
   }
   if (run.has_block_ranges)
     return "The others are ranges of ctid, which cannot be resumed without their snapshot: ";
   return fmt::format(
       "On the destination, SELECT * FROM {}parallel_pull_resume({}{}, new_snapshot => "
-      "true) moves the others, as the source has them then; ",
+      "true); copies the others under a new snapshot. Otherwise ",
       schema, run.pull_id, run.needs_password ? ", 'CONNECTION STRING WITH ITS PASSWORD'" : "");
 }
 
@@ -93,8 +93,8 @@ std::string resume_sentence(const Run &run) {
 
 std::optional<std::string> leftover_hint(const Run &run) {
   if (!run.is_known)
-    return fmt::format("What is done stands in the ledger: see parallel_pulls for pull {}. {}empty "
-                       "the table before you copy it again.",
+    return fmt::format("The ledger has what is done: see parallel_pulls for pull {}. {}empty the "
+                       "table before you copy it again.",
                        run.pull_id, resume_sentence(run));
   if (run.state == RunState::kDone || run.chunk_done_count == 0)
     return std::nullopt;
@@ -131,7 +131,7 @@ std::span<const JsonField> json_fields() noexcept {
       {"bytes_per_s", "number or null", "bytes over duration"},
       {"error", "object or null",
        "`sqlstate` (null for wrong usage), `message`, `detail` and `hint`, which also says how to "
-       "go on (null where there is none)"},
+       "continue (null where there is none)"},
   }};
   return kFields;
 }
@@ -154,8 +154,8 @@ std::string json_document(const Run &run, const Error *failure) {
       {"rows_per_s", if_known(run, std::llround(rows_per_s(run)))},
       {"bytes_per_s", if_known(run, std::llround(bytes_per_s(run)))},
       {"error", error_json(run, failure)}};
-  // Messages of a server with another encoding may hold bytes that are no UTF-8: replaced, since a
-  // document that cannot be written helps nobody.
+  // Messages of a server with another encoding may hold bytes that are no UTF-8: replaced, since
+  // a document that cannot be written helps nobody.
   return document.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
 }
 

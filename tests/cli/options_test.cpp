@@ -171,7 +171,7 @@ INSTANTIATE_TEST_SUITE_P(
               R"(unrecognized option "--jbos" | Did you mean "--jobs"?)"},
         Wrong{{"copy", "--frobnicate", "t"}, R"(unrecognized option "--frobnicate" | )" + kTry},
         Wrong{{"copy", "-h"},
-              R"(unrecognized option "-h" | -h is no help here, as in psql: use --help or -?.)"},
+              R"(unrecognized option "-h" | -h does not show help: use --help or -?.)"},
         Wrong{{"copy", "t", "--jobs"}, R"(option "--jobs" needs a value | )" + kTry},
         Wrong{{"copy", "--json=yes", "t"}, R"(option "--json" takes no value | )" + kTry},
         Wrong{{"copy", "--where=a", "--where=b", "t"},

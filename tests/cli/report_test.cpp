@@ -65,16 +65,17 @@ TEST(Report, says_what_a_stopped_run_leaves_behind) {
   const std::string end = "empty the table before you copy it again.";
   parallel_loader::Run run = stopped(RunState::kFailed);
   run.is_held = true;
-  EXPECT_EQ(leftover_hint(run),
-            there +
-                "On the destination, SELECT * FROM parallel_pull_resume(7) moves the others as "
-                "long as the snapshot is held; " +
-                end);
+  EXPECT_EQ(
+      leftover_hint(run),
+      there +
+          "While the snapshot is held, SELECT * FROM parallel_pull_resume(7); on the destination "
+          "copies the others. Otherwise " +
+          end);
   run = stopped(RunState::kCancelled);
   EXPECT_EQ(leftover_hint(run),
             there +
-                "On the destination, SELECT * FROM parallel_pull_resume(7, new_snapshot => true) "
-                "moves the others, as the source has them then; " +
+                "On the destination, SELECT * FROM parallel_pull_resume(7, new_snapshot => true); "
+                "copies the others under a new snapshot. Otherwise " +
                 end);
   run.needs_password = true;
   EXPECT_NE(
@@ -93,8 +94,8 @@ TEST(Report, says_how_to_go_on_with_a_pull_that_could_not_be_cancelled) {
   run.is_left_alive = true;
   run.function_schema = "loader";
   EXPECT_NE(leftover_hint(run)->find("On the destination, SELECT * FROM "
-                                     "loader.parallel_pull_work(7) moves the others; else cancel "
-                                     "the pull and empty the table"),
+                                     "loader.parallel_pull_work(7); copies the others. "
+                                     "Otherwise cancel the pull and empty the table"),
             std::string::npos);
 }
 

@@ -209,7 +209,7 @@ exits('a table that the destination lacks', 1, qr/not_there/, 'copy', @both, 'no
 exits('a column that is missing', 1, qr/nope/, 'copy', @both, '--columns', 'nope', 'signals');
 exits('a condition that fails', 1, qr/division by zero/, 'copy', @both, '--where',
   '1 / (id - 7) > 0', 'signals');
-exits("a condition that leaves its parentheses$_->[0]", 1, qr/filter is not one condition/, 'copy', @both, '--where',
+exits("a condition that leaves its parentheses$_->[0]", 1, qr/filter is not a single condition/, 'copy', @both, '--where',
   'id > 5) OR (id = 3', @$_[1 .. $#$_], 'signals')
   for [''], [' and the range', '--start', 5, '--end', 20];
 exits('a violated constraint', 1, qr/checked_id_check/, 'copy', @both, 'signals=checked');
@@ -355,7 +355,7 @@ for my $is_back (1, 0) {
   is($told->{state}, 'interrupted', '… the document says that the pull was lost');
   is($told->{rows}, $is_back ? $pair->destination_sql('SELECT count(*) FROM gated') : undef, '… and what is in the table, if it is known');
   is($told->{chunks_done}, $is_back ? $pair->pull->{chunks_done} : undef, '… and how many chunks');
-  like($told->{error}{hint}, $is_back ? qr/1 of 2 chunks.*parallel_pull_resume/ : qr/stands in the ledger.*parallel_pull_resume/,
+  like($told->{error}{hint}, $is_back ? qr/1 of 2 chunks.*parallel_pull_resume/ : qr/ledger has what is done.*parallel_pull_resume/,
     '… and how to go on');
 }
 $pair->nothing_left('… and no session is left');

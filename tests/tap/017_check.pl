@@ -72,7 +72,7 @@ has('info', 'connection', qr/^source is PostgreSQL \d+.*database "postgres".*loc
   'version, database, role and encryption are told');
 has('info', 'format', qr/binary format$/, undef, 'the format is told');
 has('info', 'key', qr/\bkey\b/, undef, 'the key is told');
-has('info', 'workers', qr/background worker slots are free, and the pull wants 5/, undef,
+has('info', 'workers', qr/background worker slots are free, and the pull requests 5/, undef,
   'free worker slots are counted');
 has('info', 'disk', qr/about 80 kB .*tablespace "pg_default"|about .* tablespace/, qr/disk/,
   'size and tablespace are told');
@@ -111,7 +111,7 @@ my $named = {columns => ['id', 'n', 'c']};
 check('odd', $named);
 has('warning', 'types', qr/column "n" has type integer on the source, but bigint/, qr/as text/,
   'types that differ');
-has('info', 'format', qr/^rows travel as text: column "n" has type integer/, qr/Binary/,
+has('info', 'format', qr/^rows are copied as text: column "n" has type integer/, qr/Binary/,
   'text, and why');
 has('info', 'columns', qr/column "optional" .*default/, undef, 'a column that gets its default');
 check('odd', {%$named, format => 'binary'});
@@ -206,7 +206,7 @@ has('warning', 'write-ahead log', qr/slot "forgotten" is not active/, qr/Drop it
   'a replication slot that nobody reads');
 is(scalar(grep { $_->{message} =~ /replication slot/ } @found), 1,
   '… and none that keeps no WAL') or diag(shown());
-has('warning', 'workers', qr/^\d+ background worker slots are free, and the pull wants 31$/,
+has('warning', 'workers', qr/^\d+ background worker slots are free, and the pull requests 31$/,
   qr/max_worker_processes/, 'too few worker slots');
 $pair->destination_sql(q(ALTER SYSTEM RESET max_slot_wal_keep_size; SELECT pg_reload_conf(),
   pg_drop_replication_slot('lost'), pg_drop_replication_slot('unused'),
@@ -228,7 +228,7 @@ has('info', 'key', qr/^no key: the table .* is pulled in 2 chunks, one for each 
   undef, 'a partitioned table without a key is pulled by its partitions');
 is(($pair->table_rows('parallel_pull_table', 'parted', $reader))[0]{chunks}, 2, '… as it is');
 check('sound', $reader);
-has('warning', 'sessions', qr/room for 3 sessions, but the pull wants 5 .*CONNECTION LIMIT/,
+has('warning', 'sessions', qr/room for 3 sessions, but the pull requests 5 .*CONNECTION LIMIT/,
   qr/fewer workers/, 'too few sessions on the source');
 has('info', 'time limits', qr/do not apply to the pull: statement_timeout=5s/, undef,
   'time limits of the source\'s role');
@@ -306,7 +306,7 @@ has('error', 'connection', qr/^password is required/, undef, 'no password');
 # ---- the source is not there ----
 
 check('sound', {dsn => "host=/nowhere port=1 dbname=x"});
-has('error', 'connection', qr/^could not connect to source: /, qr/dials/, 'a source that is not there');
+has('error', 'connection', qr/^could not connect to source: /, qr/connects to/, 'a source that is not there');
 has('info', 'workers', qr/free/, undef, '… and what can be said without it');
 is(scalar(grep { $_->{level} eq 'error' } @found), 1, '… which is one error');
 check('sound', {dsn => $pair->dsn('nowhere')});

@@ -85,9 +85,9 @@ is($result->out, join("\n", '"Odd Schema"."Quoted ""Table""_The id_seq"|77', 'do
     'serials_big_seq|9000000000', 'serials_id_seq|7', '"Odd Schema".other_seq|', 'loose_seq|'),
   'without a table: all of them, with NULL those that the source lacks or that no column owns');
 my @notices = sort $result->notices;
-is_deeply(\@notices, ['sequence "public.newer_id_seq" was left as it is',
-    'sequence "public.same_id_seq" was left as it is',
-    'sequences that no column owns were left as they are: 2'],
+is_deeply(\@notices, ['sequence "public.newer_id_seq" was not set',
+    'sequence "public.same_id_seq" was not set',
+    'sequences that no column owns were not set: 2'],
   'what was left is told, whether table or sequence is missing on the source');
 like($result->err, qr/"Odd Schema"\.other_seq, public\.loose_seq.*setval.*OWNED BY/s,
   '… with the names and what to do');

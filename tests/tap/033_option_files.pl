@@ -57,7 +57,7 @@ for my $option ("sslrootcert=$files/pipe", 'sslcrl=/dev/zero', "sslcrldir=$files
 {
   my $call = $pair->pull_sql('t', undef, undef, {dsn => "$dsn sslmode=disable $option"});
   my ($keyword, $path) = split /=/, $option;
-  $pair->error_is($call, '42809', qr/"$keyword" names no regular file/,
+  $pair->error_is($call, '42809', qr/"$keyword" does not name a regular file/,
     "$keyword takes regular files alone" . ($path =~ /zero/ ? ', no device' : ''), user => $_)
     for 'certifier', 'postgres';
 }

@@ -164,7 +164,7 @@ my %EXPECTED = (
     cancel => [qr/^success: t$/, 'cancelled']},
   held => {
     %LIMITS, wait => [qr/^success: failed$/], resume => [qr/^\Q$ALL\E$/, 'done'],
-    work => [qr/^55000.*is failed.*parallel_pull_resume\(\d+\) goes on/s],
+    work => [qr/^55000.*is failed.*parallel_pull_resume\(\d+\) to continue/s],
     fresh => [qr/^\Q$ALL\E$/, 'done'], cancel => [qr/^success: t$/, 'failed']},
   failed => {
     %LIMITS, wait => [qr/^success: failed$/], resume => [$REFUSED],

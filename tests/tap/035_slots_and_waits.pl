@@ -136,7 +136,7 @@ $pair->wait_at_gate;
 my $created = $pair->destination_sql(call_sql('parallel_pull_create', 't1'));
 my $joiner = $pair->session('destination');
 $joiner->start("SET parallel_loader.retry_budget = '3s'; SELECT parallel_pull_work($created)");
-ok(wait_until(10, sub { waiting_for($created) =~ /^a background worker slot: 4 of 4 .*; failed, and held for a resume, is pull $held$/ }),
+ok(wait_until(10, sub { waiting_for($created) =~ /^a background worker slot: 4 of 4 .*; held for a resume: pull $held$/ }),
   'waiting_for names the pulls that are held') or diag waiting_for($created);
 $refused = $joiner->finish(20);
 is($refused->sqlstate, '53400', 'a session that finds no slot for a worker ends after the retry budget');
@@ -194,7 +194,7 @@ $pair->error_is("SET parallel_loader.retry_budget = '1s'; " . call_sql('parallel
 $pair->destination_sql("SELECT parallel_pull_cancel($waiting)");
 $pair->state_becomes($waiting, 'cancelled', 'a pull that waits for a slot is cancelled');
 my $one = $pair->destination_sql(call_sql('parallel_pull_create', 't5'));
-like(waiting_for($one), qr/^parallel_pull_work\($one\): nobody works .* ends in (?:10 min 0|9 min \d+) s$/,
+like(waiting_for($one), qr/^no session works .* fails in (?:10 min 0|9 min \d+) s; continue with parallel_pull_work\($one\)$/,
   'a pull that nobody works on says so, and for how long');
 is($pair->destination_sql("SELECT eta IS NULL FROM parallel_pull_progress WHERE pull_id = $one"), 't',
   '… and guesses no end');
@@ -216,7 +216,7 @@ is($pair->try_sql($finish)->summary, 'success: 0', 'the call that waiting_for na
 $id = $pair->destination_sql("SET parallel_loader.snapshot_hold = '1s'; "
     . call_sql('parallel_pull_create', 't6'));
 $pair->state_becomes($id, 'failed', 'a pull that nobody works on ends when the time is over');
-like($pair->pull($id)->{error}, qr/nobody has worked on the pull/, '… and says why');
+like($pair->pull($id)->{error}, qr/no session has worked on the pull/, '… and says why');
 
 # ---- many at once ----
 

@@ -87,16 +87,16 @@ for my $call (@CALLS) {
 }
 $exporter->close;
 $pair->error_is("SELECT parallel_pull_table($dsn, 'people', filter => " . quoted($NO_CONDITIONS[0]) . ')', '42601',
-  qr/filter is not one condition.*syntax error at or near "\)".*Write one SQL condition/s, '… and says why');
+  qr/filter is not a single condition.*syntax error at or near "\)".*Write one SQL condition/s, '… and says why');
 is($pair->destination_sql("SELECT count(*) FROM parallel_pull_check($dsn, 'people', filter => "
-    . quoted($NO_CONDITIONS[0]) . ") WHERE item = 'filter' AND message = 'filter is not one condition'"), 1, 'check says so, too');
+    . quoted($NO_CONDITIONS[0]) . ") WHERE item = 'filter' AND message = 'filter is not a single condition'"), 1, 'check says so, too');
 is($pair->destination_sql('SELECT count(*) FROM people'), 0, '… and no row came');
 # What the ledger has already, of a version that took it.
 my $taken = $pair->destination_sql("SELECT parallel_pull_create($dsn, 'people', 'id', chunk_size => '64kB', filter => 'id > 5')");
 $pair->destination_sql("SELECT parallel_pull_work($taken, max_chunks => 1); SELECT parallel_pull_cancel($taken)");
 $pair->destination_sql("UPDATE parallel_loader.pull SET filter = 'id > 5) OR (id = 3', state = 'failed' WHERE pull_id = $taken;"
     . "UPDATE parallel_loader.chunk SET state = 'planned' WHERE pull_id = $taken AND chunk > 1");
-$pair->error_is("SELECT parallel_pull_resume($taken, $dsn, new_snapshot => true)", '42601', qr/filter is not one condition/,
+$pair->error_is("SELECT parallel_pull_resume($taken, $dsn, new_snapshot => true)", '42601', qr/filter is not a single condition/,
   'a resume refuses it');
 # The same of names, which are never SQL text of ours but in quotes.
 for my $name ('people" WHERE id = 3 --', 'id") OR ("id', q(id' OR 'a)) {
@@ -115,7 +115,7 @@ $pair->error_is("SELECT parallel_pull_table($dsn, 'people', filter => 'nowhere(i
   qr/filter cannot be read on the source: function nowhere\(integer\) does not exist/, 'an error of the source names it');
 $pair->destination_sql('DROP FUNCTION odd');
 $pair->error_is("SELECT * FROM parallel_pull_verify($dsn, 'people', filter => 'odd(id)')", '42883',
-  qr/filter cannot be read here: function odd\(integer\) does not exist.*search_path/s, '… and one of this side');
+  qr/filter cannot be read on the destination: function odd\(integer\) does not exist.*search_path/s, '… and one of this side');
 $pair->destination_sql("CREATE SCHEMA own; " . $ODD =~ s/odd/own.odd/r);
 is($pair->destination_sql("SET search_path = own, public; SELECT count(*) > 0 FROM parallel_pull_verify($dsn, 'people', filter => 'odd(id)')"),
   't', '… where the search path of the session finds names');

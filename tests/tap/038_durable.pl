@@ -46,7 +46,7 @@ is(is_flushed(), 't', '… of all that it builds on');
 
 $pair->source_sql('REVOKE EXECUTE ON FUNCTION pg_logical_emit_message(boolean, text, text) FROM PUBLIC');
 unflushed('INSERT INTO t VALUES (102)');
-$pair->error_is("SELECT parallel_pull_append($dsn, 't')", '55000', qr/source was not seen to flush.*HINT/s,
+$pair->error_is("SELECT parallel_pull_append($dsn, 't')", '55000', qr/source did not confirm that it has flushed.*HINT/s,
   'an append that cannot be sure is an error');
 is($pair->destination_sql('SELECT max(id) FROM t'), 101, '… and has copied nothing');
 unflushed('INSERT INTO g VALUES (2)');
@@ -65,7 +65,7 @@ IPC::Run::run([$ENV{PARALLEL_LOADER}, 'copy', '--source', $pair->dsn('postgres',
 like($errors, qr/warning: pull \d+ leaves no mark for appends/, '… the program among them');
 $pair->source_sql('DELETE FROM g WHERE id = 3');
 my $unmarked = $pair->newest_pull_id - 1;
-$pair->error_is("SELECT parallel_pull_append($dsn, 'g')", '55000', qr/no mark.*DETAIL:  Pull $unmarked left none: the source was not seen to flush/s,
+$pair->error_is("SELECT parallel_pull_append($dsn, 'g')", '55000', qr/no mark.*DETAIL:  Pull $unmarked left none: the source did not confirm/s,
   '… so no append begins there, which says why');
 
 kill 'CONT', $writer;

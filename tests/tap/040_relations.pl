@@ -243,7 +243,7 @@ for my $name (qw(p1 other)) {
       . " CREATE TABLE $name (LIKE before INCLUDING ALL); INSERT INTO $name SELECT id + 10, d, 'other' FROM before;"
       . " ALTER TABLE p ATTACH PARTITION $name FOR VALUES IN (1)");
   $pair->error_is("SELECT parallel_pull_resume($id, new_snapshot => true)", '55000',
-    qr/public\W+p1\W.*(no partition of the table any more|no longer the one that was planned)/s,
+    qr/public\W+p1\W.*(no longer a partition of the table|no longer the one that was planned)/s,
     "a partition in whose place is another table named $name is refused");
   $pair->source_sql("DROP TABLE $name; ALTER TABLE before RENAME TO p1; ALTER TABLE p ATTACH PARTITION p1 FOR VALUES IN (1)");
   empty();
@@ -259,7 +259,7 @@ $pair->destination_sql('ALTER TABLE p DROP CONSTRAINT ok');
 $pair->destination_sql("SELECT parallel_pull_cancel($id)");
 $pair->source_sql('ALTER TABLE p DETACH PARTITION p2');
 $pair->error_is("SELECT parallel_pull_resume($id, new_snapshot => true)", '55000',
-  qr/public\W+p2\W.*no partition of the table any more/s, 'a partition that is gone is refused');
+  qr/public\W+p2\W.*no longer a partition of the table/s, 'a partition that is gone is refused');
 empty();
 
 # ---- a role that may read the root alone ----
@@ -273,7 +273,7 @@ for my $range ([undef, undef], [1, 6001]) {
   $pair->wait_at_gate(1);
   $pair->source_sql("SET lock_timeout = '3s'; ALTER TABLE p ATTACH PARTITION p2 FOR VALUES IN (2)");
   $pair->open_gate;
-  $pair->result_is_error($call->finish, '55000', qr/is made of other tables than when pull \d+ was planned.*New is public\.p2/s,
+  $pair->result_is_error($call->finish, '55000', qr/consists of other tables than when pull \d+ was planned.*New is public\.p2/s,
     'read by its root: a partition attached in mid-pull ends it');
   is($pair->destination_sql('SELECT count(*) FROM p WHERE d = 2'), 0, '… none of its rows is here');
   $call->close;
@@ -288,7 +288,7 @@ for my $case (['ALTER TABLE p ATTACH PARTITION p2 FOR VALUES IN (2)', 'ALTER TAB
   $id = $pair->newest_pull_id;
   $pair->destination_sql("SELECT parallel_pull_cancel($id)");
   $pair->source_sql($case->[0]);
-  $pair->error_is("SELECT parallel_pull_resume($id, new_snapshot => true)", '55000', qr/Other tables make it up: public\.p[12]\./,
+  $pair->error_is("SELECT parallel_pull_resume($id, new_snapshot => true)", '55000', qr/It consists of other tables: public\.p[12]\./,
     "… $case->[0] before a resume: refused");
   $pair->source_sql($case->[1]);
   empty();
@@ -315,7 +315,7 @@ $viewed->close;
 $pair->destination_sql("ALTER TABLE p DROP CONSTRAINT ok; SELECT parallel_pull_cancel($id)");
 $pair->source_sql('CREATE OR REPLACE VIEW of_p AS SELECT * FROM p WHERE id % 2 = 0');
 $pair->error_is("SELECT parallel_pull_resume($id, new_snapshot => true)", '55000',
-  qr/of_p.*Other tables make it up: public.of_p/s, 'a view that was replaced before a resume is refused');
+  qr/of_p.*It consists of other tables: public.of_p/s, 'a view that was replaced before a resume is refused');
 $pair->source_sql('CREATE OR REPLACE VIEW of_p AS SELECT * FROM p');
 is($pair->try_sql("SELECT rows > 5900 FROM parallel_pull_resume($id, new_snapshot => true)")->summary, 'success: t',
   '… and is read where it is as it was');

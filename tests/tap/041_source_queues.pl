@@ -135,8 +135,8 @@ $pair->result_is_error($appending->finish(45), '55000',
 is($pair->destination_sql('SELECT count(*) FROM a'), $ROWS, '… and brings nothing');
 
 $pair->result_is_error($work{k}->finish(45), '55P03',
-  qr/could not lock table "public.k" on the source.*parallel_pull_resume\($id{k}\) goes on when that session is done/s,
-  'a command that keeps the table: the pull ends after its budget, the hint names the call that goes on');
+  qr/could not lock table "public.k" on the source.*Call parallel_pull_resume\($id{k}\) when that session has released the lock/s,
+  'a command that keeps the table: the pull ends after its budget, the hint names the call that continues it');
 $ddl{k}->query_safe('COMMIT');
 # Now that no transaction is open which holds back what is newer.
 $pair->source_sql("INSERT INTO a VALUES (1, 'here'), (8000, 'new')");

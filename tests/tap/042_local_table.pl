@@ -109,7 +109,7 @@ for my $change (sort keys %CHANGES) {
 {
   my $pull = fail_midway($PLAIN);
   make($PLAIN);
-  $pair->error_is(resume_sql($pull), '42P01', qr/table public\.t of pull $pull does not exist any more.*HINT/s,
+  $pair->error_is(resume_sql($pull), '42P01', qr/table public\.t of pull $pull no longer exists.*HINT/s,
     'the table is dropped and made anew');
   is($pair->pull($pull)->{table_name}, 'public.t', '… the view names it as the ledger knows it');
   is(count(), 0, '… nothing comes into the new one');
@@ -119,7 +119,7 @@ for my $change (sort keys %CHANGES) {
 my %PART_CHANGES = (
   'TRUNCATE old' => qr/public\.old, it was emptied/,
   'ALTER TABLE t DETACH PARTITION old' => qr/public\.old, which rows went into, is no part/,
-  'DROP TABLE old' => qr/Table public\.old, which rows went into, does not exist any more/,
+  'DROP TABLE old' => qr/Table public\.old, which rows went into, no longer exists/,
   'VACUUM FULL old' => qr/public\.old, it was emptied .* or rewritten/);
 for my $change (sort keys %PART_CHANGES) {
   my $pull = fail_midway($PARTS);
@@ -222,7 +222,7 @@ sub create_pull {
   my $result = $pair->try_sql("SELECT rows FROM parallel_pull_resume($pull, 'host=/nowhere')");
   is($result->summary, "success: $ROWS", 'an interrupted pull with all chunks done needs no source');
   like($result->err, qr/WARNING.*leaves no mark/, '… and says that it leaves no mark');
-  append_fails($pair, '55000', qr/Pull $pull left none: the source was not seen/, 't', {}, '… so that no append goes on from it');
+  append_fails($pair, '55000', qr/Pull $pull left none: the source did not confirm/, 't', {}, '… so that no append goes on from it');
 }
 
 # Names that would break a list of words, of partitions that are gone.
@@ -236,7 +236,7 @@ sub create_pull {
     'a name with a colon is no mark of an unlogged table');
   $pair->destination_sql('DROP TABLE "o l%d:u 20%"');
   $pair->error_is("SELECT parallel_pull_work($pull); SELECT parallel_pull_wait($pull);" . resume_sql($pull), '55000',
-    qr/Table public\."o l%d:u 20%", which rows went into, does not exist any more/,
+    qr/Table public\."o l%d:u 20%", which rows went into, no longer exists/,
     'a partition that was dropped is told by its name');
 }
 
@@ -297,7 +297,7 @@ my %APPEND_CHANGES = (
   'ALTER TABLE t ALTER id TYPE bigint' => [$PLAIN, qr/rewritten/],
   'TRUNCATE old' => [$PARTS, qr/public\.old, it was emptied/],
   'ALTER TABLE t DETACH PARTITION old' => [$PARTS, qr/public\.old, which rows went into, is no part/],
-  'DROP TABLE old' => [$PARTS, qr/does not exist any more/]);
+  'DROP TABLE old' => [$PARTS, qr/no longer exists/]);
 for my $change (sort keys %APPEND_CHANGES) {
   my ($sql, $pattern) = @{$APPEND_CHANGES{$change}};
   for my $how ('pull', 'append') {

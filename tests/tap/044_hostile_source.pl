@@ -305,7 +305,7 @@ my ($statement) = grep { /^COPY/ } $liar->statements;
 prepare($CALLS{table});
 $liar->lie($statement, 'rows_dropped');
 $copy->();
-ok($is_ended && $err =~ /error: source sent no end of its rows/, 'the program says that rows are missing')
+ok($is_ended && $err =~ /error: source did not mark the end of its rows/, 'the program says that rows are missing')
   or diag("$out\n$err");
 
 $pair->nothing_left('nothing is left behind');

@@ -55,16 +55,16 @@ is($result->out, join("\n", 'hidden_id_seq|', 'mine_id_seq|600', 'only_here_id_s
     'theirs_id_seq|', 'turned_id_seq|', 'secret.vault_id_seq|', 'loose|'),
   'a row for each sequence, with NULL for those that were not set') or diag($result->summary);
 my %reason = (
-  theirs => qr/The right to UPDATE it is missing here\..*GRANT UPDATE ON SEQUENCE "public"."theirs_id_seq" TO "clerk";/s,
-  hidden => qr/The right to read sequence "public.hidden_id_seq" of the source is missing/,
-  'secret.vault' => qr/The right to read sequence "secret.vault_id_seq" of the source is missing/,
+  theirs => qr/The caller lacks the UPDATE privilege on it\..*GRANT UPDATE ON SEQUENCE "public"."theirs_id_seq" TO "clerk";/s,
+  hidden => qr/The source's role cannot read sequence "public.hidden_id_seq" of the source is missing/,
+  'secret.vault' => qr/The source's role cannot read sequence "secret.vault_id_seq" of the source is missing/,
   only_here => qr/Column "id" of table "public.only_here" has no sequence on the source/,
   small => qr/5000 is not between 1 and 1000\..*ALTER SEQUENCE/s,
   turned => qr/Its values ascend, those of sequence "public.turned_id_seq" of the source descend/,
 );
 for my $table (sort keys %reason) {
   my $name = $table =~ /\./ ? "${table}_id_seq" : "public.${table}_id_seq";
-  my ($notice) = $result->err =~ /(NOTICE: [^\n]*sequence "\Q$name\E" was left as it is\n.*?)(?=psql:|\z)/s;
+  my ($notice) = $result->err =~ /(NOTICE: [^\n]*sequence "\Q$name\E" was not set\n.*?)(?=psql:|\z)/s;
   like($notice // '', $reason{$table}, "$table: told, with the reason");
 }
 like($result->err, qr/that no column owns were left as they are: 1/, 'so is one that no column owns');

@@ -102,7 +102,7 @@ refused($pull, qr/another one of that name/, '… also of a coordinator of that 
 $stranger->close;
 $pair->destination_sql("SELECT parallel_pull_cancel($pull)");
 $pair->nothing_left('a held pull is cancelled');
-refused($pull, qr/coordinator does not hold it.*HINT:  It was begun by an earlier version.*empty the table/s,
+refused($pull, qr/coordinator does not hold it.*HINT:  It was started by an earlier version.*Empty the table/s,
   '… and cannot be resumed then');
 
 $pull = held_pull('t');
@@ -117,7 +117,7 @@ $pull = held_pull('t');
 $pair->destination_sql('ALTER TABLE t ALTER id TYPE bigint');
 refused($pull, qr/rows of its done chunks may be gone/, 'a table that was rewritten here is refused');
 $pair->destination_sql("SELECT parallel_pull_keep('t')");
-refused($pull, qr/does not fit the tables any more.*HINT/s, '… and where the caller vouches for it, its types are looked at');
+refused($pull, qr/no longer fits the tables.*HINT/s, '… and where the caller vouches for it, its types are looked at');
 $pair->destination_sql("ALTER TABLE t ALTER id TYPE integer; SELECT parallel_pull_keep('t')");
 is($pair->destination_sql("SELECT rows FROM parallel_pull_resume($pull)"), $ROWS, '… altered back, it goes on');
 $pair->same_rows('SELECT * FROM t', '… with every row');

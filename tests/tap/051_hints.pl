@@ -83,7 +83,7 @@ $pair->source_sql('ALTER ROLE crowded CONNECTION LIMIT 10; GRANT SELECT ON t TO 
 works($pair, $limited, 'too many sessions for the role');
 
 like(words($pair, pull('t', {dsn => "host=$source port=1 dbname=postgres"}))->{detail},
-  qr/dialled from the destination server/, 'a connection that fails says from where it was dialled');
+  qr/destination server made the connection/, 'a connection that fails says which server made it');
 
 # ---- rows that are there ----
 
@@ -111,26 +111,26 @@ is($pair->destination_sql('SELECT count(*), count(DISTINCT id) FROM t_checked'),
   '… every row is there once');
 
 works($pair, pull('t_unique', {source_table => 't'}), 'a table with a unique key');
-# hint: extension/worker/worker.cpp: and let parallel_pull_append copy
+# hint: extension/worker/worker.cpp: or let parallel_pull_append copy
 my $append = hint($pair, pull('t_unique', {source_table => 't'}) =~ s/^/SET client_min_messages = warning; /r,
   '23505', qr/let (parallel_pull_append) copy/, 'rows that are there already');
 $pair->source_sql('INSERT INTO t VALUES (6001)');
 works($pair, $pair->table_sql($append, 't_unique', {source_table => 't'}), 'rows that are there already');
 is($pair->destination_sql('SELECT count(*) FROM t_unique'), 5001, '… the new row is there');
 
-# hint: extension/worker/worker.cpp: delete its old version here
+# hint: extension/worker/worker.cpp: delete its old version on the destination
 $pair->source_sql('UPDATE t SET id = id WHERE id = 6001');
 $append = hint($pair, $pair->table_sql('parallel_pull_append', 't_unique', {source_table => 't'}),
-  '23505', qr/delete its old version here and call (parallel_pull_append) again/, 'a row that was changed');
+  '23505', qr/delete its old version on the destination and call (parallel_pull_append) again/, 'a row that was changed');
 $pair->destination_sql('DELETE FROM t_unique WHERE id = 6001');
 works($pair, $pair->table_sql($append, 't_unique', {source_table => 't'}), 'a row that was changed');
 $pair->source_sql('DELETE FROM t WHERE id = 6001');
 
-# hint: extension/worker/worker.cpp: remove what is in the way and call parallel_pull_resume(
+# hint: extension/worker/worker.cpp: remove the conflicting row and call parallel_pull_resume(
 $pair->destination_sql('CREATE TABLE t_stray (LIKE t, UNIQUE (id)); INSERT INTO t_stray VALUES (4900)');
 my $cut = {source_table => 't', key => 'id', chunk_size => '64kB', workers => 1};
 $resume = hint($pair, pull('t_stray', $cut) =~ s/^/SET client_min_messages = warning; /r, '23505',
-  qr/done, remove what is in the way and call (parallel_pull_resume\(\d+\)); else empty/, 'a row in the way of one chunk');
+  qr/done, remove the conflicting row and call (parallel_pull_resume\(\d+\))\. Otherwise empty/, 'a row in the way of one chunk');
 $pair->destination_sql('DELETE FROM t_stray WHERE id = 4900');
 works($pair, "SELECT * FROM $resume", 'a row in the way of one chunk');
 is($pair->destination_sql('SELECT count(*), count(DISTINCT id) FROM t_stray'), '5000|5000', '… every row is there once');
@@ -267,9 +267,9 @@ is($pair->destination_sql("SELECT count(*) FROM $sequences WHERE value IS NULL")
 my $role = sub {
   return $pair->try_sql('SET ROLE "Lo Ader"; SELECT count(value) FROM parallel_pull_sequences(' . literal('origin') . ')');
 };
-my ($update) = map { $_->{hint} =~ /^Its owner can grant it: (GRANT UPDATE .*"Ser_id_seq".*;)/ ? $1 : () } @{$role->()->{messages}};
+my ($update) = map { $_->{hint} =~ /^Its owner can grant the privilege: (GRANT UPDATE .*"Ser_id_seq".*;)/ ? $1 : () } @{$role->()->{messages}};
 works($pair, $update // 'no_hint', 'no right to set a sequence');
-my ($read) = map { $_->{hint} =~ /^Its owner can grant it there: (GRANT USAGE .*; GRANT SELECT ON SEQUENCE .*;)/ ? $1 : () }
+my ($read) = map { $_->{hint} =~ /^Its owner on the source can grant the privilege: (GRANT USAGE .*; GRANT SELECT ON SEQUENCE .*;)/ ? $1 : () }
   @{$role->()->{messages}};
 ok(eval { $pair->source_sql($read // 'no_hint'); 1 }, 'no right to read a sequence: what it says can be run');
 is($role->()->out, 1, '… then the sequence is set');

@@ -145,12 +145,12 @@ sub goes_on {
 }
 
 # hint: orchestrator/display/report.cpp: new_snapshot
-my $resume = said(interrupted($source), qr/On the destination, (SELECT .*?\)) moves the others/, 'Ctrl-C');
+my $resume = said(interrupted($source), qr/On the destination, (SELECT .*?\)); copies the others/, 'Ctrl-C');
 like($resume, qr/new_snapshot => true/, '… it takes a new snapshot');
 goes_on($resume, 'Ctrl-C');
 
 my $secret = "$source user=reader password=Plum";
-$resume = said(interrupted($secret), qr/On the destination, (SELECT .*?\)) moves the others/, 'Ctrl-C, with a password');
+$resume = said(interrupted($secret), qr/On the destination, (SELECT .*?\)); copies the others/, 'Ctrl-C, with a password');
 unlike($resume, qr/Plum/, '… which it does not show');
 goes_on($resume =~ s/'CONNECTION STRING WITH ITS PASSWORD'/literal($secret)/er, 'Ctrl-C, with a password');
 
@@ -169,14 +169,14 @@ for my $function (qw(create work)) {
   $pair->destination_sql("SELECT \"Lo ader\".parallel_pull_cancel(pull_id) FROM \"Lo ader\".parallel_pulls WHERE state IN ('planned', 'running')");
 }
 
-# hint: orchestrator/display/report.cpp: else cancel the pull and
+# hint: orchestrator/display/report.cpp: Otherwise cancel the pull and
 {
   my $job = interrupted($secret, $limited);
   is($job->{code}, 130, 'Ctrl-C by a role that may not cancel: exits with 130');
   like($job->{err}, qr/^parallel-loader: warning: pull \d+ could not be cancelled$/m, '… says so');
   my ($grant) = $job->{err} =~ /^parallel-loader: hint: Run on the destination: (GRANT .*;)$/m;
   like($grant // '', qr/parallel_pull_cancel TO "Lo ader";/, '… and the right that it lacks');
-  my ($work) = $job->{err} =~ /On the destination, (SELECT .*?\)) moves the others; else cancel/;
+  my ($work) = $job->{err} =~ /On the destination, (SELECT .*?\)); copies the others\. Otherwise cancel/;
   ok(defined $work, '… and how to go on') or diag($job->{err});
   my $pull = $pair->destination_sql('SELECT max(pull_id) FROM parallel_loader.pull');
   is($pair->destination_sql("SELECT state, chunks_done FROM \"Lo ader\".parallel_pulls WHERE pull_id = $pull"), 'running|6', '… the pull moves nothing any more');
@@ -187,11 +187,11 @@ for my $function (qw(create work)) {
   $pair->nothing_left('… and nothing is left');
 }
 
-# hint: orchestrator/display/report.cpp: as long as the snapshot is held
+# hint: orchestrator/display/report.cpp: While the snapshot is held
 $pair->destination_sql('TRUNCATE t; ALTER TABLE t ADD CONSTRAINT refuse CHECK (id <> 3500)');
 my $failed = copy('--jobs', 1, '--chunk-size', '64kB', '--key', 'id', 't');
 $pair->destination_sql('ALTER TABLE t DROP CONSTRAINT refuse');
-my ($goes_on) = $failed->{err} =~ /On the destination, (SELECT .*?\)) moves the others as long as/;
+my ($goes_on) = $failed->{err} =~ /While the snapshot is held, (SELECT .*?\)); on the destination copies/;
 ok(defined $goes_on, 'a copy that failed: has a hint') or diag($failed->{err});
 goes_on($goes_on // 'no_hint', 'a copy that failed');
 

@@ -71,7 +71,7 @@ sub is_whole {
 
 # hint: extension/ledger/pull_refusal.cpp: parallel_pull_alter
 my $id = paused();
-works($pair, scalar hint($pair, "SELECT parallel_pull_resume($id)", '55006', qr/^(parallel_pull_alter\(.*?\)) lets/,
+works($pair, scalar hint($pair, "SELECT parallel_pull_resume($id)", '55006', qr/^Call (parallel_pull_alter\(.*?\)) to continue/,
     'a resume of a paused pull'), 'a resume of a paused pull');
 is_whole($id, 'a resume of a paused pull');
 
@@ -84,7 +84,7 @@ is_whole($id, 'a paused pull');
 
 # hint: extension/ledger/pull_refusal.cpp: parallel_pull_work
 $id = created(1);
-works($pair, scalar hint($pair, "SELECT parallel_pull_resume($id)", '55006', qr/^(parallel_pull_work\(\d+\)) moves/,
+works($pair, scalar hint($pair, "SELECT parallel_pull_resume($id)", '55006', qr/^Call (parallel_pull_work\(\d+\)) to copy/,
     'a resume of a pull that nobody works on'), 'a resume of a pull that nobody works on');
 is_whole($id, 'a resume of a pull that nobody works on');
 
@@ -106,7 +106,7 @@ for my $function ('resume', 'forget', 'keep') {
   my $refused = $function eq 'resume' ? "parallel_pull_resume($id)"
     : "parallel_pull_$function(" . literal($TABLE) . ')';
   my ($wait, $cancel) = hint($pair, "SELECT $refused", '55006',
-    qr/^(parallel_pull_wait\(\d+\)) waits for its end, (parallel_pull_cancel\(\d+\)) ends it/,
+    qr/^Call (parallel_pull_wait\(\d+\)) to wait for its end, or (parallel_pull_cancel\(\d+\)) to cancel it/,
     "$function of a running pull");
   is(works($pair, $cancel, "$function of a running pull"), 't', '… and cancels it');
   is(works($pair, $wait, "$function of a running pull"), 'cancelled', '… and waits for it');
@@ -122,7 +122,7 @@ for my $case (['held', 4500, '10min', 'work'], ['untouched', 1, '0', 'work'], ['
   my ($name, $at, $hold, $function) = @$case;
   $id = failed($at, $hold);
   works($pair, scalar hint($pair, "SELECT parallel_pull_$function($id)", '55000',
-      qr/(parallel_pull_resume\([^)]*\)) (?:goes on|begins)/, "$function of a $name pull"), "$function of a $name pull");
+      qr/Call (parallel_pull_resume\([^)]*\)) to (?:continue|start)/i, "$function of a $name pull"), "$function of a $name pull");
   is_whole($id, "$function of a $name pull");
 }
 
@@ -139,7 +139,7 @@ is_whole($id, 'a resume without the password');
 # hint: extension/worker/chunk_mover.cpp: parallel_pull_resume( (planned anew)
 $id = created(0);
 $pair->destination_sql("ALTER TABLE $TABLE ALTER note TYPE varchar");
-works($pair, scalar hint($pair, "SELECT parallel_pull_work($id)", '55000', qr/^(parallel_pull_resume\(\d+\)) plans/,
+works($pair, scalar hint($pair, "SELECT parallel_pull_work($id)", '55000', qr/^Call (parallel_pull_resume\(\d+\)) to plan/,
     'a column altered before the first chunk'), 'a column altered before the first chunk');
 is_whole($id, 'a column altered before the first chunk');
 
@@ -223,7 +223,7 @@ for my $hold ('10min', '0') {
   $pair->try_sql("SET parallel_loader.snapshot_hold = '$hold'; " . call('parallel_pull_table'));
   $pair->destination_sql("ALTER TABLE $TABLE DROP CONSTRAINT refuse");
   $id = $pair->newest_pull_id;
-  works($pair, scalar hint($pair, append(), '55000', qr/(parallel_pull_resume\(.*?\)) goes on/,
+  works($pair, scalar hint($pair, append(), '55000', qr/call (parallel_pull_resume\(.*?\)) to continue/,
       "an append after a pull that failed, hold $hold"), "an append after a pull that failed, hold $hold");
   $pair->state_becomes($id, 'done', '… the pull is done');
   is(works($pair, append(), "an append after a pull that failed, hold $hold"), 0, '… and an append possible');
@@ -254,7 +254,7 @@ works($pair, append() =~ s/parallel_pull_append/$append/r, 'an append of a table
 
 # ---- transactions of the caller ----
 
-# hint: extension/server/process/lock_trap.cpp: Do what creates
+# hint: extension/server/process/lock_trap.cpp: Create, truncate, alter or lock
 $session = $pair->session('destination');
 $session->query_safe("BEGIN; TRUNCATE $TABLE");
 hint($pair, $session->query(call('parallel_pull_table')), '55006', qr/transaction of its own, (COMMIT), then pull/,

@@ -44,7 +44,7 @@ sub once {
 
 # hint: extension/worker/append.cpp: parallel_pull_wait
 my $id = $pair->destination_sql(call('parallel_pull_create'));
-my $ends = qr/which (parallel_pull_wait\(\d+\)) waits for\. (parallel_pull_cancel\(\d+\)) ends it/;
+my $ends = qr/Call (parallel_pull_wait\(\d+\)) to wait for it, or (parallel_pull_cancel\(\d+\)) to cancel the pull/;
 my ($wait, $cancel) = hint($pair, $APPEND, '55000', $ends, 'an append beside a created pull');
 is($pair->destination_sql('SELECT count(*) FROM t'), 0, '… has copied nothing');
 $pair->destination_sql("SELECT parallel_pull_work($id)");
@@ -120,17 +120,17 @@ sub notice_of_first {
   $pair->destination_sql('SELECT parallel_pull_cancel(' . $pair->newest_pull_id . ')');
   return $taken;
 }
-my $work = notice_of_first(qr/^(parallel_pull_work\($id\)) moves its chunks/, 'beside a pull that nobody works on');
+my $work = notice_of_first(qr/^Call (parallel_pull_work\($id\)) to copy its chunks/, 'beside a pull on which no session works');
 $pair->destination_sql("SELECT parallel_pull_alter($id, workers => 0)");
-my $alter = notice_of_first(qr/^(parallel_pull_alter\($id, workers => 1\)) lets it go on/, 'beside a paused pull');
+my $alter = notice_of_first(qr/^Call (parallel_pull_alter\($id, workers => 1\)) to continue it/, 'beside a paused pull');
 $pair->close_gate; # now, since it may go on at once
 works($pair, $alter, 'beside a paused pull');
 $first->start("SELECT $work");
 $pair->wait_at_gate;
-$wait = notice_of_first(qr/^(parallel_pull_wait\($id\)) waits for its end, parallel_pull_cancel\($id\) ends it/, 'beside a pull that runs');
+$wait = notice_of_first(qr/^Call (parallel_pull_wait\($id\)) to wait for its end, or parallel_pull_cancel\($id\) to cancel it/, 'beside a pull that runs');
 $pair->open_gate;
 works($pair, $wait, 'beside a pull that runs');
-ok($first->finish(30)->is_ok, 'beside a pull that nobody works on: what it says works');
+ok($first->finish(30)->is_ok, 'beside a pull on which no session works: what it says works');
 once('a pull that was worked on as the notices say');
 
 # One that failed, and whose rows a younger one has brought: nothing to go on with.
@@ -140,7 +140,7 @@ is($pair->try_sql(call('parallel_pull_table'))->sqlstate, '23514', 'a pull fails
 $failed = $pair->newest_pull_id;
 cmp_ok($pair->pull($failed)->{chunks_done}, '>', 0, '… others are done');
 $pair->destination_sql('ALTER TABLE t DROP CONSTRAINT refuse');
-notice_of_first(qr/^SELECT (parallel_pull_resume\($failed\)); would go on with that pull/, 'beside a pull that failed');
+notice_of_first(qr/^SELECT (parallel_pull_resume\($failed\)); would continue that pull/, 'beside a pull that failed');
 $pair->destination_sql('SET client_min_messages = warning; ' . call('parallel_pull_table'));
 my $said = words($pair, $second);
 like($said->{text}, qr/table public\.t is not empty/, 'beside a pull that failed, and a younger one that is done');

@@ -80,9 +80,11 @@ TEST(ColumnCheck, names_every_column_that_is_missing) {
 TEST(ColumnCheck, finds_nothing_wrong_with_generated_columns) {
   const Findings findings = check({column("a", kInteger), column("b", kInteger)},
                                   {{"a", kInteger, false}, {"b", kInteger, true}});
-  EXPECT_EQ(texts(findings),
-            (Texts{"info columns: column \"b\" is generated here: it is computed, not pulled",
-                   "info format: rows travel in binary format"}));
+  EXPECT_EQ(
+      texts(findings),
+      (Texts{
+          "info columns: column \"b\" is generated on the destination: it is computed, not copied",
+          "info format: rows are copied in binary format"}));
 }
 
 TEST(ColumnCheck, tells_types_that_differ_and_the_format) {

@@ -192,7 +192,7 @@ TEST(SourceSession, snapshot_without_its_holder_is_gone) {
 }
 
 TEST(SourceSession, snapshot_of_another_state_is_gone) {
-  EXPECT_EQ(prove({"700:720:", "t"}), "gone: snapshot \"3-1\" is another one of that name");
+  EXPECT_EQ(prove({"700:720:", "t"}), "gone: snapshot \"3-1\" is a different one of that name");
 }
 
 TEST(SourceSession, lock_is_taken_before_the_export) {

@@ -95,11 +95,12 @@ static void raise_changed(const Pinned &setting) {
   ereport(ERROR,
           (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
            errmsg("setting \"%s\" was changed while rows were copied", setting.name),
-           errdetail("A trigger, default, constraint or index of the table has set it from \"%s\" "
-                     "to \"%s\", by which other values would be read than the source sent.",
-                     setting.value, value_now(setting)),
-           errhint("Have the function that sets it do so for itself alone: by a SET clause in its "
-                   "definition (ALTER FUNCTION … SET %s TO …), or by SET LOCAL beside one.",
+           errdetail(
+               "A trigger, default, constraint or index of the table has changed it from \"%s\" to "
+               "\"%s\", under which values would be read differently than the source sent them.",
+               setting.value, value_now(setting)),
+           errhint("Have the function that sets it restore it: add a SET clause to its definition "
+                   "(ALTER FUNCTION … SET %s TO …), and use SET LOCAL within it.",
                    setting.name)));
 }
 

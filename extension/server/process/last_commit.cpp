@@ -37,9 +37,11 @@ static bool has_standbys(uint32 level) {
 
 static void say_waiting(SharedPull *pull, uint32 level) {
   if (has_standbys(level)) {
-    shared_pull_set_waiting(pull, psprintf("a synchronous standby of this server, as "
-                                           "synchronous_commit = %s demands of the last commit",
-                                           kLevels[level]));
+    shared_pull_set_waiting(
+        pull,
+        psprintf(
+            "a synchronous standby of this server, with its last commit (synchronous_commit = %s)",
+            kLevels[level]));
   }
 }
 

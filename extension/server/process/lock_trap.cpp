@@ -48,15 +48,13 @@ static bool is_new(Oid table) {
 static void require_unlocked(Oid table, LOCKMODE weakest) {
   if (!holds_lock(table, weakest) && !is_new(table))
     return;
-  ereport(
-      ERROR,
-      (errcode(ERRCODE_OBJECT_IN_USE),
-       errmsg("table %s is locked by the transaction that calls the pull",
-              destination_table_display_name(table)),
-       errdetail("The workers have transactions of their own: they would wait for this one, "
-                 "and it for them."),
-       errhint("Do what creates, truncates, alters or locks the table in a transaction of its own, "
-               "COMMIT, then pull.")));
+  ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE),
+                  errmsg("table %s is locked by the transaction that calls the pull",
+                         destination_table_display_name(table)),
+                  errdetail("The workers have transactions of their own. They would wait for the "
+                            "calling transaction, which waits for them."),
+                  errhint("Create, truncate, alter or lock the table in a transaction of its own, "
+                          "COMMIT it, and then pull.")));
 }
 
 static List *referenced_tables(Oid table) {
@@ -151,14 +149,12 @@ bool lock_trap_is_caught(const SharedPull *pull) {
 
 void lock_trap_raise(SharedPull *pull) {
   ErrorReport report;
-  error_report_set(
-      &report, "55006",
-      psprintf("pull into table %s waits for a lock that the calling transaction keeps it from "
-               "getting",
-               destination_table_display_name(pull->table)),
-      "The workers have transactions of their own: they wait, directly or through another session, "
-      "for this one, and it for them.",
-      "COMMIT or ROLLBACK first, then pull outside a transaction block.");
+  error_report_set(&report, "55006",
+                   psprintf("pull into table %s is blocked by the calling transaction",
+                            destination_table_display_name(pull->table)),
+                   "The workers have transactions of their own. They wait, directly or through "
+                   "another session, for the calling transaction, which waits for them.",
+                   "COMMIT or ROLLBACK first, and then pull outside a transaction block.");
   if (pull->waiting_pid == MyProcPid) {
     if (pull->pull_id != 0)
       error_report_add_detail(

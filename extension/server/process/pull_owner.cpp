@@ -18,7 +18,7 @@ bool pull_owner_may_log_in(Oid owner) {
   const HeapTuple tuple = SearchSysCache1(AUTHOID, ObjectIdGetDatum(owner));
   if (!HeapTupleIsValid(tuple)) {
     ereport(ERROR,
-            (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("the role that owns the pull is dropped"),
+            (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("the role that owned the pull was dropped"),
              errhint("Pull the table again, as another role.")));
   }
   const bool may_log_in = reinterpret_cast<Form_pg_authid>(GETSTRUCT(tuple))->rolcanlogin;

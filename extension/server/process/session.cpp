@@ -127,8 +127,8 @@ void session_log_debug(const char *message) {
 }
 
 void session_log_no_mark(int64 pull_id) {
-  ereport(LOG, (errmsg("pull " INT64_FORMAT " leaves no mark for appends: what its snapshot showed "
-                       "was not seen to be flushed on the source",
+  ereport(LOG, (errmsg("pull " INT64_FORMAT " leaves no mark for appends: the source did not "
+                       "confirm that it has flushed what the snapshot shows",
                        pull_id)));
 }
 

@@ -151,7 +151,7 @@ void waiting_session_wait(const WaitingSession *session, PullPhase phase) {
                session->pull->pull_id != 0
                    ? errdetail("Pull " INT64_FORMAT " was interrupted.", session->pull->pull_id)
                    : 0,
-               errhint("The server log says why, if nobody terminated it on purpose.")));
+               errhint("See the server log for the reason.")));
     }
     waiting_session_wait_turn(session->pull);
   }

@@ -53,11 +53,12 @@ static void check_rights(Relation rel) {
     result = pg_attribute_aclcheck_all(table, GetUserId(), ACL_INSERT, ACLMASK_ANY);
   if (result != ACLCHECK_OK) {
     const char *role = GetUserNameFromId(GetUserId(), false);
-    ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-                    errmsg("permission denied for table %s", name),
-                    errdetail("Role \"%s\" may not insert into it here, on the destination.", role),
-                    errhint("GRANT INSERT ON %s TO %s;", destination_table_display_name(table),
-                            quote_identifier(role))));
+    ereport(
+        ERROR,
+        (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("permission denied for table %s", name),
+         errdetail("Role \"%s\" lacks the INSERT privilege on the table of the destination.", role),
+         errhint("GRANT INSERT ON %s TO %s;", destination_table_display_name(table),
+                 quote_identifier(role))));
   }
 }
 

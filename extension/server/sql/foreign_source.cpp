@@ -26,15 +26,16 @@ ForeignSource foreign_source_options(const char *name, Oid role) {
   ForeignServer *server = GetForeignServerByName(name, true);
   if (server == nullptr) {
     ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("server \"%s\" does not exist", name),
-                    errhint("A source is a conninfo string such as \"host=… dbname=…\", a "
+                    errhint("A source is a connection string such as \"host=… dbname=…\", a "
                             "postgresql:// URI, or the name of a foreign server.")));
   }
   const AclResult right = compat_foreign_server_aclcheck(server->serverid, role, ACL_USAGE);
   if (right != ACLCHECK_OK && role != GetUserId()) {
-    ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-                    errmsg("permission denied for foreign server %s", server->servername),
-                    errdetail("The source is dialled with the rights of the pull's owner, "
-                              "whoever calls.")));
+    ereport(
+        ERROR,
+        (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+         errmsg("permission denied for foreign server %s", server->servername),
+         errdetail("The connection to the source is made with the rights of the pull's owner.")));
   }
   if (right != ACLCHECK_OK)
     aclcheck_error(right, OBJECT_FOREIGN_SERVER, server->servername);
