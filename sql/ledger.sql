@@ -57,7 +57,7 @@ SELECT chunks, rows > 0 AS has_rows, remaining > 0 AS some_remain FROM parallel_
 SELECT state, chunks_done, rows = (SELECT count(*) FROM t) AS rows_are_there FROM parallel_pulls WHERE pull_id = :pull;
 SELECT "table", state, chunks_done, chunks > 2 AS is_cut, rows = (SELECT count(*) FROM t) AS rows_are_there,
        seconds >= 0 AS has_time, rows_per_second >= 0 AS has_rate, percent > 0 AND percent < 100 AS is_under_way,
-       retries, snapshot_age > '0' AS has_age, max_rate, waiting_for LIKE 'parallel_pull_work(%' AS is_left
+       retries, snapshot_age > '0' AS has_age, max_rate, waiting_for LIKE '%parallel_pull_work(%' AS is_left
 FROM parallel_pull_progress WHERE pull_id = :pull;
 SELECT chunks > 0 AS has_chunks, remaining FROM parallel_pull_work(:pull, :'source', workers => 2);
 SELECT parallel_pull_wait(:pull);

@@ -149,7 +149,7 @@ my %EXPECTED = (
     work => [qr/^success: 1$/, 'running'], cancel => [qr/^success: t$/, 'cancelled']},
   running => {
     wait => [qr/^success: running$/], rate => [qr/^success: $/], workers => [qr/^success: $/],
-    resume => [qr/^55006.*running already.*pull_wait\(\d+\) waits.*cancel\(\d+\) ends/s],
+    resume => [qr/^55006.*running already.*pull_wait\(\d+\) to wait.*cancel\(\d+\) to cancel/s],
     fresh => [qr/^55006/], pause => [qr/^success: $/, 'paused'],
     cancel => [qr/^success: t$/, 'cancelled']},
   paused => {
