@@ -69,7 +69,7 @@ $primary->wait_for_catchup($standby);
 sql($standby, 'SELECT pg_wal_replay_pause()');
 fill($primary, 46, 65);
 appends($pair, 20, 't', {}, '… nor these');
-append_fails($pair, '55000', qr/not the one.*or an older state.*up to \d+.*next one is \d+/s, 't',
+append_fails($pair, '55000', qr/not the one.*or is an older state of it.*up to \d+.*next one is \d+/s, 't',
   from($standby), 'a standby that lags is an older state');
 sql($standby, 'SELECT pg_wal_replay_resume()');
 $primary->wait_for_catchup($standby);

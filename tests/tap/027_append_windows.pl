@@ -126,7 +126,7 @@ CREATE TABLE named (key text PRIMARY KEY);
 CREATE TABLE pairs (a integer, b integer, PRIMARY KEY (a, b));
 SQL
 insert('named', q('a'));
-append_fails($pair, '0A000', qr/window cannot be taken off a key of type.*text/, 'named',
+append_fails($pair, '0A000', qr/window cannot be applied to a key of type.*text/, 'named',
   {window => '10'}, 'a window on text');
 append_fails($pair, '22023', qr/window needs a key of one column/, 'pairs',
   {window => 10, key => '(a, b)'}, '… on two columns');

@@ -144,7 +144,7 @@ my $REFUSED = qr/^55000.*snapshot of pull (\d+) is lost.*^Pull \1 was not resume
 my %EXPECTED = (
   planned => {
     wait => [qr/^success: planned$/], rate => [qr/^success: $/], fresh => [qr/^55006/],
-    resume => [qr/^55006.*planned already.*parallel_pull_work\(\d+\) moves/s],
+    resume => [qr/^55006.*planned already.*Call parallel_pull_work\(\d+\) to copy/s],
     pause => [qr/^success: $/, 'paused'], workers => [qr/^success: $/, 'running|done'],
     work => [qr/^success: 1$/, 'running'], cancel => [qr/^success: t$/, 'cancelled']},
   running => {
@@ -154,12 +154,12 @@ my %EXPECTED = (
     cancel => [qr/^success: t$/, 'cancelled']},
   paused => {
     wait => [qr/^success: paused$/], rate => [qr/^success: $/], pause => [qr/^success: $/],
-    resume => [qr/^55006.*paused already.*parallel_pull_alter\(\d+, workers => \d\) lets/s],
+    resume => [qr/^55006.*paused already.*Call parallel_pull_alter\(\d+, workers => \d\) to continue/s],
     fresh => [qr/^55006/], workers => [qr/^success: $/, 'running'],
     cancel => [qr/^success: t$/, 'cancelled']},
   unbegun => {
     wait => [qr/^success: paused$/], rate => [qr/^success: $/], pause => [qr/^success: $/],
-    resume => [qr/^55006.*paused already.*parallel_pull_alter\(\d+, workers => \d\) lets/s],
+    resume => [qr/^55006.*paused already.*Call parallel_pull_alter\(\d+, workers => \d\) to continue/s],
     fresh => [qr/^55006/], workers => [qr/^success: $/, 'running|done'],
     cancel => [qr/^success: t$/, 'cancelled']},
   held => {

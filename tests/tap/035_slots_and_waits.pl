@@ -113,7 +113,7 @@ kill STOP => $holder;
 my $short = q(SET parallel_loader.retry_budget = '1s'; );
 my $refused = $pair->try_sql($short . call_sql('parallel_pull_table', 't1'));
 is($refused->sqlstate, '53400', 'a held pull that does not give way: no slot');
-like($refused->summary, qr/held for a resume, is pull $held\..*parallel_pull_cancel\($held\) frees the slot/s,
+like($refused->summary, qr/held for a resume: pull $held\..*parallel_pull_cancel\($held\) frees the slot/s,
   '… the detail names it, the hint the call that ends it');
 $refused = $pair->try_sql($short . call_sql('parallel_pull_table', 't1',
     dsn => $pair->dsn(undef, 'user=other password=secret') =~ s/'//gr), user => 'other');
@@ -140,7 +140,7 @@ ok(wait_until(10, sub { waiting_for($created) =~ /^a background worker slot: 4 o
   'waiting_for names the pulls that are held') or diag waiting_for($created);
 $refused = $joiner->finish(20);
 is($refused->sqlstate, '53400', 'a session that finds no slot for a worker ends after the retry budget');
-like($refused->summary, qr/is pull $held\..*parallel_pull_cancel\($held\) frees .* call parallel_pull_work\($created\) again/s,
+like($refused->summary, qr/held for a resume: pull $held\..*parallel_pull_cancel\($held\) frees .* call parallel_pull_work\($created\) again/s,
   '… and names who has one, and the calls that go on');
 kill CONT => $holder;
 $pair->destination_sql("SELECT parallel_pull_cancel($held)");
@@ -198,7 +198,7 @@ like(waiting_for($one), qr/^no session works .* fails in (?:10 min 0|9 min \d+) 
   'a pull that nobody works on says so, and for how long');
 is($pair->destination_sql("SELECT eta IS NULL FROM parallel_pull_progress WHERE pull_id = $one"), 't',
   '… and guesses no end');
-$pair->error_is("SELECT parallel_pull_resume($one)", '55006', qr/parallel_pull_work\($one\) moves/,
+$pair->error_is("SELECT parallel_pull_resume($one)", '55006', qr/Call parallel_pull_work\($one\) to copy/,
   '… and a resume names the call that goes on');
 my $single = $pair->session('destination');
 $single->start("SELECT chunks, remaining > 0 FROM parallel_pull_work($one, max_chunks => 1)");

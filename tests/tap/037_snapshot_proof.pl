@@ -115,7 +115,7 @@ $pair->source_sql(q(SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 $pair->state_becomes($id, 'failed', 'a pull whose holder is terminated fails');
 $pair->source_sql(q(UPDATE t SET note = 'wrong' || note WHERE id % 2 = 0));
 $planted = plant_snapshot($pair->source, ledger($id, 'snapshot'));
-$pair->error_is("SELECT parallel_pull_resume($id)", '55000', qr/another one of that name/,
+$pair->error_is("SELECT parallel_pull_resume($id)", '55000', qr/a different one of that name/,
   '… its state tells another snapshot of the same server from it');
 $planted->close;
 $thief->close;

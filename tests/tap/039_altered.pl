@@ -64,7 +64,7 @@ for my $case (@LOCAL) {
   my $id = create();
   $pair->destination_sql($sql);
   $pair->error_is(work($id), '55000',
-    qr/column "$column" of table public\.t was altered since pull $id was planned.*parallel_pull_resume\($id\) plans/s,
+    qr/column "$column" of table public\.t was altered since pull $id was planned.*Call parallel_pull_resume\($id\) to plan/s,
     "local column, $name: refused by its name");
 }
 

@@ -118,7 +118,7 @@ for my $change (sort keys %CHANGES) {
 
 my %PART_CHANGES = (
   'TRUNCATE old' => qr/public\.old, it was emptied/,
-  'ALTER TABLE t DETACH PARTITION old' => qr/public\.old, which rows went into, is no part/,
+  'ALTER TABLE t DETACH PARTITION old' => qr/public\.old, which rows went into, is no longer part/,
   'DROP TABLE old' => qr/Table public\.old, which rows went into, no longer exists/,
   'VACUUM FULL old' => qr/public\.old, it was emptied .* or rewritten/);
 for my $change (sort keys %PART_CHANGES) {
@@ -136,7 +136,7 @@ CREATE TABLE middle PARTITION OF t FOR VALUES FROM (1000) TO (18000);
 INSERT INTO t TABLE young;
 CREATE TABLE last PARTITION OF t FOR VALUES FROM (18000) TO (MAXVALUE);
 SQL
-  refuses($pull, qr/public\.young, which rows went into, is no part/, 'partitions are cut anew');
+  refuses($pull, qr/public\.young, which rows went into, is no longer part/, 'partitions are cut anew');
   is($pair->destination_sql(q(SELECT parallel_pull_keep('t'))), 1, '… the caller vouches');
   is($pair->try_sql(resume_sql($pull))->out, $ROWS, '… and it goes on');
   $pair->same_rows('SELECT * FROM t', '… to the rows of the source');
@@ -246,7 +246,7 @@ sub create_pull {
   my $pull = create_pull();
   $pair->destination_sql("SELECT parallel_pull_work($pull, max_chunks => 1)");
   $pair->destination_sql('DROP TABLE t');
-  $pair->error_is("SELECT parallel_pull_work($pull)", '42P01', qr/public\.t\b.*does not exist/s, 'a table that was dropped is named');
+  $pair->error_is("SELECT parallel_pull_work($pull)", '42P01', qr/public\.t\b.*no longer exists/s, 'a table that was dropped is named');
   let_go($pull);
 }
 
@@ -296,7 +296,7 @@ my %APPEND_CHANGES = (
   'VACUUM FULL t' => [$PLAIN, qr/rewritten/],
   'ALTER TABLE t ALTER id TYPE bigint' => [$PLAIN, qr/rewritten/],
   'TRUNCATE old' => [$PARTS, qr/public\.old, it was emptied/],
-  'ALTER TABLE t DETACH PARTITION old' => [$PARTS, qr/public\.old, which rows went into, is no part/],
+  'ALTER TABLE t DETACH PARTITION old' => [$PARTS, qr/public\.old, which rows went into, is no longer part/],
   'DROP TABLE old' => [$PARTS, qr/no longer exists/]);
 for my $change (sort keys %APPEND_CHANGES) {
   my ($sql, $pattern) = @{$APPEND_CHANGES{$change}};

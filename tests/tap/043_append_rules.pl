@@ -127,7 +127,7 @@ sub refuses_key {
   local $Test::Builder::Level = $Test::Builder::Level + 1;
   lossy($name, @types);
   return append_fails($pair, '55000',
-    qr/cannot tell which rows.*Column "k" is .* on the source and .* here/s, $name, {},
+    qr/cannot tell which rows.*Column "k" is .* on the source and .* on the destination/s, $name, {},
     '… cannot tell rows apart');
 }
 

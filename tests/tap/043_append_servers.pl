@@ -102,7 +102,7 @@ chmod 0700, $primary->data_dir;
 $primary->start;
 # More transactions than were lost, in less WAL.
 fill($primary, 'u', 101, 160);
-append_fails($pair, '55000', qr/older state.*It has come to WAL location/s, 'u', {},
+append_fails($pair, '55000', qr/older state.*It is at WAL location/s, 'u', {},
   'a source that was set back');
 $pair->destination_sql(q(TRUNCATE u; SELECT parallel_pull_forget('u')));
 appends($pair, 70, 'u', {}, '… is appended from after a new beginning');

@@ -75,7 +75,7 @@ SELECT snapshot_lock IS NOT NULL AND source_shape IS NOT NULL AND local_shape IS
   AND (SELECT bool_and(relation_oid IS NOT NULL) FROM parallel_loader.chunk AS c WHERE c.pull_id = p.pull_id)
 FROM parallel_loader.pull AS p WHERE pull_id = $pull
 SQL
-  like(join("\n", $result->notices), $named{filter} ? qr/filter is read under an empty search path/ : qr/^$/,
+  like(join("\n", $result->notices), $named{filter} ? qr/filter is evaluated under an empty search path/ : qr/^$/,
     '… and says where its filter is read as it was');
   $pair->nothing_left('… and its old coordinator is gone');
   $pair->source_sql("TRUNCATE $table; INSERT INTO $table SELECT i, repeat('n', 110) || i FROM generate_series(1, $ROWS) AS i");

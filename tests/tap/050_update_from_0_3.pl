@@ -168,7 +168,7 @@ for my $case ([$failed, 't_failed'], [$interrupted, 't_interrupted']) {
   my $error = $pair->error_is("SELECT parallel_pull_resume($pull)", '55000', qr/snapshot of pull $pull is lost/,
     "$table: without a proof of its snapshot it is refused");
   is($pair->destination_sql("SELECT count(*) FROM $table"), $ROWS / 2, '… and nothing is written');
-  like($error->error->{hint}, qr/earlier version.*empty the table and pull it again/,
+  like($error->error->{hint}, qr/earlier version.*Empty the table and pull it again/,
     '… with what to do');
   $pair->destination_sql("TRUNCATE $table; SELECT parallel_pull_table($dsn, '$table')");
   $pair->same_rows("SELECT * FROM $table", '… and all rows are there once');
@@ -188,7 +188,7 @@ for my $table (qw(t_filtered t_whole_filtered)) {
   like($check->(), qr/warning: .*empty search path/, "$table: a check says how an append reads the filter");
   my $result = $pair->try_sql("SELECT parallel_pull_append($dsn, '$table', filter => 'id > 0')");
   is($result->is_ok ? $result->out : $result->summary, 1, '… an append goes on');
-  like(join("\n", $result->notices), qr/filter is read under an empty search path/, '… and says so, too');
+  like(join("\n", $result->notices), qr/filter is evaluated under an empty search path/, '… and says so, too');
   $pair->same_rows("SELECT * FROM $table", '… and all rows are there once');
 }
 is(join(' ', map { $_->{message} } grep { $_->{item} eq 'filter' }

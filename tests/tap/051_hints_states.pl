@@ -78,8 +78,8 @@ is_whole($id, 'a resume of a paused pull');
 # hint: extension/functions/waiting_text.cpp: parallel_pull_alter
 $id = paused();
 my $waiting = $pair->destination_sql('SELECT waiting_for FROM parallel_pull_progress');
-like($waiting, qr/^parallel_pull_alter\(.*\)$/, 'a paused pull waits for a call');
-works($pair, $waiting, 'a paused pull');
+like($waiting, qr/^paused; continue with parallel_pull_alter\(.*\)$/, 'a paused pull waits for a call');
+works($pair, $waiting =~ s/^paused; continue with //r, 'a paused pull');
 is_whole($id, 'a paused pull');
 
 # hint: extension/ledger/pull_refusal.cpp: parallel_pull_work
@@ -91,8 +91,8 @@ is_whole($id, 'a resume of a pull that nobody works on');
 # hint: extension/functions/waiting_text.cpp: parallel_pull_work
 $id = created(1);
 ok(wait_until(10, sub { $waiting = $pair->destination_sql('SELECT waiting_for FROM parallel_pull_progress');
-      $waiting =~ /nobody works/ }), 'a pull that nobody works on waits for a call');
-works($pair, $waiting =~ /^(parallel_pull_work\(\d+\)):/ ? $1 : 'no_hint', 'a pull that nobody works on');
+      $waiting =~ /no session works/ }), 'a pull that nobody works on waits for a call');
+works($pair, $waiting =~ /continue with (parallel_pull_work\(\d+\))$/ ? $1 : 'no_hint', 'a pull that nobody works on');
 is_whole($id, 'a pull that nobody works on');
 
 # hint: extension/ledger/pull_refusal.cpp: parallel_pull_cancel
@@ -206,7 +206,7 @@ is(works($pair, append() =~ s/parallel_pull_append/$append/r, 'a resume of an ap
 
 # hint: extension/worker/append.cpp: call parallel_pull_keep(
 # hint: extension/worker/append.cpp: call parallel_pull_forget(
-my $gone = qr/call (parallel_pull_keep\(.*?\)) and append again\. Else empty it, call (parallel_pull_forget\(.*?\)),/;
+my $gone = qr/call (parallel_pull_keep\(.*?\)) and append again\. Otherwise empty it, call (parallel_pull_forget\(.*?\)),/;
 $pair->destination_sql("VACUUM FULL $TABLE");
 my ($keep, $forget) = hint($pair, append(), '55000', $gone, 'an append to a table that was rewritten');
 works($pair, $keep, 'an append to a table that was rewritten');
@@ -257,7 +257,7 @@ works($pair, append() =~ s/parallel_pull_append/$append/r, 'an append of a table
 # hint: extension/server/process/lock_trap.cpp: Create, truncate, alter or lock
 $session = $pair->session('destination');
 $session->query_safe("BEGIN; TRUNCATE $TABLE");
-hint($pair, $session->query(call('parallel_pull_table')), '55006', qr/transaction of its own, (COMMIT), then pull/,
+hint($pair, $session->query(call('parallel_pull_table')), '55006', qr/transaction of its own, (COMMIT) it, and then pull/,
   'a table truncated by the caller');
 $session->query('ROLLBACK');
 $session->query_safe("BEGIN; TRUNCATE $TABLE; COMMIT");
@@ -269,7 +269,7 @@ $session->query_safe("BEGIN; SELECT FROM $TABLE");
 my $blocker = $pair->session('destination');
 $blocker->start("TRUNCATE $TABLE");
 wait_until(10, sub { $pair->destination_sql('SELECT count(*) FROM pg_locks WHERE NOT granted') });
-my $first = hint($pair, $session->query(call('parallel_pull_table')), '55006', qr/^(COMMIT) or ROLLBACK first, then pull/,
+my $first = hint($pair, $session->query(call('parallel_pull_table')), '55006', qr/^(COMMIT) or ROLLBACK first, and then pull/,
   'a third session between');
 $session->query($first);
 ok($session->query(call('parallel_pull_table'))->is_ok, '… what it says works');
