@@ -21,7 +21,7 @@ void Answer::add(pg_result *result) {
         add_value({PQgetvalue(result, row, column),
                    static_cast<size_t>(PQgetlength(result, row, column))});
   bytes_ += last_bytes_;
-  if (peer_ == Peer::kSource && bytes_ + values_.size() * sizeof(values_.front()) > kMostBytes)
+  if (server_ == Server::kSource && bytes_ + values_.size() * sizeof(values_.front()) > kMostBytes)
     throw Error(sqlstate::kProgramLimitExceeded,
                 "answer of the source to a query of Parallel Loader takes more than " +
                     std::to_string(kMostBytes >> 20) + " MB",
@@ -41,7 +41,7 @@ Rows Answer::take(uint64_t affected) {
                 "It was part of the answer to a query of Parallel Loader: a name, or a value of "
                 "the key.");
   return Rows(column_count_.value_or(0), std::move(values_), affected,
-              peer_ == Peer::kSource ? "source" : "destination");
+              server_ == Server::kSource ? "source" : "destination");
 }
 
 } // namespace parallel_loader

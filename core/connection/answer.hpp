@@ -17,7 +17,7 @@ public:
   static constexpr size_t kMostBytes = 64 << 20;
 
   /// `is_text` tells what is text in our encoding; nullptr: all is.
-  Answer(Peer peer, TextCheck is_text) : peer_(peer), is_text_(is_text) {}
+  Answer(Server server, TextCheck is_text) : server_(server), is_text_(is_text) {}
 
   /// Takes the rows of a result.  Throws Error 54000 when they get too many, 08P01 when they are no
   /// rows of the same statement: the rest of the answer is better not read.
@@ -32,7 +32,7 @@ public:
 private:
   void add_value(std::string_view value);
 
-  Peer peer_;
+  Server server_;
   TextCheck is_text_;
   std::optional<size_t> column_count_;
   std::vector<std::optional<std::string>> values_;

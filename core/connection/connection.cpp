@@ -2,7 +2,7 @@
 
 #include "core/base/error.hpp"
 #include "core/connection/answer.hpp"
-#include "core/connection/peer_error.hpp"
+#include "core/connection/connection_error.hpp"
 
 #include <charconv>
 #include <utility>
@@ -40,15 +40,15 @@ bool is_ready(int fd, Want want) {
   return poll(&entry, 1, 0) != 0;
 }
 
-milliseconds connect_timeout(const ConnInfo &resolved, Peer peer) {
+milliseconds connect_timeout(const ConnInfo &resolved, Server server) {
   const std::string_view text = resolved.get("connect_timeout");
   if (text.empty())
     return kDefaultConnectTimeout;
   int seconds = 0;
   const auto [stop, failure] = std::from_chars(text.data(), text.data() + text.size(), seconds);
   if (failure != std::errc() || stop != text.data() + text.size())
-    throw connect_error(peer, "invalid integer value \"" + std::string(text) +
-                                  "\" for connection option \"connect_timeout\"");
+    throw connect_error(server, "invalid integer value \"" + std::string(text) +
+                                    "\" for connection option \"connect_timeout\"");
   return seconds <= 0 ? Waiter::kNoTimeout : std::chrono::seconds(seconds);
 }
 
@@ -90,12 +90,12 @@ void PgResultDeleter::operator()(pg_result *result) const noexcept {
   PQclear(result);
 }
 
-Connection::Connection(PgConnPtr conn, Peer peer, Waiter &waiter)
-    : conn_(std::move(conn)), peer_(peer), waiter_(waiter) {}
+Connection::Connection(PgConnPtr conn, Server server, Waiter &waiter)
+    : conn_(std::move(conn)), server_(server), waiter_(waiter) {}
 
 Connection::Connection(Connection &&other) noexcept
     : notice_handler_(std::move(other.notice_handler_)), conn_(std::move(other.conn_)),
-      peer_(other.peer_), waiter_(other.waiter_), nap_length_(other.nap_length_),
+      server_(other.server_), waiter_(other.waiter_), nap_length_(other.nap_length_),
       intake_(other.intake_), is_text_(other.is_text_), is_encrypted_(other.is_encrypted_),
       is_copying_(other.is_copying_), is_over_(other.is_over_),
       row_(std::exchange(other.row_, nullptr)) {}
@@ -104,8 +104,8 @@ Connection::~Connection() {
   PQfreemem(row_);
 }
 
-Connection Connection::open(const ConnInfo &conninfo, std::string_view application_name, Peer peer,
-                            Waiter &waiter) {
+Connection Connection::open(const ConnInfo &conninfo, std::string_view application_name,
+                            Server server, Waiter &waiter) {
   const std::string fallback_name(application_name);
   // A later entry overrides an earlier one of the same keyword.
   std::vector<const char *> keywords{"fallback_application_name"};
@@ -124,8 +124,8 @@ Connection Connection::open(const ConnInfo &conninfo, std::string_view applicati
   PQsetNoticeProcessor(conn.get(), drop_notice, nullptr);
   // The one way to learn the SQLSTATE of a server that refuses us.
   PQsetErrorVerbosity(conn.get(), PQERRORS_VERBOSE);
-  Connection connection(std::move(conn), peer, waiter);
-  connection.establish(connect_timeout(connection.resolved(), peer));
+  Connection connection(std::move(conn), server, waiter);
+  connection.establish(connect_timeout(connection.resolved(), server));
   PQsetErrorVerbosity(connection.conn_.get(), PQERRORS_DEFAULT);
   return connection;
 }
@@ -135,13 +135,13 @@ void Connection::establish(milliseconds timeout) {
   PostgresPollingStatusType status = PGRES_POLLING_WRITING;
   while (status != PGRES_POLLING_OK) {
     if (status == PGRES_POLLING_FAILED || PQstatus(conn_.get()) == CONNECTION_BAD)
-      throw connect_error(peer_, PQerrorMessage(conn_.get()));
+      throw connect_error(server_, PQerrorMessage(conn_.get()));
     const Want want = status == PGRES_POLLING_READING ? Want::kRead : Want::kWrite;
     milliseconds left = Waiter::kNoTimeout;
     if (timeout >= milliseconds(0)) {
       left = std::chrono::ceil<milliseconds>(deadline - Clock::now());
       if (left <= milliseconds(0))
-        throw connect_error(peer_, "timeout expired");
+        throw connect_error(server_, "timeout expired");
     }
     // libpq may change to another socket at any step.
     waiter_.wait(socket(), want, left);
@@ -155,7 +155,7 @@ void Connection::establish(milliseconds timeout) {
     hold_to(&Intake::require_message_size);
   }
   if (PQsetnonblocking(conn_.get(), 1) != 0)
-    throw connect_error(peer_, PQerrorMessage(conn_.get()));
+    throw connect_error(server_, PQerrorMessage(conn_.get()));
   is_encrypted_ = PQsslInUse(conn_.get()) != 0 || PQgssEncInUse(conn_.get()) != 0;
 }
 
@@ -179,7 +179,7 @@ std::vector<DescribedColumn> Connection::describe(std::string_view sql) {
   if (!result)
     return {};
   if (is_failure(result.get()))
-    throw statement_error(peer_, result.get());
+    throw statement_error(server_, result.get());
   std::vector<DescribedColumn> columns;
   columns.reserve(static_cast<size_t>(PQnfields(result.get())));
   for (int column = 0; column < PQnfields(result.get()); ++column)
@@ -199,10 +199,10 @@ void Connection::start(std::string_view sql) {
 }
 
 Rows Connection::finish() {
-  Answer answer(peer_, is_text_);
+  Answer answer(server_, is_text_);
   const PgResultPtr result = finish_command(&answer);
   if (result && is_failure(result.get()))
-    throw statement_error(peer_, result.get());
+    throw statement_error(server_, result.get());
   return answer.take(result ? affected_rows(result.get()) : 0);
 }
 
@@ -215,14 +215,14 @@ void Connection::copy_out(std::string_view sql) {
     return;
   }
   if (result && is_session_end(result.get()))
-    throw lost_error(peer_, result.get(), {});
+    throw lost_error(server_, result.get(), {});
   if (result && is_copy(result.get()))
     throw_violation("answered COPY TO STDOUT with another kind of COPY");
   const PgResultPtr later = finish_command();
   if (result && is_failure(result.get()))
-    throw statement_error(peer_, result.get());
+    throw statement_error(server_, result.get());
   if (later && is_failure(later.get()))
-    throw statement_error(peer_, later.get());
+    throw statement_error(server_, later.get());
   throw_violation("did not answer COPY TO STDOUT with a COPY");
 }
 
@@ -262,7 +262,7 @@ std::string_view Connection::copy_row() {
 uint64_t Connection::copy_end() {
   const PgResultPtr result = finish_command();
   if (result && is_failure(result.get()))
-    throw statement_error(peer_, result.get());
+    throw statement_error(server_, result.get());
   if (PQresultStatus(result.get()) != PGRES_COMMAND_OK)
     throw Error(sqlstate::kProtocolViolation, "COPY ended without a completion message");
   const std::optional<uint64_t> count = copied_rows(result.get());
@@ -338,7 +338,7 @@ void Connection::flush() {
     if (state < 0)
       throw_lost();
     waiter_.wait(socket(), Want::kWrite, Waiter::kNoTimeout);
-    take_in(); // a peer whose own output is stuck does not read on
+    take_in(); // a server whose own output is stuck does not read on
   }
 }
 
@@ -375,7 +375,7 @@ void Connection::drop_notifications() {
 
 // The destination is the user's own; its notices may be many.
 template <class Check> void Connection::hold_to(Check check) {
-  if (peer_ == Peer::kDestination)
+  if (server_ == Server::kDestination)
     return;
   try {
     (intake_.*check)();
@@ -403,7 +403,7 @@ PgResultPtr Connection::finish_command(Answer *answer) {
     if (PQresultStatus(result.get()) != PGRES_SINGLE_TUPLE && ++result_count > kMostResults)
       throw_violation("sent too many results for one statement");
     if (is_failure(result.get()) && is_session_end(result.get()))
-      throw lost_error(peer_, result.get(), {});
+      throw lost_error(server_, result.get(), {});
     if (is_copy(result.get()))
       throw_violation("started a COPY that was not requested");
     if (!is_failure(result.get()))
@@ -411,7 +411,7 @@ PgResultPtr Connection::finish_command(Answer *answer) {
     if (!chosen || !is_failure(chosen.get()))
       chosen = std::move(result);
     if (PQstatus(conn_.get()) == CONNECTION_BAD)
-      throw lost_error(peer_, chosen.get(), PQerrorMessage(conn_.get()));
+      throw lost_error(server_, chosen.get(), PQerrorMessage(conn_.get()));
   }
   if (PQstatus(conn_.get()) == CONNECTION_BAD)
     throw_lost();
@@ -441,22 +441,22 @@ void Connection::end_session() noexcept {
 void Connection::throw_violation(const std::string &message) {
   end_session();
   throw Error(sqlstate::kProtocolViolation,
-              std::string(peer_ == Peer::kSource ? "source " : "destination ") + message);
+              std::string(server_ == Server::kSource ? "source " : "destination ") + message);
 }
 
 void Connection::throw_lost() {
   if (is_over_)
-    throw lost_error(peer_, nullptr,
+    throw lost_error(server_, nullptr,
                      "the session was closed, because the server violated the protocol");
   const std::string text = PQerrorMessage(conn_.get());
-  // What the peer sent before it hung up may still lie unread: a FATAL error says why it did.
+  // What the server sent before it hung up may still lie unread: a FATAL error says why it did.
   PQconsumeInput(conn_.get());
   if (PQisBusy(conn_.get()) == 0) {
     const PgResultPtr last(PQgetResult(conn_.get()));
     if (last && is_failure(last.get()))
-      throw lost_error(peer_, last.get(), text);
+      throw lost_error(server_, last.get(), text);
   }
-  throw lost_error(peer_, nullptr, text);
+  throw lost_error(server_, nullptr, text);
 }
 
 } // namespace parallel_loader

@@ -50,7 +50,7 @@ using TextCheck = bool (*)(std::string_view text) noexcept;
 /// What a connection is to: for the words of its errors, and for how far it is trusted.  Whatever a
 /// source sends, in whatever order and size, this process neither crashes nor keeps more than some
 /// tens of megabytes of it, a row of COPY apart.
-enum class Peer { kSource, kDestination };
+enum class Server { kSource, kDestination };
 
 /// A session.  All waiting goes through the Waiter, so an interrupt leaves any call as an
 /// exception; the session is then unusable and its destructor closes it.  Closing sends no cancel
@@ -63,26 +63,26 @@ public:
   /// without limit, as libpq has it).  Sets fallback_application_name to `application_name`.
   /// Throws Error 08001 with libpq's own reason in the message.
   [[nodiscard]] static Connection open(const ConnInfo &conninfo, std::string_view application_name,
-                                       Peer peer, Waiter &waiter);
+                                       Server server, Waiter &waiter);
 
   Connection(Connection &&other) noexcept;
   Connection &operator=(Connection &&) = delete;
   ~Connection() override;
 
-  /// Hands the peer's notices to `handler` from now on; without one they are dropped.
+  /// Hands the server's notices to `handler` from now on; without one they are dropped.
   void on_notice(NoticeHandler handler);
   /// Has values of answers looked at, from now on; Error 22021 for those that are no text.
   void check_text(TextCheck is_text) noexcept { is_text_ = is_text; }
 
   /// Runs one statement by the extended protocol (so a second one cannot hide in it), results in
-  /// text.  Throws Error with the peer's SQLSTATE; a source's message is led by `could not read
+  /// text.  Throws Error with the server's SQLSTATE; a source's message is led by `could not read
   /// from source: `, its detail and context go to detail.  08006 when the session is lost, with the
-  /// SQLSTATE the peer sent last, if any, in the detail.  08P01 for an answer that is none, 54000
+  /// SQLSTATE the server sent last, if any, in the detail.  08P01 for an answer that is none, 54000
   /// for one of more bytes than any table explains; the session is over then.
   Rows exec(std::string_view sql, std::span<const Param> params) override;
   using Executor::exec;
 
-  /// Has the peer parse one statement without parameters, not run it, which locks the relations
+  /// Has the server parse one statement without parameters, not run it, which locks the relations
   /// that it names until the transaction ends, and none of their indexes.  Throws as exec does.
   [[nodiscard]] std::vector<DescribedColumn> describe(std::string_view sql);
 
@@ -101,13 +101,13 @@ public:
   /// Waits for the command's completion and returns the row count of its tag.  Throws as exec does.
   uint64_t copy_end();
 
-  /// Throws Error 08006 when the peer has closed an idle session; looks without waiting.  To be
-  /// called now and then while the session idles: what the peer sends meanwhile is dropped.
+  /// Throws Error 08006 when the server has closed an idle session; looks without waiting.  To be
+  /// called now and then while the session idles: what the server sends meanwhile is dropped.
   void require_open();
 
   /// Major and minor as one number, for example 150020.
   [[nodiscard]] int server_version() const noexcept;
-  /// True if the peer asked for a password and was given one.
+  /// True if the server asked for a password and was given one.
   [[nodiscard]] bool used_password() const noexcept;
   [[nodiscard]] int backend_pid() const noexcept;
   /// Which of the servers that the conninfo names it is.
@@ -118,7 +118,7 @@ public:
   [[nodiscard]] ConnInfo resolved() const;
 
 private:
-  Connection(PgConnPtr conn, Peer peer, Waiter &waiter);
+  Connection(PgConnPtr conn, Server server, Waiter &waiter);
 
   void establish(std::chrono::milliseconds timeout);
   void send(std::string_view sql, std::span<const Param> params);
@@ -138,14 +138,14 @@ private:
 
   std::unique_ptr<NoticeHandler> notice_handler_; // libpq has its address
   PgConnPtr conn_;
-  Peer peer_;
+  Server server_;
   Waiter &waiter_;
   NapLength nap_length_; // of the COPY that runs
   Intake intake_;
   TextCheck is_text_ = nullptr;
   bool is_encrypted_ = false; // asked once: each row of a COPY needs it
   bool is_copying_ = false;
-  bool is_over_ = false; // the peer broke the rules
+  bool is_over_ = false; // the server broke the rules
   char *row_ = nullptr;  // the CopyData message handed out last, owned by libpq's allocator
 };
 

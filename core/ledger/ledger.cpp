@@ -272,15 +272,16 @@ bool Ledger::has_lost_bounds(int64_t pull_id) {
 }
 
 void Ledger::change_state(int64_t pull_id, PullEvent event, PullActor actor) {
-  const std::string_view target = state_name(state_after(event, actor));
+  const std::string_view new_state = state_name(state_after(event, actor));
   const std::vector<std::string> sources = source_states(event, actor);
   const Rows changed =
-      exec(kSetState, {number(pull_id), std::string(target), array_literal(sources)});
+      exec(kSetState, {number(pull_id), std::string(new_state), array_literal(sources)});
   if (changed.affected() == 1)
     return;
   const Rows found = exec(kReadState, {number(pull_id)});
-  throw Error("55000", "pull " + std::to_string(pull_id) + " cannot become " + std::string(target) +
-                           ": it is " + (found.empty() ? "not in the ledger" : found.text(0, 0)));
+  throw Error("55000", "pull " + std::to_string(pull_id) + " cannot become " +
+                           std::string(new_state) + ": it is " +
+                           (found.empty() ? "not in the ledger" : found.text(0, 0)));
 }
 
 void Ledger::set_limits(int64_t pull_id, std::optional<int> workers,

@@ -30,10 +30,10 @@ std::vector<Range> cut_evenly(int64_t low, int64_t high, int64_t pieces) {
   std::vector<Range> ranges(1);
   for (WideCount piece = 1; piece < piece_count; ++piece) {
     const auto offset = static_cast<uint64_t>(count * piece / piece_count);
-    const std::string border =
+    const std::string boundary =
         std::to_string(static_cast<int64_t>(static_cast<uint64_t>(low) + offset));
-    ranges.back().end = border;
-    ranges.push_back({.start = border, .end = {}});
+    ranges.back().end = boundary;
+    ranges.push_back({.start = boundary, .end = {}});
   }
   return ranges;
 }

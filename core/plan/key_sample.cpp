@@ -117,7 +117,7 @@ public:
 
   [[nodiscard]] std::string text() const {
     return "WITH sample AS (" + sample() + "), total AS (" + total() + "), piece AS (" + piece() +
-           "), key AS (" + key() + "), run AS (" + run() + "), border AS (" + border() +
+           "), key AS (" + key() + "), run AS (" + run() + "), boundary AS (" + boundary() +
            "), bound AS (" + bound() + "), checked AS (" + checked() + "), numbered AS (" +
            numbered() +
            "), cut AS (SELECT number, pg_catalog.max(bound) AS bound, pg_catalog.sum(w) AS w,"
@@ -161,7 +161,7 @@ private:
            " pg_catalog.count(DISTINCT b) FILTER (WHERE m AND NOT o) AS blocks FROM sample";
   }
 
-  // scale: bytes of the relation for one of the sample; target: bytes of the sample in a piece.
+  // scale: bytes of the relation for one of the sample; piece_w: bytes of the sample in a piece.
   [[nodiscard]] std::string piece() const {
     const std::string weight = sql_number(page_weight(request_.from));
     const std::string scale = request_.bytes
@@ -177,7 +177,7 @@ private:
         sql_number(size_.wanted_bytes) + "), " + sql_number(size_.wanted_pieces) +
         "))) AS wanted FROM (" + scaled + ") AS s";
     const std::string pieces = has_blocks() ? "least(wanted, greatest(blocks, 1))" : "wanted";
-    return std::string("SELECT w.*, greatest(1, key_w") + kBy + pieces + ") AS target FROM (" +
+    return std::string("SELECT w.*, greatest(1, key_w") + kBy + pieces + ") AS piece_w FROM (" +
            wanted + ") AS w";
   }
 
@@ -189,17 +189,17 @@ private:
   }
 
   [[nodiscard]] std::string run() const {
-    return "SELECT k.*, p.target, pg_catalog.sum(k.w)" + running_ + kMinus +
+    return "SELECT k.*, p.piece_w, pg_catalog.sum(k.w)" + running_ + kMinus +
            "k.w AS before FROM key AS k CROSS JOIN piece AS p";
   }
 
-  // A piece ends where the next multiple of the target is passed, and before a value that fills a
+  // A piece ends where the next multiple of the piece_w is passed, and before a value that fills a
   // piece by itself; after such a value the first rule cuts.
-  [[nodiscard]] std::string border() const {
-    const std::string piece = std::string("pg_catalog.floor(before") + kBy + "target)";
+  [[nodiscard]] std::string boundary() const {
+    const std::string piece = std::string("pg_catalog.floor(before") + kBy + "piece_w)";
     return "SELECT *, " + piece + kDiffersFrom + "pg_catalog.lag(" + piece + ")" + order_ +
-           " OR (w" + kIsAtLeast + "target AND before" + kIsAbove + kZero +
-           ") AS is_border FROM run";
+           " OR (w" + kIsAtLeast + "piece_w AND before" + kIsAbove + kZero +
+           ") AS is_boundary FROM run";
   }
 
   [[nodiscard]] std::string bound() const {
@@ -211,8 +211,8 @@ private:
     // format() writes a value as COPY does, whatever casts to text there are.
     const std::string value =
         names_.size() == 1 ? "pg_catalog.format('%s', k1)" : "ROW(" + keys_ + ")::pg_catalog.text";
-    return "SELECT *, CASE WHEN is_border" + inside + " THEN " + value +
-           " END AS bound FROM border";
+    return "SELECT *, CASE WHEN is_boundary" + inside + " THEN " + value +
+           " END AS bound FROM boundary";
   }
 
   // A text that would read back as another value could stand in the wrong order.

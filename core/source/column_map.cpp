@@ -59,9 +59,9 @@ void check_named_columns(const std::vector<std::string> &names, const SourceTabl
 // COPY FROM takes an empty column list as all columns.
 void require_expressible(const std::vector<std::string> &names,
                          const DestinationTable &destination) {
-  const bool has_target =
+  const bool has_column_to_fill =
       !std::ranges::all_of(destination.columns, &DestinationColumn::is_generated);
-  if (names.empty() && has_target)
+  if (names.empty() && has_column_to_fill)
     throw Error(sqlstate::kFeatureNotSupported,
                 "no column of table " + destination.name.cited() + " would be pulled",
                 "Rows that consist of defaults alone cannot be pulled.");

@@ -119,7 +119,7 @@ SourceSession SourceSession::open(const ConnInfo &conninfo, std::string_view app
   require_password(!must_use_password || !conninfo.get("password").empty(),
                    "No password was given.");
   Connection connection =
-      Connection::open(with_keepalives(conninfo), application_name, Peer::kSource, waiter);
+      Connection::open(with_keepalives(conninfo), application_name, Server::kSource, waiter);
   require_password(!must_use_password || connection.used_password(),
                    "The source did not ask for the password.");
   if (connection.server_version() < kOldestSource)

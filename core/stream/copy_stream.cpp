@@ -45,7 +45,7 @@ void CopyStream::begin_segment() {
   header_ = format_ == Format::kBinary ? kBinaryCopyHeader : std::string_view();
 }
 
-// A segment has no trailer: COPY FROM takes the end of data at a row border as its end.
+// A segment has no trailer: COPY FROM takes the end of data at a row boundary as its end.
 size_t CopyStream::read(std::span<char> out) {
   size_t filled = 0;
   while (filled < out.size() && (!header_.empty() || !is_segment_ended_)) {

@@ -1,5 +1,5 @@
 // copy_stream: the rows of one COPY … TO STDOUT, checked and dealt out as streams that end at row
-// borders.
+// boundaries.
 #pragma once
 
 #include "core/stream/copy_rows.hpp"
@@ -12,7 +12,7 @@
 namespace parallel_loader {
 
 /// Reads one COPY from the source and deals it out as a sequence of segments: each segment is a
-/// COPY stream of its own (in binary with a header, without a trailer) that ends at a row border
+/// COPY stream of its own (in binary with a header, without a trailer) that ends at a row boundary
 /// after about `segment_bytes`.  That bounds what a COPY FROM that buffers rows can hold.  Errors
 /// of the source raise from whichever call meets them.
 ///

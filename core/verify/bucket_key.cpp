@@ -95,12 +95,12 @@ std::string BucketKey::compared() const {
   return order_ == Order::kValue ? quote_identifier(column_) : value();
 }
 
-std::string BucketKey::literal(const Border &border) const {
-  return quote_literal(border.value) + "::" + type_;
+std::string BucketKey::literal(const Boundary &boundary) const {
+  return quote_literal(boundary.value) + "::" + type_;
 }
 
-std::vector<Border> BucketKey::sort_borders(Executor &source,
-                                            std::span<const PlannedChunk> chunks) const {
+std::vector<Boundary> BucketKey::sort_boundaries(Executor &source,
+                                                 std::span<const PlannedChunk> chunks) const {
   std::set<std::string> texts;
   for (const PlannedChunk &chunk : chunks)
     for (const std::optional<std::string> &bound : {chunk.range.start, chunk.range.end})
@@ -120,31 +120,32 @@ std::vector<Border> BucketKey::sort_borders(Executor &source,
           " FROM (SELECT DISTINCT u.p::" + (is_bytes ? std::string(kText) : type_) +
           " AS v FROM pg_catalog.unnest($1::pg_catalog.text[]) AS u(p)) AS s ORDER BY " + sorted,
       {Param(array_literal(given))});
-  std::vector<Border> borders;
+  std::vector<Boundary> boundaries;
   for (size_t row = 0; row < rows.size(); ++row)
-    borders.push_back({rows.text(row, 0), rows.text(row, 1)});
-  if (borders.size() > given.size())
+    boundaries.push_back({rows.text(row, 0), rows.text(row, 1)});
+  if (boundaries.size() > given.size())
     throw Error(sqlstate::kProtocolViolation, "source returns more bounds than it was given");
-  return borders;
+  return boundaries;
 }
 
-std::string BucketKey::bucket(std::span<const Border> borders) const {
+std::string BucketKey::bucket(std::span<const Boundary> boundaries) const {
   std::vector<std::string> values;
-  for (const Border &border : borders)
-    values.push_back(border.value);
+  for (const Boundary &boundary : boundaries)
+    values.push_back(boundary.value);
   return "pg_catalog.width_bucket(" + value() + ", " + quote_literal(array_literal(values)) +
          "::" + type_ + "[])";
 }
 
-std::string BucketKey::condition(std::span<const Border> borders, size_t first, size_t last) const {
-  if (first == 0 && last >= borders.size())
+std::string BucketKey::condition(std::span<const Boundary> boundaries, size_t first,
+                                 size_t last) const {
+  if (first == 0 && last >= boundaries.size())
     return {};
   std::string text;
   if (first > 0)
-    text = compared() + " OPERATOR(pg_catalog.>=) " + literal(borders[first - 1]);
-  if (last < borders.size())
+    text = compared() + " OPERATOR(pg_catalog.>=) " + literal(boundaries[first - 1]);
+  if (last < boundaries.size())
     text += (text.empty() ? "" : " AND ") + compared() + " OPERATOR(pg_catalog.<) " +
-            literal(borders[last]);
+            literal(boundaries[last]);
   else if (is_nullable_)
     text = "(" + text + " OR " + quote_identifier(column_) + " IS NULL)";
   return text;

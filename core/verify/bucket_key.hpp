@@ -22,12 +22,12 @@ struct TablePair {
   const Types &destination_types;
 };
 
-/// A border between two ranges: as results show it, and as a literal's content of the key's type.
-struct Border {
+/// A boundary between two ranges: as results show it, and as a literal's content of the key's type.
+struct Boundary {
   std::string text;
   std::string value;
 
-  friend bool operator==(const Border &, const Border &) = default;
+  friend bool operator==(const Boundary &, const Boundary &) = default;
 };
 
 /// Text is compared byte by byte: collations of the same name differ between servers.
@@ -47,23 +47,23 @@ public:
   [[nodiscard]] bool is_nullable() const noexcept { return is_nullable_; }
 
   /// The bounds of the chunks, each once, in this key's order, as the source sorts them.
-  [[nodiscard]] std::vector<Border> sort_borders(Executor &source,
-                                                 std::span<const PlannedChunk> chunks) const;
+  [[nodiscard]] std::vector<Boundary> sort_boundaries(Executor &source,
+                                                      std::span<const PlannedChunk> chunks) const;
 
-  /// The number of the range that a row lies in: how many of `borders` are not above its key; NULL
-  /// when the key is.
-  [[nodiscard]] std::string bucket(std::span<const Border> borders) const;
+  /// The number of the range that a row lies in: how many of `boundaries` are not above its key;
+  /// NULL when the key is.
+  [[nodiscard]] std::string bucket(std::span<const Boundary> boundaries) const;
 
   /// The condition for the rows of buckets `first` to `last`, written so that an index on the
   /// column serves it where the order allows; the last one has the rows without a key too.  Empty
   /// when it is all.
-  [[nodiscard]] std::string condition(std::span<const Border> borders, size_t first,
+  [[nodiscard]] std::string condition(std::span<const Boundary> boundaries, size_t first,
                                       size_t last) const;
 
 private:
   [[nodiscard]] std::string value() const;
   [[nodiscard]] std::string compared() const;
-  [[nodiscard]] std::string literal(const Border &border) const;
+  [[nodiscard]] std::string literal(const Boundary &boundary) const;
 
   std::string column_;
   std::string type_; // quoted; what values are compared as

@@ -8,11 +8,11 @@ static constexpr int64_t kMostBuckets = INT32_MAX; // as width_bucket returns th
 
 std::string fingerprint_statement(const FingerprintPlan &plan, std::string_view from_item,
                                   size_t first, size_t last) {
-  std::string where = plan.key ? plan.key->condition(plan.borders, first, last) : std::string();
+  std::string where = plan.key ? plan.key->condition(plan.boundaries, first, last) : std::string();
   // The line break ends a comment that the filter may end with.
   if (!plan.filter.empty())
     where += (where.empty() ? "(" : " AND (") + plan.filter + "\n)";
-  const std::string bucket = plan.key ? plan.key->bucket(plan.borders) : "0";
+  const std::string bucket = plan.key ? plan.key->bucket(plan.boundaries) : "0";
   return "SELECT bucket, pg_catalog.count(*), pg_catalog.sum(hash) FROM (SELECT " + bucket +
          " AS bucket, " + plan.row_hash + " AS hash FROM " + std::string(from_item) +
          (where.empty() ? "" : " WHERE " + where) + ") AS hashed GROUP BY bucket";

@@ -26,14 +26,14 @@ struct Fingerprint {
 using Fingerprints = std::map<int64_t, Fingerprint>;
 inline constexpr int64_t kNullBucket = -1;
 
-/// What is compared.  With a key there are borders; without, one range is everything.
+/// What is compared.  With a key there are boundaries; without, one range is everything.
 struct FingerprintPlan {
   std::optional<BucketKey> key = std::nullopt;
-  std::vector<Border> borders = {};
+  std::vector<Boundary> boundaries = {};
   std::string row_hash;
   std::string filter; // SQL condition of the caller, or empty
 
-  [[nodiscard]] size_t bucket_count() const noexcept { return borders.size() + 1; }
+  [[nodiscard]] size_t bucket_count() const noexcept { return boundaries.size() + 1; }
 };
 
 /// The statement that takes the fingerprints of buckets `first` to `last` of a table.

@@ -23,7 +23,7 @@ ServerFiles server_files(Oid role) {
 }
 
 // Without a password of the caller's own, the source would see the operating system user that the
-// server runs as: peer and trust logins, the password file.  dblink has the same rule.
+// server runs as: ident, trust, its password file.  dblink has the same rule.
 void require_password(const ConnInfo &conninfo, Oid role) {
   if (!conninfo.get("password").empty())
     return;

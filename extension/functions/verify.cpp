@@ -124,9 +124,9 @@ void Verification::choose_ranges(const TablePair &tables, TextForm form) {
   filter_path_ = plan.source_path;
   columns_.columns = plan.columns;
   if (plan_.key && plan.key == request_.pull.key)
-    plan_.borders =
-        plan_.key->sort_borders(source, table_.kind == 'p' ? plan_as_one() : plan.chunks);
-  if (plan_.borders.empty())
+    plan_.boundaries =
+        plan_.key->sort_boundaries(source, table_.kind == 'p' ? plan_as_one() : plan.chunks);
+  if (plan_.boundaries.empty())
     plan_.key.reset();
 }
 
@@ -252,8 +252,8 @@ Rows Verification::read_here(const std::string &sql) {
 void Verification::compare() {
   prepare();
   start_source();
-  const std::string sql =
-      fingerprint_statement(plan_, local_from_item(request_.pull.table), 0, plan_.borders.size());
+  const std::string sql = fingerprint_statement(plan_, local_from_item(request_.pull.table), 0,
+                                                plan_.boundaries.size());
   add_fingerprints(here_, read_here(sql));
   finish_source();
 }
@@ -268,9 +268,9 @@ void Verification::put_range(FunctionCallInfo fcinfo, int number, int64_t bucket
   const Fingerprint here = find_fingerprint(here_, bucket);
   const auto index = static_cast<size_t>(bucket);
   const bool is_null = bucket == kNullBucket;
-  const char *start = is_null || index == 0 ? nullptr : plan_.borders[index - 1].text.c_str();
+  const char *start = is_null || index == 0 ? nullptr : plan_.boundaries[index - 1].text.c_str();
   const char *end =
-      is_null || index >= plan_.borders.size() ? nullptr : plan_.borders[index].text.c_str();
+      is_null || index >= plan_.boundaries.size() ? nullptr : plan_.boundaries[index].text.c_str();
   const bool is_equal = there == here;
   const int64_t there_count = there.row_count;
   const int64_t here_count = here.row_count;

@@ -21,13 +21,15 @@ constexpr std::array kTable{
                [](CopyOptions &options, std::string_view value) { options.source = value; }},
     OptionSpec{kConnection, 'd', "target", "CONN",
                "server to load into; has extension parallel_loader", "", "PARALLEL_LOADER_TARGET",
-               [](CopyOptions &options, std::string_view value) { options.target = value; }},
+               [](CopyOptions &options, std::string_view value) { options.destination = value; }},
     OptionSpec{
         kConnection, 0, "source-on-target", "CONN|SERVER",
         "how the destination server reaches the source: a connection string, a URI or the name of "
         "a foreign server",
         "--source, with service file and password file resolved here", "",
-        [](CopyOptions &options, std::string_view value) { options.source_on_target = value; }},
+        [](CopyOptions &options, std::string_view value) {
+          options.source_on_destination = value;
+        }},
 
     OptionSpec{kSelection, 0, "key", "KEY",
                R"(column to cut ranges on, spelled as in the catalogs, or ctid, or (a, "B c"))",

@@ -149,7 +149,7 @@ Invocation parse_copy(std::span<const std::string> arguments, const Environment 
     throw unrecognized_option(extras.front());
   require_tables(tables);
   require_connection(options.source, "source", "PARALLEL_LOADER_SOURCE");
-  require_connection(options.target, "target", "PARALLEL_LOADER_TARGET");
+  require_connection(options.destination, "target", "PARALLEL_LOADER_TARGET");
   options.table = parse_table_argument(tables.front());
   return {Action::kCopy, std::move(options)};
 }

@@ -18,8 +18,8 @@ enum class Output { kPlain, kJson };
 struct CopyOptions {
   TableArgument table;
   std::string source; // conninfo or URI; with its password, so never for people
-  std::string target;
-  std::optional<std::string> source_on_target; // conninfo, URI or the name of a foreign server
+  std::string destination;
+  std::optional<std::string> source_on_destination; // conninfo, URI or the name of a foreign server
 
   std::optional<std::string> key;
   std::optional<std::string> start;

@@ -8,8 +8,8 @@
 namespace parallel_loader {
 
 struct TableArgument {
-  QualifiedName table;  // on the source
-  QualifiedName target; // on the destination
+  QualifiedName table;       // on the source
+  QualifiedName destination; // on the destination
 };
 
 /// Reads `sales.orders`, `"Odd Name"` or `orders=archive.orders`; names are SQL identifiers, and an

@@ -1,6 +1,6 @@
 #include "orchestrator/commands/copy_command.hpp"
 
-#include "core/connection/peer_error.hpp"
+#include "core/connection/connection_error.hpp"
 
 #include "orchestrator/base/output.hpp"
 #include "orchestrator/base/text.hpp"
@@ -27,7 +27,7 @@ constexpr seconds kRestartPatience{5};
 
 CopyRequest copy_request(const CopyOptions &options, const SourceView &source,
                          const TableInfo &table) {
-  return {.source = options.source_on_target.value_or(source.conninfo.to_conninfo()),
+  return {.source = options.source_on_destination.value_or(source.conninfo.to_conninfo()),
           .table = table.oid,
           .source_table = source.table.quoted(),
           .key = source.key,
@@ -41,7 +41,7 @@ CopyRequest copy_request(const CopyOptions &options, const SourceView &source,
 /// We have just reached the source ourselves, so it may be the address that differs over there.
 Failure explain_unreachable_source(const Failure &failure, const CopyOptions &options) {
   const bool is_address = failure.hint().starts_with(kUnreachableHint); // and no other reason
-  if (failure.status() != ExitStatus::kSourceUnreachable || options.source_on_target ||
+  if (failure.status() != ExitStatus::kSourceUnreachable || options.source_on_destination ||
       failure.sqlstate() != sqlstate::kCannotConnect || !is_address)
     return failure;
   return {failure.status(),
@@ -93,7 +93,7 @@ bool CopyCommand::look_again() {
   do {
     try {
       Destination destination =
-          Destination::open(parse_conninfo("destination", options_.target), waiter);
+          Destination::open(parse_conninfo("destination", options_.destination), waiter);
       take(destination.read_pull(run_.pull_id));
       if (has_ended(run_.state))
         return true;
@@ -120,7 +120,7 @@ void CopyCommand::end_without_ledger(ExitStatus status) {
 }
 
 void CopyCommand::load() {
-  const ConnInfo destination = parse_conninfo("destination", options_.target);
+  const ConnInfo destination = parse_conninfo("destination", options_.destination);
   InterruptibleWaiter waiter(interrupt_);
   const SourceView source = inspect_source(options_, waiter);
   run_.table = source.table.display();
@@ -143,10 +143,10 @@ void CopyCommand::tell_cut(const std::vector<CutName> &names) const {
 }
 
 void CopyCommand::plan(PullControl &control, const SourceView &source) {
-  const TableInfo table = control.find_table(options_.table.target);
-  run_.target = table.name.display();
+  const TableInfo table = control.find_table(options_.table.destination);
+  run_.destination = table.name.display();
   tell_cut(source.cut_names);
-  if (const CutName cut = {options_.table.target.name, table.name.name};
+  if (const CutName cut = {options_.table.destination.name, table.name.name};
       cut.given != cut.cut && std::ranges::find(source.cut_names, cut) == source.cut_names.end())
     tell_cut({cut});
   const CopyRequest request = copy_request(options_, source, table);

@@ -149,12 +149,12 @@ std::optional<std::string> join_conditions(const std::optional<std::string> &ran
   return fmt::format("({}) AND ({}\n)", *range, *where);
 }
 
-ConnInfo parse_conninfo(std::string_view peer, std::string_view text) {
+ConnInfo parse_conninfo(std::string_view server, std::string_view text) {
   try {
     return ConnInfo::parse(text);
   } catch (const Error &error) {
     throw Failure(ExitStatus::kUsage,
-                  Error(error.sqlstate(), fmt::format("{}: {}", peer, error.message()),
+                  Error(error.sqlstate(), fmt::format("{}: {}", server, error.message()),
                         error.detail(), error.hint()));
   }
 }

@@ -39,8 +39,8 @@ struct SourceView {
 /// `waiter` is interrupted.
 [[nodiscard]] SourceView inspect_source(const CopyOptions &options, Waiter &waiter);
 
-/// Reads a conninfo string or URI.  Throws Failure kUsage that names the peer and not the text.
-[[nodiscard]] ConnInfo parse_conninfo(std::string_view peer, std::string_view text);
+/// Reads a conninfo string or URI.  Throws Failure kUsage that names the server and not the text.
+[[nodiscard]] ConnInfo parse_conninfo(std::string_view server, std::string_view text);
 
 /// `range` AND `where`, each of which may be absent.
 [[nodiscard]] std::optional<std::string> join_conditions(const std::optional<std::string> &range,

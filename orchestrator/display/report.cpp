@@ -143,7 +143,7 @@ std::string json_document(const Run &run, const Error *failure) {
       {"pull_id",
        run.pull_id == 0 ? nlohmann::ordered_json() : nlohmann::ordered_json(run.pull_id)},
       {"table", text_or_null(run.table)},
-      {"target", text_or_null(run.target)},
+      {"target", text_or_null(run.destination)},
       {"state", run_state_name(run.state)},
       {"rows", if_known(run, run.row_count)},
       {"bytes", if_known(run, run.byte_count)},

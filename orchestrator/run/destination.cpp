@@ -42,7 +42,7 @@ constexpr std::string_view kOwnPath =
 
 Destination Destination::open(const ConnInfo &conninfo, Waiter &waiter) {
   Destination destination(failing_with(ExitStatus::kDestinationUnreachable, [&] {
-    return Connection::open(conninfo, "parallel-loader", Peer::kDestination, waiter);
+    return Connection::open(conninfo, "parallel-loader", Server::kDestination, waiter);
   }));
   destination.find_extension();
   return destination;

@@ -18,7 +18,7 @@ enum class Asked { kNothing, kToStop };
 /// Returns why the pull is not done; nullopt when the ledger says it is, whatever sessions met on
 /// the way.  `asked`: whether the user interrupted it.
 ///
-/// Of several failures it is the one that the ledger names, else the first.  A peer that was lost
+/// Of several failures it is the one that the ledger names, else the first.  A server that was lost
 /// when rows had come already makes a failed copy, not an unreachable server.
 [[nodiscard]] std::optional<Failure> judge_pull(int64_t pull_id, const PullStatus &pull,
                                                 std::span<const Failure> failures, Asked asked);

@@ -56,9 +56,9 @@ bool has_ended(RunState state) noexcept {
 }
 
 std::string run_label(const Run &run) {
-  return run.target.empty() || run.target == run.table
+  return run.destination.empty() || run.destination == run.table
              ? printable(run.table)
-             : printable(run.table) + " -> " + printable(run.target);
+             : printable(run.table) + " -> " + printable(run.destination);
 }
 
 double rows_per_s(const Run &run) noexcept {

@@ -18,8 +18,8 @@ enum class RunState { kPlanned, kRunning, kPaused, kDone, kFailed, kCancelled, k
 [[nodiscard]] bool has_ended(RunState state) noexcept;
 
 struct Run {
-  std::string table;  // on the source, for display
-  std::string target; // on the destination, for display
+  std::string table;       // on the source, for display
+  std::string destination; // on the destination, for display
   int64_t pull_id = 0;
   RunState state = RunState::kPlanned;
   int64_t row_count = 0;

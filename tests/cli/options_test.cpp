@@ -75,8 +75,8 @@ TEST(Options, reads_every_option) {
                                      "-v",
                                      "sales.orders=archive.\"Old=Orders\""});
   EXPECT_EQ(options.source, "dbname=x");
-  EXPECT_EQ(options.target, "dbname=y");
-  EXPECT_EQ(options.source_on_target, "server");
+  EXPECT_EQ(options.destination, "dbname=y");
+  EXPECT_EQ(options.source_on_destination, "server");
   EXPECT_EQ(options.key, "id");
   EXPECT_EQ(options.start, "-5");
   EXPECT_EQ(options.end, "1e6");
@@ -91,7 +91,7 @@ TEST(Options, reads_every_option) {
   EXPECT_EQ(options.color, When::kAlways);
   EXPECT_EQ(options.verbosity, Verbosity::kVerbose);
   EXPECT_EQ(options.table.table.display(), "sales.orders");
-  EXPECT_EQ(options.table.target.name, "Old=Orders");
+  EXPECT_EQ(options.table.destination.name, "Old=Orders");
 }
 
 std::string_view documented_default(std::string_view option) {
@@ -104,7 +104,7 @@ TEST(Options, has_the_documented_defaults) {
   EXPECT_EQ(std::to_string(options.jobs), documented_default("jobs"));
   EXPECT_EQ(options.format, documented_default("format"));
   EXPECT_EQ(std::to_string(options.report_every.count()), documented_default("report-every"));
-  EXPECT_EQ(options.table.target, options.table.table);
+  EXPECT_EQ(options.table.destination, options.table.table);
 }
 
 TEST(Options, the_command_line_wins_over_the_environment) {
@@ -208,7 +208,7 @@ INSTANTIATE_TEST_SUITE_P(
 TEST(TableArgument, folds_case_outside_quotes_only) {
   const TableArgument argument = parse_table_argument(R"(Sales.Orders="A=""B".c)");
   EXPECT_EQ(argument.table, (QualifiedName{"sales", "orders"}));
-  EXPECT_EQ(argument.target, (QualifiedName{"A=\"B", "c"}));
+  EXPECT_EQ(argument.destination, (QualifiedName{"A=\"B", "c"}));
 }
 
 TEST(OptionTable, has_unique_names_and_letters) {

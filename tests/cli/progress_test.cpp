@@ -12,7 +12,7 @@ using std::chrono::seconds;
 
 Run half_way() {
   return {.table = "sales.orders",
-          .target = "sales.orders",
+          .destination = "sales.orders",
           .pull_id = 7,
           .state = RunState::kRunning,
           .row_count = 264'000'000,
@@ -81,7 +81,7 @@ TEST(Progress, screen_on_a_narrow_terminal) {
 TEST(Progress, screen_with_a_long_name_and_a_single_job) {
   auto run = half_way();
   run.table = "a_schema_with_a_long_name.\"a table\nwith a newline and 63 letters\"";
-  run.target = "public.t";
+  run.destination = "public.t";
   run.session_count = 1;
   expect_golden("progress_long_name.txt", screen(run, {}));
 }

@@ -11,7 +11,7 @@ namespace {
 
 Run loaded() {
   return {.table = "sales.orders",
-          .target = "sales.orders",
+          .destination = "sales.orders",
           .pull_id = 7,
           .state = RunState::kDone,
           .row_count = 412'004'118,
@@ -52,7 +52,7 @@ TEST(Report, summary_of_a_cancelled_table) {
 
 TEST(Report, summary_of_an_empty_table_under_another_name) {
   parallel_loader::Run run{
-      .table = "\"Odd\nName\"", .target = "public.t", .pull_id = 1, .state = RunState::kDone};
+      .table = "\"Odd\nName\"", .destination = "public.t", .pull_id = 1, .state = RunState::kDone};
   expect_golden("summary_empty.txt", summary_text(run, nullptr, Color::kOff));
 }
 

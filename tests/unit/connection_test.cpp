@@ -20,7 +20,7 @@ using std::chrono::milliseconds;
 /// A session with a server that runs `script` once it has admitted the client.
 class Session {
 public:
-  explicit Session(std::function<void(FakeBackend &)> script, Peer side = Peer::kSource)
+  explicit Session(std::function<void(FakeBackend &)> script, Server side = Server::kSource)
       : server_([script = std::move(script)](FakeBackend &fake) {
           fake.admit();
           script(fake);
@@ -147,7 +147,7 @@ TEST(Connection, destination_error_is_as_the_server_sent_it) {
         backend.send_error("ERROR", "23505", "duplicate key", {{'D', "Key (1)."}, {'W', "COPY t"}});
         backend.send_ready();
       },
-      Peer::kDestination);
+      Server::kDestination);
   const Error error = catch_error([&] { session.connection.exec("SELECT 1"); });
   EXPECT_EQ(error.message(), "duplicate key");
   EXPECT_EQ(error.detail(), "Key (1).");
@@ -167,7 +167,7 @@ TEST(Connection, fatal_error_is_a_lost_session_with_its_code) {
 }
 
 TEST(Connection, session_closed_without_a_word_is_lost_with_libpqs_words) {
-  Session session([](FakeBackend &backend) { backend.read_statement(); }, Peer::kDestination);
+  Session session([](FakeBackend &backend) { backend.read_statement(); }, Server::kDestination);
   const Error error = catch_error([&] { session.connection.exec("SELECT 1"); });
   EXPECT_EQ(error.sqlstate(), "08006");
   EXPECT_EQ(error.message(), "connection to destination was lost");
@@ -297,7 +297,7 @@ public:
           gate.pass();
           backend.end_copy("COPY 1");
         }),
-        connection(Connection::open(server_.conninfo(), "test", Peer::kSource, waiter)) {
+        connection(Connection::open(server_.conninfo(), "test", Server::kSource, waiter)) {
     connection.copy_out("COPY t TO STDOUT");
     waiter.begin();
   }
@@ -380,7 +380,7 @@ TEST(Connection, statements_are_waited_for_without_a_nap) {
     backend.answer_row({"1"});
   });
   NotingWaiter waiter;
-  Connection connection = Connection::open(server.conninfo(), "test", Peer::kSource, waiter);
+  Connection connection = Connection::open(server.conninfo(), "test", Server::kSource, waiter);
   waiter.begin();
   EXPECT_EQ(connection.exec("SELECT 1").integer(0, 0), 1);
   EXPECT_EQ(waiter.take().find('n'), std::string::npos);
@@ -390,7 +390,7 @@ TEST(Connection, refused_connection_is_08001_with_the_reason) {
   PollWaiter waiter;
   const ConnInfo nowhere({{"host", "/nonexistent"}, {"port", "1"}, {"user", "u"}});
   const Error error =
-      catch_error([&] { (void)Connection::open(nowhere, "test", Peer::kSource, waiter); });
+      catch_error([&] { (void)Connection::open(nowhere, "test", Server::kSource, waiter); });
   EXPECT_EQ(error.sqlstate(), "08001");
   EXPECT_EQ(error.message().find("could not connect to source: connection to server on socket"), 0U)
       << error.message();
@@ -404,7 +404,7 @@ TEST(Connection, refusal_by_the_server_is_08001_with_its_words) {
   });
   PollWaiter waiter;
   const Error error = catch_error(
-      [&] { (void)Connection::open(server.conninfo(), "test", Peer::kDestination, waiter); });
+      [&] { (void)Connection::open(server.conninfo(), "test", Server::kDestination, waiter); });
   EXPECT_EQ(error.sqlstate(), "08001");
   EXPECT_NE(error.message().find("password authentication failed"), std::string::npos);
 }
@@ -415,7 +415,7 @@ TEST(Connection, silent_server_ends_with_the_connect_timeout) {
   conninfo.set("connect_timeout", "1");
   PollWaiter waiter;
   const Error error =
-      catch_error([&] { (void)Connection::open(conninfo, "test", Peer::kSource, waiter); });
+      catch_error([&] { (void)Connection::open(conninfo, "test", Server::kSource, waiter); });
   EXPECT_EQ(error.sqlstate(), "08001");
   EXPECT_EQ(error.message(), "could not connect to source: timeout expired");
 }
@@ -423,7 +423,7 @@ TEST(Connection, silent_server_ends_with_the_connect_timeout) {
 TEST(Connection, connect_timeout_that_is_no_number_is_refused) {
   ConnInfo conninfo({{"host", "/nonexistent"}, {"connect_timeout", "soon"}});
   PollWaiter waiter;
-  EXPECT_SQLSTATE("08001", Connection::open(conninfo, "test", Peer::kSource, waiter));
+  EXPECT_SQLSTATE("08001", Connection::open(conninfo, "test", Server::kSource, waiter));
 }
 
 TEST(Connection, waits_that_end_early_do_no_harm) {
@@ -432,7 +432,7 @@ TEST(Connection, waits_that_end_early_do_no_harm) {
     backend.answer_row({"1"});
   });
   EagerWaiter waiter;
-  Connection connection = Connection::open(server.conninfo(), "test", Peer::kSource, waiter);
+  Connection connection = Connection::open(server.conninfo(), "test", Server::kSource, waiter);
   EXPECT_EQ(connection.exec("SELECT 1").integer(0, 0), 1);
 }
 
@@ -445,7 +445,7 @@ TEST(Connection, interrupt_leaves_a_running_statement) {
   ASSERT_EQ(pipe(interrupt), 0);
   {
     PollWaiter waiter(interrupt[0]);
-    Connection connection = Connection::open(server.conninfo(), "test", Peer::kSource, waiter);
+    Connection connection = Connection::open(server.conninfo(), "test", Server::kSource, waiter);
     ASSERT_EQ(write(interrupt[1], "x", 1), 1);
     EXPECT_SQLSTATE("57014", connection.exec("SELECT pg_sleep(100)"));
   }
@@ -461,7 +461,7 @@ TEST(Connection, resolved_parameters_hold_the_host_but_no_defaults) {
   PollWaiter waiter;
   ConnInfo given = server.conninfo();
   given.set("password", "secret");
-  const Connection connection = Connection::open(given, "test", Peer::kSource, waiter);
+  const Connection connection = Connection::open(given, "test", Server::kSource, waiter);
   const ConnInfo resolved = connection.resolved();
   EXPECT_EQ(resolved.get("host"), given.get("host"));
   EXPECT_EQ(resolved.get("password"), "secret");

@@ -33,7 +33,7 @@ Dealt deal(const std::function<void(FakeBackend &)> &source, Format format, int6
     source(backend);
   });
   PollWaiter waiter;
-  Connection connection = Connection::open(server.conninfo(), "test", Peer::kSource, waiter);
+  Connection connection = Connection::open(server.conninfo(), "test", Server::kSource, waiter);
   CopyStream stream(connection, format, 1, segment_bytes);
   if (is_row_by_row)
     stream.go_row_by_row();

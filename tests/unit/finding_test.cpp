@@ -60,9 +60,8 @@ Findings check(std::vector<SourceColumn> there, std::vector<DestinationColumn> h
   destination.name = {"public", "t"};
   destination.columns = std::move(here);
   Findings findings;
-  static_cast<void>(check_columns(
-      {{source, types, destination, types}, {types, 150000}, {types, 150000}, columns, format},
-      findings));
+  const TablePair tables{source, types, destination, types};
+  static_cast<void>(check_columns({tables, columns, format}, findings));
   return findings;
 }
 

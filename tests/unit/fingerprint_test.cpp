@@ -31,7 +31,7 @@ struct Pair {
   DestinationTable destination;
 };
 
-const std::vector<Border> kBorders{{"10", "10"}, {"20", "20"}};
+const std::vector<Boundary> kBoundaries{{"10", "10"}, {"20", "20"}};
 
 TEST(BucketKey, needs_types_that_sort_alike) {
   EXPECT_TRUE(Pair(kInteger, kBigint).match());
@@ -46,34 +46,34 @@ TEST(BucketKey, needs_types_that_sort_alike) {
 
 TEST(BucketKey, keeps_an_index_usable) {
   const std::optional<BucketKey> key = Pair(kInteger, kInteger).match();
-  EXPECT_EQ(key->condition(kBorders, 1, 1),
+  EXPECT_EQ(key->condition(kBoundaries, 1, 1),
             "\"k\" OPERATOR(pg_catalog.>=) '10'::\"pg_catalog\".\"int8\" AND \"k\" "
             "OPERATOR(pg_catalog.<) '20'::\"pg_catalog\".\"int8\"");
-  EXPECT_EQ(key->condition(kBorders, 0, 0),
+  EXPECT_EQ(key->condition(kBoundaries, 0, 0),
             "\"k\" OPERATOR(pg_catalog.<) '10'::\"pg_catalog\".\"int8\"");
-  EXPECT_EQ(key->condition(kBorders, 2, 2),
+  EXPECT_EQ(key->condition(kBoundaries, 2, 2),
             "\"k\" OPERATOR(pg_catalog.>=) '20'::\"pg_catalog\".\"int8\"");
-  EXPECT_EQ(key->condition(kBorders, 0, 2), "");
-  EXPECT_EQ(key->bucket(kBorders), "pg_catalog.width_bucket((\"k\")::\"pg_catalog\".\"int8\", "
-                                   "'{\"10\",\"20\"}'::\"pg_catalog\".\"int8\"[])");
+  EXPECT_EQ(key->condition(kBoundaries, 0, 2), "");
+  EXPECT_EQ(key->bucket(kBoundaries), "pg_catalog.width_bucket((\"k\")::\"pg_catalog\".\"int8\", "
+                                      "'{\"10\",\"20\"}'::\"pg_catalog\".\"int8\"[])");
 }
 
 TEST(BucketKey, puts_rows_without_a_key_with_the_last_range) {
   const std::optional<BucketKey> key = Pair(kInteger, kInteger, false).match();
   EXPECT_TRUE(key->is_nullable());
-  EXPECT_EQ(key->condition(kBorders, 1, 2),
+  EXPECT_EQ(key->condition(kBoundaries, 1, 2),
             "(\"k\" OPERATOR(pg_catalog.>=) '10'::\"pg_catalog\".\"int8\" OR \"k\" IS NULL)");
-  EXPECT_EQ(key->condition(kBorders, 0, 1),
+  EXPECT_EQ(key->condition(kBoundaries, 0, 1),
             "\"k\" OPERATOR(pg_catalog.<) '20'::\"pg_catalog\".\"int8\"");
 }
 
 TEST(BucketKey, compares_text_by_its_bytes) {
   EXPECT_NE(Pair(kText, kText)
                 .match()
-                ->bucket(kBorders)
+                ->bucket(kBoundaries)
                 .find("((\"k\")::\"pg_catalog\".\"text\" COLLATE pg_catalog.\"C\")"),
             std::string::npos);
-  const std::string converted = Pair(kText, kText).match(TextForm::kUtf8)->bucket(kBorders);
+  const std::string converted = Pair(kText, kText).match(TextForm::kUtf8)->bucket(kBoundaries);
   EXPECT_NE(converted.find("pg_catalog.convert_to((\"k\")::\"pg_catalog\".\"text\", 'UTF8')"),
             std::string::npos);
   EXPECT_NE(converted.find("\"pg_catalog\".\"bytea\"[]"), std::string::npos);
@@ -85,9 +85,9 @@ TEST(BucketKey, has_the_source_sort_each_bound_once) {
   const std::vector<PlannedChunk> chunks{{.range = {.start = {}, .end = "9"}},
                                          {.range = {.start = "9", .end = "10"}},
                                          {.range = {.start = "10", .end = {}}}};
-  const std::vector<Border> borders =
-      Pair(kInteger, kInteger).match()->sort_borders(source, chunks);
-  EXPECT_EQ(borders, (std::vector<Border>{{"9", "9"}, {"10", "10"}}));
+  const std::vector<Boundary> boundaries =
+      Pair(kInteger, kInteger).match()->sort_boundaries(source, chunks);
+  EXPECT_EQ(boundaries, (std::vector<Boundary>{{"9", "9"}, {"10", "10"}}));
   EXPECT_EQ(source.calls[0].params[0], "{\"10\",\"9\"}");
   // By the value, not by the text that is the first column.
   EXPECT_TRUE(source.calls[0].sql.ends_with("ORDER BY s.v"));
@@ -114,7 +114,7 @@ TEST(Fingerprint, adds_up_what_sessions_return) {
 }
 
 TEST(Fingerprint, joins_range_and_filter) {
-  const FingerprintPlan plan{Pair(kInteger, kInteger).match(), kBorders, "h", "a OR b -- all"};
+  const FingerprintPlan plan{Pair(kInteger, kInteger).match(), kBoundaries, "h", "a OR b -- all"};
   const std::string sql = fingerprint_statement(plan, "\"s\".\"t\"", 2, 2);
   EXPECT_NE(sql.find("FROM \"s\".\"t\" WHERE \"k\" OPERATOR(pg_catalog.>=) "
                      "'20'::\"pg_catalog\".\"int8\" AND (a OR b "

@@ -62,7 +62,7 @@ bool refuse_high_bytes(std::string_view text) noexcept {
 /// A session whose server never ends by itself.
 class HostileSession {
 public:
-  explicit HostileSession(std::function<void(FakeBackend &)> script, Peer side = Peer::kSource)
+  explicit HostileSession(std::function<void(FakeBackend &)> script, Server side = Server::kSource)
       : server_([script = std::move(script)](FakeBackend &fake) {
           fake.admit();
           script(fake);

@@ -88,7 +88,7 @@ TEST_F(KeySampleTest, keys_are_compared_in_the_type_of_the_bounds) {
 
 TEST_F(KeySampleTest, bounds_lie_within_the_range) {
   (void)sample("id", {"3", "7"});
-  EXPECT_TRUE(asked("is_border AND k1 OPERATOR(pg_catalog.>) '3'::\"pg_catalog\".\"int8\""
+  EXPECT_TRUE(asked("is_boundary AND k1 OPERATOR(pg_catalog.>) '3'::\"pg_catalog\".\"int8\""
                     " AND k1 OPERATOR(pg_catalog.<) '7'::\"pg_catalog\".\"int8\""));
 }
 

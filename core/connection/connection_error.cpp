@@ -1,4 +1,4 @@
-#include "core/connection/peer_error.hpp"
+#include "core/connection/connection_error.hpp"
 
 #include <algorithm>
 
@@ -7,8 +7,8 @@
 namespace parallel_loader {
 namespace {
 
-std::string peer_name(Peer peer) {
-  return peer == Peer::kSource ? "source" : "destination";
+std::string server_name(Server server) {
+  return server == Server::kSource ? "source" : "destination";
 }
 
 // Longer texts tell a reader nothing more, and are copied several times on their way.
@@ -33,7 +33,7 @@ bool is_error_code(std::string_view code) {
 
 std::string error_code(const PGresult *result) {
   std::string code = field(result, PG_DIAG_SQLSTATE);
-  // Without a code: libpq's own errors, all but being out of memory about what the peer sent.
+  // Without a code: libpq's own errors, all but being out of memory about what the server sent.
   return is_error_code(code) ? code : std::string(sqlstate::kProtocolViolation);
 }
 
@@ -78,33 +78,34 @@ std::string first_line(std::string_view text) {
 bool is_session_end(const pg_result *result) {
   const std::string severity = field(result, PG_DIAG_SEVERITY_NONLOCALIZED);
   const std::string code = field(result, PG_DIAG_SQLSTATE);
-  // Class 08 with severity ERROR is not here: a foreign table of the peer may raise it while our
+  // Class 08 with severity ERROR is not here: a foreign table of the server may raise it while our
   // own session is well.
   return severity == "FATAL" || severity == "PANIC" || code == "57P01" || code == "57P02" ||
          code == "57P03";
 }
 
-Error statement_error(Peer peer, const pg_result *result) {
+Error statement_error(Server server, const pg_result *result) {
   const std::string code = error_code(result);
   std::string detail = field(result, PG_DIAG_MESSAGE_DETAIL);
   std::string hint = field(result, PG_DIAG_MESSAGE_HINT);
-  if (peer == Peer::kDestination)
+  if (server == Server::kDestination)
     return Error(code, primary(result), std::move(detail), std::move(hint));
   append_line(detail, field(result, PG_DIAG_CONTEXT));
   return Error(code, "could not read from source: " + primary(result), std::move(detail),
                std::move(hint));
 }
 
-Error lost_error(Peer peer, const pg_result *result, std::string_view text) {
+Error lost_error(Server server, const pg_result *result, std::string_view text) {
   const bool has_code =
       result != nullptr && PQresultErrorField(result, PG_DIAG_SQLSTATE) != nullptr;
   const std::string code = has_code ? error_code(result) : std::string();
   std::string detail =
-      code.empty() ? sentence(first_line(text))
-                   : sentence("The " + peer_name(peer) + " sent " + code + ": " + primary(result));
+      code.empty()
+          ? sentence(first_line(text))
+          : sentence("The " + server_name(server) + " sent " + code + ": " + primary(result));
   if (!code.empty())
     append_line(detail, field(result, PG_DIAG_MESSAGE_DETAIL));
-  return Error(sqlstate::kConnectionLost, "connection to " + peer_name(peer) + " was lost",
+  return Error(sqlstate::kConnectionLost, "connection to " + server_name(server) + " was lost",
                std::move(detail));
 }
 
@@ -143,18 +144,18 @@ bool lacks_password(std::string_view line) {
   return line.find("no password supplied") != std::string_view::npos;
 }
 
-std::string connect_hint(Peer peer, std::string_view code, std::string_view line) {
-  if (peer == Peer::kSource && lacks_password(line))
+std::string connect_hint(Server server, std::string_view code, std::string_view line) {
+  if (server == Server::kSource && lacks_password(line))
     return "The source asks for a password. Put it into the connection string (src_dsn of the "
            "function), or into a user mapping of a foreign server.";
-  if (code == "53300" && peer == Peer::kSource)
+  if (code == "53300" && server == Server::kSource)
     return "A pull needs a session for itself and one for each worker. Use fewer workers, or raise "
            "the limit on the source: CONNECTION LIMIT of the role or of the database, or "
            "max_connections of the server.";
   if (code == "53300")
     return "Use fewer jobs, or raise the limit on the destination: CONNECTION LIMIT of the role or "
            "of the database, or max_connections of the server.";
-  return peer == Peer::kSource
+  return server == Server::kSource
              ? std::string(kUnreachableHint) +
                    " from the server that connects to it, and that user and password are correct."
              : "Check that the destination can be reached, and that user and password are correct.";
@@ -162,7 +163,7 @@ std::string connect_hint(Peer peer, std::string_view code, std::string_view line
 
 } // namespace
 
-Error connect_error(Peer peer, std::string_view text) {
+Error connect_error(Server server, std::string_view text) {
   // libpq lists all addresses it tried, each on a line of its own with further lines below it. The
   // last attempt is the one that decided.
   const std::string all = trim(cut(text));
@@ -181,8 +182,8 @@ Error connect_error(Peer peer, std::string_view text) {
     at = end + 1;
   }
   return Error(sqlstate::kCannotConnect,
-               "could not connect to " + peer_name(peer) + ": " + trim(line), std::move(detail),
-               connect_hint(peer, code, line));
+               "could not connect to " + server_name(server) + ": " + trim(line), std::move(detail),
+               connect_hint(server, code, line));
 }
 
 } // namespace parallel_loader

@@ -1,4 +1,4 @@
-// peer_error: turns what libpq and the peer of a session said into an Error.
+// connection_error: turns what libpq and the server of a session said into an Error.
 #pragma once
 
 #include "core/base/error.hpp"
@@ -8,17 +8,17 @@
 
 namespace parallel_loader {
 
-/// True for an error that ends the session: the peer's severity is FATAL or PANIC, or it is going
+/// True for an error that ends the session: the server's severity is FATAL or PANIC, or it is going
 /// down.
 [[nodiscard]] bool is_session_end(const pg_result *result);
 
 /// A statement's error.  From a source: the SQLSTATE as it is, `could not read from source: …`, the
 /// source's detail and context as detail.  From a destination: all as the server sent it.
-[[nodiscard]] Error statement_error(Peer peer, const pg_result *result);
+[[nodiscard]] Error statement_error(Server server, const pg_result *result);
 
-/// Error 08006; `result` is the peer's last error, or nullptr when it sent none and `text`, libpq's
-/// own words, is all there is.
-[[nodiscard]] Error lost_error(Peer peer, const pg_result *result, std::string_view text);
+/// Error 08006; `result` is the server's last error, or nullptr when it sent none and `text`,
+/// libpq's own words, is all there is.
+[[nodiscard]] Error lost_error(Server server, const pg_result *result, std::string_view text);
 
 /// The first line of what libpq said, no longer than a reader can use.
 [[nodiscard]] std::string first_line(std::string_view text);
@@ -27,6 +27,6 @@ namespace parallel_loader {
 inline constexpr std::string_view kUnreachableHint = "Check that the source can be reached";
 
 /// Error 08001; `text` is libpq's reason, perhaps of several attempts.
-[[nodiscard]] Error connect_error(Peer peer, std::string_view text);
+[[nodiscard]] Error connect_error(Server server, std::string_view text);
 
 } // namespace parallel_loader
