@@ -77,7 +77,7 @@ has('info', 'workers', qr/background worker slots are free, and the pull request
 has('info', 'disk', qr/about 80 kB .*tablespace "pg_default"|about .* tablespace/, qr/disk/,
   'size and tablespace are told');
 has('info', 'write-ahead log', qr/wal_level = \w+/, undef, 'so is the write-ahead log');
-has('info', 'indexes', qr/"public\.sound_pkey" \(8 kB|"public\.sound_pkey" \(/, qr/after it/,
+has('info', 'indexes', qr/"public\.sound_pkey" \(8 kB|"public\.sound_pkey" \(/, qr/created afterwards/,
   'an index of an empty table is told');
 is($pair->destination_sql('SELECT count(*) FROM sound'), 0, 'nothing is changed');
 is($pair->destination_sql('SELECT count(*) FROM parallel_loader.pull'), 0,
@@ -103,7 +103,7 @@ has('error', 'columns', qr/^column "missing_here" of table "public\.odd" does no
 has('error', 'columns', qr/^column "also Missing" .* does not exist on the destination/,
   qr/add the column/, '… and another one, in the same call');
 pull_agrees('odd', {}, '… in the words of the pull');
-has('info', 'columns', qr/column "doubled" is generated here/, undef, 'a generated column');
+has('info', 'columns', qr/column "doubled" is generated on the destination/, undef, 'a generated column');
 has('error', 'columns', qr/null value in column "needed" of relation "odd" violates/, qr/default/,
   'a column that must not be NULL and does not travel');
 has('warning', 'rows', qr/"public\.odd" is not empty/, qr/TRUNCATE/, 'rows that are there');
@@ -153,7 +153,7 @@ has('warning', 'triggers', qr/"each_statement" fires for every part/, undef, 'a 
 is(scalar(grep { $_->{item} eq 'triggers' } @found), 2, '… and none that sleeps or waits for updates');
 has('warning', 'foreign keys', qr/"child_fk" is checked/, qr/"public\.referenced" first/,
   'a foreign key');
-has('info', 'indexes', qr/"public\.child_note"/, qr/after it/, 'an index');
+has('info', 'indexes', qr/"public\.child_note"/, qr/created afterwards/, 'an index');
 my $session = $pair->session('destination');
 $session->query_safe('SET session_replication_role = replica');
 like($session->query_safe('SELECT count(*) FROM ' . ($pair->table_sql('parallel_pull_check', 'child',
@@ -162,7 +162,7 @@ like($session->query_safe('SELECT count(*) FROM ' . ($pair->table_sql('parallel_
 $session->query_safe('RESET session_replication_role');
 check('busy', $from_sound);
 has('warning', 'storage', qr/"public\.busy" is unlogged/, qr/LOGGED/, 'an unlogged table');
-has('info', 'sequences', qr/column "id" takes the source's values/, qr/parallel_pull_sequences/,
+has('info', 'sequences', qr/column "id" gets the source's values/, qr/parallel_pull_sequences/,
   'an identity column');
 check('a_view', $from_sound);
 has('error', 'table', qr/^cannot pull into view "a_view"/, qr/Name a table/, 'a view');

@@ -184,7 +184,7 @@ my $pull_id = start_pull('a', {source_table => 't', workers => 2}, 'max_rate => 
 moves($pull_id);
 alter($pull_id, 'workers => 0');
 is(is_paused($pull_id, 'workers 0 pauses a pull'), 2, '… which it has: one for each worker');
-like(progress($pull_id)->{waiting_for}, qr/^parallel_pull_alter\($pull_id, workers => \d+\)$/,
+like(progress($pull_id)->{waiting_for}, qr/^paused; continue with parallel_pull_alter\($pull_id, workers => \d+\)$/,
   '… waiting_for says what for');
 is(ledger('workers', $pull_id), 2, 'a pause does not change the workers that the ledger keeps');
 $seconds = stopwatch();

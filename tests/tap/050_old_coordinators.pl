@@ -98,7 +98,7 @@ refused($pull, qr/lost.*no session of its coordinator/s, "another session's snap
 $stranger->close;
 $pair->source_sql("UPDATE t SET note = 'changed' WHERE id = 1");
 $stranger = stranger($pull, "parallel_loader coordinator of pull $pull");
-refused($pull, qr/another one of that name/, '… also of a coordinator of that number, with other bounds');
+refused($pull, qr/a different one of that name/, '… also of a coordinator of that number, with other bounds');
 $stranger->close;
 $pair->destination_sql("SELECT parallel_pull_cancel($pull)");
 $pair->nothing_left('a held pull is cancelled');

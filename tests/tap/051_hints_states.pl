@@ -122,7 +122,7 @@ for my $case (['held', 4500, '10min', 'work'], ['untouched', 1, '0', 'work'], ['
   my ($name, $at, $hold, $function) = @$case;
   $id = failed($at, $hold);
   works($pair, scalar hint($pair, "SELECT parallel_pull_$function($id)", '55000',
-      qr/Call (parallel_pull_resume\([^)]*\)) to (?:continue|start)/i, "$function of a $name pull"), "$function of a $name pull");
+      qr/[Cc]all (parallel_pull_resume\([^)]*\)) to (?:continue|start)/i, "$function of a $name pull"), "$function of a $name pull");
   is_whole($id, "$function of a $name pull");
 }
 
@@ -223,7 +223,7 @@ for my $hold ('10min', '0') {
   $pair->try_sql("SET parallel_loader.snapshot_hold = '$hold'; " . call('parallel_pull_table'));
   $pair->destination_sql("ALTER TABLE $TABLE DROP CONSTRAINT refuse");
   $id = $pair->newest_pull_id;
-  works($pair, scalar hint($pair, append(), '55000', qr/call (parallel_pull_resume\(.*?\)) to continue/,
+  works($pair, scalar hint($pair, append(), '55000', qr/[Cc]all (parallel_pull_resume\(.*?\)) to continue/,
       "an append after a pull that failed, hold $hold"), "an append after a pull that failed, hold $hold");
   $pair->state_becomes($id, 'done', '… the pull is done');
   is(works($pair, append(), "an append after a pull that failed, hold $hold"), 0, '… and an append possible');

@@ -20,9 +20,10 @@ TEST(SourceTable, missing_relation_is_42p01_with_a_hint) {
   const Error error = catch_error([&] { (void)SourceTable::find(source, {"s", "T"}, {}); });
   EXPECT_EQ(error.sqlstate(), "42P01");
   EXPECT_EQ(error.message(), "relation \"s.T\" does not exist on the source");
-  EXPECT_EQ(error.hint(),
-            "source_table names the table there, with its schema where the search path "
-            "of the source's role does not have it.");
+  EXPECT_EQ(
+      error.hint(),
+      "Give the table's name on the source in source_table, with its schema if that is not in "
+      "the search path of the source's role.");
 }
 
 TEST(SourceTable, relation_without_rows_is_42809) {
