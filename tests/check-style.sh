@@ -85,6 +85,8 @@ unscheduled() {
   done
 }
 
+shared_numbers() { files | sed -nE 's:^tests/tap/([0-9]+)_.*\.pl$:\1:p' | uniq -d; }
+
 # The control file is the only place of the version; what must repeat it is compared with it.
 wrong_versions() {
   local version script
@@ -158,6 +160,7 @@ without_first_line | report "the first line of each source says what the file is
 without_once | report "headers are guarded by #pragma once"
 too_long | report "no source is longer than 500 lines, no other file than 700"
 unscheduled | report "each regression file has its expected output"
+shared_numbers | report "each file of tests/tap/ has a number of its own"
 wrong_versions | report "versions agree with the control file"
 tests/wrong-metadata | report "META.json follows PGXN's specification"
 untidy_text | report "no tabs and no blanks at the end of a line"

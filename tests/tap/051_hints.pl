@@ -1,6 +1,6 @@
 # Every hint that contains a call or a command works then and there: each error is provoked, the call
 # is taken out of its hint as it stands, and run.  Here are those of names, rights and rows;
-# 051_hints_states.pl and 051_hints_program.pl have the others.
+# 073_hints_program.pl and 074_hints_states.pl have the others.
 
 use strict;
 use warnings;
