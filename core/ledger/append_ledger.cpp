@@ -1,7 +1,5 @@
 #include "core/ledger/append_ledger.hpp"
 
-#include "core/ledger/local_relations.hpp"
-
 namespace parallel_loader {
 namespace {
 
@@ -10,12 +8,12 @@ constexpr std::string_view kFindCandidates = R"sql(
 SELECT m.pull_id, m.owner::pg_catalog.oid
 FROM (
   SELECT pull_id, owner
-  FROM parallel_loader.mark
+  FROM @ledger@.mark
   WHERE "table" = $1::pg_catalog.oid AND source_database = $2::pg_catalog.text
     AND source_table = $3::pg_catalog.text AND filter = $4::pg_catalog.text
   UNION ALL
   SELECT pull_id, owner
-  FROM parallel_loader.pull
+  FROM @ledger@.pull
   WHERE kind = 'pull' AND state = 'done' AND "table" = $1::pg_catalog.oid
     AND source_database = $2::pg_catalog.text AND source_table = $3::pg_catalog.text
     AND coalesce(filter, '') = $4::pg_catalog.text AND range_start IS NULL AND range_end IS NULL
@@ -30,27 +28,27 @@ FROM (
   SELECT horizon, compare_to, source_relations, source_system, source_timeline, key, highest_key,
     pull_id, source_lsn, local_relations,
     local_relations LIKE '%:u%' AND NOT EXISTS (
-      SELECT FROM parallel_loader.unlogged_chunk AS u WHERE u.pull_id = mark.pull_id) AS is_emptied,
+      SELECT FROM @ledger@.unlogged_chunk AS u WHERE u.pull_id = mark.pull_id) AS is_emptied,
     local_relations IS NOT NULL AS is_recorded, source_path
-  FROM parallel_loader.mark
+  FROM @ledger@.mark
   WHERE pull_id = $5::bigint AND "table" = $1::pg_catalog.oid
     AND source_database = $2::pg_catalog.text AND source_table = $3::pg_catalog.text
     AND filter = $4::pg_catalog.text
   UNION ALL
   SELECT snapshot_xmin, snapshot_xmax, source_relations, source_system, source_timeline, NULL,
     NULL, pull_id, source_lsn, l.local_relations, l.is_emptied, l.is_recorded, source_path
-  FROM parallel_loader.pull
+  FROM @ledger@.pull
   CROSS JOIN LATERAL (
     SELECT (SELECT pg_catalog.string_agg(DISTINCT w.word, ' ')
-            FROM parallel_loader.chunk AS c
+            FROM @ledger@.chunk AS c
             CROSS JOIN pg_catalog.unnest(pg_catalog.string_to_array(c.local_relations, ' '))
               AS w(word)
             WHERE c.pull_id = pull.pull_id AND w.word <> '') AS local_relations,
-      EXISTS (SELECT FROM parallel_loader.chunk AS c
+      EXISTS (SELECT FROM @ledger@.chunk AS c
               WHERE c.pull_id = pull.pull_id AND c.local_relations LIKE '%:u%'
-                AND NOT EXISTS (SELECT FROM parallel_loader.unlogged_chunk AS u
+                AND NOT EXISTS (SELECT FROM @ledger@.unlogged_chunk AS u
                                 WHERE u.pull_id = c.pull_id AND u.chunk = c.chunk)) AS is_emptied,
-      NOT EXISTS (SELECT FROM parallel_loader.chunk AS c
+      NOT EXISTS (SELECT FROM @ledger@.chunk AS c
                   WHERE c.pull_id = pull.pull_id AND c.local_relations IS NULL) AS is_recorded) AS l
   WHERE pull_id = $5::bigint AND kind = 'pull' AND state = 'done' AND "table" = $1::pg_catalog.oid
     AND source_database = $2::pg_catalog.text AND source_table = $3::pg_catalog.text
@@ -60,18 +58,18 @@ FROM (
 // A whole pull of the table that has brought some of its rows, but not all.
 constexpr std::string_view kFindUnfinished = R"sql(
 SELECT p.pull_id, p.owner::pg_catalog.oid
-FROM parallel_loader.pull AS p
+FROM @ledger@.pull AS p
 WHERE p.kind = 'pull' AND p.state <> 'done' AND p."table" = $1::pg_catalog.oid
   AND p.source_database = $2::pg_catalog.text AND p.source_table = $3::pg_catalog.text
   AND coalesce(p.filter, '') = $4::pg_catalog.text
   AND p.range_start IS NULL AND p.range_end IS NULL AND p.pull_id > $5::bigint
-  AND EXISTS (SELECT FROM parallel_loader.chunk AS c
+  AND EXISTS (SELECT FROM @ledger@.chunk AS c
               WHERE c.pull_id = p.pull_id AND c.state = 'done' AND c.rows > 0)
 ORDER BY p.pull_id DESC)sql";
 
 constexpr std::string_view kFindUnmarked = R"sql(
 SELECT pg_catalog.max(pull_id)
-FROM parallel_loader.pull
+FROM @ledger@.pull
 WHERE kind = 'pull' AND state = 'done' AND NOT source_flushed AND "table" = $1::pg_catalog.oid
   AND source_database = $2::pg_catalog.text AND source_table = $3::pg_catalog.text
   AND coalesce(filter, '') = $4::pg_catalog.text AND range_start IS NULL AND range_end IS NULL)sql";
@@ -79,17 +77,17 @@ WHERE kind = 'pull' AND state = 'done' AND NOT source_flushed AND "table" = $1::
 // Where an append could begin at is what a younger call has brought of the rows of a whole pull.
 constexpr std::string_view kFindSuccessors = R"sql(
 SELECT m.pull_id, p."table"::pg_catalog.oid, m.local_relations
-FROM parallel_loader.pull AS p
+FROM @ledger@.pull AS p
 JOIN (
   SELECT pull_id, "table", source_database, source_table, filter, local_relations
-  FROM parallel_loader.mark
+  FROM @ledger@.mark
   UNION ALL
   SELECT q.pull_id, q."table", q.source_database, q.source_table, coalesce(q.filter, ''),
     (SELECT pg_catalog.string_agg(DISTINCT w.word, ' ')
-     FROM parallel_loader.chunk AS c
+     FROM @ledger@.chunk AS c
      CROSS JOIN pg_catalog.unnest(pg_catalog.string_to_array(c.local_relations, ' ')) AS w(word)
      WHERE c.pull_id = q.pull_id AND w.word <> '')
-  FROM parallel_loader.pull AS q
+  FROM @ledger@.pull AS q
   WHERE q.kind = 'pull' AND q.state = 'done' AND q.range_start IS NULL AND q.range_end IS NULL
     AND q.snapshot_xmin IS NOT NULL) AS m
   ON m."table"::pg_catalog.oid = p."table"::pg_catalog.oid
@@ -98,13 +96,28 @@ JOIN (
 WHERE p.pull_id = $1::bigint AND p.range_start IS NULL AND p.range_end IS NULL
 ORDER BY m.pull_id DESC)sql";
 
+// An append goes on from the newest of a source's marks, one that a pull has left among them.
+constexpr std::string_view kHasOldFilter = R"sql(
+SELECT coalesce(pg_catalog.bool_or(l.is_old), false)
+FROM (SELECT DISTINCT ON (m.source_database, m.source_table) m.source_path IS NULL AS is_old
+      FROM (SELECT source_database, source_table, pull_id, source_path
+            FROM @ledger@.mark
+            WHERE "table" = $1::pg_catalog.oid AND filter = $2::pg_catalog.text
+            UNION ALL
+            SELECT source_database, source_table, pull_id, source_path
+            FROM @ledger@.pull
+            WHERE kind = 'pull' AND state = 'done' AND "table" = $1::pg_catalog.oid
+              AND filter = $2::pg_catalog.text AND range_start IS NULL AND range_end IS NULL
+              AND snapshot_xmin IS NOT NULL) AS m
+      ORDER BY m.source_database, m.source_table, m.pull_id DESC) AS l)sql";
+
 constexpr std::string_view kDropMark = R"sql(
-DELETE FROM parallel_loader.mark
+DELETE FROM @ledger@.mark
 WHERE "table" = $1::pg_catalog.oid AND source_database = $2::pg_catalog.text
   AND source_table = $3::pg_catalog.text AND filter = $4::pg_catalog.text)sql";
 
 constexpr std::string_view kSaveMark = R"sql(
-INSERT INTO parallel_loader.mark ("table", source_database, source_table, filter, horizon,
+INSERT INTO @ledger@.mark ("table", source_database, source_table, filter, horizon,
   compare_to, source_relations, source_system, source_timeline, key, highest_key, pull_id,
   source_lsn, local_relations, source_path, owner)
 VALUES ($1::pg_catalog.oid::pg_catalog.regclass, $2::pg_catalog.text, $3::pg_catalog.text,
@@ -115,19 +128,19 @@ VALUES ($1::pg_catalog.oid::pg_catalog.regclass, $2::pg_catalog.text, $3::pg_cat
 
 // What a crash empties together with the rows.
 constexpr std::string_view kNoteUnlogged = R"sql(
-INSERT INTO parallel_loader.unlogged_chunk (pull_id, chunk) VALUES ($1::bigint, 1)
+INSERT INTO @ledger@.unlogged_chunk (pull_id, chunk) VALUES ($1::bigint, 1)
 ON CONFLICT DO NOTHING)sql";
 
 constexpr std::string_view kPruneUnlogged = R"sql(
-DELETE FROM parallel_loader.unlogged_chunk AS u
-WHERE NOT EXISTS (SELECT FROM parallel_loader.pull AS p WHERE p.pull_id = u.pull_id)
-  AND NOT EXISTS (SELECT FROM parallel_loader.mark AS m WHERE m.pull_id = u.pull_id))sql";
+DELETE FROM @ledger@.unlogged_chunk AS u
+WHERE NOT EXISTS (SELECT FROM @ledger@.pull AS p WHERE p.pull_id = u.pull_id)
+  AND NOT EXISTS (SELECT FROM @ledger@.mark AS m WHERE m.pull_id = u.pull_id))sql";
 
 // A job every minute would else fill the ledger.
 constexpr std::string_view kPrune = R"sql(
-DELETE FROM parallel_loader.pull
+DELETE FROM @ledger@.pull
 WHERE pull_id IN (
-  SELECT pull_id FROM parallel_loader.pull
+  SELECT pull_id FROM @ledger@.pull
   WHERE "table" = $1::pg_catalog.oid AND kind = 'append' AND state = 'done'
   ORDER BY pull_id DESC OFFSET 100))sql";
 
@@ -199,7 +212,7 @@ bool AppendLedger::has_rows_left(uint32_t table, std::string_view relations) {
   for (const std::string &word : split_words(relations))
     if (word.starts_with('@'))
       server = word + " ";
-    else if (!word.starts_with('=') && !LocalRelations(executor_).why_changed(table, server + word))
+    else if (!word.starts_with('=') && !local_relations_.why_changed(table, server + word))
       return true;
   return false;
 }
@@ -210,6 +223,10 @@ std::optional<int64_t> AppendLedger::find_successor(int64_t pull_id) {
     if (has_rows_left(static_cast<uint32_t>(found.integer(row, 1)), found.text(row, 2)))
       return found.integer(row, 0);
   return std::nullopt;
+}
+
+bool AppendLedger::has_old_filter(uint32_t table, const std::string &filter) {
+  return executor_.exec(kHasOldFilter, {std::to_string(table), filter}).boolean(0, 0);
 }
 
 void AppendLedger::save_mark(const AppendSubject &subject, const AppendMark &mark) {

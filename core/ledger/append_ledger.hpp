@@ -1,7 +1,9 @@
-// append_ledger: the SQL of the table parallel_loader.mark, over an Executor.
+// append_ledger: the SQL of the ledger's table mark, over an Executor.
 #pragma once
 
 #include "core/ledger/append_plan.hpp"
+#include "core/ledger/ledger_executor.hpp"
+#include "core/ledger/local_relations.hpp"
 
 #include <functional>
 #include <string_view>
@@ -22,7 +24,8 @@ using MayMove = std::function<bool(uint32_t role, uint32_t owner)>;
 /// Every call is one statement in the Executor's current transaction.
 class AppendLedger {
 public:
-  explicit AppendLedger(Executor &executor) : executor_(executor) {}
+  explicit AppendLedger(Executor &executor, std::string_view schema = kExtensionSchema)
+      : executor_(executor, schema), local_relations_(executor, schema) {}
 
   /// The mark of the last append, or of the last whole pull of the table if that is younger, by a
   /// role that may move the mark that was there; nullopt when there is neither.  Its owner is the
@@ -39,6 +42,9 @@ public:
   /// A younger append, or whole pull that is done, that has brought the rows of this whole pull,
   /// and whose rows are still there.
   [[nodiscard]] std::optional<int64_t> find_successor(int64_t pull_id);
+  /// True if an append of the table goes on from rows whose filter 0.3 evaluated under an empty
+  /// search path.
+  [[nodiscard]] bool has_old_filter(uint32_t table, const std::string &filter);
   /// Replaces the mark, in the transaction that holds the rows.
   void save_mark(const AppendSubject &subject, const AppendMark &mark);
   /// Forgets all but the latest done appends of the table.
@@ -47,7 +53,8 @@ public:
 private:
   bool has_rows_left(uint32_t table, std::string_view relations);
 
-  Executor &executor_;
+  LedgerExecutor executor_;
+  LocalRelations local_relations_;
 };
 
 } // namespace parallel_loader

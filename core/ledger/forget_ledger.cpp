@@ -17,33 +17,33 @@ constexpr std::string_view kSubject = R"sql(r."table" = $1::pg_catalog.oid
 
 constexpr std::string_view kOwners = R"sql(
 SELECT coalesce(r.owner, p.owner)::pg_catalog.oid
-FROM parallel_loader.mark AS r LEFT JOIN parallel_loader.pull AS p ON p.pull_id = r.pull_id
+FROM @ledger@.mark AS r LEFT JOIN @ledger@.pull AS p ON p.pull_id = r.pull_id
 WHERE @subject@ AND coalesce(r.owner, p.owner) IS NOT NULL
 UNION
 SELECT r.owner::pg_catalog.oid
-FROM parallel_loader.pull AS r
+FROM @ledger@.pull AS r
 WHERE r.kind = 'pull' AND @subject@
   AND (r.state <> 'done' OR r.snapshot_xmin IS NOT NULL))sql";
 
 constexpr std::string_view kForgetMarks = R"sql(
-DELETE FROM parallel_loader.mark AS r WHERE @subject@)sql";
+DELETE FROM @ledger@.mark AS r WHERE @subject@)sql";
 
 constexpr std::string_view kForgetBounds = R"sql(
-UPDATE parallel_loader.pull AS r SET snapshot_xmin = NULL, snapshot_xmax = NULL
+UPDATE @ledger@.pull AS r SET snapshot_xmin = NULL, snapshot_xmax = NULL
 WHERE r.kind = 'pull' AND r.state = 'done' AND r.range_start IS NULL AND r.range_end IS NULL
   AND r.snapshot_xmin IS NOT NULL AND @subject@)sql";
 
 constexpr std::string_view kKeepMarks = R"sql(
-UPDATE parallel_loader.mark AS r SET local_relations = $5::pg_catalog.text
+UPDATE @ledger@.mark AS r SET local_relations = $5::pg_catalog.text
 WHERE @subject@)sql";
 
 // Of pulls that an append or a resume may go on from; once a pull, since there may be many chunks.
 constexpr std::string_view kKeepChunks = R"sql(
-UPDATE parallel_loader.chunk AS c
+UPDATE @ledger@.chunk AS c
 SET local_relations = CASE WHEN c.chunk = f.chunk THEN $5::pg_catalog.text ELSE '' END
-FROM parallel_loader.pull AS r
+FROM @ledger@.pull AS r
 CROSS JOIN LATERAL (
-  SELECT pg_catalog.min(d.chunk) AS chunk FROM parallel_loader.chunk AS d
+  SELECT pg_catalog.min(d.chunk) AS chunk FROM @ledger@.chunk AS d
   WHERE d.pull_id = r.pull_id AND d.state = 'done') AS f
 WHERE c.pull_id = r.pull_id AND c.state = 'done' AND r.kind = 'pull'
   AND (r.state <> 'done' OR r.snapshot_xmin IS NOT NULL AND r.range_start IS NULL
@@ -52,20 +52,20 @@ WHERE c.pull_id = r.pull_id AND c.state = 'done' AND r.kind = 'pull'
 
 constexpr std::string_view kCountKept = R"sql(
 SELECT pg_catalog.count(*)
-FROM parallel_loader.pull AS r
+FROM @ledger@.pull AS r
 WHERE r.kind = 'pull'
   AND (r.state <> 'done' OR r.snapshot_xmin IS NOT NULL AND r.range_start IS NULL
     AND r.range_end IS NULL)
-  AND EXISTS (SELECT FROM parallel_loader.chunk AS c
+  AND EXISTS (SELECT FROM @ledger@.chunk AS c
               WHERE c.pull_id = r.pull_id AND c.state = 'done')
   AND @subject@)sql";
 
 constexpr std::string_view kKeepUnlogged = R"sql(
-INSERT INTO parallel_loader.unlogged_chunk (pull_id, chunk)
-SELECT r.pull_id, 1 FROM parallel_loader.mark AS r WHERE @subject@
+INSERT INTO @ledger@.unlogged_chunk (pull_id, chunk)
+SELECT r.pull_id, 1 FROM @ledger@.mark AS r WHERE @subject@
 UNION
 SELECT r.pull_id, c.chunk
-FROM parallel_loader.pull AS r JOIN parallel_loader.chunk AS c ON c.pull_id = r.pull_id
+FROM @ledger@.pull AS r JOIN @ledger@.chunk AS c ON c.pull_id = r.pull_id
 WHERE r.kind = 'pull' AND c.state = 'done' AND c.local_relations LIKE '%:u%' AND @subject@
 ON CONFLICT DO NOTHING)sql";
 
@@ -82,17 +82,15 @@ std::vector<Param> subject_params(const ForgetSubject &subject) {
 
 } // namespace
 
-ForgetLedger::ForgetLedger(Executor &executor, const ForgetSubject &subject)
-    : executor_(executor), params_(subject_params(subject)) {}
+ForgetLedger::ForgetLedger(Executor &executor, const ForgetSubject &subject,
+                           std::string_view schema)
+    : executor_(executor, schema), params_(subject_params(subject)) {}
 
 Rows ForgetLedger::exec(std::string_view statement, std::vector<Param> more) {
-  std::string sql(statement);
-  for (size_t at = 0; (at = sql.find(kSubjectMark, at)) != std::string::npos; at += kSubject.size())
-    sql.replace(at, kSubjectMark.size(), kSubject);
   std::vector<Param> params = params_;
   for (Param &param : more)
     params.push_back(std::move(param));
-  return executor_.exec(sql, params);
+  return executor_.exec(replace_marks(statement, kSubjectMark, kSubject), params);
 }
 
 std::vector<uint32_t> ForgetLedger::owners() {

@@ -1,7 +1,7 @@
 // forget_ledger: what parallel_pull_forget and parallel_pull_keep change in the ledger.
 #pragma once
 
-#include "core/connection/executor.hpp"
+#include "core/ledger/ledger_executor.hpp"
 
 #include <cstdint>
 #include <optional>
@@ -20,7 +20,8 @@ struct ForgetSubject {
 /// Every call is one or more statements in the Executor's current transaction.
 class ForgetLedger {
 public:
-  ForgetLedger(Executor &executor, const ForgetSubject &subject);
+  ForgetLedger(Executor &executor, const ForgetSubject &subject,
+               std::string_view schema = kExtensionSchema);
 
   /// The roles that own the pulls that the marks and bounds come from.
   [[nodiscard]] std::vector<uint32_t> owners();
@@ -34,7 +35,7 @@ public:
 private:
   [[nodiscard]] Rows exec(std::string_view statement, std::vector<Param> more = {});
 
-  Executor &executor_;
+  LedgerExecutor executor_;
   std::vector<Param> params_;
 };
 

@@ -60,16 +60,6 @@ struct ChunkArrays {
 
 } // namespace
 
-Ledger::Ledger(Executor &executor, std::string_view schema)
-    : executor_(executor), schema_(quote_identifier(schema)) {}
-
-Rows Ledger::exec(std::string_view statement, std::initializer_list<Param> params) {
-  std::string sql(statement);
-  for (size_t at = 0; (at = sql.find(kSchemaMark, at)) != std::string::npos; at += schema_.size())
-    sql.replace(at, kSchemaMark.size(), schema_);
-  return executor_.exec(sql, params);
-}
-
 int64_t Ledger::create_pull(const PullRequest &request) {
   return exec(kCreatePull,
               {request.run_id == 0 ? Param() : number(request.run_id), number(request.owner),
@@ -78,7 +68,8 @@ int64_t Ledger::create_pull(const PullRequest &request) {
                request.columns ? Param(array_literal(*request.columns)) : Param(),
                null_if_empty(request.filter), request.format, number(request.workers),
                number(request.chunk_bytes), request.timezone, request.date_order,
-               number(request.segment), std::string(kind_name(request.kind))})
+               number(request.segment), std::string(kind_name(request.kind)),
+               executor_.schema() + ".pull"})
       .integer(0, 0);
 }
 

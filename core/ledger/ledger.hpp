@@ -1,7 +1,7 @@
-// ledger: the SQL of the tables parallel_loader.pull and parallel_loader.chunk, over an Executor.
+// ledger: the SQL of the ledger's tables pull and chunk, over an Executor.
 #pragma once
 
-#include "core/connection/executor.hpp"
+#include "core/ledger/ledger_executor.hpp"
 #include "core/ledger/pull_state.hpp"
 #include "core/plan/plan.hpp"
 #include "core/plan/range.hpp"
@@ -128,7 +128,8 @@ struct FailedAttempt {
 /// Every call is one statement in the Executor's current transaction.
 class Ledger {
 public:
-  explicit Ledger(Executor &executor, std::string_view schema = "parallel_loader");
+  explicit Ledger(Executor &executor, std::string_view schema = kExtensionSchema)
+      : executor_(executor, schema) {}
 
   /// Returns the new pull's id; its state is `planned`.
   [[nodiscard]] int64_t create_pull(const PullRequest &request);
@@ -184,15 +185,16 @@ public:
   [[nodiscard]] Totals totals(int64_t pull_id);
 
 private:
-  Rows exec(std::string_view statement, std::initializer_list<Param> params);
+  Rows exec(std::string_view statement, std::initializer_list<Param> params) {
+    return executor_.exec(statement, params);
+  }
   void record_shapes(int64_t pull_id, const PullPlan &plan);
   void add_chunks(int64_t pull_id, const std::vector<PlannedChunk> &added);
   void load_shapes(int64_t pull_id, PullPlan &plan);
   void change_chunks(int64_t pull_id, const PullPlan &plan);
   void name_relations(int64_t pull_id, const std::vector<ChunkRelation> &relations);
 
-  Executor &executor_;
-  std::string schema_; // quoted
+  LedgerExecutor executor_;
 };
 
 } // namespace parallel_loader

@@ -7,9 +7,6 @@
 
 namespace parallel_loader::ledger_statements {
 
-// Stands for the ledger's quoted schema in the statements below.
-inline constexpr std::string_view kSchemaMark = "@ledger@";
-
 inline constexpr std::string_view kCreatePull = R"sql(
 INSERT INTO @ledger@.pull (pull_id, run_id, owner, "table", source, source_table, key,
   range_start, range_end, columns, filter, format, workers, chunk_bytes, timezone, date_order,
@@ -22,8 +19,8 @@ SELECT n.id, coalesce($1::bigint, n.id), $2::pg_catalog.oid::pg_catalog.regrole,
   (SELECT pg_catalog.concat(pg_catalog.quote_ident(s.nspname), '.', pg_catalog.quote_ident(c.relname))
    FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS s ON s.oid = c.relnamespace
    WHERE c.oid = $3::pg_catalog.oid)
-FROM (SELECT pg_catalog.nextval(pg_catalog.pg_get_serial_sequence('@ledger@.pull', 'pull_id')
-        ::pg_catalog.regclass) AS id) AS n
+FROM (SELECT pg_catalog.nextval(pg_catalog.pg_get_serial_sequence($18::pg_catalog.text,
+        'pull_id')::pg_catalog.regclass) AS id) AS n
 RETURNING pull_id)sql";
 
 inline constexpr std::string_view kRecordPlan = R"sql(

@@ -10,7 +10,7 @@ namespace {
 constexpr std::string_view kRecorded = R"sql(
 SELECT pg_catalog.string_agg(w.word, ' ')
 FROM (SELECT DISTINCT w.word
-      FROM parallel_loader.chunk AS c
+      FROM @ledger@.chunk AS c
       CROSS JOIN pg_catalog.unnest(pg_catalog.string_to_array(c.local_relations, ' ')) AS w(word)
       WHERE c.pull_id = $1::bigint AND c.state = 'done' AND w.word <> '') AS w)sql";
 
@@ -44,9 +44,9 @@ SELECT p."table"::pg_catalog.oid,
   coalesce(pg_catalog.bool_or(c.local_relations IS NULL), false),
   coalesce(pg_catalog.bool_or(u.pull_id IS NULL AND c.local_relations LIKE '%:u%'), false),
   coalesce(p.table_name, '')
-FROM parallel_loader.pull AS p
-LEFT JOIN parallel_loader.chunk AS c ON c.pull_id = p.pull_id AND c.state = 'done'
-LEFT JOIN parallel_loader.unlogged_chunk AS u ON u.pull_id = c.pull_id AND u.chunk = c.chunk
+FROM @ledger@.pull AS p
+LEFT JOIN @ledger@.chunk AS c ON c.pull_id = p.pull_id AND c.state = 'done'
+LEFT JOIN @ledger@.unlogged_chunk AS u ON u.pull_id = c.pull_id AND u.chunk = c.chunk
 WHERE p.pull_id = $1::bigint AND c.pull_id IS NOT NULL
 GROUP BY p."table", p.table_name)sql";
 

@@ -4,10 +4,10 @@
 // this server's system identifier, so that a ledger restored on another server is known for one;
 // `:u` marks an unlogged table; a partition's name is there for when it is gone (blanks, colons and
 // percent signs in it are %20, %3A and %25).  TRUNCATE and whatever rewrites a table give it
-// another filenode; a crash empties an unlogged one, and with it parallel_loader.unlogged_chunk.
+// another filenode; a crash empties an unlogged one, and with it the ledger's table unlogged_chunk.
 #pragma once
 
-#include "core/connection/executor.hpp"
+#include "core/ledger/ledger_executor.hpp"
 
 #include <optional>
 #include <string>
@@ -39,7 +39,8 @@ namespace parallel_loader {
 /// or two statements in the Executor's current transaction.
 class LocalRelations {
 public:
-  explicit LocalRelations(Executor &executor) : executor_(executor) {}
+  explicit LocalRelations(Executor &executor, std::string_view schema = kExtensionSchema)
+      : executor_(executor, schema) {}
 
   /// What the done chunks of a pull have recorded, each word once.
   [[nodiscard]] std::string recorded(int64_t pull_id);
@@ -56,7 +57,7 @@ public:
   [[nodiscard]] std::string display_name(std::string_view oid);
 
 private:
-  Executor &executor_;
+  LedgerExecutor executor_;
 };
 
 /// That a crash has emptied unlogged tables.

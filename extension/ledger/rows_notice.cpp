@@ -19,38 +19,6 @@ namespace parallel_loader {
 
 namespace {
 
-constexpr std::string_view kFindUnfinished = R"sql(
-SELECT p.pull_id
-FROM parallel_loader.pull AS p
-WHERE p.kind = 'pull' AND p.state <> 'done' AND p."table" = $1::pg_catalog.oid
-  AND p.source = $2::pg_catalog.text AND p.range_start IS NULL AND p.range_end IS NULL
-  AND pg_catalog.pg_has_role($3::pg_catalog.oid, p.owner, 'USAGE')
-  AND EXISTS (SELECT FROM parallel_loader.chunk AS c
-              WHERE c.pull_id = p.pull_id AND c.state = 'done' AND c.rows > 0)
-ORDER BY p.pull_id DESC LIMIT 1)sql";
-
-// An append goes on from the newest of a source's marks, one that a pull has left among them.
-constexpr std::string_view kHasOldFilter = R"sql(
-SELECT coalesce(pg_catalog.bool_or(l.is_old), false)
-FROM (SELECT DISTINCT ON (m.source_database, m.source_table) m.source_path IS NULL AS is_old
-      FROM (SELECT source_database, source_table, pull_id, source_path
-            FROM parallel_loader.mark
-            WHERE "table" = $1::pg_catalog.oid AND filter = $2::pg_catalog.text
-            UNION ALL
-            SELECT source_database, source_table, pull_id, source_path
-            FROM parallel_loader.pull
-            WHERE kind = 'pull' AND state = 'done' AND "table" = $1::pg_catalog.oid
-              AND filter = $2::pg_catalog.text AND range_start IS NULL AND range_end IS NULL
-              AND snapshot_xmin IS NOT NULL) AS m
-      ORDER BY m.source_database, m.source_table, m.pull_id DESC) AS l)sql";
-
-constexpr std::string_view kIsPlannedSo = R"sql(
-SELECT FROM parallel_loader.pull AS p
-WHERE p.pull_id = $1::bigint AND p.filter IS NOT NULL AND p.snapshot IS NOT NULL
-  AND p.source_path IS NULL AND EXISTS (
-    SELECT FROM parallel_loader.chunk AS c WHERE c.pull_id = p.pull_id AND c.state = 'done')
-)sql";
-
 constexpr const char *kOldFilter = "the filter is evaluated under an empty search path";
 
 bool is_of_whole_table(const Request &request) {
@@ -67,11 +35,9 @@ bool is_to_be_resumed(SpiExecutor &executor, int64_t pull_id) {
 std::optional<int64_t> find_unfinished(const Request &request) {
   SpiExecutor executor(SpiMode::kReadLatest);
   const Oid user = call([]() noexcept { return GetUserId(); });
-  const Rows found = executor.exec(kFindUnfinished, {std::to_string(request.pull.table),
-                                                     request.pull.source, std::to_string(user)});
-  if (found.empty() || !is_to_be_resumed(executor, found.integer(0, 0)))
-    return std::nullopt;
-  return found.integer(0, 0);
+  const std::optional<int64_t> pull_id =
+      PullFinder(executor).find_begun(request.pull.table, request.pull.source, user);
+  return pull_id && is_to_be_resumed(executor, *pull_id) ? pull_id : std::nullopt;
 }
 
 std::string unfinished_hint(const FoundPull &found) {
@@ -117,8 +83,7 @@ std::optional<PlanNotice> old_filter_word(const PullRequest &request) {
   if (request.filter.empty())
     return std::nullopt;
   SpiExecutor executor(SpiMode::kReadLatest);
-  const Rows found = executor.exec(kHasOldFilter, {std::to_string(request.table), request.filter});
-  if (!found.boolean(0, 0))
+  if (!AppendLedger(executor).has_old_filter(request.table, request.filter))
     return std::nullopt;
   return PlanNotice{"an append to the table continues from version 0.3, and evaluates the filter "
                     "as that version did, under an empty search path",
@@ -134,9 +99,7 @@ void notice_old_filter(const Request &request) {
 
 void notice_old_filter(int64_t pull_id) {
   SpiExecutor executor(SpiMode::kReadLatest);
-  const Rows found =
-      executor.exec("SELECT EXISTS (" + std::string(kIsPlannedSo) + ")", {std::to_string(pull_id)});
-  if (found.boolean(0, 0))
+  if (PullFinder(executor).has_old_filter(pull_id))
     say(kOldFilter, "The pull was started by version 0.3, which evaluated filters in this way.",
         "To have names and operators resolved along the search path of the source's role, empty "
         "the table and pull it again.");

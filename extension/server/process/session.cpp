@@ -1,4 +1,5 @@
 #include "core/base/pinned_settings.hpp"
+#include "core/ledger/lock_class.hpp"
 
 #include "extension/server/process/session.hpp"
 

@@ -71,14 +71,4 @@ void session_unlock_resume(int64 pull_id);
 bool transaction_try_lock_resume(int64 pull_id);
 void transaction_unlock_resume(int64 pull_id);
 
-/// The fourth field of the advisory lock that a pull's coordinator holds ("PL"; SQL functions use 1
-/// and 2): pg_locks shows it as objsubid.
-inline constexpr uint16 kPullLockClass = 0x504c;
-/// The same for appends ("PA").
-inline constexpr uint16 kAppendLockClass = 0x5041;
-/// Likewise of the lock of a resume that begins.
-inline constexpr uint16 kResumeLockClass = kPullLockClass + 1;
-/// Likewise, of no database and no pull, of the lock of those who start a coordinator.
-inline constexpr uint16 kStartLockClass = kPullLockClass + 2;
-
 } // namespace parallel_loader

@@ -1,3 +1,5 @@
+#include "core/ledger/lock_class.hpp"
+
 #include "extension/server/process/waiting_session.hpp"
 
 #include "extension/server/base/notice.hpp"
