@@ -3,6 +3,7 @@
 # scripts name, the entry points of background workers, and the two of every module.
 # Usage: tests/check-exports.sh [LIBRARY]
 set -euo pipefail
+shopt -s lastpipe # `… | report` sets $failed of this shell
 cd "$(dirname "$0")/.."
 library=${1:-parallel_loader.so}
 
@@ -24,20 +25,8 @@ expected() {
 
 exported() { nm -D --defined-only "$library" | awk '{print $NF}'; }
 
-# report RULE NAMES: ok when there are none.
-report() {
-  if [ -z "$2" ]; then
-    echo "ok - $1"
-  else
-    echo "not ok - $1"
-    while IFS= read -r name; do echo "#   $name"; done <<<"$2"
-    failed=1
-  fi
-}
-
 failed=0
-missing=$(comm -23 <(expected | sort -u) <(exported | sort -u))
-extra=$(comm -13 <(expected | sort -u) <(exported | sort -u))
-report "the library exports all that the server looks up" "$missing"
-report "the library exports nothing else" "$extra"
+. tests/report.sh
+comm -23 <(expected | sort -u) <(exported | sort -u) | report "the library exports all that the server looks up"
+comm -13 <(expected | sort -u) <(exported | sort -u) | report "the library exports nothing else"
 exit "$failed"

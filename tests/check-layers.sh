@@ -5,6 +5,7 @@ set -euo pipefail
 shopt -s lastpipe # `… | forbid` sets $failed of this shell
 cd "$(dirname "$0")/.."
 failed=0
+. tests/report.sh
 
 # The sources below the given folders, without the file named by $except.
 sources() {
@@ -28,15 +29,7 @@ includes() {
 
 # forbid RULE PATTERN: the lines on stdin may not match.
 forbid() {
-  local rule=$1 found
-  found=$(grep -E "$2" || true)
-  if [ -z "$found" ]; then
-    echo "ok - $rule"
-  else
-    echo "not ok - $rule"
-    while IFS= read -r line; do echo "#   $line"; done <<<"$found"
-    failed=1
-  fi
+  { grep -E "$2" || true; } | report "$1"
 }
 
 word() { printf '(^|[^A-Za-z0-9_])(%s)([^A-Za-z0-9_]|$)' "$1"; }

@@ -5,6 +5,7 @@ set -euo pipefail
 shopt -s lastpipe nullglob # lastpipe: `… | report` sets $failed of this shell
 cd "$(dirname "$0")/.."
 failed=0
+. tests/report.sh
 
 # Every file of the repository, whether added to git yet or not; without git, all but what is built.
 files() {
@@ -27,19 +28,6 @@ python_files() {
   files | while read -r file; do
     [[ $file != *.py ]] && ! head -n 1 "$file" | tr -d '\0' | grep -q '^#!.*python3' || echo "$file"
   done
-}
-
-# report RULE: stdin lists what breaks it.
-report() {
-  local found
-  found=$(cat)
-  if [ -z "$found" ]; then
-    echo "ok - $1"
-  else
-    echo "not ok - $1"
-    while IFS= read -r line; do echo "#   $line"; done <<<"$found"
-    failed=1
-  fi
 }
 
 badly_formatted() {

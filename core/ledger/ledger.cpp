@@ -125,12 +125,16 @@ void Ledger::load_shapes(int64_t pull_id, PullPlan &plan) {
   plan.local_shape = row.text(0, 1);
   plan.wish = {
       .key = row.text(0, 2), .columns = {}, .format = row.text(0, 3), .bound_type = row.text(0, 4)};
-  if (row.boolean(0, 5))
-    return;
-  plan.wish.columns.emplace();
-  const Rows columns = exec(kLoadAskedColumns, {number(pull_id)});
-  for (size_t column = 0; column < columns.size(); column++)
-    plan.wish.columns->push_back(columns.text(column, 0));
+  if (!row.boolean(0, 5))
+    plan.wish.columns = load_columns(pull_id, "asked_columns");
+}
+
+std::vector<std::string> Ledger::load_columns(int64_t pull_id, std::string_view list) {
+  const Rows rows = exec(replace_marks(kLoadColumns, "@list@", list), {number(pull_id)});
+  std::vector<std::string> columns;
+  for (size_t row = 0; row < rows.size(); row++)
+    columns.push_back(rows.text(row, 0));
+  return columns;
 }
 
 std::vector<ChunkRelation> Ledger::relations(int64_t pull_id) {
@@ -174,9 +178,7 @@ PullPlan Ledger::load_plan(int64_t pull_id) {
                    .place = {pull.text(0, 8), pull.text(0, 9), pull.text(0, 10)}};
   plan.source_path = pull.at(0, 11);
   plan.source_version = static_cast<int>(pull.integer(0, 5));
-  const Rows columns = exec(kLoadColumns, {number(pull_id)});
-  for (size_t row = 0; row < columns.size(); row++)
-    plan.columns.push_back(columns.text(row, 0));
+  plan.columns = load_columns(pull_id, "columns");
   load_shapes(pull_id, plan);
   return plan;
 }

@@ -190,6 +190,7 @@ private:
   }
   void record_shapes(int64_t pull_id, const PullPlan &plan);
   void add_chunks(int64_t pull_id, const std::vector<PlannedChunk> &added);
+  [[nodiscard]] std::vector<std::string> load_columns(int64_t pull_id, std::string_view list);
   void load_shapes(int64_t pull_id, PullPlan &plan);
   void change_chunks(int64_t pull_id, const PullPlan &plan);
   void name_relations(int64_t pull_id, const std::vector<ChunkRelation> &relations);

@@ -73,13 +73,6 @@ inline constexpr std::string_view kLoadShapes = R"sql(
 SELECT source_shape, local_shape, asked_key, asked_format, asked_bound_type, asked_columns IS NULL
 FROM @ledger@.pull WHERE pull_id = $1::bigint)sql";
 
-inline constexpr std::string_view kLoadAskedColumns = R"sql(
-SELECT c.name
-FROM @ledger@.pull AS p
-CROSS JOIN pg_catalog.unnest(p.asked_columns) WITH ORDINALITY AS c(name, number)
-WHERE p.pull_id = $1::bigint
-ORDER BY c.number)sql";
-
 inline constexpr std::string_view kLoadRelations = R"sql(
 SELECT coalesce(relation, ''), relation_oid, pg_catalog.bool_and(state = 'done')
 FROM @ledger@.chunk WHERE pull_id = $1::bigint
@@ -96,10 +89,11 @@ SELECT source_table, key, bound_type, format, snapshot, source_version, snapshot
   snapshot_state, source_host, source_hostaddr, source_port, source_path
 FROM @ledger@.pull WHERE pull_id = $1::bigint)sql";
 
+// @list@: the pull's list of them.
 inline constexpr std::string_view kLoadColumns = R"sql(
 SELECT c.name
 FROM @ledger@.pull AS p
-CROSS JOIN pg_catalog.unnest(p.columns) WITH ORDINALITY AS c(name, number)
+CROSS JOIN pg_catalog.unnest(p.@list@) WITH ORDINALITY AS c(name, number)
 WHERE p.pull_id = $1::bigint
 ORDER BY c.number)sql";
 

@@ -66,7 +66,6 @@ std::string set_config(std::string_view name, std::string_view value) {
 
 // Makes the source end our query within a second once we have gone.  Platforms other than Linux may
 // refuse any value but 0.
-constexpr int kConnectionCheckSince = 140000;
 constexpr std::string_view kConnectionCheck =
     "pg_catalog.set_config('client_connection_check_interval', CASE WHEN "
     "pg_catalog.strpos(pg_catalog.version(), 'linux') OPERATOR(pg_catalog.>) 0 THEN '1s' ELSE '0' "

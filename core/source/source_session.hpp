@@ -19,6 +19,9 @@ struct SourceFormats {
   TextCheck is_text = nullptr; // what is text in that encoding
 };
 
+/// From this version on a source looks by itself, each second, whether its client is there.
+inline constexpr int kConnectionCheckSince = 140000;
+
 enum class PasswordRule { kAny = 1, kMustBeUsed };
 
 /// Which server a snapshot came from; a resume on another one is refused.

@@ -197,11 +197,4 @@ bool has_index_on(Executor &source, const SourceTable &table, std::string_view c
       .boolean(0, 0);
 }
 
-Types load_column_types(Executor &source, const SourceTable &table) {
-  std::vector<TypeOid> roots;
-  for (const SourceColumn &column : table.columns)
-    roots.push_back(column.type);
-  return Types::load(source, roots);
-}
-
 } // namespace parallel_loader

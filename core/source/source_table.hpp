@@ -45,9 +45,6 @@ struct SourceTable {
                                         std::span<const std::string> search_path);
 };
 
-/// The types of all columns of the table.
-[[nodiscard]] Types load_column_types(Executor &source, const SourceTable &table);
-
 /// The default key: the table's single-column primary key, else a single-column unique index over a
 /// column that is NOT NULL (valid, not partial, no expression); nullopt when there is neither.
 [[nodiscard]] std::optional<std::string> find_default_key(Executor &source,

@@ -81,6 +81,15 @@ private:
   std::map<TypeOid, TypeInfo> types_;
 };
 
+/// The types of all columns of a table, on either side.
+template <class Column>
+[[nodiscard]] Types load_column_types(Executor &server, const std::vector<Column> &columns) {
+  std::vector<TypeOid> roots;
+  for (const Column &column : columns)
+    roots.push_back(column.type);
+  return Types::load(server, roots);
+}
+
 /// Returns an empty string when binary COPY carries a value of `source_type` into a column of
 /// `destination_type` unchanged, else the reason in a few words ("has type text, but …").
 /// Rules: the table in docs/architecture.md, "Binary or text".

@@ -29,11 +29,4 @@ std::string local_from_item(uint32_t table) {
   return only + describe_local_table(table).name.quoted();
 }
 
-Types load_local_types(Executor &server, const DestinationTable &table) {
-  std::vector<TypeOid> roots;
-  for (const DestinationColumn &column : table.columns)
-    roots.push_back(column.type);
-  return Types::load(server, roots);
-}
-
 } // namespace parallel_loader

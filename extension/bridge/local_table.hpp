@@ -2,7 +2,6 @@
 #pragma once
 
 #include "core/source/column_map.hpp"
-#include "core/source/types.hpp"
 
 namespace parallel_loader {
 
@@ -11,7 +10,5 @@ namespace parallel_loader {
 
 /// What a FROM clause names: the rows of the table itself, or of all its partitions.
 [[nodiscard]] std::string local_from_item(uint32_t table);
-
-[[nodiscard]] Types load_local_types(Executor &server, const DestinationTable &table);
 
 } // namespace parallel_loader

@@ -41,9 +41,9 @@ std::vector<ChunkRelation> find_old_relations(Executor &source,
 void require_old_columns(int64_t pull_id, uint32_t local_table, const PullPlan &plan,
                          const SourceTable &table, Connection &source) {
   SpiExecutor destination(SpiMode::kReadLatest);
-  const Types types = load_column_types(source, table);
+  const Types types = load_column_types(source, table.columns);
   const DestinationTable local = describe_local_table(local_table);
-  const Types local_types = load_local_types(destination, local);
+  const Types local_types = load_column_types(destination, local.columns);
   try {
     static_cast<void>(map_columns(table, types, local, local_types, plan.columns,
                                   parse_format(format_name(plan.format))));

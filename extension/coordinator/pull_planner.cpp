@@ -94,7 +94,7 @@ struct LocalSide {
 
   static LocalSide look(Oid table, Executor &destination) {
     LocalSide side{describe_local_table(table), {}};
-    side.types = load_local_types(destination, side.table);
+    side.types = load_column_types(destination, side.table.columns);
     return side;
   }
 
@@ -256,7 +256,7 @@ private:
     SpiExecutor destination(SpiMode::kReadLatest);
     reader_.set_timezone(request_, Format::kBinary);
     table_ = reader_.find_table(parse_qualified_name(pull_.source_table));
-    types_ = load_column_types(source_, table_);
+    types_ = load_column_types(source_, table_.columns);
     local_ = LocalSide::look(pull_.table, destination);
     columns_ = map_columns(table_, types_, local_.table, local_.types, pull_.columns,
                            parse_format(pull_.format));

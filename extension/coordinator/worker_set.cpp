@@ -88,10 +88,10 @@ std::vector<LostWorker> WorkerSet::take_lost() {
 }
 
 void WorkerSet::wait_for_processes() {
-  constexpr long kStepMs = 5;
-  constexpr long kPatienceMs = 2000;
-  for (long waited_ms = 0; waited_ms < kPatienceMs && live_count() > 0; waited_ms += kStepMs)
-    call([]() noexcept { latch_sleep(kStepMs); });
+  std::vector<BackgroundWorkerHandle *> handles;
+  for (const Registered &worker : registered_)
+    handles.push_back(worker.handle);
+  call([&]() noexcept { background_await_end(handles.data(), handles.size()); });
 }
 
 void WorkerSet::clear_away() {

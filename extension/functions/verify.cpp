@@ -28,7 +28,6 @@ namespace parallel_loader {
 
 namespace {
 
-constexpr int kConnectionCheckSince = 140000;
 constexpr std::string_view kServerEncoding = "SELECT pg_catalog.getdatabaseencoding()";
 
 class Verification {
@@ -145,9 +144,9 @@ void Verification::prepare() {
   Connection &source = reader.session().connection();
   SpiExecutor catalog(SpiMode::kReadLatest);
   table_ = reader.find_table(parse_qualified_name(request_.pull.source_table));
-  const Types source_types = load_column_types(source, table_);
+  const Types source_types = load_column_types(source, table_.columns);
   const DestinationTable destination = describe_local_table(request_.pull.table);
-  const Types local_types = load_local_types(catalog, destination);
+  const Types local_types = load_column_types(catalog, destination.columns);
   const TablePair tables{table_, source_types, destination, local_types};
 
   const TextForm form = common_text_form(
@@ -211,7 +210,6 @@ void Verification::finish_source() {
   }
 }
 
-// From version 14 on the source looks by itself, each second, whether its client is there.
 void Verification::end_source_queries() {
   std::vector<int> pids;
   for (const std::unique_ptr<SourceReader> &reader : readers_)

@@ -57,7 +57,7 @@ Key resolve_key(Executor &source, const SourceTable &table, const CopyOptions &o
                     "--end could be values of",
                     table.name.cited()),
         "Name the column with --key.");
-  return Key::resolve(*name, table, load_column_types(source, table), "");
+  return Key::resolve(*name, table, load_column_types(source, table.columns), "");
 }
 
 std::optional<Bound> untyped(const std::optional<std::string> &value) {

@@ -25,15 +25,6 @@ INSERT INTO t SELECT i, repeat('x', 100) FROM generate_series(1, $ROWS) AS i;
 SQL
 $pair->destination_sql('CREATE TABLE t (id integer, pad text)');
 
-# Starts a command on the source and waits until it stands in a queue.
-sub queue_up {
-  my ($sql) = @_;
-  my $session = $pair->session('source');
-  $session->start($sql);
-  wait_until(10, sub { $pair->source_sql('SELECT count(*) FROM pg_locks WHERE NOT granted') > 0 });
-  return $session;
-}
-
 # ---- a command that queues up while a pull runs ----
 
 $pair->close_gate;
@@ -41,7 +32,7 @@ my $pull = $pair->session('destination');
 $pull->start($pair->table_sql('parallel_pull_table', 't',
   {key => 'id', workers => 2, chunk_size => '64kB', filter => 'public.gate(id, 100)'}));
 $pair->wait_at_gate(2);
-my $ddl = queue_up('ALTER TABLE t ADD COLUMN extra integer');
+my $ddl = $pair->queue_up('ALTER TABLE t ADD COLUMN extra integer');
 # The worker that comes back finds itself behind the command.
 $pair->source_sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
     . "WHERE application_name LIKE 'parallel_loader worker%' LIMIT 1");
@@ -62,7 +53,7 @@ $id = $pair->destination_sql('SELECT id FROM (SELECT (' . $pair->table_sql('para
     {key => 'id', workers => 1, chunk_size => '64kB', columns => ['id', 'pad']})
     . ') AS id OFFSET 0) AS started, LATERAL parallel_pull_alter(id, max_rate => 300)');
 wait_until(20, sub { $pair->pull($id)->{rows} > 0 });
-$ddl = queue_up('ALTER TABLE t ALTER COLUMN extra SET DEFAULT 1');
+$ddl = $pair->queue_up('ALTER TABLE t ALTER COLUMN extra SET DEFAULT 1');
 $pair->destination_sql("SELECT parallel_pull_alter($id, workers => 2)");
 my $WAITS = q(SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'
   AND application_name LIKE 'parallel_loader worker%');
@@ -84,7 +75,7 @@ $pair->error_is(
   '23514', qr/ok/, 'a pull fails in its middle');
 $id = $pair->newest_pull_id;
 my $began = time;
-$ddl = queue_up('ALTER TABLE t DROP COLUMN extra');
+$ddl = $pair->queue_up('ALTER TABLE t DROP COLUMN extra');
 ok($ddl->finish(40)->is_ok, 'what a failed pull holds gives way to who waits for it');
 cmp_ok(time - $began, '<', 35, '… long before parallel_loader.snapshot_hold is over');
 is($pair->destination_sql("SELECT hold_ended FROM parallel_loader.pull WHERE pull_id = $id"),

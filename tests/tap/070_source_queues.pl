@@ -37,16 +37,6 @@ INSERT INTO p SELECT * FROM t;
 SQL
 $pair->destination_sql("CREATE TABLE $_ (id integer, pad text)") for qw(t u v w k r p a);
 
-# Starts a command on the source and waits until it stands in a queue.
-sub queue_up {
-  my ($sql) = @_;
-  my $before = $pair->source_sql('SELECT count(*) FROM pg_locks WHERE NOT granted');
-  my $session = $pair->session('source');
-  $session->start($sql);
-  wait_until(10, sub { $pair->source_sql('SELECT count(*) FROM pg_locks WHERE NOT granted') > $before });
-  return $session;
-}
-
 sub create {
   my ($table, %named) = @_;
   return $pair->destination_sql($pair->table_sql('parallel_pull_create', $table, {key => 'id', %named}));
@@ -93,12 +83,12 @@ $id{$_} = create($_) for qw(t u v);
 $id{k} = $pair->destination_sql("SET parallel_loader.retry_budget = '13s'; "
     . $pair->table_sql('parallel_pull_create', 'k', {key => 'id'}));
 my %ddl = (
-  t => queue_up('ALTER TABLE t ADD COLUMN extra integer'),
-  u => queue_up('TRUNCATE u'),
-  v => queue_up('ALTER TABLE v ADD COLUMN extra integer'),
-  r => queue_up('ALTER TABLE r ADD COLUMN extra integer'),
-  k => queue_up('BEGIN; ALTER TABLE k ALTER pad SET NOT NULL'));
-$ddl{a} = queue_up('TRUNCATE a');
+  t => $pair->queue_up('ALTER TABLE t ADD COLUMN extra integer'),
+  u => $pair->queue_up('TRUNCATE u'),
+  v => $pair->queue_up('ALTER TABLE v ADD COLUMN extra integer'),
+  r => $pair->queue_up('ALTER TABLE r ADD COLUMN extra integer'),
+  k => $pair->queue_up('BEGIN; ALTER TABLE k ALTER pad SET NOT NULL'));
+$ddl{a} = $pair->queue_up('TRUNCATE a');
 $pair->source_sql('ALTER ROLE limited CONNECTION LIMIT -1');
 my %work;
 for my $table (qw(t u k)) {
@@ -112,7 +102,7 @@ my $leaf = $pair->session('destination');
 $leaf->start($pair->table_sql('parallel_pull_table', 'p',
     {key => 'id', workers => 1, filter => 'public.gate(id, 100)'}) =~ s/^SELECT/SELECT rows FROM/r);
 $pair->wait_at_gate;
-$ddl{p} = queue_up('ALTER TABLE p2 ADD CHECK (id > 0)');
+$ddl{p} = $pair->queue_up('ALTER TABLE p2 ADD CHECK (id > 0)');
 $pair->open_gate;
 
 is($work{t}->finish(45)->summary, 'success: 0', 'a command before the first worker has its turn, then the pull');

@@ -7,8 +7,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::RealBin/lib";
 
-use ParallelLoader::Append;
-use ParallelLoader::Session qw(run_sql);
+use ParallelLoader::Append qw(:DEFAULT sql_on fill from);
 use ParallelLoader::Test;
 use PostgreSQL::Test::RecursiveCopy;
 use PostgreSQL::Test::Utils;
@@ -18,22 +17,6 @@ use Time::HiRes qw(sleep);
 my $pair = ParallelLoader::Test->new(
   source => {conf => "max_wal_senders = 8\nhot_standby = on\n"});
 my $primary = $pair->source;
-
-sub sql {
-  my ($node, $sql) = @_;
-  my $result = run_sql($node, $sql);
-  die $result->summary unless $result->is_ok;
-  return $result->out;
-}
-
-# Rows from..to, each in a transaction of its own.
-sub fill {
-  my ($node, $table, $from, $to) = @_;
-  sql($node, join ';', map { "INSERT INTO $table VALUES ($_, 'row $_')" } $from .. $to);
-  return;
-}
-
-sub from { my ($node) = @_; return {dsn => $node->connstr('postgres')} }
 
 $pair->both_sql('CREATE TABLE t (id integer PRIMARY KEY, note text)');
 $pair->both_sql('CREATE TABLE u (id integer PRIMARY KEY, note text)');
@@ -54,9 +37,9 @@ $cascaded->init_from_backup($standby, 'second', has_streaming => 1);
 $cascaded->start;
 
 sub catch_up {
-  my $lsn = sql($_[0], 'SELECT pg_current_wal_flush_lsn()');
+  my $lsn = sql_on($_[0], 'SELECT pg_current_wal_flush_lsn()');
   return wait_until(20, sub {
-    sql($cascaded, "SELECT pg_last_wal_replay_lsn() >= '$lsn'") eq 't' });
+    sql_on($cascaded, "SELECT pg_last_wal_replay_lsn() >= '$lsn'") eq 't' });
 }
 catch_up($primary);
 appends($pair, 40, 't', from($cascaded), 'an append from a cascaded standby');
@@ -75,12 +58,12 @@ my $brought = $pair->try_sql(append_sql($pair, 't', from($cascaded)));
 ok($brought->is_ok, 'an append right after the promotion') or diag($brought->summary);
 note('it has brought ' . $brought->out . ' of 60 rows');
 # The next record of running transactions tells the standby that the lost one is over.
-sql($standby, 'CHECKPOINT');
+sql_on($standby, 'CHECKPOINT');
 catch_up($standby);
 appends($pair, 60 - $brought->out, 't', from($cascaded), '… and the next one brings the others');
 appends($pair, 0, 't', from($cascaded), '… once');
 appends($pair, 0, 't', from($standby), '… and the promoted server has nothing else');
-is(sql($pair->destination, 'SELECT count(*), min(id), max(id) FROM t'), '100|1|100',
+is(sql_on($pair->destination, 'SELECT count(*), min(id), max(id) FROM t'), '100|1|100',
   '… each row is here, and nothing else');
 $_->stop for $cascaded, $standby;
 
@@ -93,7 +76,7 @@ my $copy = $primary->data_dir . '.copy';
 PostgreSQL::Test::RecursiveCopy::copypath($primary->data_dir, $copy);
 $primary->start;
 fill($primary, 'u', 11, 20);
-sql($primary, q(CREATE TABLE much AS SELECT i, repeat('x', 200) FROM generate_series(1, 30000) AS i));
+sql_on($primary, q(CREATE TABLE much AS SELECT i, repeat('x', 200) FROM generate_series(1, 30000) AS i));
 appends($pair, 20, 'u', {}, 'an append');
 $primary->stop;
 rename $primary->data_dir, $primary->data_dir . '.late' or die $!;

@@ -124,9 +124,9 @@ TEST(AppendLedger, mark_replaces_the_one_before) {
                            .owner = 10};
   AppendLedger(executor).save_mark(kSubject, mark);
   ASSERT_EQ(executor.calls.size(), 2U);
-  EXPECT_NE(executor.calls[0].sql.find("DELETE FROM parallel_loader.mark"), std::string::npos);
+  EXPECT_NE(executor.calls[0].sql.find("DELETE FROM \"parallel_loader\".mark"), std::string::npos);
   EXPECT_EQ(executor.calls[0].params, (std::vector<Param>{"16384", "d", "public.\"T\"", "a > 1"}));
-  EXPECT_NE(executor.calls[1].sql.find("INSERT INTO parallel_loader.mark"), std::string::npos);
+  EXPECT_NE(executor.calls[1].sql.find("INSERT INTO \"parallel_loader\".mark"), std::string::npos);
   EXPECT_EQ(
       executor.calls[1].params,
       (std::vector<Param>{"16384", "d", "public.\"T\"", "a > 1", "900", "950", "1:2 3:4", "7001",

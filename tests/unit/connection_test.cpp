@@ -3,7 +3,7 @@
 
 #include "core/connection/poll_waiter.hpp"
 #include "tests/unit/expect_error.hpp"
-#include "tests/unit/fake_server.hpp"
+#include "tests/unit/fake_session.hpp"
 
 #include <optional>
 #include <thread>
@@ -16,24 +16,6 @@ namespace {
 
 using namespace testing;
 using std::chrono::milliseconds;
-
-/// A session with a server that runs `script` once it has admitted the client.
-class Session {
-public:
-  explicit Session(std::function<void(FakeBackend &)> script, Server side = Server::kSource)
-      : server_([script = std::move(script)](FakeBackend &fake) {
-          fake.admit();
-          script(fake);
-        }),
-        connection(Connection::open(server_.conninfo(), "test", side, waiter_)) {}
-
-private:
-  FakeServer server_;
-  PollWaiter waiter_;
-
-public:
-  Connection connection;
-};
 
 /// Wakes at once and says so, as an interrupted wait may.
 class EagerWaiter final : public Waiter {
@@ -97,7 +79,7 @@ private:
 };
 
 TEST(Connection, reads_rows_and_nulls) {
-  Session session([](FakeBackend &backend) { backend.answer_row({"1", "x"}); });
+  FakeSession session([](FakeBackend &backend) { backend.answer_row({"1", "x"}); });
   const Rows rows = session.connection.exec("SELECT 1, 'x'");
   ASSERT_EQ(rows.size(), 1U);
   EXPECT_EQ(rows.integer(0, 0), 1);
@@ -105,27 +87,27 @@ TEST(Connection, reads_rows_and_nulls) {
 }
 
 TEST(Connection, leaves_a_statement_to_the_server) {
-  Session session([](FakeBackend &backend) { backend.answer_row({"1"}); });
+  FakeSession session([](FakeBackend &backend) { backend.answer_row({"1"}); });
   session.connection.start("SELECT 1");
   EXPECT_EQ(session.connection.finish().integer(0, 0), 1);
 }
 
 TEST(Connection, counts_the_rows_of_a_command) {
-  Session session([](FakeBackend &backend) { backend.answer_command("UPDATE 7"); });
+  FakeSession session([](FakeBackend &backend) { backend.answer_command("UPDATE 7"); });
   const Rows rows = session.connection.exec("UPDATE t SET a = 1");
   EXPECT_TRUE(rows.empty());
   EXPECT_EQ(rows.affected(), 7U);
 }
 
 TEST(Connection, knows_the_servers_version_and_process) {
-  Session session([](FakeBackend &backend) { backend.await_close(); });
+  FakeSession session([](FakeBackend &backend) { backend.await_close(); });
   EXPECT_EQ(session.connection.server_version(), 150020);
   EXPECT_EQ(session.connection.backend_pid(), 4711);
   EXPECT_FALSE(session.connection.used_password());
 }
 
 TEST(Connection, source_error_names_the_source_and_keeps_the_rest) {
-  Session session([](FakeBackend &backend) {
+  FakeSession session([](FakeBackend &backend) {
     backend.read_statement();
     backend.send_error("ERROR", "22012", "division by zero",
                        {{'D', "A detail."}, {'H', "A hint."}, {'W', "line 1"}});
@@ -141,7 +123,7 @@ TEST(Connection, source_error_names_the_source_and_keeps_the_rest) {
 }
 
 TEST(Connection, destination_error_is_as_the_server_sent_it) {
-  Session session(
+  FakeSession session(
       [](FakeBackend &backend) {
         backend.read_statement();
         backend.send_error("ERROR", "23505", "duplicate key", {{'D', "Key (1)."}, {'W', "COPY t"}});
@@ -155,7 +137,7 @@ TEST(Connection, destination_error_is_as_the_server_sent_it) {
 
 TEST(Connection, fatal_error_is_a_lost_session_with_its_code) {
   for (const char *code : {"57P01", "25P03", "57P05"}) {
-    Session session([code](FakeBackend &backend) {
+    FakeSession session([code](FakeBackend &backend) {
       backend.read_statement();
       backend.send_error("FATAL", code, "terminating connection");
     });
@@ -167,7 +149,7 @@ TEST(Connection, fatal_error_is_a_lost_session_with_its_code) {
 }
 
 TEST(Connection, session_closed_without_a_word_is_lost_with_libpqs_words) {
-  Session session([](FakeBackend &backend) { backend.read_statement(); }, Server::kDestination);
+  FakeSession session([](FakeBackend &backend) { backend.read_statement(); }, Server::kDestination);
   const Error error = catch_error([&] { session.connection.exec("SELECT 1"); });
   EXPECT_EQ(error.sqlstate(), "08006");
   EXPECT_EQ(error.message(), "connection to destination was lost");
@@ -175,7 +157,7 @@ TEST(Connection, session_closed_without_a_word_is_lost_with_libpqs_words) {
 }
 
 TEST(Connection, lost_session_stays_lost) {
-  Session session([](FakeBackend &backend) { backend.read_statement(); });
+  FakeSession session([](FakeBackend &backend) { backend.read_statement(); });
   EXPECT_SQLSTATE("08006", session.connection.exec("SELECT 1"));
   EXPECT_SQLSTATE("08006", session.connection.exec("SELECT 1"));
 }
@@ -196,7 +178,7 @@ std::string code_of_require_open(Connection &connection, bool until_lost) {
 }
 
 TEST(Connection, idle_session_is_open_and_stays_usable) {
-  Session session([](FakeBackend &backend) {
+  FakeSession session([](FakeBackend &backend) {
     backend.answer_row({"1"});
     backend.answer_row({"2"});
   });
@@ -206,14 +188,14 @@ TEST(Connection, idle_session_is_open_and_stays_usable) {
 }
 
 TEST(Connection, idle_session_that_the_server_ends_is_not_open) {
-  Session session([](FakeBackend &backend) { backend.answer_row({"1"}); });
+  FakeSession session([](FakeBackend &backend) { backend.answer_row({"1"}); });
   (void)session.connection.exec("SELECT 1");
   EXPECT_EQ(code_of_require_open(session.connection, true), "08006");
   EXPECT_SQLSTATE("08006", session.connection.require_open());
 }
 
 TEST(Connection, idle_session_that_is_terminated_is_not_open) {
-  Session session([](FakeBackend &backend) {
+  FakeSession session([](FakeBackend &backend) {
     backend.answer_row({"1"});
     backend.send_error("FATAL", "25P03", "terminating connection due to idle timeout");
   });
@@ -222,7 +204,7 @@ TEST(Connection, idle_session_that_is_terminated_is_not_open) {
 }
 
 TEST(Connection, error_of_a_foreign_servers_loss_is_not_our_loss) {
-  Session session([](FakeBackend &backend) {
+  FakeSession session([](FakeBackend &backend) {
     backend.read_statement();
     backend.send_error("ERROR", "08006", "could not connect to server \"other\"");
     backend.send_ready();
@@ -232,7 +214,7 @@ TEST(Connection, error_of_a_foreign_servers_loss_is_not_our_loss) {
 }
 
 TEST(Connection, error_after_a_result_is_not_overlooked) {
-  Session session([](FakeBackend &backend) {
+  FakeSession session([](FakeBackend &backend) {
     backend.read_statement();
     backend.send('1', {});
     backend.send('2', {});
@@ -245,7 +227,7 @@ TEST(Connection, error_after_a_result_is_not_overlooked) {
 }
 
 TEST(Connection, copy_by_exec_is_an_internal_error) {
-  Session session([](FakeBackend &backend) {
+  FakeSession session([](FakeBackend &backend) {
     backend.answer_copy();
     backend.await_close();
   });
@@ -253,12 +235,12 @@ TEST(Connection, copy_by_exec_is_an_internal_error) {
 }
 
 TEST(Connection, copy_out_of_anything_else_is_an_internal_error) {
-  Session session([](FakeBackend &backend) { backend.answer_command("SELECT 0"); });
+  FakeSession session([](FakeBackend &backend) { backend.answer_command("SELECT 0"); });
   EXPECT_SQLSTATE("08P01", session.connection.copy_out("SELECT"));
 }
 
 TEST(Connection, copy_out_that_fails_is_the_servers_error) {
-  Session session([](FakeBackend &backend) {
+  FakeSession session([](FakeBackend &backend) {
     backend.read_statement();
     backend.send_error("ERROR", "42501", "permission denied");
     backend.send_ready();
@@ -269,7 +251,7 @@ TEST(Connection, copy_out_that_fails_is_the_servers_error) {
 }
 
 TEST(Connection, copy_rows_survive_a_move_of_the_connection) {
-  Session session([](FakeBackend &backend) {
+  FakeSession session([](FakeBackend &backend) {
     backend.answer_copy();
     backend.send_copy_data("a\n");
     backend.end_copy("COPY 1");

@@ -2,9 +2,8 @@
 #include "core/connection/connection.hpp"
 
 #include "core/connection/answer.hpp"
-#include "core/connection/poll_waiter.hpp"
 #include "tests/unit/expect_error.hpp"
-#include "tests/unit/fake_server.hpp"
+#include "tests/unit/fake_session.hpp"
 
 #include <utility>
 
@@ -60,22 +59,15 @@ bool refuse_high_bytes(std::string_view text) noexcept {
 }
 
 /// A session whose server never ends by itself.
-class HostileSession {
+class HostileSession : public FakeSession {
 public:
   explicit HostileSession(std::function<void(FakeBackend &)> script, Server side = Server::kSource)
-      : server_([script = std::move(script)](FakeBackend &fake) {
-          fake.admit();
-          script(fake);
-          fake.await_close();
-        }),
-        connection(Connection::open(server_.conninfo(), "test", side, waiter_)) {}
-
-private:
-  FakeServer server_;
-  PollWaiter waiter_;
-
-public:
-  Connection connection;
+      : FakeSession(
+            [script = std::move(script)](FakeBackend &fake) {
+              script(fake);
+              fake.await_close();
+            },
+            side) {}
 };
 
 TEST(HostileSource, answer_without_end_is_cut_off) {

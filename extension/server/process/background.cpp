@@ -3,6 +3,7 @@
 #include <csignal>
 
 #include "extension/server/base/compat.hpp"
+#include "extension/server/base/socket_wait.hpp"
 #include "extension/server/process/pull_owner.hpp"
 #include "extension/server/shared/mailbox.hpp"
 #include "extension/server/shared/worker_slots.hpp"
@@ -72,6 +73,19 @@ bool background_has_ended(BackgroundWorkerHandle *handle) {
   pid_t pid;
   const BgwHandleStatus status = GetBackgroundWorkerPid(handle, &pid);
   return status == BGWH_STOPPED || status == BGWH_POSTMASTER_DIED;
+}
+
+void background_await_end(BackgroundWorkerHandle *const *handles, size_t count) {
+  constexpr long kStepMs = 5;
+  constexpr long kPatienceMs = 2000;
+  size_t ended = 0;
+  for (long waited_ms = 0; waited_ms < kPatienceMs; waited_ms += kStepMs) {
+    while (ended < count && background_has_ended(handles[ended]))
+      ended++;
+    if (ended == count)
+      return;
+    latch_sleep(kStepMs);
+  }
 }
 
 static dsm_segment *pull_segment = nullptr;

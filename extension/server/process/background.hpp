@@ -39,6 +39,10 @@ bool background_end_coordinator(int pid);
 /// True once the process behind `handle` has ended or could not start.
 bool background_has_ended(BackgroundWorkerHandle *handle);
 
+/// Waits, for two seconds at most, until all these processes have: they go right after their last
+/// word, and only then are their worker slots free again.
+void background_await_end(BackgroundWorkerHandle *const *handles, size_t count);
+
 /// First thing in a background process: signal handlers, then the pull's shared memory.
 /// Ends the process quietly when the segment is gone (whoever started it has given up).
 SharedPull *background_attach(dsm_handle handle);

@@ -134,15 +134,6 @@ void waiting_session_wait_turn(SharedPull *pull, long sleep_ms) {
     lock_trap_raise(pull);
 }
 
-// The coordinator's process ends right after its last word; its worker slot is free only then.
-static void wait_for_process(const WaitingSession *session) {
-  constexpr long kStepMs = 5;
-  constexpr long kPatienceMs = 2000;
-  for (long waited_ms = 0; waited_ms < kPatienceMs && !background_has_ended(session->coordinator);
-       waited_ms += kStepMs)
-    latch_sleep(kStepMs);
-}
-
 void waiting_session_wait(const WaitingSession *session, PullPhase phase) {
   while (shared_pull_phase(session->pull) < phase) {
     if (background_has_ended(session->coordinator) && shared_pull_phase(session->pull) < phase) {
@@ -159,7 +150,7 @@ void waiting_session_wait(const WaitingSession *session, PullPhase phase) {
   }
   if (shared_pull_phase(session->pull) == kPhaseEnded) {
     if (pg_atomic_read_u32(&session->pull->holds_snapshot) == 0)
-      wait_for_process(session);
+      background_await_end(&session->coordinator, 1);
     waiting_session_raise_error(session);
     last_commit_report(session->pull);
   }

@@ -10,6 +10,8 @@ use ParallelLoader::Session qw(run_sql);
 use Test::More;
 
 our @EXPORT = qw(append_sql appends append_fails pulls grows_soundly marks);
+# Of those that have more servers than a source and a destination.
+our @EXPORT_OK = qw(sql_on fill from);
 
 # The call of parallel_pull_append; `window` among the named parameters is an SQL keyword.
 sub append_sql {
@@ -55,20 +57,32 @@ sub pulls {
   return ok($result->is_ok, $rule) || diag($result->summary);
 }
 
-sub _rows {
-  my ($node, $query) = @_;
-  my $result = run_sql($node, $query);
+# What SQL returns on one server.
+sub sql_on {
+  my ($node, $sql) = @_;
+  my $result = run_sql($node, $sql);
   die $result->summary unless $result->is_ok;
-  return split /\n/, $result->out;
+  return $result->out;
 }
+
+# Rows from..to of a table (id, note), each in a transaction of its own.
+sub fill {
+  my ($node, $table, $from, $to) = @_;
+  sql_on($node, join ';', map { "INSERT INTO $table VALUES ($_, 'row $_')" } $from .. $to);
+  return;
+}
+
+# As named parameters of a call: this server is the source.
+sub from { my ($node) = @_; return {dsn => $node->connstr('postgres')} }
 
 # Checks that each row of `local` is one of `table` on the source, and none is there twice.
 sub grows_soundly {
   my ($pair, $local, $table, $rule) = @_;
   local $Test::Builder::Level = $Test::Builder::Level + 1;
   # In this order: what is here was there before.
-  my @here = _rows($pair->destination, "SELECT r::text FROM $local AS r");
-  my %there = map { $_ => 1 } _rows($pair->source, "SELECT r::text FROM $table AS r");
+  my @here = split /\n/, sql_on($pair->destination, "SELECT r::text FROM $local AS r");
+  my %there = map { $_ => 1 }
+    split /\n/, sql_on($pair->source, "SELECT r::text FROM $table AS r");
   my @wrong;
   for my $row (@here) {
     push @wrong, "not on the source, or twice here: $row" unless delete $there{$row};

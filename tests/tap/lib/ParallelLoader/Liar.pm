@@ -9,19 +9,18 @@
 # version 3).  A statement is known by its text without its numbers and literals, so that the same
 # query about another table, pull or range is the same statement.
 #
-# The liar is a process of its own, like Proxy, and forks for each connection.  A connection lies as
-# was told when it was made.
+# The liar forks for each connection.  A connection lies as was told when it was made.
 package ParallelLoader::Liar;
 
 use strict;
 use warnings;
 
-use File::Basename qw(dirname);
+use parent 'ParallelLoader::SideProcess';
+
 use File::Temp ();
 use IO::Select;
 use IO::Socket::INET;
 use IO::Socket::UNIX;
-use IPC::Run ();
 use POSIX ();
 use Time::HiRes qw(sleep time);
 
@@ -29,29 +28,20 @@ use Time::HiRes qw(sleep time);
 
 sub new {
   my ($class, $node) = @_;
-  my $self = bless {in => '', out => '', err => '', record => File::Temp->new}, $class;
-  my $lib = dirname(dirname(__FILE__));
-  $self->{run} = IPC::Run::start(
-    [$^X, "-I$lib", '-MParallelLoader::Liar', '-e', 'ParallelLoader::Liar::main(@ARGV)',
-      $node->host, $node->port, $self->{record}->filename],
-    '<', \$self->{in}, '>', \$self->{out}, '2>', \$self->{err});
-  ($self->{port}) = $self->_wait_for(qr/^port (\d+)$/m)
-    or die "the liar did not start: $self->{err}";
-  return $self;
+  my $self = bless {record => File::Temp->new}, $class;
+  return $self->start_process($node->host, $node->port, $self->{record}->filename);
 }
 
-# A conninfo string that leads through the liar.
 sub dsn {
   my ($self, $dbname) = @_;
-  return "host=127.0.0.1 port=$self->{port} dbname='" . ($dbname // 'postgres')
-    . q(' sslmode=disable gssencmode=disable connect_timeout=5);
+  return $self->SUPER::dsn($dbname) . ' connect_timeout=5';
 }
 
 # Connections from now on pass everything on, and note their statements.
 sub be_honest {
   my ($self) = @_;
   truncate $self->{record}->filename, 0;
-  $self->_command('honest');
+  $self->command('honest');
   return;
 }
 
@@ -60,7 +50,7 @@ sub be_honest {
 sub lie {
   my ($self, $statement, $way) = @_;
   truncate $self->{record}->filename, 0;
-  $self->_command("lie $way $statement");
+  $self->command("lie $way $statement");
   return;
 }
 
@@ -82,32 +72,6 @@ sub _record {
   open my $file, '<', $self->{record}->filename or die "no record: $!";
   chomp(my @lines = <$file>);
   return @lines;
-}
-
-sub _wait_for {
-  my ($self, $pattern) = @_;
-  my $deadline = time + 20;
-  while (time < $deadline) {
-    eval { $self->{run}->pump_nb; 1 } or die "the liar has ended: $self->{err}";
-    return defined $1 ? $1 : 1 if $self->{out} =~ $pattern;
-    sleep 0.002;
-  }
-  return;
-}
-
-sub _command {
-  my ($self, $command) = @_;
-  $self->{out} = '';
-  $self->{in} .= "$command\n";
-  $self->_wait_for(qr/^obeyed$/m) or die 'the liar does not answer';
-  return;
-}
-
-sub DESTROY {
-  my ($self) = @_;
-  local ($@, $?);
-  eval { $self->{run}->kill_kill } if $self->{run};
-  return;
 }
 
 # ---- the ways to lie ----

@@ -5,19 +5,16 @@
 # version 3): after the one-byte answer to an SSLRequest, every message is a type byte and a 4-byte
 # length that counts itself.  In COPY … TO STDOUT each row is one CopyData message; in binary format
 # the header travels with the first row and the trailer is a message of its own.
-#
-# The proxy is a process of its own, not a fork of the test: a fork would keep the test's pipes open
-# and run its END blocks.
 package ParallelLoader::Proxy;
 
 use strict;
 use warnings;
 
-use File::Basename qw(dirname);
+use parent 'ParallelLoader::SideProcess';
+
 use IO::Select;
 use IO::Socket::INET;
 use IO::Socket::UNIX;
-use IPC::Run ();
 use POSIX ();
 use Socket qw(SOL_SOCKET SO_LINGER);
 use Time::HiRes qw(sleep time);
@@ -26,22 +23,8 @@ use Time::HiRes qw(sleep time);
 # Option: is_plain => 1, for a proxy that is never armed and need not look into what it passes on.
 sub new {
   my ($class, $node, %options) = @_;
-  my $self = bless {in => '', out => '', err => '', node => $node}, $class;
-  my $lib = dirname(dirname(__FILE__));
-  $self->{run} = IPC::Run::start(
-    [$^X, "-I$lib", '-MParallelLoader::Proxy', '-e', 'ParallelLoader::Proxy::main(@ARGV)',
-      $node->host, $node->port, $options{is_plain} ? 1 : 0],
-    '<', \$self->{in}, '>', \$self->{out}, '2>', \$self->{err});
-  ($self->{port}) = $self->wait_for(qr/^port (\d+)$/m, 10)
-    or die "the proxy did not start: $self->{err}";
-  return $self;
-}
-
-# A conninfo string that leads through the proxy.
-sub dsn {
-  my ($self, $dbname) = @_;
-  return "host=127.0.0.1 port=$self->{port} dbname='" . ($dbname // 'postgres')
-    . q(' sslmode=disable gssencmode=disable);
+  my $self = bless {node => $node}, $class;
+  return $self->start_process($node->host, $node->port, $options{is_plain} ? 1 : 0);
 }
 
 # Arms the proxy for one COPY stream, the first by default:
@@ -59,82 +42,48 @@ sub arm {
   $plan{at} //= 'row';
   # Numbered, so that word of an earlier plan is not taken for word of this one.
   $plan{number} = ++$self->{plan_number};
-  $self->_command(join ' ', 'arm', @plan{qw(number copy rows at action)});
+  $self->command(join ' ', 'arm', @plan{qw(number copy rows at action)});
   return $self;
 }
 
 # Lets a held stream go on.
 sub release {
   my ($self) = @_;
-  $self->_command('release');
+  $self->command('release');
   return;
 }
 
 # Accept connections, but never pass anything on.
 sub black_hole {
   my ($self) = @_;
-  $self->_command('black_hole');
+  $self->command('black_hole');
   return;
 }
 
 # Waits until the armed action has happened.
 sub wait_acted {
   my ($self, $timeout) = @_;
-  return $self->wait_for(qr/^acted $self->{plan_number}$/m, $timeout // 20);
+  return $self->wait_for(qr/^acted $self->{plan_number}$/m, $timeout);
 }
 
 # Passes nothing on any more, in either direction and of any connection, and lets none notice it,
 # until `thaw` or `cut_all`.
 sub freeze {
   my ($self) = @_;
-  $self->_command('freeze');
+  $self->command('freeze');
   return;
 }
 
 sub thaw {
   my ($self) = @_;
-  $self->_command('thaw');
+  $self->command('thaw');
   return;
 }
 
 # Breaks all connections (RST); new ones are served.
 sub cut_all {
   my ($self) = @_;
-  $self->_command('cut_all');
-  return;
-}
-
-sub wait_for {
-  my ($self, $pattern, $timeout) = @_;
-  my $deadline = time + $timeout;
-  while (time < $deadline) {
-    eval { $self->{run}->pump_nb; 1 } or die "the proxy has ended: $self->{err}";
-    return defined $1 ? $1 : 1 if $self->{out} =~ $pattern;
-    sleep 0.005;
-  }
-  return;
-}
-
-sub _command {
-  my ($self, $command) = @_;
-  $self->{out} = '';
-  $self->{in} .= "$command\n";
-  $self->wait_for(qr/^obeyed$/m, 10) or die 'the proxy does not answer';
-  return;
-}
-
-sub stop {
-  my ($self) = @_;
-  return unless $self->{run};
-  eval { $self->{run}->kill_kill };
-  delete $self->{run};
-  return;
-}
-
-sub DESTROY {
-  my ($self) = @_;
-  local ($@, $?);
-  $self->stop;
+  $self->command('cut_all');
   return;
 }
 

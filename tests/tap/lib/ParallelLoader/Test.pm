@@ -171,6 +171,17 @@ sub session {
   return ParallelLoader::Session->new($self->{$side}, %options);
 }
 
+# Starts a command on the source and waits until it stands in a queue for a lock; returns its session.
+sub queue_up {
+  my ($self, $sql) = @_;
+  my $queue = 'SELECT count(*) FROM pg_locks WHERE NOT granted';
+  my $before = $self->source_sql($queue);
+  my $session = $self->session('source');
+  $session->start($sql);
+  wait_until(10, sub { $self->source_sql($queue) > $before });
+  return $session;
+}
+
 # ---- pulls ----
 
 # The conninfo of the source; `extra` is more of it.
