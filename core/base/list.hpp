@@ -17,6 +17,14 @@ inline void add_to_list(std::string &list, std::string_view item,
   list += item;
 }
 
+[[nodiscard]] inline std::string join(const std::vector<std::string> &items,
+                                      std::string_view separator = ", ") {
+  std::string list;
+  for (const std::string &item : items)
+    add_to_list(list, item, separator);
+  return list;
+}
+
 [[nodiscard]] inline std::string number_list(const std::vector<int> &numbers) {
   std::string list;
   for (const int number : numbers)

@@ -144,10 +144,6 @@ WHERE pull_id IN (
   WHERE "table" = $1::pg_catalog.oid AND kind = 'append' AND state = 'done'
   ORDER BY pull_id DESC OFFSET 100))sql";
 
-Param null_if_empty(const std::string &text) {
-  return text.empty() ? Param() : Param(text);
-}
-
 std::vector<Param> subject_params(const AppendSubject &subject) {
   return {std::to_string(subject.table), subject.source_database, subject.source_table,
           subject.filter};

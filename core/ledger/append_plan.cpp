@@ -190,10 +190,7 @@ AppendPlan plan_append(const std::optional<AppendMark> &mark, const SnapshotBoun
 }
 
 std::string join_relations(const std::vector<std::string> &relations) {
-  std::string text;
-  for (const std::string &relation : relations)
-    text += (text.empty() ? "" : " ") + relation;
-  return text;
+  return join(relations, " ");
 }
 
 std::vector<std::string> read_relations(Executor &source, const SourceTable &table) {

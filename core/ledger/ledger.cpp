@@ -14,10 +14,6 @@ using namespace ledger_statements;
 
 namespace {
 
-Param null_if_empty(std::string_view text) {
-  return text.empty() ? Param() : Param(std::string(text));
-}
-
 Param number(int64_t value) {
   return std::to_string(value);
 }

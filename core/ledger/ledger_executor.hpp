@@ -28,6 +28,11 @@ private:
   std::string schema_;
 };
 
+/// How the ledger stores text that may be missing.
+[[nodiscard]] inline Param null_if_empty(std::string_view text) {
+  return text.empty() ? Param() : Param(std::string(text));
+}
+
 /// `text` with `replacement` for each `mark`.
 [[nodiscard]] std::string replace_marks(std::string_view text, std::string_view mark,
                                         std::string_view replacement);

@@ -1,5 +1,6 @@
 #include "core/ledger/local_relations.hpp"
 
+#include "core/base/list.hpp"
 #include "core/base/quote.hpp"
 
 #include <algorithm>
@@ -114,10 +115,7 @@ std::string merge_local_relations(std::string_view relations, std::string_view m
     words.push_back(std::move(word));
   std::ranges::sort(words);
   words.erase(std::unique(words.begin(), words.end()), words.end());
-  std::string text;
-  for (const std::string &word : words)
-    text.append(text.empty() ? "" : " ").append(word);
-  return text;
+  return join(words, " ");
 }
 
 std::string words_without(std::string_view relations, std::string_view known) {
@@ -126,7 +124,7 @@ std::string words_without(std::string_view relations, std::string_view known) {
   std::string text;
   for (const std::string &word : split_words(relations))
     if (!std::ranges::binary_search(others, word))
-      text.append(text.empty() ? "" : " ").append(word);
+      add_to_list(text, word, " ");
   return text;
 }
 

@@ -4,6 +4,7 @@
 #include "core/plan/key_sample.hpp"
 
 #include "core/base/error.hpp"
+#include "core/base/list.hpp"
 #include "core/base/quote.hpp"
 
 #include <algorithm>
@@ -29,13 +30,6 @@ constexpr char kIsAtLeast[] = " OPERATOR(pg_catalog.>=) ";
 constexpr char kIsAbove[] = " OPERATOR(pg_catalog.>) ";
 constexpr char kDiffersFrom[] = " OPERATOR(pg_catalog.<>) ";
 constexpr char kZero[] = "'0'::pg_catalog.float8";
-
-std::string join(const std::vector<std::string> &parts, std::string_view separator = ", ") {
-  std::string text;
-  for (const std::string &part : parts)
-    text.append(text.empty() ? "" : separator).append(part);
-  return text;
-}
 
 std::string sql_number(double value) {
   char text[64];

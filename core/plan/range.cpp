@@ -1,6 +1,7 @@
 #include "core/plan/range.hpp"
 
 #include "core/base/error.hpp"
+#include "core/base/list.hpp"
 #include "core/base/quote.hpp"
 #include "core/base/record_literal.hpp"
 
@@ -22,13 +23,6 @@ constexpr std::string_view kMomentTypes[] = {
 
 bool is_moment_name(std::string_view quoted_type) {
   return std::ranges::find(kMomentTypes, quoted_type) != std::end(kMomentTypes);
-}
-
-std::string join(const std::vector<std::string> &parts, std::string_view separator) {
-  std::string text;
-  for (const std::string &part : parts)
-    text.append(text.empty() ? "" : separator).append(part);
-  return text;
 }
 
 std::string row_of(const std::vector<std::string> &parts) {

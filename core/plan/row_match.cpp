@@ -1,6 +1,7 @@
 #include "core/plan/row_match.hpp"
 
 #include "core/base/error.hpp"
+#include "core/base/list.hpp"
 #include "core/base/quote.hpp"
 
 #include <algorithm>
@@ -122,7 +123,7 @@ bool may_merge_values(const KeyType &source, const KeyType &local) {
 std::string row_match(const std::vector<LocalKeyColumn> &columns) {
   std::string match;
   for (const LocalKeyColumn &column : columns)
-    match.append(match.empty() ? "" : " AND ").append(equality(column));
+    add_to_list(match, equality(column), " AND ");
   return match;
 }
 
