@@ -150,7 +150,10 @@ ConnInfo ConnInfo::of_connection(pg_conn *conn) {
     const std::string_view keyword = option->keyword;
     const std::string_view value = option->val == nullptr ? "" : option->val;
     // libpq's own defaults would only trip over the options allowed to users.
-    const bool is_default = option->compiled != nullptr && value == option->compiled;
+    // From version 16 on it fills in sslcertmode, without a default among its options.
+    const bool is_default = option->compiled != nullptr
+                                ? value == option->compiled
+                                : keyword == "sslcertmode" && value == "allow";
     const bool is_taken_up = keyword == "service" || keyword == "servicefile" ||
                              keyword == "passfile" || keyword == "fallback_application_name";
     if (!value.empty() && !is_taken_up && (!is_default || keyword == "port"))

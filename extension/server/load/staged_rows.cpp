@@ -39,10 +39,13 @@ struct StagedRows {
 // The callback of COPY FROM gets no argument; a process copies one table at a time.
 static StagedRows *staged = nullptr;
 
+// SPI returns in a memory context of its own, while COPY FROM goes on in that of its row.
 static void fetch(StagedRows *rows) {
   if (rows->batch != nullptr)
     SPI_freetuptable(rows->batch);
+  const MemoryContext old = CurrentMemoryContext;
   SPI_cursor_fetch(rows->portal, true, kFetchRows);
+  MemoryContextSwitchTo(old);
   rows->batch = SPI_tuptable;
   rows->batch_size = SPI_processed;
   rows->batch_next = 0;
