@@ -10,9 +10,9 @@
 
 namespace parallel_loader {
 
-/// True for failures that pass: a lost session (class 08), serialization (40001), deadlock (40P01),
-/// no space on disk (53100), no session, worker slot or descriptor free (53300, 53400, 53000), a
-/// server that starts or stops (57P01 to 57P03).
+/// True for failures that pass: a lost session (class 08 but 08P01), serialization (40001),
+/// deadlock (40P01), no space on disk (53100), no session, worker slot or descriptor free (53300,
+/// 53400, 53000), a server that starts or stops (57P01 to 57P03).
 [[nodiscard]] bool is_worth_retrying(std::string_view sqlstate) noexcept;
 
 /// The same for failures that the source reports, of which a lock that another session there holds,

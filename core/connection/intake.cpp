@@ -17,6 +17,9 @@ namespace {
 
 constexpr uint64_t kStatementBytes = 4096; // its answers beside the rows
 constexpr uint64_t kColumnBytes = 128;     // its description, with a name
+constexpr uint64_t kRowBytes = 16;         // header of a row's message, and more
+constexpr uint64_t kMessageBytes = 5;      // header of a message
+constexpr uint64_t kRecordBytes = 64;      // of encryption for a message, beside its size
 
 uint64_t waiting_bytes(int fd) noexcept {
   int count = 0;
@@ -49,7 +52,8 @@ void Intake::before(int fd) noexcept {
   waiting_ = waiting_bytes(fd);
 }
 
-// What came meanwhile hides as much of what was taken, but of TCP the kernel has its own count.
+// Bytes that arrive during the reading hide as many that were taken. For TCP the kernel counts,
+// too.
 void Intake::after(int fd) noexcept {
   const uint64_t waiting = waiting_bytes(fd);
   if (const uint64_t received = received_bytes(fd); received >= total_ + waiting)
@@ -60,18 +64,18 @@ void Intake::after(int fd) noexcept {
 
 void Intake::begin_statement() noexcept {
   row_mark_ = total_;
-  rows_ += kStatementBytes;
+  row_bytes_ += kStatementBytes;
 }
 
 void Intake::add(size_t bytes, size_t column_count) noexcept {
   row_mark_ = total_;
-  rows_ += bytes + 16 + column_count * kColumnBytes;
+  row_bytes_ += bytes + kRowBytes + column_count * kColumnBytes;
   largest_ = std::max<uint64_t>(largest_, bytes);
 }
 
 void Intake::add_copy_row(size_t bytes, bool is_encrypted) noexcept {
   row_mark_ = total_;
-  rows_ += bytes + 5 + (is_encrypted ? bytes + 64 : 0);
+  row_bytes_ += bytes + kMessageBytes + (is_encrypted ? bytes + kRecordBytes : 0);
   largest_ = std::max<uint64_t>(largest_, bytes);
 }
 
@@ -86,7 +90,7 @@ void Intake::require_copy_row_size() const {
 }
 
 void Intake::require_few_others() const {
-  if (total_ > rows_ + 2 * largest_ + kMostOtherBytes)
+  if (total_ > row_bytes_ + 2 * largest_ + kMostOtherBytes)
     throw_too_much("notices and parameters", kMostOtherBytes);
 }
 

@@ -39,11 +39,11 @@ public:
 private:
   [[nodiscard]] uint64_t since_row() const noexcept { return total_ - row_mark_; }
 
-  uint64_t total_ = 0;    // bytes that libpq has taken
-  uint64_t waiting_ = 0;  // in the kernel, before a reading
-  uint64_t row_mark_ = 0; // total_ when the last row had come
-  uint64_t rows_ = 0;     // bytes of rows, and what belongs to them
-  uint64_t largest_ = 0;  // row; libpq's buffer stays that large, and may hold others
+  uint64_t total_ = 0;     // bytes that libpq has taken
+  uint64_t waiting_ = 0;   // in the kernel, before a reading
+  uint64_t row_mark_ = 0;  // total_ when the last row had come
+  uint64_t row_bytes_ = 0; // bytes of rows, and what belongs to them
+  uint64_t largest_ = 0;   // row; libpq's buffer stays that large, and may hold others
 };
 
 } // namespace parallel_loader

@@ -74,7 +74,7 @@ WHERE kind = 'pull' AND state = 'done' AND NOT source_flushed AND "table" = $1::
   AND source_database = $2::pg_catalog.text AND source_table = $3::pg_catalog.text
   AND coalesce(filter, '') = $4::pg_catalog.text AND range_start IS NULL AND range_end IS NULL)sql";
 
-// Where an append could begin at is what a younger call has brought of the rows of a whole pull.
+// Later marks and whole pulls of the same table, which have brought the rows of this pull, too.
 constexpr std::string_view kFindSuccessors = R"sql(
 SELECT m.pull_id, p."table"::pg_catalog.oid, m.local_relations
 FROM @ledger@.pull AS p
@@ -151,7 +151,7 @@ std::vector<Param> subject_params(const AppendSubject &subject) {
 
 } // namespace
 
-// What a role makes of a table whose mark it may not move is no mark for others.
+// A mark of a role that was not allowed to move the mark before it does not count.
 std::optional<AppendMark> AppendLedger::find_mark(const AppendSubject &subject,
                                                   const MayMove &may_move) {
   const Rows candidates = executor_.exec(kFindCandidates, subject_params(subject));

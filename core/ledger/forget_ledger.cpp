@@ -28,7 +28,7 @@ WHERE r.kind = 'pull' AND @subject@
 constexpr std::string_view kForgetMarks = R"sql(
 DELETE FROM @ledger@.mark AS r WHERE @subject@)sql";
 
-constexpr std::string_view kForgetBounds = R"sql(
+constexpr std::string_view kForgetTableBounds = R"sql(
 UPDATE @ledger@.pull AS r SET snapshot_xmin = NULL, snapshot_xmax = NULL
 WHERE r.kind = 'pull' AND r.state = 'done' AND r.range_start IS NULL AND r.range_end IS NULL
   AND r.snapshot_xmin IS NOT NULL AND @subject@)sql";
@@ -102,7 +102,7 @@ std::vector<uint32_t> ForgetLedger::owners() {
 }
 
 int64_t ForgetLedger::forget() {
-  return static_cast<int64_t>(exec(kForgetMarks).affected() + exec(kForgetBounds).affected());
+  return static_cast<int64_t>(exec(kForgetMarks).affected() + exec(kForgetTableBounds).affected());
 }
 
 int64_t ForgetLedger::keep(const std::string &relations) {

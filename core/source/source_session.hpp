@@ -63,6 +63,7 @@ public:
   using Error::Error;
 };
 
+/// A session on the source and its transaction; both end with it.
 class SourceSession {
 public:
   /// Connects.  With kMustBeUsed throws Error 2F003 unless the source asked for a password and got

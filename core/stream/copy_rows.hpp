@@ -37,9 +37,8 @@ public:
   /// Call when has_row() is false.  Throws Error 08P01 when the source's row count is not ours.
   void finish() const;
 
-  /// Rows received, the current one included.
+  /// Rows received and their bytes, the current row included.
   [[nodiscard]] int64_t row_count() const noexcept { return row_count_; }
-  /// Their bytes.
   [[nodiscard]] int64_t byte_count() const noexcept { return byte_count_; }
 
 private:

@@ -62,19 +62,19 @@ NumericField NumericField::read(const char *from) noexcept {
 bool NumericField::is_stored_unchanged(std::string_view field,
                                        const NumericLimit &limit) const noexcept {
   if ((sign & ~kNegative) != 0 || scale > kMaxScale ||
-      field.size() != kHeaderBytes + 2 * size_t{digit_count})
+      field.size() != kHeaderBytes + 2 * size_t{group_count})
     return false;
   const bool is_limited = limit.scale != NumericLimit::kAnyScale;
   if (is_limited && scale != limit.scale)
     return false;
-  if (digit_count == 0)
+  if (group_count == 0)
     return weight == 0 && sign == 0;
   const auto first = load_big_endian<uint16_t>(field.data() + kHeaderBytes);
   const auto last = load_big_endian<uint16_t>(field.data() + field.size() - 2);
   if (first == 0 || last == 0)
     return false;
   const int32_t integer_digits = (weight + 1) * kDigitsPerGroup;
-  const int32_t hidden_digits = digit_count * kDigitsPerGroup - (integer_digits + scale);
+  const int32_t hidden_digits = group_count * kDigitsPerGroup - (integer_digits + scale);
   if (hidden_digits >= kDigitsPerGroup ||
       (hidden_digits > 0 && last % kTenTo[static_cast<size_t>(hidden_digits)] != 0))
     return false;
@@ -87,7 +87,7 @@ bool NumericField::is_short() const noexcept {
 }
 
 size_t NumericField::stored_bytes() const noexcept {
-  return (is_short() ? 2 : 4) + 2 * size_t{digit_count};
+  return (is_short() ? 2 : 4) + 2 * size_t{group_count};
 }
 
 bool NumericField::store_field(char *to, std::string_view field) const noexcept {

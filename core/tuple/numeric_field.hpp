@@ -23,7 +23,7 @@ struct NumericLimit {
 /// The header of a numeric in binary COPY: four numbers of 16 bits, then digits of base 10000.
 /// Format: PostgreSQL, src/backend/utils/adt/numeric.c, numeric_send().
 struct NumericField {
-  uint16_t digit_count = 0;
+  uint16_t group_count = 0;
   int16_t weight = 0; // of the first digit, as a power of 10000
   uint16_t sign = 0;
   uint16_t scale = 0; // decimal digits behind the point

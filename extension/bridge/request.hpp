@@ -41,7 +41,7 @@ struct Request {
   int64_t retry_budget_ms = 0;
   RouteSetting route = RouteSetting::kAuto;
   int64_t resume_id = 0;     // kResume: the pull
-  std::string window;        // of an append: see append_job.hpp; empty: none
+  std::string window;        // of an append: see append.hpp; empty: none
   bool new_snapshot = false; // kResume: go on under a snapshot of now
 };
 

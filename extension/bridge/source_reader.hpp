@@ -34,7 +34,8 @@ public:
 }
 
 /// Connects and begins the transaction on `snapshot`, where it is (without a name: on a new one, on
-/// a server that the address names).  `role` is how the session names itself to the source.
+/// a server that the address names).  `role` is how the session names itself to the source.  Closes
+/// the session as it goes.
 class SourceReader {
 public:
   SourceReader(const Request &request, const SourceAddress &address, const HeldSnapshot &snapshot,

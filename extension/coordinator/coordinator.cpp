@@ -90,7 +90,7 @@ void Coordinator::resume() {
     return;
   }
   if (found.is_read())
-    return take_up(found);
+    return resume_without_source(found);
   RecordedPull recorded;
   std::vector<ChunkRelation> relations;
   int done_count = 0;
@@ -106,7 +106,7 @@ void Coordinator::resume() {
   });
   hold_.begin(recorded.request, plan);
   stay_at(plan.snapshot.place);
-  take_over(found);
+  receive_lock(found);
   source_.require_old_holder_left(request_, recorded);
   record_.resume(request_.pull.segment, plan);
   call([&]() noexcept { shared_pull_enter_phase(pull_, kPhaseRecorded); });
@@ -117,22 +117,22 @@ void Coordinator::resume() {
   waiter_.read_mail(); // what was posted meanwhile is newer
 }
 
-void Coordinator::take_over(const FoundPull &found) {
+void Coordinator::receive_lock(const FoundPull &found) {
   record_.in_transaction([&](Ledger & /*ledger*/) { end_old_holder(find_pull(pull_id())); });
   call([&]() noexcept { handover_receive(found.segment, pull_id()); });
 }
 
 // Nothing is left to be read, so neither source nor snapshot is needed: what failed is the last
 // look at the local table, or nobody came to it.
-void Coordinator::take_up(const FoundPull &found) {
-  take_over(found);
+void Coordinator::resume_without_source(const FoundPull &found) {
+  receive_lock(found);
   record_.reopen(request_.pull.segment);
   call([&]() noexcept { shared_pull_enter_phase(pull_, kPhaseRecorded); });
   call([&]() noexcept { session_unlock_resume(pull_id()); });
   record_.in_transaction([&](Ledger &ledger) { count_chunks(ledger); });
 }
 
-// Whatever else dials the source is to come to the server that has the snapshot.
+// Whatever else connects to the source is to come to the server that has the snapshot.
 void Coordinator::stay_at(const SourcePlace &place) {
   request_.source.conninfo = conninfo_at(request_.source.conninfo, place);
 }
@@ -162,7 +162,7 @@ void Coordinator::start() {
     const int started = workers_.grow_to(wanted);
     pg_atomic_write_u32(&pull_->workers_wanted, static_cast<uint32>(wanted));
     pg_atomic_write_u32(&pull_->workers_started, static_cast<uint32>(started));
-    pg_atomic_write_u32(&pull_->needs_slot, wanted > 0 && started == 0 ? 1 : 0);
+    pg_atomic_write_u32(&pull_->needs_background_slot, wanted > 0 && started == 0 ? 1 : 0);
   }
   call([&]() noexcept { shared_pull_enter_phase(pull_, kPhasePlanned); });
 }
@@ -176,13 +176,13 @@ void Coordinator::supervise() {
     if (!waiter_.take_waited())
       call([&]() noexcept { latch_sleep(slot_wait_ ? kHurriedTurnMs : kTurnMs); });
   }
-  release_snapshot();
+  end_snapshot_durably();
   require_rows_kept();
 }
 
 void Coordinator::turn() {
   call([]() noexcept { session_reset_memory(); });
-  let_snapshot_go();
+  release_if_all_read();
   if (hold_.is_open())
     hold_.require_alive();
   give_way();
@@ -196,7 +196,7 @@ void Coordinator::turn() {
 
 // Once the last row has been read, nothing is left to be read under the snapshot.  A worker that
 // may be long at its commit, and thought that it would read more, is parted from its session.
-void Coordinator::let_snapshot_go() {
+void Coordinator::release_if_all_read() {
   const PullCounts counts = worker_slots_counts(pull_);
   if (counts.chunks_done > chunks_done_)
     workers_.note_success();
@@ -210,7 +210,7 @@ void Coordinator::let_snapshot_go() {
   if (!backends.empty() && milliseconds_since(unread_at_) < kPartAfterMs)
     return;
   hold_.end_backends(backends);
-  release_snapshot();
+  end_snapshot_durably();
 }
 
 // While workers have their locks, a session that wants the source's table alone waits for them.
@@ -225,7 +225,7 @@ void Coordinator::give_way() {
 }
 
 // A later append begins at the snapshot's bounds, if a crash of the source cannot make them untrue.
-void Coordinator::release_snapshot() {
+void Coordinator::end_snapshot_durably() {
   if (!hold_.is_open())
     return;
   const bool is_durable = hold_.end_durably();
@@ -305,7 +305,7 @@ void Coordinator::staff() {
 void Coordinator::await_slot(bool lacks_workers) {
   if (!slot_wait_)
     slot_wait_.emplace(request_.retry_budget_ms, pull_id());
-  pg_atomic_write_u32(&pull_->needs_slot, 1);
+  pg_atomic_write_u32(&pull_->needs_background_slot, 1);
   record_.in_transaction([&](Ledger &) {
     slot_wait_->ask_for_room();
     if (lacks_workers)
@@ -314,7 +314,7 @@ void Coordinator::await_slot(bool lacks_workers) {
 }
 
 void Coordinator::forget_slot_wait() {
-  pg_atomic_write_u32(&pull_->needs_slot, 0);
+  pg_atomic_write_u32(&pull_->needs_background_slot, 0);
   slot_wait_.reset();
 }
 

@@ -24,6 +24,9 @@ extern "C" {
 
 namespace parallel_loader {
 
+/// One per pull, for the life of its process.  It owns the session on the source that holds the
+/// snapshot, and the pull's row in the ledger; workers are processes of their own, of which it
+/// keeps the handles.  `pull` outlives it.
 class Coordinator {
 public:
   Coordinator(SharedPull *pull, dsm_handle handle)
@@ -50,15 +53,15 @@ public:
   [[nodiscard]] bool has_begun() const noexcept { return record_.is_ours(); }
   /// True if a resume could go on under the snapshot of a pull that has failed.
   [[nodiscard]] bool is_worth_holding();
-  void let_go() { hold_.close(); }
+  void drop_snapshot() { hold_.close(); }
 
 private:
   void create();
   void tell(const PlanNotice &notice);
   void resume();
   FoundPull find_resumable();
-  void take_over(const FoundPull &found);
-  void take_up(const FoundPull &found);
+  void receive_lock(const FoundPull &found);
+  void resume_without_source(const FoundPull &found);
   void stay_at(const SourcePlace &place);
   void count_chunks(Ledger &ledger);
   void start();
@@ -69,9 +72,9 @@ private:
   void staff();
   void await_slot(bool lacks_workers);
   void forget_slot_wait();
-  void let_snapshot_go();
+  void release_if_all_read();
   void give_way();
-  void release_snapshot();
+  void end_snapshot_durably();
   void require_rows_kept();
   void tell_end(bool is_holding);
   [[nodiscard]] std::vector<int> source_backends() const;

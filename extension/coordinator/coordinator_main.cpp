@@ -65,7 +65,7 @@ bool close_failed_pull(Coordinator &coordinator, SharedPull *pull) {
   const bool has_failed = mailbox_stop(pull) == kStopFailed;
   const bool is_worth_holding = has_failed && coordinator.is_worth_holding();
   if (!is_worth_holding)
-    coordinator.let_go();
+    coordinator.drop_snapshot();
   call([&]() noexcept {
     session_log_failure(pull->pull_id, coordinator.has_begun(), report.message);
   });

@@ -20,6 +20,8 @@ extern "C" {
 
 namespace parallel_loader {
 
+/// What the coordinator does with its session while others read under its snapshot; the session
+/// itself is the SourceConnection's, which outlives this.
 class SourceHold {
 public:
   SourceHold(SourceConnection &source, SharedPull *pull) : source_(source), pull_(pull) {}

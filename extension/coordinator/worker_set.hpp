@@ -16,6 +16,7 @@ struct LostWorker {
   int64_t trouble_ms = 0; // for how long the pull has failed without completing a chunk
 };
 
+/// Owns the handles of the processes that it has started, until they have ended.
 class WorkerSet {
 public:
   WorkerSet(SharedPull *pull, dsm_handle handle) : pull_(pull), handle_(handle) {}

@@ -20,7 +20,7 @@ bool is_paused(SharedPull *pull) {
 }
 
 bool lacks_slot(SharedPull *pull) {
-  return pg_atomic_read_u32(&pull->needs_slot) != 0 && !worker_slots_any_used(pull);
+  return pg_atomic_read_u32(&pull->needs_background_slot) != 0 && !worker_slots_any_used(pull);
 }
 
 // At its last commit nothing else matters any more: what the coordinator saw in its last turn may

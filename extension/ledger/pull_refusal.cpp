@@ -1,5 +1,7 @@
 #include "extension/ledger/pull_refusal.hpp"
 
+#include "core/connection/conninfo.hpp"
+
 #include <algorithm>
 
 #include "extension/server/shared/worker_slots.hpp"
@@ -14,9 +16,9 @@ std::string name_of(const FoundPull &found) {
 
 // The ledger keeps no password; the name of a foreign server needs none.
 std::string password_hint(const FoundPull &found) {
-  const bool is_conninfo =
-      found.source.find('=') != std::string::npos || found.source.find("://") != std::string::npos;
-  return is_conninfo ? " If its connection string had a password, give it again in src_dsn." : "";
+  return is_conninfo(found.source)
+             ? " If its connection string had a password, give it again in src_dsn."
+             : "";
 }
 
 } // namespace

@@ -81,7 +81,7 @@ Connection &ChunkMover::open_source(const ClaimedChunk &chunk) {
                     worker_session_name(context_.pull->pull_id), waiter_);
     pg_atomic_write_u32(&slot_.source_pid,
                         static_cast<uint32>(reader_->session().connection().backend_pid()));
-    find_table(*reader_);
+    prepare_table(*reader_);
   }
   pg_atomic_write_u32(&slot_.has_lock, locked_.contains(from_item(chunk)) ? 1 : 0);
   lock_relation(chunk);
@@ -100,7 +100,7 @@ SourceAddress ChunkMover::source_address() const {
   return address;
 }
 
-void ChunkMover::find_table(SourceReader &reader) {
+void ChunkMover::prepare_table(SourceReader &reader) {
   reader.set_timezone(context_.request, plan_->format);
   table_ = reader.find_table(plan_->source_table);
   const Types types = load_column_types(reader.session().connection(), table_.columns);

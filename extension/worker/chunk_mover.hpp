@@ -19,6 +19,8 @@
 
 namespace parallel_loader {
 
+/// One per worker.  It owns the worker's session on the source, from its first chunk to an error,
+/// to 32 locked relations, or to the last row of the pull.
 class ChunkMover {
 public:
   explicit ChunkMover(const WorkerContext &context);
@@ -44,7 +46,7 @@ private:
   void load_plan();
   Connection &open_source(const ClaimedChunk &chunk);
   [[nodiscard]] SourceAddress source_address() const;
-  void find_table(SourceReader &reader);
+  void prepare_table(SourceReader &reader);
   void find_chars(const Types &types);
   void lock_relation(const ClaimedChunk &chunk);
   void lock_filter(const std::string &from);

@@ -43,6 +43,7 @@ private:
   int64_t row_ = 0;
 };
 
+/// Makes rows of one chunk heap tuples and hands them on in batches.
 class HeapWriter {
 public:
   /// `sink` has passed row_sink_check() and why_not_heap_route(), and outlives this.

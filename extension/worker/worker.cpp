@@ -1,6 +1,7 @@
 #include "extension/worker/worker.hpp"
 
 #include "core/base/retry.hpp"
+#include "core/connection/conninfo.hpp"
 #include "core/source/source_session.hpp"
 
 #include <utility>
@@ -247,10 +248,8 @@ bool Worker::is_resumable() const {
 
 std::string Worker::password_hint() const {
   const std::string &source = context_.request.pull.source;
-  const bool is_conninfo =
-      source.find('=') != std::string::npos || source.find("://") != std::string::npos;
-  return is_conninfo && !context_.source.conninfo.get("password").empty()
-             ? " If its connection string had a password, name it again in src_dsn."
+  return is_conninfo(source) && !context_.source.conninfo.get("password").empty()
+             ? " If its connection string had a password, give it again in src_dsn."
              : "";
 }
 

@@ -7,6 +7,7 @@
 
 namespace parallel_loader {
 
+/// All of it lives as long as the worker's process.
 struct WorkerContext {
   SharedPull *pull;
   int slot;

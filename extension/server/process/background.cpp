@@ -125,7 +125,7 @@ void background_enter_slot(SharedPull *pull, const WorkerArgs *args) {
   on_dsm_detach(pull_segment, leave_slot_behind, Int32GetDatum(args->slot));
 }
 
-static void leave_workers_behind(dsm_segment *segment, Datum /*unused*/) {
+static void abandon_pull(dsm_segment *segment, Datum /*unused*/) {
   SharedPull *pull = pull_of(segment);
   if (shared_pull_phase(pull) != kPhaseEnded) {
     mailbox_post_stop(pull, kStopCancelled);
@@ -138,7 +138,7 @@ static void leave_workers_behind(dsm_segment *segment, Datum /*unused*/) {
 
 void background_enter_coordinator(SharedPull *pull) {
   pull->coordinator_pid = MyProcPid;
-  on_dsm_detach(pull_segment, leave_workers_behind, Datum(0));
+  on_dsm_detach(pull_segment, abandon_pull, Datum(0));
 }
 
 // Without a role of its own the process begins as the bootstrap superuser, and may become anybody.

@@ -19,7 +19,7 @@ static void init_slot(WorkerSlot *slot) {
   pg_atomic_init_u32(&slot->state, kSlotFree);
   pg_atomic_init_u32(&slot->is_told_to_stop, 0);
   pg_atomic_init_u32(&slot->is_surplus, 0);
-  pg_atomic_init_u32(&slot->is_left, 0);
+  pg_atomic_init_u32(&slot->is_launcher_gone, 0);
   pg_atomic_init_u32(&slot->has_lock, 0);
   pg_atomic_init_u32(&slot->chunk, 0);
   pg_atomic_init_u32(&slot->is_read, 0);
@@ -37,7 +37,7 @@ dsm_segment *shared_pull_create(Oid owner, Oid table, const char *request, Size 
   pg_atomic_init_u32(&shared->phase, kPhaseStarting);
   pg_atomic_init_u32(&shared->stop, kStopNone);
   for (pg_atomic_uint32 *flag :
-       {&shared->holds_snapshot, &shared->needs_slot, &shared->slot_waiters,
+       {&shared->holds_snapshot, &shared->needs_background_slot, &shared->slot_waiters,
         &shared->workers_wanted, &shared->workers_started, &shared->workers_allowed,
         &shared->is_paused, &shared->has_joined, &shared->is_closing, &shared->is_unreplicated})
     pg_atomic_init_u32(flag, 0);

@@ -50,12 +50,15 @@ enum SlotState : uint32 {
 /// Whoever moves it from none to writing is the one who writes the error.
 enum ErrorState : uint32 { kErrorNone, kErrorWriting, kErrorWritten };
 
+/// A worker, or room for one.  Whoever launches it, coordinator or work session, reserves the slot;
+/// then the worker alone writes it, but for what others are named for here.  The worker frees it as
+/// it leaves; if it could not, the coordinator does.
 struct WorkerSlot {
   pg_atomic_uint32 state;
-  pg_atomic_uint32 is_told_to_stop; // written by the coordinator alone
-  pg_atomic_uint32 is_surplus;      // likewise: to leave before its next chunk
-  pg_atomic_uint32 is_left;         // for the coordinator: who brought the worker has gone
-  uint32 generation;                // grows with each reservation: a worker comes to its own only
+  pg_atomic_uint32 is_told_to_stop;  // written by the coordinator alone
+  pg_atomic_uint32 is_surplus;       // likewise: to leave before its next chunk
+  pg_atomic_uint32 is_launcher_gone; // written by the launcher as it goes
+  uint32 generation;                 // grows with each reservation: a worker comes to its own only
   int pid;
   int proc_number;             // of that process, among the server's
   int launcher_pid;            // who started the worker and waits for it
@@ -102,6 +105,10 @@ struct Mailbox {
   pg_atomic_uint32 is_given_up;  // who began the pull does not wait for it any more
 };
 
+/// A pull while it lives, in a dynamic shared memory segment of its own.  The waiting session
+/// creates it; each process of the pull maps it, and for moments those who look at the pull; it is
+/// gone with the last mapping.  After kPhaseRecorded the coordinator alone writes what has no other
+/// writer named here.  The layout and kMagic change together.
 struct SharedPull {
   uint32 magic;
   Oid database;
@@ -113,30 +120,31 @@ struct SharedPull {
   int waiting_pid;       // who is told of every change; 0: nobody
   int coordinator_pid;
   pg_atomic_uint32 phase;
-  Mailbox mail;
+  Mailbox mail;          // written by anybody, read by the coordinator
   pg_atomic_uint32 stop; // PullStop that the coordinator has taken from its mail, or settled
-  pg_atomic_uint32 holds_snapshot; // the pull has failed, its coordinator stays for a resume
-  pg_atomic_uint32 needs_slot;     // no worker slot is free, and the pull has no worker
-  pg_atomic_uint32 slot_waiters;   // sessions that wait for a slot for workers of their own
+  pg_atomic_uint32 holds_snapshot;        // the pull has failed, its coordinator stays for a resume
+  pg_atomic_uint32 needs_background_slot; // no worker slot is free, and the pull has no worker
+  pg_atomic_uint32
+      slot_waiters; // sessions that wait for a slot for workers of their own, counted by them
   pg_atomic_uint32 workers_wanted;
   pg_atomic_uint32 workers_started;
-  pg_atomic_uint32 workers_allowed;  // how many the coordinator is to keep
-  pg_atomic_uint32 is_paused;        // nothing is to move
-  pg_atomic_uint32 has_joined;       // a worker has come at least once
-  pg_atomic_uint32 is_closing;       // the coordinator is at the last commit: see last_commit.hpp
-  pg_atomic_uint32 is_unreplicated;  // that commit did not wait to the end for a standby
-  pg_atomic_uint64 max_rate;         // bytes a second; 0: no limit
-  pg_atomic_uint64 bytes_moved;      // by all attempts together, so it only grows
+  pg_atomic_uint32 workers_allowed; // how many the coordinator is to keep
+  pg_atomic_uint32 is_paused;       // nothing is to move
+  pg_atomic_uint32 has_joined;      // a worker has come at least once, and said so
+  pg_atomic_uint32 is_closing;      // the coordinator is at the last commit: see last_commit.hpp
+  pg_atomic_uint32 is_unreplicated; // that commit did not wait to the end for a standby
+  pg_atomic_uint64 max_rate;        // bytes a second; 0: no limit
+  pg_atomic_uint64 bytes_moved; // by all attempts together, so it only grows; added by the workers
   pg_atomic_uint64 bytes_per_second; // of late
   pg_atomic_uint64 given_up_at; // when the pull ends unless somebody works on it; 0: somebody does
   pg_atomic_uint64
-      lock_refused_at;        // when a worker last failed to get a lock on the source; 0: never
+      lock_refused_at; // when a worker last failed to get a lock on the source, set by it; 0: never
   TimestampTz snapshot_taken; // 0: not yet
 
   char notice[kNoticeSize];      // for the caller; written before kPhasePlanned; may be empty
   char notice_hint[kNoticeSize]; // likewise
 
-  slock_t mutex; // guards what follows, for a few instructions at a time
+  slock_t mutex; // guards what follows, for a few instructions at a time; anybody may write it
   PullCounts counts;
   PullProgress shown;         // the most that was ever shown: what is shown never goes back
   TimestampTz trouble_since;  // of the first failure since a chunk was last done; 0: none
@@ -146,16 +154,18 @@ struct SharedPull {
   pg_atomic_uint32 waiting_version; // odd while the coordinator writes what follows
   char waiting_for[kWaitTextSize];
   pg_atomic_uint32 error_state; // ErrorState of what follows
-  ErrorReport error;            // the first one; written once
+  ErrorReport error;            // the first one; written once, by whoever failed
 
   WorkerSlot slots[kMaxWorkers];
 
-  Size request_size; // what the coordinator is to do: see request.hpp; holds the password
+  // What the coordinator is to do: see request.hpp.  It holds the password, so it is overwritten by
+  // the coordinator as that leaves, or by the waiting session if no coordinator came.
+  Size request_size;
   char request[FLEXIBLE_ARRAY_MEMBER];
 };
 
 /// Creates the segment of a pull of `owner`'s in this database's ledger, with a copy of `request`;
-/// the creating transaction's owner detaches it.
+/// the creating transaction's resource owner detaches it.
 dsm_segment *shared_pull_create(Oid owner, Oid table, const char *request, Size request_size,
                                 SharedPull **pull);
 

@@ -25,7 +25,7 @@ int worker_slot_reserve(SharedPull *pull, int launcher_pid) {
       continue;
     pg_atomic_write_u32(&slot->is_told_to_stop, 0);
     pg_atomic_write_u32(&slot->is_surplus, 0);
-    pg_atomic_write_u32(&slot->is_left, 0);
+    pg_atomic_write_u32(&slot->is_launcher_gone, 0);
     pg_atomic_write_u32(&slot->chunk, 0);
     pg_atomic_write_u32(&slot->source_pid, 0);
     pg_atomic_write_u32(&slot->has_lock, 0);
@@ -69,7 +69,7 @@ void worker_slots_free_forgotten(SharedPull *pull) {
 }
 
 // Under the mutex: the slot's chunk, if any, is with nobody again, and nothing of it is in flight.
-static void give_chunk_back(SharedPull *pull, WorkerSlot *slot) noexcept {
+static void clear_in_flight(SharedPull *pull, WorkerSlot *slot) noexcept {
   if (pg_atomic_read_u32(&slot->chunk) != 0 && pg_atomic_read_u32(&slot->state) == kSlotRunning) {
     pull->counts.chunks_claimed--;
     pull->counts.chunks_read -= static_cast<int>(pg_atomic_read_u32(&slot->is_read));
@@ -83,7 +83,7 @@ void worker_slot_leave(SharedPull *pull, int index, SlotState state) noexcept {
   WorkerSlot *slot = &pull->slots[index];
   const int launcher_pid = slot->launcher_pid;
   SpinLockAcquire(&pull->mutex);
-  give_chunk_back(pull, slot);
+  clear_in_flight(pull, slot);
   if (state == kSlotFree)
     pg_atomic_write_u32(&slot->chunk, 0);
   pg_atomic_write_u32(&slot->source_pid, 0);
@@ -134,21 +134,21 @@ void worker_slots_stop(SharedPull *pull) {
 
 void worker_slots_stop_left(SharedPull *pull) {
   for (WorkerSlot &slot : pull->slots)
-    if (pg_atomic_read_u32(&slot.is_left) != 0 && pg_atomic_read_u32(&slot.is_told_to_stop) == 0 &&
-        has_worker(&slot))
+    if (pg_atomic_read_u32(&slot.is_launcher_gone) != 0 &&
+        pg_atomic_read_u32(&slot.is_told_to_stop) == 0 && has_worker(&slot))
       stop_worker(&slot);
 }
 
 void worker_slots_leave_behind(SharedPull *pull) {
   for (WorkerSlot &slot : pull->slots)
     if (slot.launcher_pid == MyProcPid && has_worker(&slot))
-      pg_atomic_write_u32(&slot.is_left, 1);
+      pg_atomic_write_u32(&slot.is_launcher_gone, 1);
   shared_pull_wake(pull->coordinator_pid);
 }
 
 bool worker_slots_any_left(SharedPull *pull) {
   for (WorkerSlot &slot : pull->slots)
-    if (slot.launcher_pid == MyProcPid && pg_atomic_read_u32(&slot.is_left) != 0 &&
+    if (slot.launcher_pid == MyProcPid && pg_atomic_read_u32(&slot.is_launcher_gone) != 0 &&
         pg_atomic_read_u32(&slot.is_told_to_stop) == 0 && has_worker(&slot))
       return true;
   return false;
@@ -183,7 +183,7 @@ void worker_slot_chunk_read(SharedPull *pull, int index) noexcept {
 void worker_slot_chunk_done(SharedPull *pull, int index, int64 rows, int64 bytes) noexcept {
   WorkerSlot *slot = &pull->slots[index];
   SpinLockAcquire(&pull->mutex);
-  give_chunk_back(pull, slot);
+  clear_in_flight(pull, slot);
   pg_atomic_write_u32(&slot->chunk, 0);
   pull->counts.chunks_done++;
   pull->counts.rows += rows;
@@ -198,7 +198,7 @@ int64 worker_slot_chunk_failed(SharedPull *pull, int index, bool is_retry) noexc
   WorkerSlot *slot = &pull->slots[index];
   const TimestampTz now = GetCurrentTimestamp();
   SpinLockAcquire(&pull->mutex);
-  give_chunk_back(pull, slot);
+  clear_in_flight(pull, slot);
   pg_atomic_write_u32(&slot->chunk, 0);
   if (pull->trouble_since == 0 || pg_atomic_read_u32(&pull->is_paused) != 0)
     pull->trouble_since = now;
