@@ -1,7 +1,6 @@
 #include "core/check/finding.hpp"
 
 #include <algorithm>
-#include <cmath>
 
 namespace parallel_loader {
 
@@ -45,22 +44,6 @@ std::vector<Finding> Findings::sorted() const {
   std::vector<Finding> sorted = findings_;
   std::ranges::stable_sort(sorted, {}, &Finding::level);
   return sorted;
-}
-
-std::string size_text(int64_t bytes) {
-  constexpr std::string_view kUnits[] = {"bytes", "kB", "MB", "GB", "TB", "PB"};
-  auto value = static_cast<double>(bytes);
-  size_t unit = 0;
-  while (value >= 1024 && unit + 1 < std::size(kUnits)) {
-    value /= 1024;
-    unit++;
-  }
-  // One digit after the point where it says something.
-  const auto tenths = static_cast<int64_t>(std::llround(value * 10));
-  std::string text = std::to_string(tenths / 10);
-  if (tenths < 100 && tenths % 10 != 0)
-    text += "." + std::to_string(tenths % 10);
-  return text + " " + std::string(kUnits[unit]);
 }
 
 } // namespace parallel_loader

@@ -42,7 +42,4 @@ private:
   std::vector<Finding> findings_;
 };
 
-/// A size in words: `512 kB`, `96 MB`, `1.4 TB`.
-[[nodiscard]] std::string size_text(int64_t bytes);
-
 } // namespace parallel_loader

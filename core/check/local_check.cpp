@@ -1,6 +1,7 @@
 #include "core/check/local_check.hpp"
 
 #include "core/base/list.hpp"
+#include "core/base/size_text.hpp"
 
 #include <algorithm>
 

@@ -2,6 +2,7 @@
 //
 // A check that fails is a finding, and the next one goes on: on the source behind a savepoint, here
 // in a subtransaction.
+#include "core/base/size_text.hpp"
 #include "core/check/column_check.hpp"
 #include "core/check/local_check.hpp"
 #include "core/check/source_check.hpp"

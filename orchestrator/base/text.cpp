@@ -1,9 +1,10 @@
 #include "orchestrator/base/text.hpp"
 
+#include "core/base/size_text.hpp"
+
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 
 namespace parallel_loader {
 
@@ -13,25 +14,13 @@ constexpr bool is_continuation(char byte) {
   return (byte & 0xC0) == 0x80;
 }
 
-struct Unit {
-  std::string_view name;
-  double bytes;
-};
-
-Unit unit_for(double bytes) {
-  constexpr std::array<std::string_view, 6> kNames{"B", "kB", "MB", "GB", "TB", "PB"};
-  double size = 1;
-  size_t index = 0;
-  // 999.95 and not 1024: `1000.0 kB` and `1023 MB` do not fit the columns.
-  while (bytes / size >= 999.95 && index + 1 < kNames.size()) {
-    size *= 1024;
-    ++index;
-  }
-  return {kNames[index], size};
+// Not 1024: `1000.0 kB` and `1023 MB` do not fit the columns.
+SizeUnit unit_for(double bytes) {
+  return size_unit(bytes, 999.95);
 }
 
 /// At least two significant digits and no more decimals than that takes.
-std::string short_number(double value, const Unit &unit) {
+std::string short_number(double value, const SizeUnit &unit) {
   return unit.bytes > 1 && value < 9.95 ? fmt::format("{:.1f}", value)
                                         : fmt::format("{:.0f}", value);
 }
@@ -96,13 +85,13 @@ std::string format_number_of(int64_t count, std::string_view noun) {
 }
 
 std::string format_size(int64_t bytes) {
-  const Unit unit = unit_for(static_cast<double>(bytes));
+  const SizeUnit unit = unit_for(static_cast<double>(bytes));
   return fmt::format("{:.{}f} {}", static_cast<double>(bytes) / unit.bytes, unit.bytes > 1 ? 1 : 0,
                      unit.name);
 }
 
 std::string format_size_of(int64_t bytes, int64_t total) {
-  const Unit unit = unit_for(static_cast<double>(total));
+  const SizeUnit unit = unit_for(static_cast<double>(total));
   const double whole = static_cast<double>(total) / unit.bytes;
   const double part = static_cast<double>(bytes) / unit.bytes;
   const int decimals = unit.bytes > 1 && whole < 9.95 ? 1 : 0;
@@ -112,7 +101,7 @@ std::string format_size_of(int64_t bytes, int64_t total) {
 std::string format_rate(double bytes_per_s) {
   if (bytes_per_s <= 0)
     return "-";
-  const Unit unit = unit_for(bytes_per_s);
+  const SizeUnit unit = unit_for(bytes_per_s);
   return fmt::format("{} {}/s", short_number(bytes_per_s / unit.bytes, unit), unit.name);
 }
 

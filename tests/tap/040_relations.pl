@@ -190,12 +190,8 @@ empty();
 
 # ---- a resume with what is new ----
 
-$pair->destination_sql('ALTER TABLE p ADD CONSTRAINT ok CHECK (id < 4000)');
-$pair->error_is(
-  $pair->table_sql('parallel_pull_table', 'p', {key => 'id', workers => 1, chunk_size => '64kB'}),
-  '23514', qr/ok/, 'a pull of partitions fails in its middle');
+fail_midway('p');
 $id = $pair->newest_pull_id;
-$pair->destination_sql('ALTER TABLE p DROP CONSTRAINT ok');
 $pair->source_sql('ALTER TABLE p ATTACH PARTITION p2 FOR VALUES IN (2)');
 is($pair->destination_sql("SELECT rows FROM parallel_pull_resume($id, new_snapshot => true)"), 6500,
   'under a new snapshot a new partition gets chunks of its own');
@@ -250,12 +246,8 @@ for my $name (qw(p1 other)) {
 }
 
 # A partition that is gone.
-$pair->destination_sql('ALTER TABLE p ADD CONSTRAINT ok CHECK (id < 4000)');
-$pair->error_is(
-  $pair->table_sql('parallel_pull_table', 'p', {key => 'id', workers => 1, chunk_size => '64kB'}),
-  '23514', qr/ok/, 'a pull of partitions fails in its middle');
+fail_midway('p');
 $id = $pair->newest_pull_id;
-$pair->destination_sql('ALTER TABLE p DROP CONSTRAINT ok');
 $pair->destination_sql("SELECT parallel_pull_cancel($id)");
 $pair->source_sql('ALTER TABLE p DETACH PARTITION p2');
 $pair->error_is("SELECT parallel_pull_resume($id, new_snapshot => true)", '55000',

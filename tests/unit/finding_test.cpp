@@ -42,14 +42,6 @@ TEST(Findings, say_nothing_twice_and_lose_no_hint) {
   EXPECT_EQ(findings.sorted()[0].hint, "Grant it.");
 }
 
-TEST(SizeText, has_a_unit) {
-  EXPECT_EQ(size_text(0), "0 bytes");
-  EXPECT_EQ(size_text(8192), "8 kB");
-  EXPECT_EQ(size_text(1536), "1.5 kB");
-  EXPECT_EQ(size_text(100 << 20), "100 MB");
-  EXPECT_EQ(size_text(int64_t{1540} << 30), "1.5 TB");
-}
-
 /// What the check says of two tables with these columns.
 Findings check(std::vector<SourceColumn> there, std::vector<DestinationColumn> here,
                std::optional<std::vector<std::string>> columns = std::nullopt,
