@@ -1,7 +1,7 @@
 // char_text: rows in text whose "char" values would be others on the destination.
 #pragma once
 
-#include "core/source/server_info.hpp"
+#include "core/connection/server_info.hpp"
 
 #include <cstdint>
 #include <string>

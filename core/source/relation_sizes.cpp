@@ -1,7 +1,7 @@
 #include "core/source/relation_sizes.hpp"
 
 #include "core/base/error.hpp"
-#include "core/source/server_info.hpp"
+#include "core/connection/server_info.hpp"
 
 #include <algorithm>
 #include <set>

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "core/connection/executor.hpp"
-#include "core/source/server_info.hpp"
+#include "core/connection/server_info.hpp"
 
 #include <array>
 #include <cstdint>

@@ -1,4 +1,4 @@
-#include "core/source/server_info.hpp"
+#include "core/connection/server_info.hpp"
 
 namespace parallel_loader {
 
