@@ -110,6 +110,11 @@ bool wait_until_flushed(Executor &source, const Possible &possible) {
 
 } // namespace
 
+std::string_view durability_function(int source_version) noexcept {
+  return source_version >= 170000 ? "pg_logical_emit_message(boolean, text, text, boolean)"
+                                  : "pg_logical_emit_message(boolean, text, text)";
+}
+
 bool make_durable(Executor &source) {
   const Possible possible =
       in_transaction(source, "READ ONLY", [&] { return find_possible(source); });

@@ -3,6 +3,8 @@
 
 #include "core/connection/executor.hpp"
 
+#include <string_view>
+
 namespace parallel_loader {
 
 /// A crash loses the transactions whose records were not flushed (synchronous_commit = off, or
@@ -15,5 +17,8 @@ namespace parallel_loader {
 /// waited for, which needs some wal_writer_delay.
 /// Returns false when it could not be seen to be flushed.  Throws as Executor does.
 [[nodiscard]] bool make_durable(Executor &source);
+
+/// The function that it writes the record with, as GRANT names it.
+[[nodiscard]] std::string_view durability_function(int source_version) noexcept;
 
 } // namespace parallel_loader

@@ -1,6 +1,7 @@
 #include "extension/worker/append.hpp"
 
 #include "core/base/quote.hpp"
+#include "core/connection/server_info.hpp"
 #include "core/ledger/append_ledger.hpp"
 #include "core/ledger/local_relations.hpp"
 #include "core/source/durable_source.hpp"
@@ -198,11 +199,12 @@ void Append::require_durable() {
   source_.exec("COMMIT");
   if (make_durable(source_))
     return;
+  const std::string function(durability_function(server_info(source_).version));
   throw Error("55000", "source did not confirm that it has flushed the new rows",
               "A crash of the source might undo their transactions, and assign their IDs to "
               "others, whose rows no append would copy.",
-              "Append again when the WAL writer of the source keeps up, or grant EXECUTE on "
-              "pg_logical_emit_message(boolean, text, text) there to the source's role.");
+              "Append again when the WAL writer of the source keeps up, or grant EXECUTE on " +
+                  function + " there to the source's role.");
 }
 
 void Append::require_empty(AppendLedger &marks, const AppendSubject &subject) {

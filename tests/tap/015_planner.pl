@@ -343,7 +343,7 @@ is(scalar takes_all('no_order', 'a key without an order', key => 'k'), 1, '… i
 
 # ---- how much is read ----
 
-$pair->source_sql(<<'SQL');
+$pair->source_sql(<<'SQL', timeout => 300);
 CREATE TABLE large (id bigint PRIMARY KEY, n integer);
 INSERT INTO large SELECT g, g % 1000 FROM generate_series(1, 10000000) AS g;
 SELECT pg_stat_reset();

@@ -44,9 +44,11 @@ is(is_flushed(), 't', '… of all that it builds on');
 
 # ---- a role that may not write a record ----
 
-$pair->source_sql('REVOKE EXECUTE ON FUNCTION pg_logical_emit_message(boolean, text, text) FROM PUBLIC');
+my $MESSAGE = 'pg_logical_emit_message(boolean, text, text'
+  . ($pair->source_sql('SHOW server_version_num') >= 170000 ? ', boolean)' : ')');
+$pair->source_sql("REVOKE EXECUTE ON FUNCTION $MESSAGE FROM PUBLIC");
 unflushed('INSERT INTO t VALUES (102)');
-$pair->error_is("SELECT parallel_pull_append($dsn, 't')", '55000', qr/source did not confirm that it has flushed.*HINT/s,
+$pair->error_is("SELECT parallel_pull_append($dsn, 't')", '55000', qr/source did not confirm that it has flushed.*HINT.*EXECUTE on \Q$MESSAGE\E there/s,
   'an append that cannot be sure is an error');
 is($pair->destination_sql('SELECT max(id) FROM t'), 101, '… and has copied nothing');
 unflushed('INSERT INTO g VALUES (2)');
@@ -75,7 +77,7 @@ $result = $pair->try_sql("SELECT rows FROM parallel_pull_table($dsn, 'g')");
 is($result->summary, 'success: 2', '… and a pull leaves its mark');
 is($pair->pull->{warning}, undef, '… without a word');
 is($pair->destination_sql("SELECT parallel_pull_append($dsn, 'g')"), 0, '… at which an append begins');
-$pair->source_sql('GRANT EXECUTE ON FUNCTION pg_logical_emit_message(boolean, text, text) TO PUBLIC');
+$pair->source_sql("GRANT EXECUTE ON FUNCTION $MESSAGE TO PUBLIC");
 
 # ---- settings of the source's role and database do not hold ----
 
@@ -89,7 +91,7 @@ my $open = $pair->session('source');
 $open->query_safe('BEGIN ISOLATION LEVEL SERIALIZABLE; SELECT FROM other');
 for my $may_write (1, 0) {
   my $by = $may_write ? 'a commit' : 'the WAL writer';
-  $pair->source_sql('REVOKE EXECUTE ON FUNCTION pg_logical_emit_message(boolean, text, text) FROM PUBLIC') if !$may_write;
+  $pair->source_sql("REVOKE EXECUTE ON FUNCTION $MESSAGE FROM PUBLIC") if !$may_write;
   unflushed("INSERT INTO t SELECT max(id) + 1 FROM t");
   is($pair->try_sql("SET statement_timeout = '10s'; SELECT parallel_pull_append($dsn, 't')")->summary, 'success: 1',
     "an append has it flushed by $by, whatever the role is set to");
@@ -99,7 +101,7 @@ for my $may_write (1, 0) {
   is($result->summary . $result->err, 'success: 2', '… and a pull leaves its mark, without a word');
 }
 $open->query_safe('ROLLBACK');
-$pair->source_sql($_) for 'ALTER ROLE reader RESET ALL', 'GRANT EXECUTE ON FUNCTION pg_logical_emit_message(boolean, text, text) TO PUBLIC',
+$pair->source_sql($_) for 'ALTER ROLE reader RESET ALL', "GRANT EXECUTE ON FUNCTION $MESSAGE TO PUBLIC",
   'DROP TABLE other';
 
 # ---- those who decode the database see nothing of it ----
@@ -125,7 +127,7 @@ note "a pull of 100 rows: $least s";
 cmp_ok($least, '<', 0.4, 'a pull of 100 rows from an idle source waits for nothing');
 
 # The worker's last words come while the coordinator asks the source again and again: they are heard.
-$pair->source_sql('REVOKE EXECUTE ON FUNCTION pg_logical_emit_message(boolean, text, text) FROM PUBLIC');
+$pair->source_sql("REVOKE EXECUTE ON FUNCTION $MESSAGE FROM PUBLIC");
 $pair->source_sql($_) for q(ALTER SYSTEM SET wal_writer_delay = '10ms'), 'SELECT pg_reload_conf()';
 $pair->destination_sql(<<'SQL');
 CREATE FUNCTION slowly() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.3); RETURN NULL; END $$;
