@@ -216,10 +216,10 @@ RecordedPull Ledger::load_pull(int64_t pull_id) {
 void Ledger::resume_pull(int64_t pull_id, int64_t segment, const PullPlan &plan) {
   change_state(pull_id, PullEvent::kResume, PullActor::kResume);
   change_chunks(pull_id, plan);
-  if (!plan.found_relations.empty()) {
+  if (!plan.found_relations.empty())
     name_relations(pull_id, plan.found_relations);
+  if (!plan.found_relations.empty() || plan.has_new_shape)
     record_shapes(pull_id, plan);
-  }
   exec(kResumePull,
        {number(pull_id), number(segment), null_if_empty(plan.snapshot.name),
         number(plan.bounds.xmin), number(plan.bounds.xmax), null_if_empty(plan.identity.lsn),

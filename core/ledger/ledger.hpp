@@ -91,6 +91,7 @@ struct PullPlan {
   ChunkChange chunk_change = ChunkChange::kNone; // by a resume
   // By a resume of a pull of an earlier version, which recorded neither OIDs nor shapes.
   std::vector<ChunkRelation> found_relations;
+  bool has_new_shape = false; // by a resume
 };
 
 /// What a resume has to know of a pull.

@@ -159,6 +159,16 @@ std::optional<ShapeChange> find_shape_change(const Shape &planned, const Shape &
   return std::nullopt;
 }
 
+std::optional<ShapeChange> find_filter_change(const Shape &planned, const Shape &now) {
+  Shape known = now;
+  std::erase_if(known, [&](const ShapeLine &line) {
+    return std::ranges::none_of(planned, [&](const ShapeLine &before) {
+      return before.part == ShapePart::kFilter && before.name == line.name;
+    });
+  });
+  return find_shape_change(planned, known, "w", PlaceRule::kCompared);
+}
+
 Shape local_shape(const DestinationTable &table, std::span<const std::string> columns) {
   Shape shape;
   for (const std::string &name : columns) {

@@ -56,6 +56,12 @@ struct ShapeChange {
 /// 55000: the filter of a pull reads other relations than it was planned with.
 [[nodiscard]] Error other_filter(int64_t pull_id, const ShapeChange &change, std::string hint);
 
+/// The first relation of `planned`'s filter that `now` lacks or has in another form; nullopt: none,
+/// or a plan of an earlier version, which has none of them.  Others may have come: a partition that
+/// no boundary rules out any more, what a function reads.  Those that joined the filter's
+/// tables after the snapshot are for require_members_as_snapshot and find_joined to find.
+[[nodiscard]] std::optional<ShapeChange> find_filter_change(const Shape &planned, const Shape &now);
+
 /// Attribute numbers differ between a partition and its root.
 enum class PlaceRule { kCompared, kIgnored };
 

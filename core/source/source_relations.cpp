@@ -1,6 +1,7 @@
 #include "core/source/source_relations.hpp"
 
 #include <algorithm>
+#include <map>
 
 namespace parallel_loader {
 namespace {
@@ -181,10 +182,11 @@ GROUP BY 1)sql";
   for (const ShapeLine &line : locked)
     oids.push_back(static_cast<uint32_t>(std::stoul(line.name)));
   const Rows rows = exec_for(source, kColumns, oids);
+  std::map<std::string, std::string> columns;
   for (size_t row = 0; row < rows.size(); ++row)
-    for (ShapeLine &line : locked)
-      if (line.name == rows.text(row, 0))
-        line.place += ":" + rows.text(row, 1);
+    columns.emplace(rows.text(row, 0), ":" + rows.text(row, 1));
+  for (ShapeLine &line : locked)
+    line.place += columns[line.name];
 }
 
 void require_members_as_snapshot(Executor &source, const Shape &locked) {
@@ -246,12 +248,13 @@ const ShapeLine *find_new(const Shape &planned, const Shape &now) {
 
 // Functions and filters read tables of their own, which nothing tells from those of the view but
 // that they have not been altered.
-std::optional<std::string> find_joined(Executor &source, const Shape &planned) {
-  Shape now = locked_relations(source);
+std::optional<std::string> find_joined(Executor &source, const Shape &planned,
+                                       const std::set<uint32_t> &read) {
   std::vector<uint32_t> added;
-  for (const ShapeLine &line : now)
-    if (find_new(planned, {line}) != nullptr)
-      added.push_back(static_cast<uint32_t>(std::stoul(line.name)));
+  for (const ShapeLine &line : locked_relations(source))
+    if (const auto oid = static_cast<uint32_t>(std::stoul(line.name));
+        !read.contains(oid) && find_new(planned, {line}) != nullptr)
+      added.push_back(oid);
   if (added.empty())
     return std::nullopt;
   const Rows changed = exec_for(source, kChildren, added);

@@ -13,6 +13,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -67,9 +68,10 @@ void require_members_as_snapshot(Executor &source, const Shape &locked);
 [[nodiscard]] const ShapeLine *find_new(const Shape &planned, const Shape &now);
 
 /// A table that the session reads by now because it began to inherit after the snapshot was taken:
-/// neither by the plan, nor because a function of the view or a filter names it.  Throws
-/// SourceChanged as locked_relations does.
-[[nodiscard]] std::optional<std::string> find_joined(Executor &source, const Shape &planned);
+/// neither by the plan, nor because a function of the view or a filter names it.  `read` are OIDs
+/// of what the pull itself reads.  Throws SourceChanged as locked_relations does.
+[[nodiscard]] std::optional<std::string> find_joined(Executor &source, const Shape &planned,
+                                                     const std::set<uint32_t> &read);
 
 /// Relations as an append compares them: `oid:filenode` of each that holds rows, in the order of
 /// their OIDs.

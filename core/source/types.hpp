@@ -85,6 +85,7 @@ private:
 template <class Column>
 [[nodiscard]] Types load_column_types(Executor &server, const std::vector<Column> &columns) {
   std::vector<TypeOid> roots;
+  roots.reserve(columns.size());
   for (const Column &column : columns)
     roots.push_back(column.type);
   return Types::load(server, roots);
@@ -92,7 +93,7 @@ template <class Column>
 
 /// Returns an empty string when binary COPY carries a value of `source_type` into a column of
 /// `destination_type` unchanged, else the reason in a few words ("has type text, but …").
-/// Rules: the table in docs/architecture.md, "Binary or text".
+/// Rules: the table in docs/internals.md, "Binary or text".
 [[nodiscard]] std::string why_not_binary(const Types &source, TypeOid source_type,
                                          const Types &destination, TypeOid destination_type);
 

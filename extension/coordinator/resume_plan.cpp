@@ -53,6 +53,7 @@ public:
   PullPlan run() {
     require_local();
     const HeldSnapshot held = reader_.hold_snapshot(lock_key());
+    reader_.set_timezone(request_of_untouched(request_, resume_.recorded), plan_.format);
     table_ = reader_.find_table(plan_.source_table);
     require_same_table();
     const Shape shape = require_shape();
@@ -61,8 +62,10 @@ public:
       complete(plan, shape);
     if (is_cut_by_leaf())
       lock_leaves(plan.found_relations);
-    require_filter();
+    const Shape filter = require_filter();
     reader_.session().release_lock_timeout();
+    if (resume_.snapshot == ResumeSnapshot::kNew)
+      renew_members(plan, shape, filter);
     plan.identity = reader_.session().identity();
     if (resume_.snapshot == ResumeSnapshot::kNew && is_cut_by_leaf())
       add_leaves(plan);
@@ -156,16 +159,28 @@ private:
   }
 
   // Rows that come and go in what the filter reads do not matter, other relations do.
-  void require_filter() {
+  Shape require_filter() {
     const std::string &filter = resume_.recorded.request.filter;
     if (filter.empty())
-      return;
-    const Shape now = reader_.lock_filter(table_, table_.probe_item(), plan_.source_path, filter);
-    if (is_of_old_version())
-      return;
-    if (const auto change = find_shape_change(members(read_shape(plan_.source_shape)), members(now),
-                                              "w", PlaceRule::kCompared))
+      return {};
+    Shape now = reader_.lock_filter(table_, table_.probe_item(), plan_.source_path, filter);
+    if (const auto change =
+            find_filter_change(members(read_shape(plan_.source_shape)), members(now)))
       throw other_filter(request_.resume_id, *change, kBeginAnew);
+    return now;
+  }
+
+  // Workers compare with what the new snapshot shows, down to the files.
+  static void renew_members(PullPlan &plan, const Shape &table, const Shape &filter) {
+    Shape shape = read_shape(plan.source_shape);
+    const auto is_member = [](const ShapeLine &line) {
+      return line.part == ShapePart::kRelation || line.part == ShapePart::kFilter;
+    };
+    std::erase_if(shape, is_member);
+    std::ranges::copy_if(table, std::back_inserter(shape), is_member);
+    std::ranges::copy(filter, std::back_inserter(shape));
+    plan.source_shape = write_shape(shape);
+    plan.has_new_shape = true;
   }
 
   // Under a new snapshot a table may have another file; a view is to have the same definition.

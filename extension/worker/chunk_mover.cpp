@@ -150,6 +150,7 @@ void ChunkMover::lock_relation(const ClaimedChunk &chunk) {
   lock_filter(from);
   reader_->session().release_lock_timeout();
   locked_.insert(from);
+  read_.insert(is_leaf ? chunk.relation_oid : table_.oid);
 }
 
 // Once a session: all its chunks are read by the same filter.  That of an append is read as its
@@ -159,9 +160,7 @@ void ChunkMover::lock_filter(const std::string &from) {
   if (!locked_.empty() || pull.filter.empty() || pull.kind == PullKind::kAppend)
     return;
   const Shape now = reader_->lock_filter(table_, from, plan_->source_path, pull.filter);
-  if (source_shape_.empty())
-    return;
-  if (const auto change = find_shape_change(source_shape_, now, "w", PlaceRule::kCompared))
+  if (const auto change = find_filter_change(source_shape_, now))
     throw other_filter(context_.pull->pull_id, *change, "Empty the table and pull it again.");
 }
 
@@ -223,17 +222,32 @@ void ChunkMover::require_unchanged(const ClaimedChunk &chunk) {
   if (const auto change =
           find_label_change(source_shape_, labels_.read(reader_->session().connection())))
     throw_altered(*change, table_.name.cited() + " of the source");
-  if (!chunk.relation.empty() || !has_members())
-    return;
+  const bool is_whole = chunk.relation.empty() && has_members();
   Connection &source = reader_->session().connection();
-  if (table_.kind != 'p') {
-    if (const auto joined = find_joined(source, source_shape_))
+  if (is_whole && table_.kind != 'p') {
+    if (const auto joined = find_joined(source, source_shape_, {}))
       throw_other_members("New is " + *joined + ".");
     return;
   }
+  require_filter_unchanged();
+  if (!is_whole)
+    return;
   const Shape now = partition_tree(source, table_.oid);
   if (const ShapeLine *added = find_new(source_shape_, now))
     throw_other_members("New is " + added->words + ".");
+}
+
+// A table that began to inherit from one that the filter reads, or became its partition, was read
+// by some chunks and not by others.
+void ChunkMover::require_filter_unchanged() {
+  if (std::ranges::none_of(source_shape_,
+                           [](const ShapeLine &line) { return line.part == ShapePart::kFilter; }))
+    return;
+  ShapeChange change{.part = ShapePart::kFilter, .name = {}, .before = {}, .after = {}};
+  if (const auto joined = find_joined(reader_->session().connection(), source_shape_, read_)) {
+    change.after = *joined;
+    throw other_filter(context_.pull->pull_id, change, "Empty the table and pull it again.");
+  }
 }
 
 // Under the lock that the rows are written with.
@@ -256,6 +270,7 @@ void ChunkMover::require_local_types() {
 void ChunkMover::disconnect() {
   reader_.reset();
   locked_.clear();
+  read_.clear();
   pg_atomic_write_u32(&slot_.has_lock, 0);
   pg_atomic_write_u32(&slot_.source_pid, 0);
 }

@@ -114,6 +114,93 @@ $pair->error_is(work($id), '55000', qr/flt.* emptied or rewritten/,
 ok($queued->finish->is_ok, '… and it is through');
 $pair->destination_sql("SELECT parallel_pull_cancel($id)");
 
+# ---- a table that joins what the filter reads, while a session of ours reads chunk after chunk ----
+
+$pair->create_gate;
+$pair->source_sql(<<'SQL');
+INSERT INTO flt SELECT i FROM generate_series(1, 6000, 2) AS i;
+CREATE TABLE lists (id integer, kind integer) PARTITION BY LIST (kind);
+CREATE TABLE lists_1 PARTITION OF lists FOR VALUES IN (1);
+INSERT INTO lists SELECT id, 1 FROM flt;
+CREATE TABLE heir () INHERITS (flt);
+SQL
+my %JOINS = (
+  'a partition' => ['lists', 'ALTER TABLE lists ATTACH PARTITION even FOR VALUES IN (2)'],
+  'an heir' => ['flt', 'ALTER TABLE even INHERIT flt']);
+for my $what (sort keys %JOINS) {
+  my ($table, $join) = @{$JOINS{$what}};
+  $pair->source_sql('CREATE TABLE even AS SELECT i AS id, 2 AS kind FROM generate_series(0, 6000, 2) AS i'
+    . ($table eq 'flt' ? '; ALTER TABLE even DROP kind' : ''));
+  $pair->close_gate;
+  $id = create("id IN (SELECT id FROM $table) AND public.gate(id, 1000)");
+  my $worker = $pair->session('destination');
+  $worker->start(work($id));
+  $pair->wait_at_gate;
+  $pair->source_sql($join);
+  $pair->open_gate;
+  my $result = $worker->finish(60);
+  like($result->summary, qr/55000.*filter of pull .* reads other tables.*New is .*even/s,
+    "$what that joins the filter's table: the pull ends");
+  is(wrong_rows(), 0, '… and no row has come that the filter forbids');
+  $pair->destination_sql("SELECT parallel_pull_cancel($id)");
+  $pair->source_sql('DROP TABLE even');
+  $pair->destination_sql('TRUNCATE t');
+}
+$pair->source_sql('DROP TABLE heir');
+
+# ---- what goes on ----
+
+# A chunk is done, then `change`: the resume under a new snapshot brings the rest.
+sub goes_on {
+  my ($what, $filter, $change, %named) = @_;
+  my $set = $named{set} // '';
+  my $sql = $pair->table_sql('parallel_pull_create', 't',
+    {key => 'id', columns => [qw(id pad)], filter => $filter, chunk_size => '64kB', %{$named{pull} // {}}});
+  my ($pull) = $pair->destination_sql("$set $sql") =~ /(\d+)\s*$/;
+  ok($pair->destination_sql(work($pull, ', max_chunks => 1')) > 0, "$what: a chunk is done before");
+  $pair->destination_sql("SELECT parallel_pull_cancel($pull)");
+  $change->($pull);
+  is($pair->try_sql("SELECT chunks > 0 FROM parallel_pull_resume($pull, new_snapshot => true)", timeout => 60)->summary,
+    'success: t', '… the resume brings the rest');
+  is(count(), 3000, '… every row is there');
+  is(wrong_rows(), 0, '… and no other');
+  $pair->destination_sql('TRUNCATE t');
+  return;
+}
+
+goes_on('a new file of the filter\'s table', $OF_TABLE, sub { $pair->source_sql('VACUUM FULL flt') });
+# Earlier versions did not record what a filter reads.
+goes_on('a pull that 0.4 has planned', $OF_TABLE, sub {
+    my ($pull) = @_;
+    is($pair->destination_sql("UPDATE parallel_loader.pull SET source_shape = regexp_replace(source_shape, '(^|\\n)w[^\\n]*', '', 'g')"
+        . " WHERE pull_id = $pull AND source_shape ~ '\\nw' RETURNING source_shape ~ '\\nw'"), 'f', '… no word of the filter is left');
+  });
+# Partitions that the caller's time zone rules out are not those that UTC rules out.
+$pair->source_sql(<<'SQL');
+CREATE TABLE times (id integer, at timestamptz) PARTITION BY RANGE (at);
+CREATE TABLE times_1 PARTITION OF times FOR VALUES FROM (MINVALUE) TO ('2026-01-01 03:00+00');
+CREATE TABLE times_2 PARTITION OF times FOR VALUES FROM ('2026-01-01 03:00+00') TO (MAXVALUE);
+INSERT INTO times SELECT id, '2026-01-01 12:00+00' FROM flt;
+SQL
+goes_on('a filter with a time', q(id IN (SELECT id FROM times WHERE at >= '2026-01-01 02:00')), sub {},
+  set => q(SET TimeZone = 'America/New_York';));
+goes_on('another filter with a time', q(id IN (SELECT id FROM times WHERE at >= '2026-01-01 04:00')), sub {},
+  set => q(SET TimeZone = 'Asia/Tokyo';));
+# The planner of the source runs a stable function, and so reads its table, for a partition and not for
+# the table as a whole.
+$pair->source_sql(<<'SQL');
+CREATE TABLE settings (most integer);
+INSERT INTO settings VALUES (5999);
+CREATE FUNCTION most() RETURNS integer STABLE LANGUAGE sql AS 'SELECT max(most) FROM settings';
+CREATE TABLE cut (LIKE t) PARTITION BY RANGE (id);
+CREATE TABLE cut_1 PARTITION OF cut FOR VALUES FROM (0) TO (3000);
+CREATE TABLE cut_2 PARTITION OF cut FOR VALUES FROM (3000) TO (10000);
+INSERT INTO cut SELECT * FROM t;
+ANALYZE cut;
+SQL
+goes_on('a function that reads a table, for a table of partitions', 'id % 2 = 1 AND id <= most()', sub {},
+  pull => {source_table => 'cut'});
+
 # ---- append ----
 
 $pair->destination_sql(q(SELECT parallel_pull_forget('t')));

@@ -42,6 +42,17 @@ TEST(ColumnShape, column_dropped_and_added_again_is_another_one) {
   EXPECT_FALSE(find_shape_change(planned, now, "c", PlaceRule::kIgnored));
 }
 
+TEST(ColumnShape, of_what_a_filter_reads_all_that_was_planned_is_compared_and_no_more) {
+  const ShapeLine table{ShapePart::kFilter, "16384", "r:7", "16384", "flt"};
+  const ShapeLine other{ShapePart::kFilter, "16390", "r:8", "16390", "settings"};
+  EXPECT_FALSE(find_filter_change({table}, {table, other}));
+  EXPECT_FALSE(find_filter_change({line("a", "1", "23")}, {table})); // of an earlier version
+  EXPECT_EQ(find_filter_change({table, other}, {table})->before, "settings");
+  ShapeLine rewritten = table;
+  rewritten.type = "16400";
+  EXPECT_EQ(find_filter_change({table}, {rewritten})->after, "flt");
+}
+
 TEST(ColumnShape, column_that_is_gone_or_new_is_a_change) {
   const Shape planned = {line("a", "1", "23")};
   EXPECT_EQ(find_shape_change(planned, {}, "c", PlaceRule::kCompared)->name, "a");
