@@ -57,6 +57,8 @@ uint64 run_as_caller(const std::string &sql) {
 }
 
 // Whoever may append may not see the pulls of all roles.
+constexpr const char *kAgain = "Call parallel_pull_append again.";
+
 std::string unfinished_hint(int64_t pull_id) {
   try {
     return resume_hint(find_pull(pull_id));
@@ -79,6 +81,9 @@ private:
   [[nodiscard]] bool may_move_mark(Oid role, Oid owner) const;
   void require_no_live_pull(const AppendSubject &subject);
   void require_own(const std::optional<AppendMark> &mark, Oid role);
+  template <class Fn> void look_at_filter(Fn fn);
+  void lock_filter(const FilterPath &path);
+  void require_filter_unchanged();
   void require_durable();
   void require_whole(AppendLedger &marks, const AppendSubject &subject, const AppendMark &mark,
                      const MayMove &may_move);
@@ -96,6 +101,7 @@ private:
   Oid table_;
   std::string local_name_; // qualified and quoted
   FilterPath filter_path_;
+  Shape read_before_; // that the session had locked before the filter
   ChunkResult result_ = {0, 0, "copy", {}};
 };
 
@@ -115,15 +121,8 @@ ChunkResult Append::run() {
   const std::optional<AppendMark> mark = marks.find_mark(subject, may_move);
   require_own(mark, recorded.request.owner);
   require_no_live_pull(subject);
-  const std::string &filter = task_.request.pull.filter;
-  if (!filter.empty()) { // means what it meant for the rows that are here
-    filter_path_ = mark ? mark->source_path : recorded.plan.source_path;
-    SourceReader &reader = task_.reader;
-    reader.session().limit_lock_timeout();
-    static_cast<void>(
-        reader.lock_filter(task_.table, task_.table.probe_item(), filter_path_, filter));
-    reader.session().release_lock_timeout();
-  }
+  if (!task_.request.pull.filter.empty()) // means what it meant for the rows that are here
+    lock_filter(mark ? mark->source_path : recorded.plan.source_path);
   if (mark)
     require_whole(marks, subject, *mark, may_move);
   else
@@ -144,10 +143,44 @@ ChunkResult Append::run() {
   if (plan.direct)
     copy(table_, combine(*plan.direct, window));
   plan.next.local_relations = local_relations(mark, compares_all);
+  require_filter_unchanged();
   require_durable();
   marks.save_mark(subject, plan.next);
   marks.prune(table_);
   return result_;
+}
+
+// Whatever has become of what the filter reads, the rows that are here are not in question.
+template <class Fn> void Append::look_at_filter(Fn fn) {
+  try {
+    fn();
+  } catch (const SourceChanged &changed) {
+    throw Error(changed.sqlstate(), changed.message(), changed.detail(), kAgain);
+  }
+}
+
+void Append::lock_filter(const FilterPath &path) {
+  filter_path_ = path;
+  look_at_filter([&] {
+    read_before_ = locked_relations(source_);
+    SourceReader &reader = task_.reader;
+    reader.session().limit_lock_timeout();
+    static_cast<void>(reader.lock_filter(task_.table, task_.table.probe_item(), filter_path_,
+                                         task_.request.pull.filter));
+    reader.session().release_lock_timeout();
+  });
+}
+
+// A table that has joined those of the filter since was read for some rows and not for others.
+void Append::require_filter_unchanged() {
+  if (task_.request.pull.filter.empty())
+    return;
+  look_at_filter([&] {
+    if (const auto joined = find_joined(source_, read_before_, {}))
+      throw other_filter(pull_->pull_id,
+                         {.part = ShapePart::kFilter, .name = {}, .before = {}, .after = *joined},
+                         kAgain);
+  });
 }
 
 // So that nobody empties the table between the look at it and the rows.

@@ -215,6 +215,41 @@ for my $window ('NaN', '-1') {
     qr/window "\Q$window\E" is /, "an append with window $window");
 }
 
+# What the filter reads is exchanged between the append's snapshot and its lock, or while it reads.
+my $blocker = $pair->session('source');
+$blocker->query_safe('BEGIN; LOCK TABLE flt');
+my $appending = $pair->session('destination');
+$appending->start($append);
+$pair->source->poll_query_until('postgres', 'SELECT count(*) > 0 FROM pg_locks WHERE NOT granted');
+$blocker->query_safe('CREATE TABLE kept AS TABLE flt; TRUNCATE flt; INSERT INTO flt TABLE kept; COMMIT');
+# hint: extension/worker/append.cpp: Call parallel_pull_append again
+like($appending->finish(60)->summary, qr/55000.*flt.* emptied or rewritten.*HINT:\s+Call parallel_pull_append again/s,
+  'a new file of what the filter of an append reads: to be repeated');
+$pair->source_sql(q(INSERT INTO t (id, k1, m, pad) SELECT i, 1, 'good', 'more' FROM generate_series(6002, 6020) AS i;
+  INSERT INTO flt SELECT generate_series(6003, 6019, 2); CREATE TABLE even AS SELECT generate_series(6002, 6020, 2) AS id));
+my %gated = (%append, filter => "public.gate(id, 6010) AND $OF_TABLE");
+is($pair->destination_sql($append), 9, '… and the next one brings what is new');
+# An append has two looks at the source where transactions ran while the rows before were read.
+$pair->destination_sql(q(TRUNCATE t; SELECT parallel_pull_forget('t')));
+my $open = $pair->session('source');
+$open->query_safe(q(BEGIN; INSERT INTO t (id, k1, m, pad) VALUES (6031, 1, 'good', 'late'); INSERT INTO flt VALUES (6031)));
+$pair->source_sql('SELECT pg_current_xact_id()');
+$pair->destination_sql($pair->table_sql('parallel_pull_table', 't', \%gated));
+is(count(), 3010, 'a pull while a transaction is open');
+$open->query_safe('COMMIT');
+$pair->source_sql(q(INSERT INTO t (id, k1, m, pad) VALUES (6021, 1, 'good', 'last'), (6022, 1, 'good', 'last');
+  INSERT INTO flt VALUES (6021); INSERT INTO even VALUES (6022)));
+$pair->close_gate;
+my $gated = $pair->table_sql('parallel_pull_append', 't', \%gated);
+$appending->start($gated);
+$pair->wait_at_gate;
+$pair->source_sql('ALTER TABLE even INHERIT flt');
+$pair->open_gate;
+like($appending->finish(60)->summary, qr/55000.*filter of pull .* reads other tables.*New is .*even.*HINT:\s+Call parallel_pull_append again/s,
+  'a table that joins them between the two: to be repeated');
+is(count(), 3010, '… and nothing has come');
+is($pair->destination_sql($gated), 3, '… the next one reads it, too');
+
 # ---- partitions here that another server keeps ----
 
 $pair->destination_sql(<<'SQL');
