@@ -113,6 +113,8 @@ std::string ShapeChange::sentence() const {
            ".";
   if (part == ShapePart::kLabels)
     return "Labels of its enum have other names, or another order.";
+  if (part == ShapePart::kMemberLabels)
+    return "Labels of enum " + before + " have other names, or another order.";
   if (is_moved)
     return "It was dropped and added again.";
   if (after.empty())
@@ -167,6 +169,17 @@ std::optional<ShapeChange> find_filter_change(const Shape &planned, const Shape 
     });
   });
   return find_shape_change(planned, known, "w", PlaceRule::kCompared);
+}
+
+std::optional<ShapeChange> find_member_change(const Shape &planned, const Shape &now) {
+  Shape known = now;
+  for (ShapeLine &line : known) {
+    const ShapeLine *const before = find_line(planned, line);
+    if (line.part == ShapePart::kRelation && before != nullptr &&
+        before->place.find(':') == std::string::npos)
+      line.place.resize(std::min(line.place.find(':'), line.place.size()));
+  }
+  return find_shape_change(planned, known, "r", PlaceRule::kCompared);
 }
 
 Shape local_shape(const DestinationTable &table, std::span<const std::string> columns) {

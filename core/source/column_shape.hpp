@@ -15,13 +15,14 @@
 namespace parallel_loader {
 
 enum class ShapePart : char {
-  kColumn = 'c',    // of the table
-  kField = 'f',     // of a composite that a column holds, at any depth
-  kKey = 'k',       // collation and nullability of a key's column
-  kExtension = 'e', // that a type belongs to
-  kLabels = 'l',    // of an enum that a column holds: see enum_labels.hpp
-  kRelation = 'r',  // that a view, or a partitioned table that is read as one, is made of
-  kFilter = 'w',    // relation that the filter reads beside the table
+  kColumn = 'c',       // of the table
+  kField = 'f',        // of a composite that a column holds, at any depth
+  kKey = 'k',          // collation and nullability of a key's column
+  kExtension = 'e',    // that a type belongs to
+  kLabels = 'l',       // of an enum that a column holds: see enum_labels.hpp
+  kRelation = 'r',     // that a view, or a partitioned table that is read as one, is made of
+  kFilter = 'w',       // relation that the filter reads beside the table
+  kMemberLabels = 'm', // of an enum that columns of those two have
 };
 
 /// One line of a shape.  Only `type` and `place` are compared; `words` are for people.
@@ -59,8 +60,12 @@ struct ShapeChange {
 /// The first relation of `planned`'s filter that `now` lacks or has in another form; nullopt: none,
 /// or a plan of an earlier version, which has none of them.  Others may have come: a partition that
 /// no boundary rules out any more, what a function reads.  Those that joined the filter's
-/// tables after the snapshot are for require_members_as_snapshot and find_joined to find.
+/// tables after the snapshot are for find_written_columns to find.
 [[nodiscard]] std::optional<ShapeChange> find_filter_change(const Shape &planned, const Shape &now);
+
+/// The first difference between the relations that a view, or a partitioned table that is read as
+/// one, is made of; a plan of 0.4 does not know their columns.
+[[nodiscard]] std::optional<ShapeChange> find_member_change(const Shape &planned, const Shape &now);
 
 /// Attribute numbers differ between a partition and its root.
 enum class PlaceRule { kCompared, kIgnored };

@@ -70,13 +70,14 @@ Shape EnumLabels::read(Executor &source) const {
 
 std::optional<ShapeChange> find_label_change(const Shape &planned, const Shape &now) {
   for (const ShapeLine &line : planned) {
-    if (line.part != ShapePart::kLabels)
+    if (line.part != ShapePart::kLabels && line.part != ShapePart::kMemberLabels)
       continue;
     const auto found = std::ranges::find_if(now, [&](const ShapeLine &one) {
-      return one.part == ShapePart::kLabels && one.place == line.place;
+      return one.part == line.part && one.place == line.place;
     });
     if (found != now.end() && !holds_in_order(found->type, line.type))
-      return ShapeChange{.part = ShapePart::kLabels, .name = line.name, .before = {}, .after = {}};
+      return ShapeChange{
+          .part = line.part, .name = line.name, .before = line.words, .after = found->words};
   }
   return std::nullopt;
 }

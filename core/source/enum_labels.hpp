@@ -35,8 +35,8 @@ private:
   std::vector<Enum> enums_;
 };
 
-/// The first enum of `planned` whose labels have other names, or another order, by now; new ones
-/// beside them do not matter.
+/// The first enum of `planned`, of the parts kLabels and kMemberLabels, whose labels have other
+/// names, or another order, by now; new ones beside them do not matter.
 [[nodiscard]] std::optional<ShapeChange> find_label_change(const Shape &planned, const Shape &now);
 
 } // namespace parallel_loader

@@ -21,9 +21,17 @@ WHERE w.oid <> 0::pg_catalog.oid AND w.oid IS DISTINCT FROM n.oid OR c.oid IS NU
     AND c.relfilenode IS DISTINCT FROM pg_catalog.pg_relation_filenode(c.oid::pg_catalog.regclass)
 ORDER BY w.number LIMIT 1)sql";
 
-// An index that is younger than the snapshot has no row in pg_class, pg_get_indexdef knows it.
+// An index that is younger than the snapshot has no row in pg_class, pg_get_indexdef knows it.  Nor
+// has a partition, whose rows the snapshot does not show: it does not matter to a query of its
+// root.
 constexpr std::string_view kLocked = R"sql(
-SELECT DISTINCT l.relation::pg_catalog.int8,
+WITH mine(relation) AS (
+  SELECT DISTINCT l.relation FROM pg_catalog.pg_locks AS l
+  WHERE l.locktype = 'relation'::pg_catalog.text AND l.pid = pg_catalog.pg_backend_pid()
+    AND l.granted AND l.relation >= 16384::pg_catalog.oid
+    AND l.database = (SELECT d.oid FROM pg_catalog.pg_database AS d
+                      WHERE d.datname = pg_catalog.current_database()))
+SELECT l.relation::pg_catalog.int8,
   CASE WHEN c.relkind = 'v'::"char"
     THEN pg_catalog.hashtextextended(pg_catalog.pg_get_viewdef(c.oid), 0)::pg_catalog.text
     ELSE coalesce(c.relfilenode, 0::pg_catalog.oid)::pg_catalog.text END,
@@ -31,14 +39,14 @@ SELECT DISTINCT l.relation::pg_catalog.int8,
   c.oid IS NULL OR c.relfilenode <> 0::pg_catalog.oid
     AND c.relfilenode IS DISTINCT FROM pg_catalog.pg_relation_filenode(c.oid::pg_catalog.regclass),
   coalesce(c.relkind, 'r'::"char")
-FROM pg_catalog.pg_locks AS l
+FROM mine AS l
 LEFT JOIN pg_catalog.pg_class AS c ON c.oid = l.relation
-WHERE l.locktype = 'relation'::pg_catalog.text AND l.pid = pg_catalog.pg_backend_pid()
-  AND l.granted AND l.relation >= 16384::pg_catalog.oid
-  AND l.database = (SELECT d.oid FROM pg_catalog.pg_database AS d
-                    WHERE d.datname = pg_catalog.current_database())
-  AND (c.relkind IN ('r'::"char", 'p'::"char", 'm'::"char", 'f'::"char", 'v'::"char")
-    OR c.oid IS NULL AND pg_catalog.pg_get_indexdef(l.relation) IS NULL)
+WHERE c.relkind IN ('r'::"char", 'p'::"char", 'm'::"char", 'f'::"char", 'v'::"char")
+  OR c.oid IS NULL AND pg_catalog.pg_get_indexdef(l.relation) IS NULL
+    AND NOT EXISTS (
+      SELECT FROM mine AS root JOIN pg_catalog.pg_class AS r ON r.oid = root.relation
+      WHERE root.relation =
+        pg_catalog.pg_partition_root(l.relation::pg_catalog.regclass)::pg_catalog.oid)
 ORDER BY 1)sql";
 
 // pg_inherits is the snapshot's, pg_partition_tree answers for now.  A partition whose detachment
@@ -64,33 +72,101 @@ JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 WHERE b.oid IS NULL OR w.oid IS NULL
 ORDER BY c.oid LIMIT 1)sql";
 
+constexpr std::string_view kTree = R"sql(
+WITH RECURSIVE tree(oid) AS (
+  SELECT $1::pg_catalog.oid
+  UNION
+  SELECT i.inhrelid FROM tree AS t JOIN pg_catalog.pg_inherits AS i ON i.inhparent = t.oid))sql";
+
+// The types of a relation's columns, and all that they are made of.
+constexpr std::string_view kTypes = R"sql(
+WITH RECURSIVE ranges(oid, part) AS (
+  SELECT r.rngtypid, r.rngsubtype FROM pg_catalog.pg_range AS r
+  UNION ALL
+  SELECT (pg_catalog.to_jsonb(r) ->> 'rngmultitypid')::pg_catalog.oid, r.rngsubtype
+  FROM pg_catalog.pg_range AS r),
+types(relation, oid) AS (
+  SELECT DISTINCT a.attrelid, a.atttypid FROM pg_catalog.pg_attribute AS a
+  WHERE a.attrelid = ANY ($1::pg_catalog.oid[]) AND a.attnum > 0::pg_catalog.int2
+    AND NOT a.attisdropped
+  UNION
+  SELECT t.relation, p.oid
+  FROM types AS t
+  JOIN pg_catalog.pg_type AS y ON y.oid = t.oid
+  CROSS JOIN LATERAL (
+    SELECT pg_catalog.unnest(ARRAY[y.typelem, y.typbasetype])
+    UNION ALL
+    SELECT r.part FROM ranges AS r WHERE r.oid = y.oid
+    UNION ALL
+    SELECT a.atttypid FROM pg_catalog.pg_attribute AS a
+    WHERE a.attrelid = y.typrelid AND y.typrelid <> 0::pg_catalog.oid
+      AND a.attnum > 0::pg_catalog.int2 AND NOT a.attisdropped) AS p(oid)
+  WHERE p.oid >= 16384::pg_catalog.oid),
+made(relation, oid, fields) AS (
+  SELECT t.relation, t.oid, y.typrelid FROM types AS t
+  JOIN pg_catalog.pg_type AS y ON y.oid = t.oid WHERE y.oid >= 16384::pg_catalog.oid))sql";
+
 // Of children that inherit nothing tells who they are now.  But the snapshot's row of pg_inherits
-// knows in xmax who has deleted it since, INHERIT writes the child's columns anew, and CREATE OR
-// REPLACE the view's rule.
-constexpr std::string_view kChildren = R"sql(
-WITH was AS (
+// knows in xmax who has deleted it since; so do the rows of a view's rule and of an enum's labels.
+// Those of columns are also written where it does not matter.
+constexpr std::string_view kAltered = R"sql(,
+was AS (
   SELECT pg_catalog.txid_snapshot_xmin(pg_catalog.txid_current_snapshot()) AS xmin),
-changed AS (
-  SELECT i.inhrelid AS oid, true AS is_gone, i.xmax::pg_catalog.text::pg_catalog.int8 AS xid
-  FROM pg_catalog.pg_inherits AS i
+written(what, relation, oid, xid) AS (
+  SELECT 'child', i.inhrelid, i.inhrelid, i.xmax FROM pg_catalog.pg_inherits AS i
   WHERE i.inhparent = ANY ($1::pg_catalog.oid[]) AND i.inhrelid <> ALL ($1::pg_catalog.oid[])
   UNION ALL
-  SELECT a.attrelid, false, a.xmax::pg_catalog.text::pg_catalog.int8
-  FROM pg_catalog.pg_attribute AS a
+  SELECT 'rule', r.ev_class, r.ev_class, r.xmax FROM pg_catalog.pg_rewrite AS r
+  WHERE r.ev_class = ANY ($1::pg_catalog.oid[])
+  UNION ALL
+  SELECT 'labels', m.relation, m.oid, e.xmax
+  FROM made AS m JOIN pg_catalog.pg_enum AS e ON e.enumtypid = m.oid
+  UNION ALL
+  SELECT 'columns', a.attrelid, a.attrelid, a.xmax FROM pg_catalog.pg_attribute AS a
   WHERE a.attrelid = ANY ($1::pg_catalog.oid[]) AND a.attnum > 0::pg_catalog.int2
   UNION ALL
-  SELECT r.ev_class, false, r.xmax::pg_catalog.text::pg_catalog.int8
-  FROM pg_catalog.pg_rewrite AS r WHERE r.ev_class = ANY ($1::pg_catalog.oid[])),
+  SELECT 'columns', m.relation, m.relation, a.xmax
+  FROM made AS m JOIN pg_catalog.pg_attribute AS a ON a.attrelid = m.fields
+  WHERE m.fields <> 0::pg_catalog.oid AND a.attnum > 0::pg_catalog.int2),
 since AS (
-  SELECT c.oid, c.is_gone, was.xmin, (c.xid - was.xmin % 4294967296 + 4294967296) % 4294967296 AS age
-  FROM changed AS c CROSS JOIN was WHERE c.xid <> 0)
-SELECT n.nspname, c.relname, s.is_gone
+  SELECT w.what, w.relation, w.oid, was.xmin,
+    (w.xid::pg_catalog.text::pg_catalog.int8 - was.xmin % 4294967296 + 4294967296) % 4294967296 AS age
+  FROM written AS w CROSS JOIN was WHERE w.xid::pg_catalog.text <> '0')
+SELECT DISTINCT s.what, n.nspname, c.relname, s.relation::pg_catalog.int8,
+  CASE s.what WHEN 'labels' THEN pg_catalog.format_type(s.oid, NULL) END
 FROM since AS s
-JOIN pg_catalog.pg_class AS c ON c.oid = s.oid
+JOIN pg_catalog.pg_class AS c ON c.oid = s.relation
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 WHERE CASE WHEN s.age < 2147483648
   THEN pg_catalog.txid_status(s.xmin + s.age) = 'committed' ELSE false END
-ORDER BY s.is_gone DESC, c.oid)sql";
+ORDER BY 4, 1)sql";
+
+// What matters of relations' columns: they themselves and the fields of their types; and those of
+// the relations $2 that they inherit from.  Labels may be added, so they stand by themselves.
+constexpr std::string_view kColumns = R"sql(,
+content(relation, line) AS (
+  SELECT a.attrelid, pg_catalog.concat_ws(' ', 'column', pg_catalog.lpad(a.attnum::pg_catalog.text, 5),
+    a.attname, a.atttypid, a.atttypmod)
+  FROM pg_catalog.pg_attribute AS a
+  WHERE a.attrelid = ANY ($1::pg_catalog.oid[]) AND a.attnum > 0::pg_catalog.int2
+    AND NOT a.attisdropped
+  UNION ALL
+  SELECT m.relation, pg_catalog.concat_ws(' ', 'field', m.oid,
+    pg_catalog.lpad(a.attnum::pg_catalog.text, 5), a.attname, a.atttypid, a.atttypmod)
+  FROM made AS m JOIN pg_catalog.pg_attribute AS a ON a.attrelid = m.fields
+  WHERE m.fields <> 0::pg_catalog.oid AND a.attnum > 0::pg_catalog.int2 AND NOT a.attisdropped)
+SELECT l.relation::pg_catalog.int8, pg_catalog.hashtextextended(
+    pg_catalog.string_agg(l.line, pg_catalog.chr(10) ORDER BY l.line COLLATE pg_catalog."C"), 0),
+  (SELECT pg_catalog.string_agg(i.inhparent::pg_catalog.text, ' ' ORDER BY i.inhparent)
+   FROM pg_catalog.pg_inherits AS i
+   WHERE i.inhrelid = l.relation AND i.inhparent = ANY ($2::pg_catalog.oid[]))
+FROM content AS l GROUP BY l.relation ORDER BY 1)sql";
+
+constexpr std::string_view kLabels = R"sql(
+SELECT m.oid::pg_catalog.int8, pg_catalog.format_type(m.oid, NULL), pg_catalog.string_agg(
+  e.enumlabel::pg_catalog.text, pg_catalog.chr(10) ORDER BY e.enumsortorder)
+FROM (SELECT DISTINCT made.oid FROM made) AS m
+JOIN pg_catalog.pg_enum AS e ON e.enumtypid = m.oid GROUP BY m.oid ORDER BY m.oid)sql";
 
 constexpr const char *kSnapshotOfNow =
     "Pull again, under a snapshot of now; if rows have come already, empty the table before.";
@@ -99,11 +175,15 @@ std::string first_name(const Rows &found) {
   return QualifiedName{found.text(0, 0), found.text(0, 1)}.cited();
 }
 
-Rows exec_for(Executor &source, std::string_view sql, std::span<const uint32_t> oids) {
+Param oid_array(std::span<const uint32_t> oids) {
   std::vector<std::string> texts;
   for (const uint32_t oid : oids)
     texts.push_back(std::to_string(oid));
-  return source.exec(sql, {Param(array_literal(texts))});
+  return Param(array_literal(texts));
+}
+
+Rows exec_for(Executor &source, std::string_view sql, std::span<const uint32_t> oids) {
+  return source.exec(sql, {oid_array(oids)});
 }
 
 [[noreturn]] void throw_rewritten(const std::string &name) {
@@ -114,15 +194,62 @@ Rows exec_for(Executor &source, std::string_view sql, std::span<const uint32_t> 
       kSnapshotOfNow);
 }
 
-// To look at a partition locks it, also one that nothing else touches.
-template <class Fn> void look(Executor &source, Fn fn) {
-  source.exec("SAVEPOINT parallel_loader_look");
-  fn();
-  source.exec("ROLLBACK TO SAVEPOINT parallel_loader_look");
-  source.exec("RELEASE SAVEPOINT parallel_loader_look");
+[[noreturn]] void throw_altered(const QualifiedName &name, const std::string &how,
+                                const std::string &detail) {
+  throw SourceChanged("table " + name.cited() + " of the source was " + how +
+                          " after the snapshot was taken",
+                      detail, kSnapshotOfNow);
+}
+
+[[noreturn]] void throw_found(const std::string &what, const QualifiedName &name,
+                              const std::string &type) {
+  if (what == "child")
+    throw_altered(name, "detached from its parent",
+                  "The snapshot shows its rows with those of its parent, but the parent no longer "
+                  "has them.");
+  if (what == "rule")
+    throw_altered(name, "replaced", "It is a view, and may show other rows by now.");
+  throw_altered(name, "altered",
+                "Labels of enum " + type + ", which its columns have, were renamed.");
+}
+
+uint32_t oid_of(const ShapeLine &line) {
+  return static_cast<uint32_t>(std::stoul(line.name));
+}
+
+std::vector<uint32_t> oids_of(const Shape &locked) {
+  std::vector<uint32_t> oids;
+  for (const ShapeLine &line : locked)
+    oids.push_back(oid_of(line));
+  return oids;
+}
+
+std::string with_types(std::string_view rest) {
+  return std::string(kTypes) + std::string(rest);
+}
+
+struct Columns {
+  std::string hash;
+  std::string parents;
+};
+
+std::map<uint32_t, Columns> read_columns(Executor &source, std::span<const uint32_t> relations,
+                                         std::span<const uint32_t> parents) {
+  const Rows rows = source.exec(with_types(kColumns), {oid_array(relations), oid_array(parents)});
+  std::map<uint32_t, Columns> columns;
+  for (size_t row = 0; row < rows.size(); ++row)
+    columns.emplace(rows.oid(row, 0), Columns{rows.text(row, 1), rows.text(row, 2)});
+  return columns;
 }
 
 } // namespace
+
+void leave_no_lock(Executor &source, const std::function<void()> &look) {
+  source.exec("SAVEPOINT parallel_loader_look");
+  look();
+  source.exec("ROLLBACK TO SAVEPOINT parallel_loader_look");
+  source.exec("RELEASE SAVEPOINT parallel_loader_look");
+}
 
 void throw_replaced(const std::string &name) {
   throw SourceChanged("table " + name + " of the source is no longer the one that was planned",
@@ -171,47 +298,75 @@ void require_partitions_as_snapshot(Executor &source, std::span<const uint32_t> 
                       kSnapshotOfNow);
 }
 
-void add_columns(Executor &source, Shape &locked) {
-  constexpr std::string_view kColumns = R"sql(
-SELECT a.attrelid::pg_catalog.int8, pg_catalog.hashtextextended(pg_catalog.string_agg(
-  pg_catalog.concat_ws(' ', a.attnum, a.attname, a.atttypid, a.atttypmod), ',' ORDER BY a.attnum), 0)
-FROM pg_catalog.pg_attribute AS a
-WHERE a.attrelid = ANY ($1::pg_catalog.oid[]) AND a.attnum > 0 AND NOT a.attisdropped
-GROUP BY 1)sql";
-  std::vector<uint32_t> oids;
-  for (const ShapeLine &line : locked)
-    oids.push_back(static_cast<uint32_t>(std::stoul(line.name)));
-  const Rows rows = exec_for(source, kColumns, oids);
-  std::map<std::string, std::string> columns;
-  for (size_t row = 0; row < rows.size(); ++row)
-    columns.emplace(rows.text(row, 0), ":" + rows.text(row, 1));
+void add_content(Executor &source, Shape &locked) {
+  const std::vector<uint32_t> oids = oids_of(locked);
+  std::map<uint32_t, Columns> columns = read_columns(source, oids, {});
   for (ShapeLine &line : locked)
-    line.place += columns[line.name];
+    line.place += ":" + columns[oid_of(line)].hash;
+  const Rows labels = exec_for(source, with_types(kLabels), oids);
+  for (size_t row = 0; row < labels.size(); ++row)
+    locked.push_back({.part = ShapePart::kMemberLabels,
+                      .name = labels.text(row, 0),
+                      .place = labels.text(row, 0),
+                      .type = labels.text(row, 2),
+                      .words = labels.text(row, 1)});
 }
 
-void require_members_as_snapshot(Executor &source, const Shape &locked) {
-  std::vector<uint32_t> all, partitioned;
-  for (const ShapeLine &line : locked) {
-    const auto oid = static_cast<uint32_t>(std::stoul(line.name));
-    all.push_back(oid);
-    if (line.place == "p")
-      partitioned.push_back(oid);
+std::vector<ExpectedRelation> find_written_columns(Executor &source, const Shape &locked) {
+  std::vector<ExpectedRelation> written;
+  const Rows rows = exec_for(source, with_types(kAltered), oids_of(locked));
+  for (size_t row = 0; row < rows.size(); ++row) {
+    const QualifiedName name{rows.text(row, 1), rows.text(row, 2)};
+    if (rows.text(row, 0) != "columns")
+      throw_found(rows.text(row, 0), name, rows.text(row, 4));
+    written.push_back({rows.oid(row, 3), name});
   }
-  look(source, [&] { require_partitions_as_snapshot(source, partitioned); });
-  const Rows changed = exec_for(source, kChildren, all);
-  if (changed.empty())
-    return;
-  const std::string name = "table " + first_name(changed) + " of the source";
-  if (changed.boolean(0, 2))
-    throw SourceChanged(
-        name + " ceased to inherit after the snapshot was taken",
-        "The snapshot shows its rows with those of its parent, but the parent no longer has them.",
-        kSnapshotOfNow);
-  throw SourceChanged(
-      name + " was altered after the snapshot was taken",
-      "The view may show other rows by now than when the snapshot was taken: this "
-      "follows from CREATE OR REPLACE VIEW, and from a table that begins to inherit.",
-      kSnapshotOfNow);
+  return written;
+}
+
+void require_columns_as_snapshot(Executor &source, Executor &now, const Shape &locked,
+                                 std::span<const ExpectedRelation> written) {
+  const std::vector<uint32_t> parents = oids_of(locked);
+  std::vector<uint32_t> oids;
+  for (const ExpectedRelation &relation : written)
+    oids.push_back(relation.oid);
+  const std::map<uint32_t, Columns> before = read_columns(source, oids, parents);
+  std::map<uint32_t, Columns> after = read_columns(now, oids, parents);
+  for (const ExpectedRelation &relation : written) {
+    const auto known = before.find(relation.oid);
+    if (known == before.end())
+      continue;
+    if (known->second.hash != after[relation.oid].hash)
+      throw_altered(
+          relation.name, "altered",
+          "Its columns, or fields of their types, are not those that the snapshot shows.");
+    if (known->second.parents != after[relation.oid].parents)
+      throw_altered(relation.name, "attached to another parent",
+                    "The parent has its rows now, but the snapshot does not show them there.");
+  }
+}
+
+std::optional<QualifiedName> find_leaf(Executor &source, uint32_t table) {
+  const Rows rows = source.exec(
+      std::string(kTree) + " SELECT n.nspname, c.relname FROM tree AS t"
+                           " JOIN pg_catalog.pg_class AS c ON c.oid = t.oid AND c.relkind = 'r'"
+                           " JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace"
+                           " ORDER BY t.oid LIMIT 1",
+      {Param(std::to_string(table))});
+  return rows.empty() ? std::nullopt
+                      : std::optional(QualifiedName{rows.text(0, 0), rows.text(0, 1)});
+}
+
+bool has_locked_tree(Executor &source, uint32_t table) {
+  const Rows row = source.exec(
+      std::string(kTree) +
+          " SELECT EXISTS (SELECT FROM tree AS t JOIN pg_catalog.pg_class AS c ON c.oid = t.oid"
+          " JOIN pg_catalog.pg_locks AS l ON l.relation = t.oid"
+          " WHERE c.relkind = 'p' AND l.locktype = 'relation' AND l.granted"
+          " AND l.pid = pg_catalog.pg_backend_pid() AND l.database = (SELECT d.oid"
+          " FROM pg_catalog.pg_database AS d WHERE d.datname = pg_catalog.current_database()))",
+      {Param(std::to_string(table))});
+  return row.boolean(0, 0);
 }
 
 Shape partition_tree(Executor &source, uint32_t oid) {
@@ -231,7 +386,7 @@ Shape partition_tree(Executor &source, uint32_t oid) {
 
 Shape look_at_partition_tree(Executor &source, uint32_t oid) {
   Shape tree;
-  look(source, [&] { tree = partition_tree(source, oid); });
+  leave_no_lock(source, [&] { tree = partition_tree(source, oid); });
   return tree;
 }
 
@@ -244,24 +399,6 @@ const ShapeLine *find_new(const Shape &planned, const Shape &now) {
       return &line;
   }
   return nullptr;
-}
-
-// Functions and filters read tables of their own, which nothing tells from those of the view but
-// that they have not been altered.
-std::optional<std::string> find_joined(Executor &source, const Shape &planned,
-                                       const std::set<uint32_t> &read) {
-  std::vector<uint32_t> added;
-  for (const ShapeLine &line : locked_relations(source))
-    if (const auto oid = static_cast<uint32_t>(std::stoul(line.name));
-        !read.contains(oid) && find_new(planned, {line}) != nullptr)
-      added.push_back(oid);
-  if (added.empty())
-    return std::nullopt;
-  const Rows changed = exec_for(source, kChildren, added);
-  for (size_t row = 0; row < changed.size(); ++row)
-    if (!changed.boolean(row, 2))
-      return QualifiedName{changed.text(row, 0), changed.text(row, 1)}.cited();
-  return std::nullopt;
 }
 
 std::vector<std::string> row_relations(const Shape &locked) {

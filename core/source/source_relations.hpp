@@ -12,8 +12,8 @@
 #include "core/source/column_shape.hpp"
 
 #include <cstdint>
+#include <functional>
 #include <optional>
-#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -45,17 +45,35 @@ void require_as_snapshot(Executor &source, std::span<const ExpectedRelation> rel
 /// the type.  Throws SourceChanged as require_as_snapshot does.
 [[nodiscard]] Shape locked_relations(Executor &source);
 
-/// Adds to the place of each line what columns the relation has, as the snapshot shows them.
-void add_columns(Executor &source, Shape &locked);
+/// Adds to the place of each line a hash of the relation's columns and of the fields of their
+/// types, and a line of part kMemberLabels for each of their enums, all as the snapshot shows them.
+void add_content(Executor &source, Shape &locked);
+
+/// Throws SourceChanged when, after the snapshot was taken, a relation was detached from one
+/// of `locked`, a view among them was replaced, or labels of an enum of their columns were renamed.
+/// Returns the relations whose columns, or fields of their types, were written since: most such
+/// commands do not matter, and only another session can tell.
+[[nodiscard]] std::vector<ExpectedRelation> find_written_columns(Executor &source,
+                                                                 const Shape &locked);
+
+/// Throws SourceChanged when `now`, a session on the same database that has no snapshot, sees other
+/// columns of `written` than `source`, or finds that they inherit from others of `locked`.
+void require_columns_as_snapshot(Executor &source, Executor &now, const Shape &locked,
+                                 std::span<const ExpectedRelation> written);
 
 /// Throws SourceChanged when a partition was attached to one of these partitioned tables, or
 /// detached from it, at any level, after the snapshot was taken.  The session has locked them and
 /// the partitions that it reads.
 void require_partitions_as_snapshot(Executor &source, std::span<const uint32_t> tables);
 
-/// The same for all that a view is made of, by the lines of locked_relations: partitions, and
-/// children that inherit.  Leaves no lock behind.
-void require_members_as_snapshot(Executor &source, const Shape &locked);
+/// Runs `look`, and gives up the locks that it took: looking at partitions locks them.
+void leave_no_lock(Executor &source, const std::function<void()> &look);
+
+/// A partition at the lowest level that is a table, as the snapshot shows it, without a lock on it.
+[[nodiscard]] std::optional<QualifiedName> find_leaf(Executor &source, uint32_t table);
+
+/// True if the session has locked the partitioned table or one of its partitioned partitions.
+[[nodiscard]] bool has_locked_tree(Executor &source, uint32_t table);
 
 /// The partitioned table and its partitions at all levels as they are now, as lines that have but a
 /// name.
@@ -66,12 +84,6 @@ void require_members_as_snapshot(Executor &source, const Shape &locked);
 
 /// The first line of `now` that `planned` lacks; nullptr when it has all.
 [[nodiscard]] const ShapeLine *find_new(const Shape &planned, const Shape &now);
-
-/// A table that the session reads by now because it began to inherit after the snapshot was taken:
-/// neither by the plan, nor because a function of the view or a filter names it.  `read` are OIDs
-/// of what the pull itself reads.  Throws SourceChanged as locked_relations does.
-[[nodiscard]] std::optional<std::string> find_joined(Executor &source, const Shape &planned,
-                                                     const std::set<uint32_t> &read);
 
 /// Relations as an append compares them: `oid:filenode` of each that holds rows, in the order of
 /// their OIDs.

@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "core/base/quote.hpp"
+#include "core/base/retry.hpp"
+#include "core/source/relation_sizes.hpp"
 
 #include "extension/bridge/boundary.hpp"
 #include "extension/bridge/database_text.hpp"
@@ -60,7 +62,8 @@ SourceSession begin_session(const Request &request, const SourceAddress &address
 
 SourceReader::SourceReader(const Request &request, const SourceAddress &address,
                            const HeldSnapshot &snapshot, std::string_view role, Waiter &waiter)
-    : session_(begin_session(request, address, snapshot, role, waiter)) {}
+    : session_(begin_session(request, address, snapshot, role, waiter)), address_(address),
+      role_(role), waiter_(waiter) {}
 
 const HeldSnapshot &SourceReader::hold_snapshot(int64_t lock) {
   if (!held_) {
@@ -137,7 +140,57 @@ template <class Fn> auto SourceReader::explain(const QualifiedName &name, Fn fn)
 
 SourceTable SourceReader::find_table(const QualifiedName &name) {
   return explain(
-      name, [&] { return SourceTable::find(session_.connection(), name, session_.search_path()); });
+      name,
+      [&] {
+        SourceTable table;
+        leave_no_lock(
+            session_.connection(),
+            [&] {
+              table = SourceTable::find(session_.connection(), name, session_.search_path());
+            });
+        return table;
+      });
+}
+
+void SourceReader::require_unaltered(const Shape &relations) {
+  const std::vector<ExpectedRelation> written =
+      find_written_columns(session_.connection(), relations);
+  if (written.empty())
+    return;
+  const ReservedDescriptor descriptor;
+  const std::string encoding = call([]() noexcept { return GetDatabaseEncodingName(); });
+  SourceSession now = SourceSession::open(
+      with_encoding(conninfo_at(address_.conninfo, session_.connection().place()), encoding), role_,
+      address_.password_rule, waiter_);
+  now.connection().exec("SELECT pg_catalog.set_config('search_path', '', false)");
+  require_columns_as_snapshot(session_.connection(), now.connection(), relations, written);
+}
+
+void SourceReader::require_locked_unaltered() {
+  const Shape relations = locked_relations(session_.connection());
+  if (relations.size() > 1) // one alone is kept as it is by its lock
+    require_unaltered(relations);
+}
+
+bool SourceReader::does_filter_read(const SourceTable &table, const FilterPath &path,
+                                    const std::string &filter) {
+  Connection &source = session_.connection();
+  if (has_locked_tree(source, table.oid)) // as by a resume, whose plan has looked
+    return false;
+  bool is_read = false;
+  leave_no_lock(source, [&] {
+    const std::optional<QualifiedName> leaf = find_leaf(source, table.oid);
+    if (!leaf)
+      return;
+    try {
+      exec_along(source, path, filter_probe(leaf_item(leaf->quoted()), filter));
+      is_read = has_locked_tree(source, table.oid);
+    } catch (const Error &error) { // what else is wrong with it, whoever reads by it says
+      if (is_lock_trouble(error.sqlstate()))
+        throw;
+    }
+  });
+  return is_read;
 }
 
 // Names that were read from the catalogue stand for something; by now it may be gone.
@@ -195,9 +248,10 @@ Shape SourceReader::lock_members(const SourceTable &table, const ColumnMap &colu
       [&] {
         static_cast<void>(session_.connection().exec(lock_statement(table, columns)));
         Shape members = locked_relations(session_.connection());
-        if (table.kind == 'v')
-          require_members_as_snapshot(session_.connection(), members);
-        else if (table.kind == 'p')
+        if (table.kind == 'v') {
+          require_unaltered(members);
+          add_content(session_.connection(), members);
+        } else if (table.kind == 'p')
           keep_partitions(session_.connection(), table, members);
         return members;
       });
@@ -219,21 +273,18 @@ Shape SourceReader::lock_filter(const SourceTable &table, const std::string &fro
                 "the table.",
                 "Pull again when that session is done.");
   }
-  Shape lines = locked_relations(source);
-  const auto take_out = [&] {
-    std::erase_if(lines, [&](const ShapeLine &line) { return find_new(own, {line}) == nullptr; });
-  };
-  take_out();
+  const Shape all = locked_relations(source);
+  if (table.kind == 'p') // a filter may read the table itself
+    std::ranges::copy(look_at_partition_tree(source, table.oid), std::back_inserter(own));
+  Shape lines = all;
+  std::erase_if(lines, [&](const ShapeLine &line) { return find_new(own, {line}) == nullptr; });
   if (lines.empty())
     return lines;
-  if (table.kind == 'p') { // a filter may read the table itself
-    own = look_at_partition_tree(source, table.oid);
-    take_out();
-  }
-  require_members_as_snapshot(source, lines);
-  add_columns(source, lines);
+  require_unaltered(all);
+  add_content(source, lines);
   for (ShapeLine &line : lines)
-    line.part = ShapePart::kFilter;
+    if (line.part == ShapePart::kRelation)
+      line.part = ShapePart::kFilter;
   return lines;
 }
 

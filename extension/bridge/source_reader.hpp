@@ -57,8 +57,14 @@ public:
   /// Takes the caller's zone if the source knows it.
   [[nodiscard]] bool try_timezone(const Request &request);
 
-  /// Looks the table up.  Throws as SourceTable::find does, and 55P03 as lock_table does.
+  /// Looks the table up, and leaves no lock.  Throws as SourceTable::find does, and 55P03 as
+  /// lock_relation does.
   [[nodiscard]] SourceTable find_table(const QualifiedName &name);
+
+  /// True if the filter, beside the rows that it is evaluated for, reads the partitioned table
+  /// itself, which the session has not locked yet: its parts are then no pull's of their own.
+  [[nodiscard]] bool does_filter_read(const SourceTable &table, const FilterPath &path,
+                                      const std::string &filter);
 
   /// Takes, until the transaction ends, the lock that reading the relation takes, and none on its
   /// indexes, and returns the types that COPY will find.  `from_item` stands in a FROM clause for
@@ -78,14 +84,21 @@ public:
   /// or for a part of it.
   Shape lock_filter(const SourceTable &table, const std::string &from_item, const FilterPath &path,
                     const std::string &filter);
+  /// Throws SourceChanged when one of the relations that the session has locked is not as the
+  /// snapshot shows it.  Connects once more where nothing else can tell.
+  void require_locked_unaltered();
   /// Checks the right to read the columns.
   void require_rights(const SourceTable &table, const ColumnMap &columns);
 
 private:
   template <class Fn> auto explain(const QualifiedName &name, Fn fn);
+  void require_unaltered(const Shape &relations);
 
   ReservedDescriptor descriptor_;
   SourceSession session_;
+  SourceAddress address_;
+  std::string role_;
+  Waiter &waiter_;
   std::optional<HeldSnapshot> held_;
   bool is_in_callers_zone_ = false;
 };

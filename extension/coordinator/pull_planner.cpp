@@ -238,6 +238,7 @@ public:
   PullPlan run() {
     plan_.snapshot = reader_.hold_snapshot(lock_key(request_.snapshot));
     look();
+    look_at_leaf_rule();
     SourceSide side(reader_, table_, types_, columns_);
     side.lock();
     side.look_at_view();
@@ -263,6 +264,14 @@ private:
     if (columns_.format == Format::kText && !reader_.try_timezone(request_))
       require_same_instants({table_, types_, local_.table, local_.types}, columns_, pull_.timezone);
     require_same_money_scale(types_, table_, source_, destination);
+  }
+
+  // A filter that reads the table itself means the whole of it, whatever joins or leaves it.
+  void look_at_leaf_rule() {
+    const bool may_cut_by_leaf = table_.kind == 'p' && pull_.kind != PullKind::kAppend;
+    if (may_cut_by_leaf && !pull_.filter.empty() &&
+        reader_.does_filter_read(table_, reader_.session().filter_path(), pull_.filter))
+      leaf_rule_ = LeafRule::kAsOne;
   }
 
   // That of an append is read as its mark says, by the worker that has the mark.

@@ -139,10 +139,12 @@ private:
     const Shape planned = read_shape(plan_.source_shape);
     if (const auto change = find_shape_change(planned, now, "cfke", PlaceRule::kCompared))
       throw_altered(request_, *change, table_.name.cited() + " of the source");
-    if (const auto change = find_label_change(planned, now))
+    if (const auto change = find_label_change(planned, now)) {
+      if (change->part == ShapePart::kMemberLabels)
+        throw_other_relation(request_, table_.name.cited(), change->sentence());
       throw_altered(request_, *change, table_.name.cited() + " of the source");
-    if (const auto change =
-            find_shape_change(members(planned), members(now), "r", PlaceRule::kCompared))
+    }
+    if (const auto change = find_member_change(members(planned), members(now)))
       throw_other_relation(request_, table_.name.cited(),
                            "It consists of other tables: " +
                                (change->before.empty() ? change->after : change->before) + ".");
@@ -164,8 +166,10 @@ private:
     if (filter.empty())
       return {};
     Shape now = reader_.lock_filter(table_, table_.probe_item(), plan_.source_path, filter);
-    if (const auto change =
-            find_filter_change(members(read_shape(plan_.source_shape)), members(now)))
+    const Shape planned = read_shape(plan_.source_shape);
+    if (const auto change = find_filter_change(members(planned), members(now)))
+      throw other_filter(request_.resume_id, *change, kBeginAnew);
+    if (const auto change = find_label_change(planned, now))
       throw other_filter(request_.resume_id, *change, kBeginAnew);
     return now;
   }
@@ -174,7 +178,8 @@ private:
   static void renew_members(PullPlan &plan, const Shape &table, const Shape &filter) {
     Shape shape = read_shape(plan.source_shape);
     const auto is_member = [](const ShapeLine &line) {
-      return line.part == ShapePart::kRelation || line.part == ShapePart::kFilter;
+      return line.part == ShapePart::kRelation || line.part == ShapePart::kFilter ||
+             line.part == ShapePart::kMemberLabels;
     };
     std::erase_if(shape, is_member);
     std::ranges::copy_if(table, std::back_inserter(shape), is_member);

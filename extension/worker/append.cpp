@@ -101,7 +101,6 @@ private:
   Oid table_;
   std::string local_name_; // qualified and quoted
   FilterPath filter_path_;
-  Shape read_before_; // that the session had locked before the filter
   ChunkResult result_ = {0, 0, "copy", {}};
 };
 
@@ -162,7 +161,6 @@ template <class Fn> void Append::look_at_filter(Fn fn) {
 void Append::lock_filter(const FilterPath &path) {
   filter_path_ = path;
   look_at_filter([&] {
-    read_before_ = locked_relations(source_);
     SourceReader &reader = task_.reader;
     reader.session().limit_lock_timeout();
     static_cast<void>(reader.lock_filter(task_.table, task_.table.probe_item(), filter_path_,
@@ -175,12 +173,7 @@ void Append::lock_filter(const FilterPath &path) {
 void Append::require_filter_unchanged() {
   if (task_.request.pull.filter.empty())
     return;
-  look_at_filter([&] {
-    if (const auto joined = find_joined(source_, read_before_, {}))
-      throw other_filter(pull_->pull_id,
-                         {.part = ShapePart::kFilter, .name = {}, .before = {}, .after = *joined},
-                         kAgain);
-  });
+  look_at_filter([&] { task_.reader.require_locked_unaltered(); });
 }
 
 // So that nobody empties the table between the look at it and the rows.

@@ -150,7 +150,6 @@ void ChunkMover::lock_relation(const ClaimedChunk &chunk) {
   lock_filter(from);
   reader_->session().release_lock_timeout();
   locked_.insert(from);
-  read_.insert(is_leaf ? chunk.relation_oid : table_.oid);
 }
 
 // Once a session: all its chunks are read by the same filter.  That of an append is read as its
@@ -206,9 +205,7 @@ void ChunkMover::throw_other_members(const std::string &change) {
 }
 
 void ChunkMover::require_members(const Shape &now) {
-  const std::optional<ShapeChange> change =
-      find_shape_change(source_shape_, now, "r", PlaceRule::kCompared);
-  if (change)
+  if (const auto change = find_member_change(source_shape_, now))
     throw_other_members(change->before.empty() ? "New is " + change->after + "."
                                                : "Gone is " + change->before + ".");
 }
@@ -223,31 +220,13 @@ void ChunkMover::require_unchanged(const ClaimedChunk &chunk) {
           find_label_change(source_shape_, labels_.read(reader_->session().connection())))
     throw_altered(*change, table_.name.cited() + " of the source");
   const bool is_whole = chunk.relation.empty() && has_members();
-  Connection &source = reader_->session().connection();
-  if (is_whole && table_.kind != 'p') {
-    if (const auto joined = find_joined(source, source_shape_, {}))
-      throw_other_members("New is " + *joined + ".");
+  if ((is_whole && table_.kind == 'v') || !context_.request.pull.filter.empty())
+    reader_->require_locked_unaltered();
+  if (!is_whole || table_.kind != 'p')
     return;
-  }
-  require_filter_unchanged();
-  if (!is_whole)
-    return;
-  const Shape now = partition_tree(source, table_.oid);
+  const Shape now = partition_tree(reader_->session().connection(), table_.oid);
   if (const ShapeLine *added = find_new(source_shape_, now))
     throw_other_members("New is " + added->words + ".");
-}
-
-// A table that began to inherit from one that the filter reads, or became its partition, was read
-// by some chunks and not by others.
-void ChunkMover::require_filter_unchanged() {
-  if (std::ranges::none_of(source_shape_,
-                           [](const ShapeLine &line) { return line.part == ShapePart::kFilter; }))
-    return;
-  ShapeChange change{.part = ShapePart::kFilter, .name = {}, .before = {}, .after = {}};
-  if (const auto joined = find_joined(reader_->session().connection(), source_shape_, read_)) {
-    change.after = *joined;
-    throw other_filter(context_.pull->pull_id, change, "Empty the table and pull it again.");
-  }
 }
 
 // Under the lock that the rows are written with.
@@ -270,7 +249,6 @@ void ChunkMover::require_local_types() {
 void ChunkMover::disconnect() {
   reader_.reset();
   locked_.clear();
-  read_.clear();
   pg_atomic_write_u32(&slot_.has_lock, 0);
   pg_atomic_write_u32(&slot_.source_pid, 0);
 }
