@@ -47,7 +47,7 @@ TEST_SOURCES  = $(sort $(wildcard tests/module/*.cpp))
 TEST_OBJS     = $(TEST_SOURCES:.cpp=.o)
 # The file with the library's entry points would have a second one be the extension.
 TEST_ARCHIVE  = tests/module/extension.a
-TEST_ARCHIVED = $(filter-out extension/functions/functions.o,$(OBJS))
+TEST_ARCHIVED = $(filter-out extension/functions/pull_functions.o,$(OBJS))
 
 EXTRA_CLEAN   = $(OBJS:.o=.d) exports.list tmp_check $(TEST_MODULE) $(TEST_OBJS) \
   $(TEST_OBJS:.o=.d) $(TEST_ARCHIVE)

@@ -1,3 +1,4 @@
+// ledger: its statements, executed.
 //
 // The extension runs these statements as the ledger's owner inside the caller's session, so every
 // name is qualified: no temporary object may stand in for one.

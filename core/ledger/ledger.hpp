@@ -126,7 +126,7 @@ struct FailedAttempt {
   bool is_final = false; // it is not to be repeated
 };
 
-/// Every call is one statement in the Executor's current transaction.
+/// Every call runs its statements in the Executor's current transaction.
 class Ledger {
 public:
   explicit Ledger(Executor &executor, std::string_view schema = kExtensionSchema)

@@ -1,4 +1,4 @@
-// ledger_statements: the SQL of the ledger's tables; ledger.cpp says what each is for.
+// ledger_statements: the SQL of the ledger's tables; ledger.hpp says what each is for.
 #pragma once
 
 #include "core/base/pure.hpp"

@@ -165,7 +165,7 @@ std::optional<ShapeChange> find_filter_change(const Shape &planned, const Shape 
   Shape known = now;
   std::erase_if(known, [&](const ShapeLine &line) {
     return std::ranges::none_of(planned, [&](const ShapeLine &before) {
-      return before.part == ShapePart::kFilter && before.name == line.name;
+      return before.part == ShapePart::kFilterRelation && before.name == line.name;
     });
   });
   return find_shape_change(planned, known, "w", PlaceRule::kCompared);

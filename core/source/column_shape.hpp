@@ -15,17 +15,21 @@
 namespace parallel_loader {
 
 enum class ShapePart : char {
-  kColumn = 'c',       // of the table
-  kField = 'f',        // of a composite that a column holds, at any depth
-  kKey = 'k',          // collation and nullability of a key's column
-  kExtension = 'e',    // that a type belongs to
-  kLabels = 'l',       // of an enum that a column holds: see enum_labels.hpp
-  kRelation = 'r',     // that a view, or a partitioned table that is read as one, is made of
-  kFilter = 'w',       // relation that the filter reads beside the table
-  kMemberLabels = 'm', // of an enum that columns of those two have
+  kColumn = 'c',         // of the table
+  kField = 'f',          // of a composite that a column holds, at any depth
+  kKey = 'k',            // collation and nullability of a key's column
+  kExtension = 'e',      // that a type belongs to
+  kLabels = 'l',         // of an enum that a column holds: see enum_labels.hpp
+  kRelation = 'r',       // that a view, or a partitioned table that is read as one, is made of
+  kFilterRelation = 'w', // relation that the filter reads beside the table
+  kMemberLabels = 'm',   // of an enum that columns of those two have
 };
 
-/// One line of a shape.  Only `type` and `place` are compared; `words` are for people.
+/// One line of a shape.  `name` says what is compared with what, `type` and `place` are compared,
+/// `words` are for people.  What the parts have there: the comments are those of columns; a
+/// relation (kRelation, kFilterRelation) has its OID as name, its file or a hash of its view as
+/// type, and as place its kind and a hash of its columns (see add_content); labels have their
+/// enum's OID or expression as place.
 struct ShapeLine {
   ShapePart part = ShapePart::kColumn;
   std::string name;  // of the column, or of the extension

@@ -107,11 +107,11 @@ FieldWriter::FieldWriter(const TupleColumn &column, TextEncoding encoding)
     : kind_(column.kind), encoding_(encoding), is_packable_(column.is_packable),
       length_(column.length), alignment_mask_(column.alignment - uintptr_t{1}) {
   check_column(column);
-  limit_values(column);
+  limit_by_typmod(column);
 }
 
 // What the typmod asks of values.  One that cannot be told leaves all values to the server.
-void FieldWriter::limit_values(const TupleColumn &column) {
+void FieldWriter::limit_by_typmod(const TupleColumn &column) {
   const int32_t typmod = column.typmod;
   switch (kind_) {
   case FieldKind::kTime:
@@ -170,7 +170,7 @@ char *FieldWriter::write_checked(std::string_view field, char *to) const noexcep
   case FieldKind::kInet:
   case FieldKind::kCidr:
     return write_address(field, to);
-  case FieldKind::kJsonb: // takes more room than it has in the row
+  case FieldKind::kJsonb: // takes more room than it has in the row: by TupleDecoder
   case FieldKind::kArray:
     return nullptr;
   case FieldKind::kSwap2: // by write()

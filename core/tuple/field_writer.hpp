@@ -49,7 +49,7 @@ private:
   [[nodiscard]] char *write_aligned(std::string_view value, char *to) const noexcept;
   [[nodiscard]] char *write_received_varlena(std::string_view value, char *to) const;
   [[nodiscard]] bool holds_text(std::string_view field) const noexcept;
-  void limit_values(const TupleColumn &column);
+  void limit_by_typmod(const TupleColumn &column);
 
   FieldKind kind_;
   TextEncoding encoding_;

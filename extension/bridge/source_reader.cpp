@@ -152,7 +152,7 @@ SourceTable SourceReader::find_table(const QualifiedName &name) {
       });
 }
 
-void SourceReader::require_unaltered(const Shape &relations) {
+void SourceReader::require_definitions_as_snapshot(const Shape &relations) {
   const std::vector<ExpectedRelation> written =
       find_written_columns(session_.connection(), relations);
   if (written.empty())
@@ -166,10 +166,10 @@ void SourceReader::require_unaltered(const Shape &relations) {
   require_columns_as_snapshot(session_.connection(), now.connection(), relations, written);
 }
 
-void SourceReader::require_locked_unaltered() {
+void SourceReader::require_locked_as_snapshot() {
   const Shape relations = locked_relations(session_.connection());
-  if (relations.size() > 1) // one alone is kept as it is by its lock
-    require_unaltered(relations);
+  if (relations.size() > 1) // the pulled table alone is kept as it is by its lock
+    require_definitions_as_snapshot(relations);
 }
 
 bool SourceReader::does_filter_read(const SourceTable &table, const FilterPath &path,
@@ -249,7 +249,7 @@ Shape SourceReader::lock_members(const SourceTable &table, const ColumnMap &colu
         static_cast<void>(session_.connection().exec(lock_statement(table, columns)));
         Shape members = locked_relations(session_.connection());
         if (table.kind == 'v') {
-          require_unaltered(members);
+          require_definitions_as_snapshot(members);
           add_content(session_.connection(), members);
         } else if (table.kind == 'p')
           keep_partitions(session_.connection(), table, members);
@@ -280,11 +280,11 @@ Shape SourceReader::lock_filter(const SourceTable &table, const std::string &fro
   std::erase_if(lines, [&](const ShapeLine &line) { return find_new(own, {line}) == nullptr; });
   if (lines.empty())
     return lines;
-  require_unaltered(all);
+  require_definitions_as_snapshot(all);
   add_content(source, lines);
   for (ShapeLine &line : lines)
     if (line.part == ShapePart::kRelation)
-      line.part = ShapePart::kFilter;
+      line.part = ShapePart::kFilterRelation;
   return lines;
 }
 

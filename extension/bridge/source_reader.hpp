@@ -78,21 +78,21 @@ public:
   /// returns those relations.  Throws as lock_relation does.
   Shape lock_members(const SourceTable &table, const ColumnMap &columns);
   /// Takes the locks that reading by `filter` takes on what the filter reads beside the table, and
-  /// returns those relations, as lines of part kFilter.  Throws as require_readable_filter does,
-  /// and SourceChanged when one is not as the snapshot shows it: emptied or rewritten, altered,
-  /// joined by a partition or child, or a view that was replaced. `from_item` stands for the table,
-  /// or for a part of it.
+  /// returns those relations, as lines of part kFilterRelation.  Throws as require_readable_filter
+  /// does, and SourceChanged when one is not as the snapshot shows it: emptied or rewritten,
+  /// altered, joined by a partition or child, or a view that was replaced. `from_item` stands for
+  /// the table, or for a part of it.
   Shape lock_filter(const SourceTable &table, const std::string &from_item, const FilterPath &path,
                     const std::string &filter);
   /// Throws SourceChanged when one of the relations that the session has locked is not as the
   /// snapshot shows it.  Connects once more where nothing else can tell.
-  void require_locked_unaltered();
+  void require_locked_as_snapshot();
   /// Checks the right to read the columns.
   void require_rights(const SourceTable &table, const ColumnMap &columns);
 
 private:
   template <class Fn> auto explain(const QualifiedName &name, Fn fn);
-  void require_unaltered(const Shape &relations);
+  void require_definitions_as_snapshot(const Shape &relations);
 
   ReservedDescriptor descriptor_;
   SourceSession session_;

@@ -27,7 +27,7 @@ void explain_stop(SharedPull *pull) {
   ErrorReport report;
   const PullStop reason = call([&]() noexcept { return mailbox_take_stop(pull); });
   error_report_set(&report, "57014",
-                   reason == kStopWaitingSession ? "the session that waited for the pull has ended"
+                   reason == kStopWaitingSession ? "the call that waited for the pull has ended"
                                                  : "canceling pull due to user request",
                    "", "");
   shared_pull_fail(pull, &report, reason);

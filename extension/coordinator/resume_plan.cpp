@@ -178,7 +178,7 @@ private:
   static void renew_members(PullPlan &plan, const Shape &table, const Shape &filter) {
     Shape shape = read_shape(plan.source_shape);
     const auto is_member = [](const ShapeLine &line) {
-      return line.part == ShapePart::kRelation || line.part == ShapePart::kFilter ||
+      return line.part == ShapePart::kRelation || line.part == ShapePart::kFilterRelation ||
              line.part == ShapePart::kMemberLabels;
     };
     std::erase_if(shape, is_member);

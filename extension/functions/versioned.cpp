@@ -1,5 +1,6 @@
 // versioned: the names under which the SQL objects of 0.4 know the C functions.  The library of 0.3
-// lacks them, so a session that loaded it before an update gets an error and not its old code.
+// lacks them, so a session that loaded it before an update gets an error and not its old code.  The
+// list is closed: what 0.3 did not have needs no second name.
 #include "extension/server/base/postgres.hpp"
 
 extern "C" {

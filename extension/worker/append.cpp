@@ -173,7 +173,7 @@ void Append::lock_filter(const FilterPath &path) {
 void Append::require_filter_unchanged() {
   if (task_.request.pull.filter.empty())
     return;
-  look_at_filter([&] { task_.reader.require_locked_unaltered(); });
+  look_at_filter([&] { task_.reader.require_locked_as_snapshot(); });
 }
 
 // So that nobody empties the table between the look at it and the rows.

@@ -57,7 +57,7 @@ bool ChunkMover::move_next() {
   worker_slot_begin_chunk(context_.pull, context_.slot, chunk_,
                           std::max<int64_t>(chunk->byte_estimate, 1));
   ChunkResult result = move(open_source(*chunk), *chunk);
-  require_unchanged(*chunk);
+  require_source_unchanged(*chunk);
   note_read();
   const std::string written = note_written(executor, result);
   call([]() noexcept { spi_fire_deferred_triggers(); });
@@ -211,8 +211,9 @@ void ChunkMover::require_members(const Shape &now) {
 }
 
 // After the rows have come: by what held while they did.  Commands that a reader does not hold up
-// may have come between the look before and the reading itself.
-void ChunkMover::require_unchanged(const ClaimedChunk &chunk) {
+// may have come between the look before and the reading itself.  An append has looked at what its
+// filter reads, and has ended its transaction on the source.
+void ChunkMover::require_source_unchanged(const ClaimedChunk &chunk) {
   if (!reader_)
     return;
   lock_relation(chunk);
@@ -220,8 +221,10 @@ void ChunkMover::require_unchanged(const ClaimedChunk &chunk) {
           find_label_change(source_shape_, labels_.read(reader_->session().connection())))
     throw_altered(*change, table_.name.cited() + " of the source");
   const bool is_whole = chunk.relation.empty() && has_members();
-  if ((is_whole && table_.kind == 'v') || !context_.request.pull.filter.empty())
-    reader_->require_locked_unaltered();
+  const bool is_append = context_.request.pull.kind == PullKind::kAppend;
+  const bool has_filter = !context_.request.pull.filter.empty();
+  if (!is_append && (has_filter || (is_whole && table_.kind == 'v')))
+    reader_->require_locked_as_snapshot();
   if (!is_whole || table_.kind != 'p')
     return;
   const Shape now = partition_tree(reader_->session().connection(), table_.oid);
@@ -314,13 +317,13 @@ std::string ChunkMover::next_resume() const {
 // this process commits.
 void ChunkMover::note_read() {
   worker_slot_chunk_read(context_.pull, context_.slot);
-  if (!worker_slots_any_unclaimed(context_.pull) && !is_awaited())
+  if (!worker_slots_any_unclaimed(context_.pull) && !may_be_needed())
     disconnect();
 }
 
 // A worker that waits for its lock behind a command of others may have to give its chunk back, and
 // then only a session that stands before that command can read it.
-bool ChunkMover::is_awaited() const {
+bool ChunkMover::may_be_needed() const {
   return reader_ && worker_slots_any_without_lock(context_.pull, context_.slot);
 }
 

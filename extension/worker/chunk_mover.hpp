@@ -25,8 +25,9 @@ class ChunkMover {
 public:
   explicit ChunkMover(const WorkerContext &context);
 
-  /// Returns false when no chunk is left to claim.  Throws Error (source), PgError (destination),
-  /// Stopped; the transaction is then open, to be aborted, and chunk() says which it was.
+  /// Returns false when no chunk is left to claim.  Throws Error (the source's, or of a check of
+  /// ours on either side), PgError (the destination's), Stopped; the transaction is then open, to
+  /// be aborted, and chunk() says which it was.
   bool move_next();
 
   /// The chunk that move_next() has claimed last and not completed; 0: none.
@@ -37,7 +38,7 @@ public:
 
   /// True while a chunk that another worker has claimed may come to need this one's session on the
   /// source.
-  [[nodiscard]] bool is_awaited() const;
+  [[nodiscard]] bool may_be_needed() const;
 
   /// Gives up the session on the source; the next chunk connects anew.
   void disconnect();
@@ -52,7 +53,7 @@ private:
   void lock_filter(const std::string &from);
   void require_types(const Shape &now, PlaceRule places);
   void require_members(const Shape &now);
-  void require_unchanged(const ClaimedChunk &chunk);
+  void require_source_unchanged(const ClaimedChunk &chunk);
   [[noreturn]] void throw_other_members(const std::string &change);
   [[nodiscard]] bool has_members() const;
   void require_local_types();

@@ -95,7 +95,7 @@ Worker::Attempt Worker::attempt() {
       return Attempt::kNoneLeft;
     if (mover_.move_next())
       return Attempt::kMoved;
-    return mover_.is_awaited() ? Attempt::kAwaited : Attempt::kNoneLeft;
+    return mover_.may_be_needed() ? Attempt::kAwaited : Attempt::kNoneLeft;
   } catch (const PgError &error) {
     failure_ = error.report();
     reason_ = error.is_cancel() ? kStopCancelled : kStopFailed;
@@ -168,8 +168,8 @@ void Worker::wait_for_others() {
   if (context_.session != nullptr)
     shared_session_return_chunk(context_.session);
   WorkerSlot &slot = context_.pull->slots[context_.slot];
-  while (!is_being_stopped() && pg_atomic_read_u32(&slot.is_surplus) == 0 && mover_.is_awaited() &&
-         !worker_slots_any_unclaimed(context_.pull))
+  while (!is_being_stopped() && pg_atomic_read_u32(&slot.is_surplus) == 0 &&
+         mover_.may_be_needed() && !worker_slots_any_unclaimed(context_.pull))
     call([]() noexcept { latch_sleep(kStepMs); });
 }
 

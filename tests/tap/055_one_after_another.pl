@@ -63,7 +63,7 @@ once('an append after a pull that was cancelled');
 
 # ---- a resume after rows have come another way ----
 
-# hint: extension/functions/functions.cpp: parallel_pull_forget
+# hint: extension/functions/pull_functions.cpp: parallel_pull_forget
 my $resume = "SELECT rows FROM parallel_pull_resume($id, new_snapshot => true)";
 my $forget = hint($pair, $resume, '55000', qr/call (parallel_pull_forget\(.*?\)) and resume again/, 'a resume after an append');
 once('a resume after an append');

@@ -43,8 +43,8 @@ TEST(ColumnShape, column_dropped_and_added_again_is_another_one) {
 }
 
 TEST(ColumnShape, of_what_a_filter_reads_all_that_was_planned_is_compared_and_no_more) {
-  const ShapeLine table{ShapePart::kFilter, "16384", "r:7", "16384", "flt"};
-  const ShapeLine other{ShapePart::kFilter, "16390", "r:8", "16390", "settings"};
+  const ShapeLine table{ShapePart::kFilterRelation, "16384", "r:7", "16384", "flt"};
+  const ShapeLine other{ShapePart::kFilterRelation, "16390", "r:8", "16390", "settings"};
   EXPECT_FALSE(find_filter_change({table}, {table, other}));
   EXPECT_FALSE(find_filter_change({line("a", "1", "23")}, {table})); // of an earlier version
   EXPECT_EQ(find_filter_change({table, other}, {table})->before, "settings");

@@ -22,6 +22,17 @@ TEST(Retry, failures_that_would_happen_again_are_not) {
     EXPECT_FALSE(is_worth_retrying(code)) << code;
 }
 
+TEST(Retry, a_lock_that_others_have_on_the_source_is_waited_for) {
+  for (const char *code : {"55P03", "40P01"}) {
+    EXPECT_TRUE(is_lock_trouble(code)) << code;
+    EXPECT_TRUE(is_worth_retrying_on_source(code)) << code;
+  }
+  EXPECT_FALSE(is_worth_retrying("55P03")); // here it is somebody's setting
+  EXPECT_TRUE(is_worth_retrying_on_source("08006"));
+  EXPECT_FALSE(is_worth_retrying_on_source("55000"));
+  EXPECT_FALSE(is_lock_trouble("40001"));
+}
+
 TEST(Backoff, doubles_from_a_quarter_of_a_second_to_half_a_minute) {
   Backoff backoff;
   milliseconds whole{250};

@@ -58,16 +58,17 @@ BEGIN
 END $$;
 
 -- The tuples of a table without transactions and places; those with values in TOAST have no bytes.
--- Here as below the order is that of their loads, then of their places: what a load that was refused
--- has left decides where the next one finds room.
+-- Here as below they are in the order of what they are: from 16 on, several pages are added at once, and
+-- which of them a row comes to depends on the size of batches.
 -- Dead ones do not count: rows that are refused late are in the table by the heap route, which
 -- inserts whenever there are many bytes.
 CREATE FUNCTION tuples(tab regclass) RETURNS TABLE (number bigint, tuple text) LANGUAGE sql AS $$
-SELECT row_number() OVER (ORDER BY t_xmin::text::bigint, block, lp), concat_ws('|', t_infomask & 7, t_infomask2 & 2047, t_hoff, t_bits,
-  CASE WHEN t_infomask & 4 = 0 THEN encode(t_data, 'hex') END)
-FROM generate_series(0, pg_relation_size(tab) / current_setting('block_size')::integer - 1) AS block
-CROSS JOIN LATERAL heap_page_items(get_raw_page(tab::text, block::integer))
-WHERE pg_xact_status(t_xmin::text::xid8) <> 'aborted'
+SELECT row_number() OVER (ORDER BY t.tuple COLLATE "C"), t.tuple
+FROM (SELECT concat_ws('|', t_infomask & 7, t_infomask2 & 2047, t_hoff, t_bits,
+    CASE WHEN t_infomask & 4 = 0 THEN encode(t_data, 'hex') END) AS tuple
+  FROM generate_series(0, pg_relation_size(tab) / current_setting('block_size')::integer - 1) AS block
+  CROSS JOIN LATERAL heap_page_items(get_raw_page(tab::text, block::integer))
+  WHERE pg_xact_status(t_xmin::text::xid8) <> 'aborted') AS t
 $$;
 
 -- Of what the rows' values are and take.
@@ -75,7 +76,7 @@ CREATE FUNCTION texts(tab regclass) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
   result text;
 BEGIN
-  EXECUTE format('SELECT md5(string_agg(t::text, chr(10) ORDER BY xmin::text::bigint, ctid)) FROM %%s AS t', tab) INTO result;
+  EXECUTE format('SELECT md5(string_agg(t::text, chr(10) ORDER BY t::text COLLATE "C")) FROM %%s AS t', tab) INTO result;
   RETURN result;
 EXCEPTION WHEN OTHERS THEN -- there are values that cannot be written
   RETURN sqlstate || ': ' || sqlerrm;
@@ -85,7 +86,7 @@ CREATE FUNCTION sizes(tab regclass) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
   result text;
 BEGIN
-  EXECUTE format('SELECT md5(string_agg(concat_ws(%%L, %%s), chr(10) ORDER BY xmin::text::bigint, ctid)) FROM %%s AS t', ',',
+  EXECUTE format('SELECT md5(string_agg(s.sizes, chr(10) ORDER BY s.sizes COLLATE "C")) FROM (SELECT concat_ws(%%L, %%s) AS sizes FROM %%s AS t) AS s', ',',
     (SELECT string_agg(format('pg_column_size(%%1$I), pg_column_compression(%%1$I)', attname), ', ')
      FROM pg_attribute WHERE attrelid = tab AND attnum > 0 AND NOT attisdropped AND attlen = -1), tab) INTO result;
   RETURN result;
@@ -100,8 +101,8 @@ BEGIN
     FROM tuples('by_heap.t') AS h FULL JOIN tuples('by_copy.t') AS c USING (number)
     WHERE h.tuple IS DISTINCT FROM c.tuple ORDER BY number LIMIT 1;
   RETURN QUERY SELECT format('row %%s is another one', number)
-    FROM (SELECT row_number() OVER (ORDER BY xmin::text::bigint, ctid) AS number, t AS image FROM by_heap.t) AS h
-    FULL JOIN (SELECT row_number() OVER (ORDER BY xmin::text::bigint, ctid) AS number, t AS image FROM by_copy.t) AS c USING (number)
+    FROM (SELECT row_number() OVER (ORDER BY t USING OPERATOR(pg_catalog.*<)) AS number, t AS image FROM by_heap.t) AS h
+    FULL JOIN (SELECT row_number() OVER (ORDER BY t USING OPERATOR(pg_catalog.*<)) AS number, t AS image FROM by_copy.t) AS c USING (number)
     WHERE NOT coalesce(h.image *= c.image, false) ORDER BY number LIMIT 1;
   RETURN QUERY SELECT 'text by heap ' || texts('by_heap.t') || ', by copy ' || texts('by_copy.t')
     WHERE texts('by_heap.t') IS DISTINCT FROM texts('by_copy.t');

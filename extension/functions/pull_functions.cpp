@@ -1,4 +1,4 @@
-// functions: the SQL functions that begin pulls, or begin them again.
+// pull_functions: the SQL functions that begin pulls, or begin them again.
 #include "core/base/quote.hpp"
 #include "core/base/secret.hpp"
 #include "core/ledger/append_ledger.hpp"
