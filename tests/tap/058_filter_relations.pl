@@ -8,6 +8,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::RealBin/lib";
 
+use ParallelLoader::FilteredPull qw(work);
 use ParallelLoader::Test;
 use Test::More;
 
@@ -31,81 +32,57 @@ SQL
 $pair->destination_sql('CREATE TABLE t (id integer, pad text)');
 
 my $OF_TABLE = 'id IN (SELECT id FROM flt)';
-sub create {
-  my ($filter, %named) = @_;
-  return $pair->destination_sql($pair->table_sql('parallel_pull_create', 't',
-    {key => 'id', columns => [qw(id pad)], filter => $filter, chunk_size => '64kB', %named}));
-}
-sub work { my ($id, $more) = @_; return "SELECT remaining FROM parallel_pull_work($id" . ($more // '') . ')' }
-sub wrong_rows { return $pair->destination_sql('SELECT count(*) FROM t WHERE id % 2 = 0') }
-sub count { return $pair->destination_sql('SELECT count(*) FROM t') }
+my $pulls = ParallelLoader::FilteredPull->new($pair);
 
 my $EXCHANGE = 'ALTER TABLE t RENAME k1 TO k; ALTER TABLE t RENAME k2 TO k1; ALTER TABLE t RENAME k TO k2';
 my $RELABEL = join '; ', map { "ALTER TYPE mood RENAME VALUE $_" } q('good' TO 'x'), q('bad' TO 'good'), q('x' TO 'bad');
 
-# A chunk is done, then `change`: `call` is refused, and brings nothing.
-sub is_refused {
-  my ($what, $filter, $change, $back, $call, $message) = @_;
-  my $id = create($filter);
-  ok($pair->destination_sql(work($id, ', max_chunks => 1')) > 0, "$what: a chunk is done before");
-  my $done = count();
-  $pair->destination_sql("SELECT parallel_pull_cancel($id)") if $call =~ /resume/;
-  $pair->source_sql($change, timeout => 60);
-  $pair->error_is(sprintf($call, $id), '55000', $message, '… the rest is refused', timeout => 60);
-  is(count(), $done, '… and no row has come');
-  is(wrong_rows(), 0, '… that the filter forbids');
-  $pair->destination_sql("SELECT parallel_pull_cancel($id)") if $call !~ /resume/;
-  $pair->destination_sql('TRUNCATE t');
-  $pair->source_sql($back);
-  return;
-}
-
 # ---- under the same snapshot; what waits for a lock has it after ten seconds ----
 
 my $WORK = work('%s');
-is_refused('labels of an enum', q(m = 'good'), $RELABEL, $RELABEL, $WORK, qr/column "m" .* was altered/);
-is_refused('a partition that is attached', 'id IN (SELECT id FROM parts)',
+$pulls->is_refused('labels of an enum', q(m = 'good'), $RELABEL, $RELABEL, $WORK, qr/column "m" .* was altered/);
+$pulls->is_refused('a partition that is attached', 'id IN (SELECT id FROM parts)',
   'ALTER TABLE parts ATTACH PARTITION parts_2 FOR VALUES FROM (10000) TO (30000)',
   'DROP TABLE parts_2', $WORK, qr/parts_2/);
-is_refused('a table that is emptied', $OF_TABLE, 'TRUNCATE flt',
+$pulls->is_refused('a table that is emptied', $OF_TABLE, 'TRUNCATE flt',
   'INSERT INTO flt SELECT i FROM generate_series(1, 6000, 2) AS i', $WORK,
   qr/flt.* was emptied or rewritten/);
 
 # ---- between failure and resume, under another snapshot ----
 
 my $RESUME = 'SELECT parallel_pull_resume(%s, new_snapshot => true)';
-is_refused('columns that exchange their names', 'k1 = 1', $EXCHANGE, $EXCHANGE, $RESUME,
+$pulls->is_refused('columns that exchange their names', 'k1 = 1', $EXCHANGE, $EXCHANGE, $RESUME,
   qr/column "k[12]" .* was altered/);
-is_refused('a column that was dropped and added', 'k1 = 1',
+$pulls->is_refused('a column that was dropped and added', 'k1 = 1',
   'ALTER TABLE t DROP k1, ADD k1 integer DEFAULT 0', 'UPDATE t SET k1 = id % 2', $RESUME,
   qr/column "k1" .* was altered/);
-is_refused('labels of an enum', q(m = 'good'), $RELABEL, $RELABEL, $RESUME,
+$pulls->is_refused('labels of an enum', q(m = 'good'), $RELABEL, $RELABEL, $RESUME,
   qr/column "m" .* was altered/);
-is_refused('a table that is made anew', $OF_TABLE,
+$pulls->is_refused('a table that is made anew', $OF_TABLE,
   'ALTER TABLE flt RENAME TO flt_old; CREATE TABLE flt (id integer); INSERT INTO flt VALUES (2)',
   'DROP TABLE flt; ALTER TABLE flt_old RENAME TO flt', $RESUME, qr/filter of pull .* other tables/);
-is_refused('columns of that table', $OF_TABLE,
+$pulls->is_refused('columns of that table', $OF_TABLE,
   'ALTER TABLE flt RENAME id TO other; ALTER TABLE flt ADD id integer',
   'ALTER TABLE flt DROP id; ALTER TABLE flt RENAME other TO id', $RESUME,
   qr/filter of pull .* other tables/);
-is_refused('a view that is replaced', 'id IN (SELECT id FROM of_flt)',
+$pulls->is_refused('a view that is replaced', 'id IN (SELECT id FROM of_flt)',
   'CREATE OR REPLACE VIEW of_flt AS SELECT id + 1 AS id FROM flt',
   'CREATE OR REPLACE VIEW of_flt AS SELECT id FROM flt', $RESUME, qr/filter of pull .* other tables/);
 
 # ---- rows that come and go in what the filter reads do not matter ----
 
-my $id = create($OF_TABLE);
+my $id = $pulls->create($OF_TABLE);
 $pair->destination_sql(work($id, ', max_chunks => 1'));
 $pair->source_sql('DELETE FROM flt WHERE id > 3000');
 is($pair->destination_sql(work($id)), 0, 'rows deleted from the table that the filter reads');
-is(count(), 3000, '… all that the snapshot shows are here');
-is(wrong_rows(), 0, '… and no other');
+is($pulls->count, 3000, '… all that the snapshot shows are here');
+is($pulls->wrong_rows, 0, '… and no other');
 $pair->destination_sql('TRUNCATE t');
 $pair->source_sql('INSERT INTO flt SELECT i FROM generate_series(3001, 6000, 2) AS i');
 
 # ---- a command that queues between two sessions of ours ----
 
-$id = create($OF_TABLE);
+$id = $pulls->create($OF_TABLE);
 my $queued = $pair->session('source');
 $queued->start('TRUNCATE flt');
 $pair->source->poll_query_until('postgres', 'SELECT count(*) > 0 FROM pg_locks WHERE NOT granted');
@@ -132,7 +109,7 @@ for my $what (sort keys %JOINS) {
   $pair->source_sql('CREATE TABLE even AS SELECT i AS id, 2 AS kind FROM generate_series(0, 6000, 2) AS i'
     . ($table eq 'flt' ? '; ALTER TABLE even DROP kind' : ''));
   $pair->close_gate;
-  $id = create("id IN (SELECT id FROM $table) AND public.gate(id, 1000)");
+  $id = $pulls->create("id IN (SELECT id FROM $table) AND public.gate(id, 1000)");
   my $worker = $pair->session('destination');
   $worker->start(work($id));
   $pair->wait_at_gate;
@@ -141,7 +118,7 @@ for my $what (sort keys %JOINS) {
   my $result = $worker->finish(60);
   like($result->summary, qr/55000.*even.* was attached to another parent/s,
     "$what that joins the filter's table: the pull ends");
-  is(wrong_rows(), 0, '… and no row has come that the filter forbids');
+  is($pulls->wrong_rows, 0, '… and no row has come that the filter forbids');
   $pair->destination_sql("SELECT parallel_pull_cancel($id)");
   $pair->source_sql('DROP TABLE even');
   $pair->destination_sql('TRUNCATE t');
@@ -162,8 +139,8 @@ sub goes_on {
   $change->($pull);
   is($pair->try_sql("SELECT chunks > 0 FROM parallel_pull_resume($pull, new_snapshot => true)", timeout => 60)->summary,
     'success: t', '… the resume brings the rest');
-  is(count(), 3000, '… every row is there');
-  is(wrong_rows(), 0, '… and no other');
+  is($pulls->count, 3000, '… every row is there');
+  is($pulls->wrong_rows, 0, '… and no other');
   $pair->destination_sql('TRUNCATE t');
   return;
 }
@@ -235,7 +212,7 @@ my $open = $pair->session('source');
 $open->query_safe(q(BEGIN; INSERT INTO t (id, k1, m, pad) VALUES (6031, 1, 'good', 'late'); INSERT INTO flt VALUES (6031)));
 $pair->source_sql('SELECT pg_current_xact_id()');
 $pair->destination_sql($pair->table_sql('parallel_pull_table', 't', \%gated));
-is(count(), 3010, 'a pull while a transaction is open');
+is($pulls->count, 3010, 'a pull while a transaction is open');
 $open->query_safe('COMMIT');
 $pair->source_sql(q(INSERT INTO t (id, k1, m, pad) VALUES (6021, 1, 'good', 'last'), (6022, 1, 'good', 'last');
   INSERT INTO flt VALUES (6021); INSERT INTO even VALUES (6022)));
@@ -247,7 +224,7 @@ $pair->source_sql('ALTER TABLE even INHERIT flt');
 $pair->open_gate;
 like($appending->finish(60)->summary, qr/55000.*even.* was attached to another parent.*HINT:\s+Call parallel_pull_append again/s,
   'a table that joins them between the two: to be repeated');
-is(count(), 3010, '… and nothing has come');
+is($pulls->count, 3010, '… and nothing has come');
 is($pair->destination_sql($gated), 3, '… the next one reads it, too');
 
 # ---- partitions here that another server keeps ----

@@ -7,6 +7,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::RealBin/lib";
 
+use ParallelLoader::FilteredPull qw(work);
 use ParallelLoader::Test;
 use Test::More;
 
@@ -39,52 +40,28 @@ $pair->destination_sql('CREATE TABLE t (id integer, pad text)');
 my $OF_TABLE = 'id IN (SELECT id FROM flt)';
 my $OF_LABEL = q(id IN (SELECT id FROM sorts WHERE s = 'new'));
 my $OF_FIELD = q(id IN (SELECT id FROM sorts WHERE (p).a = 1));
-sub create {
-  my ($filter, %named) = @_;
-  return $pair->destination_sql($pair->table_sql('parallel_pull_create', 't',
-    {key => 'id', columns => [qw(id pad)], filter => $filter, chunk_size => '64kB', %named}));
-}
-sub work { my ($id, $more) = @_; return "SELECT remaining FROM parallel_pull_work($id" . ($more // '') . ')' }
-sub wrong_rows { return $pair->destination_sql('SELECT count(*) FROM t WHERE id % 2 = 0') }
-sub count { return $pair->destination_sql('SELECT count(*) FROM t') }
+my $pulls = ParallelLoader::FilteredPull->new($pair);
 
 my $RESORT = join '; ', map { "ALTER TYPE sort RENAME VALUE $_" } q('new' TO 'x'), q('old' TO 'new'), q('x' TO 'old');
 my $REFIELD = join '; ', map { "ALTER TYPE pair RENAME ATTRIBUTE $_" } 'a TO x', 'b TO a', 'x TO b';
 
-# A chunk is done, then `change`: `call` is refused, and brings nothing.
-sub is_refused {
-  my ($what, $filter, $change, $back, $call, $message) = @_;
-  my $id = create($filter);
-  ok($pair->destination_sql(work($id, ', max_chunks => 1')) > 0, "$what: a chunk is done before");
-  my $done = count();
-  $pair->destination_sql("SELECT parallel_pull_cancel($id)") if $call =~ /resume/;
-  $pair->source_sql($change, timeout => 60);
-  $pair->error_is(sprintf($call, $id), '55000', $message, '… the rest is refused', timeout => 60);
-  is(count(), $done, '… and no row has come');
-  is(wrong_rows(), 0, '… that the filter forbids');
-  $pair->destination_sql("SELECT parallel_pull_cancel($id)") if $call !~ /resume/;
-  $pair->destination_sql('TRUNCATE t');
-  $pair->source_sql($back);
-  return;
-}
-
 my $WORK = work('%s');
 my $RESUME = 'SELECT parallel_pull_resume(%s, new_snapshot => true)';
-is_refused('labels of an enum', $OF_LABEL, $RESORT, $RESORT, $WORK, qr/sorts.* was altered .*Labels of enum public.sort/s);
-is_refused('labels before a resume', $OF_LABEL, $RESORT, $RESORT, $RESUME, qr/filter of pull .* other tables/);
-is_refused('fields of a composite type', $OF_FIELD, $REFIELD, $REFIELD, $WORK, qr/sorts.* was altered/);
-is_refused('fields before a resume', $OF_FIELD, $REFIELD, $REFIELD, $RESUME, qr/filter of pull .* other tables/);
+$pulls->is_refused('labels of an enum', $OF_LABEL, $RESORT, $RESORT, $WORK, qr/sorts.* was altered .*Labels of enum public.sort/s);
+$pulls->is_refused('labels before a resume', $OF_LABEL, $RESORT, $RESORT, $RESUME, qr/filter of pull .* other tables/);
+$pulls->is_refused('fields of a composite type', $OF_FIELD, $REFIELD, $REFIELD, $WORK, qr/sorts.* was altered/);
+$pulls->is_refused('fields before a resume', $OF_FIELD, $REFIELD, $REFIELD, $RESUME, qr/filter of pull .* other tables/);
 
 # ---- commands that change nothing that is read ----
 
 # A chunk is done, then `change` under the same snapshot: the rest comes.
 sub does_not_matter {
   my ($what, $filter, $change, $rows, %named) = @_;
-  my $pull = create($filter, %named);
+  my $pull = $pulls->create($filter, %named);
   ok($pair->destination_sql(work($pull, ', max_chunks => 1')) > 0, "$what: a chunk is done before");
   $pair->source_sql($change);
   is($pair->try_sql(work($pull), timeout => 60)->summary, 'success: 0', '… the rest comes');
-  is(count(), $rows, '… every row is there');
+  is($pulls->count, $rows, '… every row is there');
   $pair->destination_sql('TRUNCATE t');
   return;
 }
@@ -105,12 +82,12 @@ does_not_matter('a column of the table that is written anew', $OF_TABLE, 'ALTER 
 # ---- a filter that reads the table itself reads all of it ----
 
 for my $when ('between the plan and the first chunk', 'in the middle') {
-  my $pull = create('5999 >= (SELECT max(id) FROM whole) - 1', source_table => 'whole');
+  my $pull = $pulls->create('5999 >= (SELECT max(id) FROM whole) - 1', source_table => 'whole');
   $pair->destination_sql(work($pull, ', max_chunks => 1')) if $when =~ /middle/;
-  my $done = count();
+  my $done = $pulls->count;
   $pair->source_sql('ALTER TABLE whole DETACH PARTITION whole_2', timeout => 60);
   $pair->error_is(work($pull), '55000', qr/whole.* of the source/, "a partition that leaves $when: the pull ends");
-  is(count(), $done, '… and no row has come');
+  is($pulls->count, $done, '… and no row has come');
   $pair->destination_sql("SELECT parallel_pull_cancel($pull)");
   $pair->destination_sql('TRUNCATE t');
   $pair->source_sql('ALTER TABLE whole ATTACH PARTITION whole_2 FOR VALUES FROM (3000) TO (10000)');
@@ -127,7 +104,7 @@ for my $case ('is refused', 'goes on', 'goes on by a plan of 0.4') {
   $pair->error_is($pair->pull_sql('t', 1, 6001, {key => 'id', source_table => 'new_ones', workers => 3}), 'P0001', qr/too late/,
     "a pull of a view fails, and $case");
   my $pull = $pair->destination_sql('DROP TRIGGER late ON t; SELECT max(pull_id) FROM parallel_loader.pull');
-  ok(count() > 0, '… when chunks are done');
+  ok($pulls->count > 0, '… when chunks are done');
   is($pair->destination_sql("UPDATE parallel_loader.pull SET source_shape = regexp_replace(regexp_replace(source_shape,"
       . " '(^|\\n)m[^\\n]*', '', 'g'), '(\\nr\\t\\d+\\t[rv]):[^\\t]*', '\\1', 'g') WHERE pull_id = $pull AND source_shape ~ '\\nm'"
       . " AND source_shape ~ '\\nr\\t\\d+\\t[rv]:' RETURNING source_shape ~ '\\nm' OR source_shape ~ '\\nr\\t\\d+\\t[rv]:'"), 'f',
@@ -140,8 +117,8 @@ for my $case ('is refused', 'goes on', 'goes on by a plan of 0.4') {
   } else {
     $pair->source_sql('ALTER TABLE sorts ALTER s SET STATISTICS 50');
     is($pair->try_sql($resume)->summary, 'success: t', '… when columns were written that are what they were');
-    is(count(), 3000, '… every row is there');
-    is(wrong_rows(), 0, '… and no other');
+    is($pulls->count, 3000, '… every row is there');
+    is($pulls->wrong_rows, 0, '… and no other');
   }
   $pair->destination_sql('TRUNCATE t');
 }
