@@ -56,8 +56,8 @@ void add_content(Executor &source, Shape &locked);
 [[nodiscard]] std::vector<ExpectedRelation> find_written_columns(Executor &source,
                                                                  const Shape &locked);
 
-/// Throws SourceChanged when `now`, a session on the same database that has no snapshot, sees other
-/// columns of `written` than `source`, or finds that they inherit from others of `locked`.
+/// Throws SourceChanged when `now`, a session on the same database with a snapshot of now, sees
+/// other columns of `written` than `source`, or finds that they inherit from others of `locked`.
 void require_columns_as_snapshot(Executor &source, Executor &now, const Shape &locked,
                                  std::span<const ExpectedRelation> written);
 

@@ -41,11 +41,11 @@ ConnInfo with_encoding(ConnInfo conninfo, const std::string &encoding) {
   throw error.with_detail("The destination server made the connection.");
 }
 
-SourceSession begin_session(const Request &request, const SourceAddress &address,
+SourceSession begin_session(const std::string &date_order, const SourceAddress &address,
                             const HeldSnapshot &snapshot, std::string_view role, Waiter &waiter) {
   try {
     const std::string encoding = call([]() noexcept { return GetDatabaseEncodingName(); });
-    const SourceFormats formats = {encoding, request.pull.date_order, is_database_text};
+    const SourceFormats formats = {encoding, date_order, is_database_text};
     const ConnInfo conninfo = with_encoding(address.conninfo, encoding);
     if (snapshot.place.is_known())
       return SourceSession::open_on(snapshot, conninfo, role, address.password_rule, formats,
@@ -62,8 +62,8 @@ SourceSession begin_session(const Request &request, const SourceAddress &address
 
 SourceReader::SourceReader(const Request &request, const SourceAddress &address,
                            const HeldSnapshot &snapshot, std::string_view role, Waiter &waiter)
-    : session_(begin_session(request, address, snapshot, role, waiter)), address_(address),
-      role_(role), waiter_(waiter) {}
+    : session_(begin_session(request.pull.date_order, address, snapshot, role, waiter)),
+      date_order_(request.pull.date_order), address_(address), role_(role), waiter_(waiter) {}
 
 const HeldSnapshot &SourceReader::hold_snapshot(int64_t lock) {
   if (!held_) {
@@ -158,11 +158,9 @@ void SourceReader::require_definitions_as_snapshot(const Shape &relations) {
   if (written.empty())
     return;
   const ReservedDescriptor descriptor;
-  const std::string encoding = call([]() noexcept { return GetDatabaseEncodingName(); });
-  SourceSession now = SourceSession::open(
-      with_encoding(conninfo_at(address_.conninfo, session_.connection().place()), encoding), role_,
-      address_.password_rule, waiter_);
-  now.connection().exec("SELECT pg_catalog.set_config('search_path', '', false)");
+  const SourceAddress same_server = {conninfo_at(address_.conninfo, session_.connection().place()),
+                                     address_.password_rule};
+  SourceSession now = begin_session(date_order_, same_server, {}, role_, waiter_);
   require_columns_as_snapshot(session_.connection(), now.connection(), relations, written);
 }
 

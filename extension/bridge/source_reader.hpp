@@ -96,6 +96,7 @@ private:
 
   ReservedDescriptor descriptor_;
   SourceSession session_;
+  std::string date_order_; // of the session, and of what follows for another one like it
   SourceAddress address_;
   std::string role_;
   Waiter &waiter_;
