@@ -278,7 +278,7 @@ Shape locked_relations(Executor &source) {
     if (rows.boolean(row, 3))
       throw_rewritten(rows.text(row, 2));
     shape.push_back({.part = ShapePart::kRelation,
-                     .name = rows.text(row, 0),
+                     .name = std::to_string(rows.oid(row, 0)),
                      .place = rows.text(row, 4),
                      .type = rows.text(row, 1),
                      .words = rows.text(row, 2)});
@@ -377,7 +377,7 @@ Shape partition_tree(Executor &source, uint32_t oid) {
   Shape shape;
   for (size_t row = 0; row < rows.size(); ++row)
     shape.push_back({.part = ShapePart::kRelation,
-                     .name = rows.text(row, 0),
+                     .name = std::to_string(rows.oid(row, 0)),
                      .place = {},
                      .type = {},
                      .words = rows.text(row, 1)});
