@@ -104,7 +104,7 @@ bool check_rows(Executor &server, const LocalCheck &check, Findings &findings) {
     findings.warning("rows",
                      "table " + check.name.cited() +
                          " is not empty: the pull adds rows to those that are there",
-                     "Run TRUNCATE TABLE " + check.name.quoted() +
+                     "If they came from the source, run TRUNCATE TABLE " + check.name.quoted() +
                          "; first, or append, or pull a range that is missing.");
   return has_rows;
 }

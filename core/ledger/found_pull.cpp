@@ -42,8 +42,8 @@ constexpr std::string_view kFindBegun = R"sql(
 SELECT p.pull_id
 FROM @ledger@.pull AS p
 WHERE p.kind = 'pull' AND p.state <> 'done' AND p."table" = $1::pg_catalog.oid
-  AND p.source = $2::pg_catalog.text AND p.range_start IS NULL AND p.range_end IS NULL
-  AND pg_catalog.pg_has_role($3::pg_catalog.oid, p.owner, 'USAGE')
+  AND p.range_start IS NULL AND p.range_end IS NULL
+  AND pg_catalog.pg_has_role($2::pg_catalog.oid, p.owner, 'USAGE')
   AND EXISTS (SELECT FROM @ledger@.chunk AS c
               WHERE c.pull_id = p.pull_id AND c.state = 'done' AND c.rows > 0)
 ORDER BY p.pull_id DESC LIMIT 1)sql";
@@ -141,10 +141,8 @@ std::optional<int64_t> PullFinder::find_live_whole(const AppendSubject &subject)
                            subject.source_table, subject.filter}));
 }
 
-std::optional<int64_t> PullFinder::find_begun(uint32_t table, const std::string &source,
-                                              uint32_t role) {
-  const Rows rows =
-      executor_.exec(kFindBegun, {std::to_string(table), source, std::to_string(role)});
+std::optional<int64_t> PullFinder::find_begun(uint32_t table, uint32_t role) {
+  const Rows rows = executor_.exec(kFindBegun, {std::to_string(table), std::to_string(role)});
   return rows.empty() ? std::nullopt : std::optional(rows.integer(0, 0));
 }
 

@@ -57,10 +57,9 @@ public:
   /// A live one of the whole table, whose rows an append would double.  A pull without a plan yet,
   /// whose source is not known, is taken for one.
   [[nodiscard]] std::optional<int64_t> find_live_whole(const AppendSubject &subject);
-  /// The newest one of the whole table from this source (as FoundPull has it), not done but with
-  /// rows, of an owner whose rights `role` has.
-  [[nodiscard]] std::optional<int64_t> find_begun(uint32_t table, const std::string &source,
-                                                  uint32_t role);
+  /// The newest one of the whole table, from whatever source, not done but with rows, of an owner
+  /// whose rights `role` has.
+  [[nodiscard]] std::optional<int64_t> find_begun(uint32_t table, uint32_t role);
   /// True if chunks are done whose filter 0.3 evaluated under an empty search path.
   [[nodiscard]] bool has_old_filter(int64_t pull_id);
 

@@ -91,11 +91,16 @@ std::string settings_statement(const SourceFormats &formats, int server_version)
 }
 
 // As pg_locks shows an advisory lock of one 64-bit key.
-std::string lock_condition(int64_t key) {
+std::string holder_exists(int64_t key) {
   const auto bits = static_cast<uint64_t>(key);
-  return "l.classid = " + std::to_string(bits >> 32) +
+  return "EXISTS (SELECT FROM pg_catalog.pg_locks AS l"
+         " WHERE l.locktype = 'advisory' AND l.granted AND l.mode = 'ShareLock'"
+         " AND l.database = (SELECT d.oid FROM pg_catalog.pg_database AS d"
+         " WHERE d.datname = pg_catalog.current_database())"
+         " AND l.classid = " +
+         std::to_string(bits >> 32) +
          "::pg_catalog.oid AND l.objid = " + std::to_string(bits & 0xFFFFFFFF) +
-         "::pg_catalog.oid AND l.objsubid = 1";
+         "::pg_catalog.oid AND l.objsubid = 1)";
 }
 
 bool is_below(const std::optional<uint64_t> &value, const std::optional<uint64_t> &other) {
@@ -211,13 +216,8 @@ void SourceSession::import_snapshot(const std::string &name) {
 // The import itself proves nothing but that some session, of whatever server, has exported under
 // this name.  The holder's lock is looked for after it, so the holder has lived all the time.
 void SourceSession::require_holder(const HeldSnapshot &snapshot) {
-  const Rows row =
-      connection_.exec("SELECT " + snapshot_expression() +
-                       "::pg_catalog.text, EXISTS (SELECT FROM pg_catalog.pg_locks AS l"
-                       " WHERE l.locktype = 'advisory' AND l.granted AND l.mode = 'ShareLock'"
-                       " AND l.database = (SELECT d.oid FROM pg_catalog.pg_database AS d"
-                       " WHERE d.datname = pg_catalog.current_database()) AND " +
-                       lock_condition(snapshot.lock) + ")");
+  const Rows row = connection_.exec("SELECT " + snapshot_expression() + "::pg_catalog.text, " +
+                                    holder_exists(snapshot.lock));
   if (!row.boolean(0, 1))
     throw SnapshotGone("55000", "the session that holds snapshot \"" + snapshot.name +
                                     "\" is not on this server, or has ended");
@@ -347,6 +347,10 @@ std::string why_other_source(const SourceIdentity &recorded, const SourceIdentit
     return "It is at WAL location " + found.lsn + ", and the pull's source was at " + recorded.lsn +
            " already.";
   return {};
+}
+
+bool is_held_here(Executor &executor, int64_t lock) {
+  return executor.exec("SELECT " + holder_exists(lock)).boolean(0, 0);
 }
 
 } // namespace parallel_loader

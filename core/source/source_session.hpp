@@ -128,4 +128,7 @@ private:
   FilterPath filter_path_;
 };
 
+/// True if a holder of the snapshot with this lock is a session of the executor's own database.
+[[nodiscard]] bool is_held_here(Executor &executor, int64_t lock);
+
 } // namespace parallel_loader

@@ -257,6 +257,7 @@ private:
     SpiExecutor destination(SpiMode::kReadLatest);
     reader_.set_timezone(request_, Format::kBinary);
     table_ = reader_.find_table(parse_qualified_name(pull_.source_table));
+    require_other_table(destination);
     types_ = load_column_types(source_, table_.columns);
     local_ = LocalSide::look(pull_.table, destination);
     columns_ = map_columns(table_, types_, local_.table, local_.types, pull_.columns,
@@ -264,6 +265,16 @@ private:
     if (columns_.format == Format::kText && !reader_.try_timezone(request_))
       require_same_instants({table_, types_, local_.table, local_.types}, columns_, pull_.timezone);
     require_same_money_scale(types_, table_, source_, destination);
+  }
+
+  // Its rows would be doubled.  Equal identities do not prove it: a copy of the server has them,
+  // too.
+  void require_other_table(Executor &destination) {
+    if (table_.oid == pull_.table && is_held_here(destination, plan_.snapshot.lock))
+      throw Error(sqlstate::kInvalidParameterValue,
+                  "table " + table_.name.cited() + " of the source is the destination table itself",
+                  "src_dsn leads to the database that receives the rows.",
+                  "Give the address of the other server in src_dsn.");
   }
 
   // A filter that reads the table itself means the whole of it, whatever joins or leaves it.

@@ -35,8 +35,7 @@ bool is_to_be_resumed(SpiExecutor &executor, int64_t pull_id) {
 std::optional<int64_t> find_unfinished(const Request &request) {
   SpiExecutor executor(SpiMode::kReadLatest);
   const Oid user = call([]() noexcept { return GetUserId(); });
-  const std::optional<int64_t> pull_id =
-      PullFinder(executor).find_begun(request.pull.table, request.pull.source, user);
+  const std::optional<int64_t> pull_id = PullFinder(executor).find_begun(request.pull.table, user);
   return pull_id && is_to_be_resumed(executor, *pull_id) ? pull_id : std::nullopt;
 }
 
@@ -74,9 +73,13 @@ void notice_rows_there(const Request &request) {
     return say("table " + name + " is not empty", "The pull adds rows to those that are there.",
                "If they came from the source, run TRUNCATE TABLE " + name +
                    "; before you pull them again.");
+  const FoundPull found = find_pull(*unfinished);
+  const bool has_same_name = found.source == request.pull.source; // one source may have several
   say("table " + name + " has rows of pull " + std::to_string(*unfinished) +
           ", which is not finished",
-      "This pull copies them a second time.", unfinished_hint(find_pull(*unfinished)));
+      has_same_name ? "This pull copies them a second time."
+                    : "If both pulls have the same source, this pull copies them a second time.",
+      unfinished_hint(found));
 }
 
 std::optional<PlanNotice> old_filter_word(const PullRequest &request) {

@@ -321,6 +321,17 @@ has('error', 'table', qr/relation "nowhere" does not exist on the source/, qr/so
   'no such table');
 pull_agrees('sound', {source_table => 'nowhere'}, '… in the words of the pull');
 
+# ---- the source is the destination ----
+
+$pair->destination_sql('CREATE TABLE own (id integer PRIMARY KEY); INSERT INTO own VALUES (1), (2); CREATE TABLE heir (id integer)');
+my $own = $pair->destination->connstr('postgres');
+check('own', {dsn => $own});
+has('error', 'plan', qr/own" of the source is the destination table itself/, qr/other server/, 'a table that would be pulled into itself');
+$pair->error_is($pair->table_sql('parallel_pull_table', 'own', {dsn => $own}), '22023', qr/is the destination table itself/, '… is not');
+is($pair->destination_sql('SELECT count(*) FROM own'), 2, '… and has its rows once');
+is($pair->destination_sql($pair->table_sql('parallel_pull_table', 'heir', {dsn => $own, source_table => 'own'}) =~ s/^SELECT /SELECT rows FROM /r), 2,
+  'another table of the same database is pulled');
+
 # ---- wrong arguments are errors ----
 
 sub check_sql {

@@ -148,6 +148,15 @@ works($pair, $may_insert, 'no right to insert');
 unlike(words($pair, 'SET ROLE "Writer"; ' . pull('capitals_2', {source_table => 'capitals'}))->{text},
   qr/permission denied for table/, '… it is the right that was lacking');
 
+# Rows of an unfinished pull, whatever its source was called.
+$pair->destination_sql('TRUNCATE t_stray; INSERT INTO t_stray VALUES (4900)');
+$pair->try_sql('SET client_min_messages = warning; ' . pull('t_stray', $cut));
+for my $case ([$cut, qr/copies them a second time/], [{%$cut, dsn => $pair->dsn . " application_name='other'"}, qr/If both pulls have the same source/]) {
+  my ($first) = grep { $_->{severity} eq 'NOTICE' } @{$pair->try_sql(pull('t_stray', $case->[0]))->{messages}};
+  like($first->{text} // '', qr/has rows of pull \d+, which is not finished/, 'rows of an unfinished pull are named');
+  like($first->{detail} // '', $case->[1], '… and what another one does');
+}
+
 # An unfinished pull whose rows are gone is nothing to go on with.
 $pair->destination_sql('TRUNCATE t_stray; INSERT INTO t_stray VALUES (4900)');
 $pair->try_sql('SET client_min_messages = warning; ' . pull('t_stray', $cut));
@@ -205,10 +214,10 @@ works($pair, $connect, 'an owner without CONNECT');
 works($pair, $as_loader, '… then a pull');
 $pair->destination_sql('GRANT CONNECT ON DATABASE postgres TO PUBLIC; TRUNCATE "Some T"');
 
-# hint: core/check/local_check.cpp: Run TRUNCATE TABLE
+# hint: core/check/local_check.cpp: run TRUNCATE TABLE
 # hint: core/check/local_check.cpp: Run ALTER TABLE
 $pair->destination_sql('INSERT INTO "Some T" VALUES (1); ALTER TABLE "Some T" SET UNLOGGED');
-works($pair, finding('rows', qr/^Run (TRUNCATE TABLE .*;)/, 'a table with rows', '"Some T"'), 'a table with rows');
+works($pair, finding('rows', qr/^If they came from the source, run (TRUNCATE TABLE .*;)/, 'a table with rows', '"Some T"'), 'a table with rows');
 is($pair->destination_sql('SELECT count(*) FROM "Some T"'), 0, '… it is empty');
 works($pair, finding('storage', qr/^Run (ALTER TABLE .*;)/, 'an unlogged table', '"Some T"'), 'an unlogged table');
 is($pair->destination_sql(q(SELECT relpersistence FROM pg_class WHERE relname = 'Some T')), 'p', '… it is logged');

@@ -79,7 +79,7 @@ TEST(PullFinder, there_may_be_none) {
   EXPECT_EQ(finder.find_resumer(7), 0);
   EXPECT_TRUE(finder.find_live().empty());
   EXPECT_FALSE(finder.find_live_into(16384));
-  EXPECT_FALSE(finder.find_begun(16384, "host=a", 10));
+  EXPECT_FALSE(finder.find_begun(16384, 10));
 }
 
 TEST(PullFinder, many_are_read_in_their_order) {
@@ -113,12 +113,12 @@ TEST(PullFinder, append_looks_for_pulls_of_its_subject) {
   EXPECT_EQ(executor.calls.at(0).params, (std::vector<Param>{"16384", "d", "public.t", "a > 1"}));
 }
 
-TEST(PullFinder, begun_pull_is_looked_for_by_source_and_role) {
+TEST(PullFinder, begun_pull_is_looked_for_by_table_and_role) {
   FakeExecutor executor;
   executor.answers = {one_row({"7"}), one_row({"t"}), one_row({"f"})};
   PullFinder finder(executor);
-  EXPECT_EQ(finder.find_begun(16384, "host=a", 10), 7);
-  EXPECT_EQ(executor.calls.at(0).params, (std::vector<Param>{"16384", "host=a", "10"}));
+  EXPECT_EQ(finder.find_begun(16384, 10), 7);
+  EXPECT_EQ(executor.calls.at(0).params, (std::vector<Param>{"16384", "10"}));
   EXPECT_TRUE(finder.has_old_filter(7));
   EXPECT_FALSE(finder.has_old_filter(8));
 }

@@ -106,7 +106,7 @@ TEST(LedgerSchema, found_pulls_are_in_it) {
   (void)finder.find_held();
   (void)finder.find_live_into(16384);
   (void)finder.find_live_whole(kSubject);
-  (void)finder.find_begun(16384, "host=a", 10);
+  (void)finder.find_begun(16384, 10);
   executor.answers = {one_row({"f"})};
   (void)finder.has_old_filter(1);
   expect_schema(executor, 7);
