@@ -149,7 +149,8 @@ std::string connect_hint(Server server, std::string_view code, std::string_view 
     return "The source asks for a password. Put it into the connection string (src_dsn of the "
            "function), or into a user mapping of a foreign server.";
   if (code == "53300" && server == Server::kSource)
-    return "A pull needs a session for itself and one for each worker. Use fewer workers, or raise "
+    return "A pull needs a session for itself and one for each worker, and at times another. Use "
+           "fewer workers, or raise "
            "the limit on the source: CONNECTION LIMIT of the role or of the database, or "
            "max_connections of the server.";
   if (code == "53300")

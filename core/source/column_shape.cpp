@@ -113,6 +113,8 @@ std::string ShapeChange::sentence() const {
            ".";
   if (part == ShapePart::kLabels)
     return "Labels of its enum have other names, or another order.";
+  if (part == ShapePart::kRow)
+    return "It has other columns, and the filter may read rows as a whole.";
   if (part == ShapePart::kMemberLabels)
     return "Labels of enum " + before + " have other names, or another order.";
   if (is_moved)
@@ -290,6 +292,18 @@ void describe_shape(Executor &server, Shape &shape) {
   for (size_t i = 0; i < std::min(rows.size(), shape.size()); ++i)
     if (types[i] != "0")
       shape[i].words = "type " + rows.text(i, 0);
+}
+
+ShapeLine row_shape(const SourceTable &table) {
+  std::string columns;
+  for (const SourceColumn &column : table.columns)
+    columns += std::to_string(column.number) + " " + std::to_string(column.type) + " " +
+               quote_identifier(column.name) + ",";
+  return {.part = ShapePart::kRow,
+          .name = "row",
+          .place = {},
+          .type = std::move(columns),
+          .words = std::to_string(table.columns.size()) + " columns"};
 }
 
 Shape key_shape(Executor &source, const SourceTable &table,

@@ -23,6 +23,7 @@ enum class ShapePart : char {
   kRelation = 'r',       // that a view, or a partitioned table that is read as one, is made of
   kFilterRelation = 'w', // relation that the filter reads beside the table
   kMemberLabels = 'm',   // of an enum that columns of those two have
+  kRow = 'a',            // all columns, of a table whose filter may read rows as a whole
 };
 
 /// One line of a shape.  `name` says what is compared with what, `type` and `place` are compared,
@@ -118,6 +119,9 @@ private:
 
 /// Fills in the words, by the names that the types have on that server now.
 void describe_shape(Executor &server, Shape &shape);
+
+/// The line of part kRow.
+[[nodiscard]] ShapeLine row_shape(const SourceTable &table);
 
 /// Lines of the parts kKey and kExtension.
 [[nodiscard]] Shape key_shape(Executor &source, const SourceTable &table,

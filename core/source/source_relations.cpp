@@ -108,7 +108,8 @@ made(relation, oid, fields) AS (
 
 // Of children that inherit nothing tells who they are now.  But the snapshot's row of pg_inherits
 // knows in xmax who has deleted it since; so do the rows of a view's rule and of an enum's labels.
-// Those of columns are also written where it does not matter.
+// Those of relations and columns, among which are new ones, are also written where it does not
+// matter.
 constexpr std::string_view kAltered = R"sql(,
 was AS (
   SELECT pg_catalog.txid_snapshot_xmin(pg_catalog.txid_current_snapshot()) AS xmin),
@@ -117,10 +118,17 @@ written(what, relation, oid, xid) AS (
   WHERE i.inhparent = ANY ($1::pg_catalog.oid[]) AND i.inhrelid <> ALL ($1::pg_catalog.oid[])
   UNION ALL
   SELECT 'rule', r.ev_class, r.ev_class, r.xmax FROM pg_catalog.pg_rewrite AS r
-  WHERE r.ev_class = ANY ($1::pg_catalog.oid[])
+  WHERE r.ev_class = ANY ($1::pg_catalog.oid[]) AND r.rulename = '_RETURN'::pg_catalog.name
   UNION ALL
   SELECT 'labels', m.relation, m.oid, e.xmax
   FROM made AS m JOIN pg_catalog.pg_enum AS e ON e.enumtypid = m.oid
+  UNION ALL
+  SELECT 'columns', c.oid, c.oid, c.xmax FROM pg_catalog.pg_class AS c
+  WHERE c.oid = ANY ($1::pg_catalog.oid[])
+  UNION ALL
+  SELECT 'columns', m.relation, m.relation, c.xmax
+  FROM made AS m JOIN pg_catalog.pg_class AS c ON c.oid = m.fields
+  WHERE m.fields <> 0::pg_catalog.oid
   UNION ALL
   SELECT 'columns', a.attrelid, a.attrelid, a.xmax FROM pg_catalog.pg_attribute AS a
   WHERE a.attrelid = ANY ($1::pg_catalog.oid[]) AND a.attnum > 0::pg_catalog.int2
@@ -341,8 +349,8 @@ void require_columns_as_snapshot(Executor &source, Executor &now, const Shape &l
           relation.name, "altered",
           "Its columns, or fields of their types, are not those that the snapshot shows.");
     if (known->second.parents != after[relation.oid].parents)
-      throw_altered(relation.name, "attached to another parent",
-                    "The parent has its rows now, but the snapshot does not show them there.");
+      throw_altered(relation.name, "attached to a parent, or detached from one,",
+                    "Parents have other rows now than the snapshot shows.");
   }
 }
 
@@ -399,6 +407,25 @@ const ShapeLine *find_new(const Shape &planned, const Shape &now) {
       return &line;
   }
   return nullptr;
+}
+
+const ShapeLine *find_namesake(const Shape &planned, const Shape &locked,
+                               const std::set<uint32_t> &own) {
+  const auto name_of = [](const ShapeLine &line) { return parse_qualified_name(line.words).name; };
+  std::set<std::string> names;
+  for (const ShapeLine &line : planned)
+    if (line.part == ShapePart::kFilterRelation)
+      names.insert(name_of(line));
+  const auto is_namesake = [&](const ShapeLine &line) {
+    const bool is_known =
+        own.contains(oid_of(line)) || std::ranges::any_of(planned, [&](const ShapeLine &known) {
+          return (known.part == ShapePart::kFilterRelation || known.part == ShapePart::kRelation) &&
+                 known.name == line.name;
+        });
+    return !is_known && names.contains(name_of(line));
+  };
+  const auto found = std::ranges::find_if(locked, is_namesake);
+  return found == locked.end() ? nullptr : &*found;
 }
 
 std::vector<std::string> row_relations(const Shape &locked) {

@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -84,6 +85,12 @@ void leave_no_lock(Executor &source, const std::function<void()> &look);
 
 /// The first line of `now` that `planned` lacks; nullptr when it has all.
 [[nodiscard]] const ShapeLine *find_new(const Shape &planned, const Shape &now);
+
+/// A relation that the session has locked though no plan knows it, and that bears the name of one
+/// that the filter was planned to read: a schema was renamed, or one comes before the other's in
+/// the path. `own` are OIDs of what the pull itself reads.  nullptr: there is none.
+[[nodiscard]] const ShapeLine *find_namesake(const Shape &planned, const Shape &locked,
+                                             const std::set<uint32_t> &own);
 
 /// Relations as an append compares them: `oid:filenode` of each that holds rows, in the order of
 /// their OIDs.

@@ -164,10 +164,11 @@ void SourceReader::require_definitions_as_snapshot(const Shape &relations) {
   require_columns_as_snapshot(session_.connection(), now.connection(), relations, written);
 }
 
-void SourceReader::require_locked_as_snapshot() {
-  const Shape relations = locked_relations(session_.connection());
+Shape SourceReader::require_locked_as_snapshot() {
+  Shape relations = locked_relations(session_.connection());
   if (relations.size() > 1) // the pulled table alone is kept as it is by its lock
     require_definitions_as_snapshot(relations);
+  return relations;
 }
 
 bool SourceReader::does_filter_read(const SourceTable &table, const FilterPath &path,
@@ -276,9 +277,9 @@ Shape SourceReader::lock_filter(const SourceTable &table, const std::string &fro
     std::ranges::copy(look_at_partition_tree(source, table.oid), std::back_inserter(own));
   Shape lines = all;
   std::erase_if(lines, [&](const ShapeLine &line) { return find_new(own, {line}) == nullptr; });
+  require_definitions_as_snapshot(all); // a filter may read rows of the table as a whole
   if (lines.empty())
     return lines;
-  require_definitions_as_snapshot(all);
   add_content(source, lines);
   for (ShapeLine &line : lines)
     if (line.part == ShapePart::kRelation)

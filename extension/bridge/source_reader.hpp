@@ -85,8 +85,8 @@ public:
   Shape lock_filter(const SourceTable &table, const std::string &from_item, const FilterPath &path,
                     const std::string &filter);
   /// Throws SourceChanged when one of the relations that the session has locked is not as the
-  /// snapshot shows it.  Connects once more where nothing else can tell.
-  void require_locked_as_snapshot();
+  /// snapshot shows it.  Connects once more where nothing else can tell.  Returns those relations.
+  Shape require_locked_as_snapshot();
   /// Checks the right to read the columns.
   void require_rights(const SourceTable &table, const ColumnMap &columns);
 

@@ -328,6 +328,8 @@ private:
   // Under locks from here on: what the chunks are read from, and what it is.
   void fix_relations(SourceSide &side) {
     shape_ = side.shape(key_, with_key(shaped_columns(), key_));
+    if (!pull_.filter.empty())
+      shape_.push_back(row_shape(table_));
     std::ranges::copy(filter_relations_, std::back_inserter(shape_));
     if (reads_as_one(table_, plan_.chunks)) {
       const Shape members = side.members();

@@ -137,8 +137,12 @@ private:
     if (is_of_old_version())
       return now;
     const Shape planned = read_shape(plan_.source_shape);
+    if (has_part(planned, ShapePart::kRow))
+      now.push_back(row_shape(table_));
     if (const auto change = find_shape_change(planned, now, "cfke", PlaceRule::kCompared))
       throw_altered(request_, *change, table_.name.cited() + " of the source");
+    if (const auto change = find_shape_change(planned, now, "a", PlaceRule::kCompared))
+      throw_other_relation(request_, table_.name.cited(), change->sentence());
     if (const auto change = find_label_change(planned, now)) {
       if (change->part == ShapePart::kMemberLabels)
         throw_other_relation(request_, table_.name.cited(), change->sentence());
@@ -155,9 +159,12 @@ private:
   [[nodiscard]] bool has_members() const {
     if (is_of_old_version())
       return (table_.kind == 'p' || table_.kind == 'v') && !is_cut_by_leaf();
-    const Shape planned = read_shape(plan_.source_shape);
+    return has_part(read_shape(plan_.source_shape), ShapePart::kRelation);
+  }
+
+  [[nodiscard]] static bool has_part(const Shape &shape, ShapePart part) {
     return std::ranges::any_of(
-        planned, [](const ShapeLine &line) { return line.part == ShapePart::kRelation; });
+        shape, [=](const ShapeLine &line) { return line.part == part; });
   }
 
   // Rows that come and go in what the filter reads do not matter, other relations do.

@@ -81,9 +81,9 @@ private:
   [[nodiscard]] bool may_move_mark(Oid role, Oid owner) const;
   void require_no_live_pull(const AppendSubject &subject);
   void require_own(const std::optional<AppendMark> &mark, Oid role);
-  template <class Fn> void look_at_filter(Fn fn);
+  template <class Fn> void look_at_source(Fn fn);
   void lock_filter(const FilterPath &path);
-  void require_filter_unchanged();
+  void require_source_unchanged();
   void require_durable();
   void require_whole(AppendLedger &marks, const AppendSubject &subject, const AppendMark &mark,
                      const MayMove &may_move);
@@ -101,6 +101,7 @@ private:
   Oid table_;
   std::string local_name_; // qualified and quoted
   FilterPath filter_path_;
+  Shape filter_relations_; // that the filter reads
   ChunkResult result_ = {0, 0, "copy", {}};
 };
 
@@ -142,15 +143,15 @@ ChunkResult Append::run() {
   if (plan.direct)
     copy(table_, combine(*plan.direct, window));
   plan.next.local_relations = local_relations(mark, compares_all);
-  require_filter_unchanged();
+  require_source_unchanged();
   require_durable();
   marks.save_mark(subject, plan.next);
   marks.prune(table_);
   return result_;
 }
 
-// Whatever has become of what the filter reads, the rows that are here are not in question.
-template <class Fn> void Append::look_at_filter(Fn fn) {
+// Whatever has become of what is read, the rows that are here are not in question.
+template <class Fn> void Append::look_at_source(Fn fn) {
   try {
     fn();
   } catch (const SourceChanged &changed) {
@@ -160,20 +161,34 @@ template <class Fn> void Append::look_at_filter(Fn fn) {
 
 void Append::lock_filter(const FilterPath &path) {
   filter_path_ = path;
-  look_at_filter([&] {
+  look_at_source([&] {
     SourceReader &reader = task_.reader;
     reader.session().limit_lock_timeout();
-    static_cast<void>(reader.lock_filter(task_.table, task_.table.probe_item(), filter_path_,
-                                         task_.request.pull.filter));
+    filter_relations_ = reader.lock_filter(task_.table, task_.table.probe_item(), filter_path_,
+                                           task_.request.pull.filter);
     reader.session().release_lock_timeout();
   });
 }
 
-// A table that has joined those of the filter since was read for some rows and not for others.
-void Append::require_filter_unchanged() {
-  if (task_.request.pull.filter.empty())
-    return;
-  look_at_filter([&] { task_.reader.require_locked_as_snapshot(); });
+// Names may stand for other tables by now, and tables have joined those of the filter: that was
+// read for some rows and not for others.
+void Append::require_source_unchanged() {
+  look_at_source([&] {
+    const ExpectedRelation table = {task_.table.oid, task_.table.name};
+    require_as_snapshot(source_, {&table, 1});
+    if (task_.request.pull.filter.empty())
+      return;
+    std::set<uint32_t> own = {table.oid};
+    if (task_.table.kind == 'p')
+      for (const ShapeLine &line : look_at_partition_tree(source_, table.oid))
+        own.insert(static_cast<uint32_t>(std::stoul(line.name)));
+    const Shape locked = task_.reader.require_locked_as_snapshot();
+    if (const ShapeLine *other = find_namesake(filter_relations_, locked, own))
+      throw other_filter(
+          pull_->pull_id,
+          {.part = ShapePart::kFilterRelation, .name = {}, .before = {}, .after = other->words},
+          kAgain);
+  });
 }
 
 // So that nobody empties the table between the look at it and the rows.

@@ -140,8 +140,7 @@ void ChunkMover::lock_relation(const ClaimedChunk &chunk) {
     return;
   if (!is_locked && !locked_.empty())
     reader_->session().limit_lock_timeout();
-  const QualifiedName name = is_leaf ? parse_qualified_name(chunk.relation) : table_.name;
-  require_types(reader_->lock_relation(from, {chunk.relation_oid, name}, shape_),
+  require_types(reader_->lock_relation(from, relation_of(chunk), shape_),
                 is_leaf ? PlaceRule::kIgnored : PlaceRule::kCompared);
   if (is_locked)
     return;
@@ -150,6 +149,12 @@ void ChunkMover::lock_relation(const ClaimedChunk &chunk) {
   lock_filter(from);
   reader_->session().release_lock_timeout();
   locked_.insert(from);
+  read_.insert(is_leaf ? chunk.relation_oid : table_.oid);
+}
+
+ExpectedRelation ChunkMover::relation_of(const ClaimedChunk &chunk) const {
+  return {chunk.relation_oid,
+          chunk.relation.empty() ? table_.name : parse_qualified_name(chunk.relation)};
 }
 
 // Once a session: all its chunks are read by the same filter.  That of an append is read as its
@@ -211,25 +216,37 @@ void ChunkMover::require_members(const Shape &now) {
 }
 
 // After the rows have come: by what held while they did.  Commands that a reader does not hold up
-// may have come between the look before and the reading itself.  An append has looked at what its
-// filter reads, and has ended its transaction on the source.
+// may have come between the look before and the reading itself: a schema is renamed under a lock on
+// its tables, too.  An append has looked by itself, and has ended its transaction on the source.
 void ChunkMover::require_source_unchanged(const ClaimedChunk &chunk) {
   if (!reader_)
     return;
   lock_relation(chunk);
+  const bool is_append = context_.request.pull.kind == PullKind::kAppend;
+  const ExpectedRelation relation = relation_of(chunk);
+  if (!is_append)
+    require_as_snapshot(reader_->session().connection(), {&relation, 1});
   if (const auto change =
           find_label_change(source_shape_, labels_.read(reader_->session().connection())))
     throw_altered(*change, table_.name.cited() + " of the source");
   const bool is_whole = chunk.relation.empty() && has_members();
-  const bool is_append = context_.request.pull.kind == PullKind::kAppend;
   const bool has_filter = !context_.request.pull.filter.empty();
   if (!is_append && (has_filter || (is_whole && table_.kind == 'v')))
-    reader_->require_locked_as_snapshot();
+    require_names(reader_->require_locked_as_snapshot());
   if (!is_whole || table_.kind != 'p')
     return;
   const Shape now = partition_tree(reader_->session().connection(), table_.oid);
   if (const ShapeLine *added = find_new(source_shape_, now))
     throw_other_members("New is " + added->words + ".");
+}
+
+void ChunkMover::require_names(const Shape &locked) {
+  const ShapeLine *const other = find_namesake(source_shape_, locked, read_);
+  if (other != nullptr)
+    throw other_filter(
+        context_.pull->pull_id,
+        {.part = ShapePart::kFilterRelation, .name = {}, .before = {}, .after = other->words},
+        "Empty the table and pull it again.");
 }
 
 // Under the lock that the rows are written with.
@@ -252,6 +269,7 @@ void ChunkMover::require_local_types() {
 void ChunkMover::disconnect() {
   reader_.reset();
   locked_.clear();
+  read_.clear();
   pg_atomic_write_u32(&slot_.has_lock, 0);
   pg_atomic_write_u32(&slot_.source_pid, 0);
 }

@@ -54,6 +54,8 @@ private:
   void require_types(const Shape &now, PlaceRule places);
   void require_members(const Shape &now);
   void require_source_unchanged(const ClaimedChunk &chunk);
+  void require_names(const Shape &locked);
+  [[nodiscard]] ExpectedRelation relation_of(const ClaimedChunk &chunk) const;
   [[noreturn]] void throw_other_members(const std::string &change);
   [[nodiscard]] bool has_members() const;
   void require_local_types();
@@ -79,6 +81,7 @@ private:
   SourceShape shape_;  // how to ask the source for its shape
   EnumLabels labels_;
   std::set<std::string> locked_;       // what the session on the source has locked, by from_item
+  std::set<uint32_t> read_;            // the same by OID
   std::string table_name_;             // of the destination, for people
   std::optional<std::string> written_; // by done chunks, as far as this worker knows
   int chunk_ = 0;

@@ -71,6 +71,8 @@ ALTER TABLE flt ALTER id SET STATISTICS 50, ALTER id SET DEFAULT 1, ALTER id SET
 GRANT SELECT (id) ON flt TO clerk
 SQL
 $pair->source_sql('ALTER TABLE flt ALTER id DROP NOT NULL');
+does_not_matter('a rule of the filter\'s table', $OF_TABLE, 'CREATE RULE kept AS ON DELETE TO flt DO NOTHING;'
+    . ' CREATE OR REPLACE RULE kept AS ON DELETE TO flt DO ALSO NOTHING', 3000);
 does_not_matter('a new label', $OF_LABEL, q(ALTER TYPE sort ADD VALUE 'used' BEFORE 'old'), 3000);
 does_not_matter('a new partition of the filter\'s table', 'id IN (SELECT id FROM parts)',
   'CREATE TABLE parts_3 PARTITION OF parts FOR VALUES FROM (30000) TO (40000)', 3000);

@@ -83,6 +83,18 @@ TEST(SourceRelations, content_is_part_of_what_is_compared) {
             (ShapeLine{ShapePart::kMemberLabels, "16401", "16401", "good\nbad", "mood"}));
 }
 
+TEST(SourceRelations, a_namesake_of_what_the_filter_reads_is_found) {
+  const Shape planned = {{ShapePart::kFilterRelation, "16384", "r:1", "7", "blue.\"F 1\""}};
+  const auto locked = [](const char *oid, const char *name) {
+    return Shape{{ShapePart::kRelation, oid, "r", "7", name}};
+  };
+  EXPECT_EQ(find_namesake(planned, locked("16390", "green.\"F 1\""), {})->name, "16390");
+  EXPECT_EQ(find_namesake(planned, locked("16384", "green.\"F 1\""), {}), nullptr); // renamed
+  EXPECT_EQ(find_namesake(planned, locked("16390", "green.f"), {}), nullptr);       // of a function
+  EXPECT_EQ(find_namesake(planned, locked("16390", "green.\"F 1\""), {16390}), nullptr);
+  EXPECT_EQ(find_namesake({}, locked("16390", "green.\"F 1\""), {}), nullptr);
+}
+
 TEST(SourceRelations, a_plan_of_0_4_knows_no_columns_of_members) {
   const Shape of_0_4 = {relation("16384", "v"), relation("16385", "r")};
   const Shape planned = {relation("16384", "v:77"), relation("16385", "r:8")};
