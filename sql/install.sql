@@ -55,12 +55,13 @@ ALTER EXTENSION parallel_loader SET SCHEMA public;
 
 -- An empty pull works from there.
 CREATE TABLE nothing (id integer PRIMARY KEY);
+CREATE TABLE nothing_there (LIKE nothing);
 SELECT format('host=%s port=%s dbname=%s user=%s',
               coalesce(nullif(split_part(current_setting('unix_socket_directories'), ',', 1), ''), 'localhost'),
               current_setting('port'), current_database(), current_user) AS source \gset
-SELECT tools.parallel_pull(:'source', 'nothing', NULL, NULL);
+SELECT tools.parallel_pull(:'source', 'nothing', NULL, NULL, source_table => 'nothing_there');
 SELECT state, rows FROM tools.parallel_pulls;
-DROP TABLE nothing;
+DROP TABLE nothing, nothing_there;
 
 -- Nothing is left of it in the end.
 DROP EXTENSION parallel_loader;
