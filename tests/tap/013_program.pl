@@ -315,10 +315,10 @@ $pair->nothing_left('… and nothing is left');
 # ---- sessions and servers go ----
 
 $job = start_stuck(@GATED);
-is($pair->destination_sql(q(SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
-    WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()
-      AND query NOT LIKE '%parallel_pull_work%')), 1,
-  'one session watches the pull');
+my $WATCHING = q(FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()
+  AND query NOT LIKE '%parallel_pull_work%');
+ok(wait_until(5, sub { $pair->destination_sql("SELECT count(*) $WATCHING") == 1 }), 'one session watches the pull');
+$pair->destination_sql("SELECT pg_terminate_backend(pid) $WATCHING");
 $pair->open_gate;
 eval { $job->{run}->finish };
 is($job->{run}->full_result(0) >> 8, 0, '… and its loss does not stop the copy')
