@@ -284,6 +284,11 @@ bool run_worker(const WorkerContext &context) {
     Worker worker(context);
     return worker.run();
   } catch (const PgError &error) { // a cancel between two chunks
+    // What a stop interrupts is no failure, nor somebody's wish to cancel all.
+    if (pg_atomic_read_u32(&context.pull->slots[context.slot].is_told_to_stop) != 0) {
+      call([]() noexcept { session_abort(); });
+      return true;
+    }
     ErrorReport report = error.report();
     shared_pull_fail(context.pull, &report, error.is_cancel() ? kStopCancelled : kStopFailed);
   } catch (...) {

@@ -281,6 +281,20 @@ $_->close for @others;
 is($caller->finish(60)->summary, "success: $ROWS|0", '… until sessions end');
 is_retried('too many connections', $pull_id);
 
+# ---- the session is lost while its workers rest ----
+
+make_trouble('40001', 1_000_000);
+$pull_id = $pair->destination_sql($pair->table_sql('parallel_pull_create', 't', {workers => 2}));
+my $lost = $pair->session('destination');
+$lost->start("SELECT parallel_pull_work($pull_id, workers => 2)");
+retries_become($pull_id, 6); # they rest for a second or two between attempts
+$pair->destination_sql('SELECT pg_terminate_backend(' . $lost->backend_pid . ')');
+ok(wait_until(10, sub { !$pair->worker_pids }), 'workers whose session is lost leave');
+is($pair->pull($pull_id)->{state}, 'running', '… and the pull waits for who joins it');
+end_trouble();
+is($pair->destination_sql("SELECT remaining FROM parallel_pull_work($pull_id, workers => 2)"), 0, '… and moves the rest');
+is_retried('a lost session', $pull_id);
+
 # ---- the destination has no worker slot ----
 
 $pair->destination->append_conf('postgresql.conf', 'max_worker_processes = 4');
