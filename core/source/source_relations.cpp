@@ -428,6 +428,16 @@ const ShapeLine *find_namesake(const Shape &planned, const Shape &locked,
   return found == locked.end() ? nullptr : &*found;
 }
 
+void require_no_namesake(int64_t pull_id, const Shape &planned, const Shape &locked,
+                         const std::set<uint32_t> &own, const std::string &hint) {
+  const ShapeLine *const other = find_namesake(planned, locked, own);
+  if (other != nullptr)
+    throw other_filter(
+        pull_id,
+        {.part = ShapePart::kFilterRelation, .name = {}, .before = {}, .after = other->words},
+        hint);
+}
+
 std::vector<std::string> row_relations(const Shape &locked) {
   std::vector<std::string> relations;
   for (const ShapeLine &line : locked)

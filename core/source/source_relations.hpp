@@ -91,6 +91,9 @@ void leave_no_lock(Executor &source, const std::function<void()> &look);
 /// the path. `own` are OIDs of what the pull itself reads.  nullptr: there is none.
 [[nodiscard]] const ShapeLine *find_namesake(const Shape &planned, const Shape &locked,
                                              const std::set<uint32_t> &own);
+/// Throws other_filter for such a relation, with `hint`.
+void require_no_namesake(int64_t pull_id, const Shape &planned, const Shape &locked,
+                         const std::set<uint32_t> &own, const std::string &hint);
 
 /// Relations as an append compares them: `oid:filenode` of each that holds rows, in the order of
 /// their OIDs.

@@ -182,12 +182,8 @@ void Append::require_source_unchanged() {
     if (task_.table.kind == 'p')
       for (const ShapeLine &line : look_at_partition_tree(source_, table.oid))
         own.insert(static_cast<uint32_t>(std::stoul(line.name)));
-    const Shape locked = task_.reader.require_locked_as_snapshot();
-    if (const ShapeLine *other = find_namesake(filter_relations_, locked, own))
-      throw other_filter(
-          pull_->pull_id,
-          {.part = ShapePart::kFilterRelation, .name = {}, .before = {}, .after = other->words},
-          kAgain);
+    require_no_namesake(pull_->pull_id, filter_relations_,
+                        task_.reader.require_locked_as_snapshot(), own, kAgain);
   });
 }
 

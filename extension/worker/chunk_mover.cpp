@@ -232,21 +232,14 @@ void ChunkMover::require_source_unchanged(const ClaimedChunk &chunk) {
   const bool is_whole = chunk.relation.empty() && has_members();
   const bool has_filter = !context_.request.pull.filter.empty();
   if (!is_append && (has_filter || (is_whole && table_.kind == 'v')))
-    require_names(reader_->require_locked_as_snapshot());
+    require_no_namesake(context_.pull->pull_id, source_shape_,
+                        reader_->require_locked_as_snapshot(), read_,
+                        "Empty the table and pull it again.");
   if (!is_whole || table_.kind != 'p')
     return;
   const Shape now = partition_tree(reader_->session().connection(), table_.oid);
   if (const ShapeLine *added = find_new(source_shape_, now))
     throw_other_members("New is " + added->words + ".");
-}
-
-void ChunkMover::require_names(const Shape &locked) {
-  const ShapeLine *const other = find_namesake(source_shape_, locked, read_);
-  if (other != nullptr)
-    throw other_filter(
-        context_.pull->pull_id,
-        {.part = ShapePart::kFilterRelation, .name = {}, .before = {}, .after = other->words},
-        "Empty the table and pull it again.");
 }
 
 // Under the lock that the rows are written with.

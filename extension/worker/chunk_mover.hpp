@@ -54,7 +54,6 @@ private:
   void require_types(const Shape &now, PlaceRule places);
   void require_members(const Shape &now);
   void require_source_unchanged(const ClaimedChunk &chunk);
-  void require_names(const Shape &locked);
   [[nodiscard]] ExpectedRelation relation_of(const ClaimedChunk &chunk) const;
   [[noreturn]] void throw_other_members(const std::string &change);
   [[nodiscard]] bool has_members() const;

@@ -15,10 +15,9 @@ my $pair = ParallelLoader::Test->new(destination => {conf => <<'CONF'});
 parallel_loader.snapshot_hold = 10min
 parallel_loader.retry_budget = 2min
 CONF
+my $pulls = ParallelLoader::FilteredPull->with_tables($pair);
 $pair->source_sql(<<'SQL');
 CREATE ROLE clerk;
-CREATE TABLE t (id integer PRIMARY KEY, pad text);
-INSERT INTO t SELECT i, repeat('x', 100) FROM generate_series(1, 6000) AS i;
 CREATE TABLE flt (id integer);
 INSERT INTO flt SELECT i FROM generate_series(1, 6000, 2) AS i;
 CREATE TABLE parts (id integer) PARTITION BY RANGE (id);
@@ -29,18 +28,11 @@ CREATE TYPE pair AS (a integer, b integer);
 CREATE TABLE sorts (id integer, s sort, p pair);
 INSERT INTO sorts SELECT id, CASE id % 2 WHEN 1 THEN 'new' ELSE 'old' END::sort, row(id % 2, (id + 1) % 2)::pair FROM t;
 CREATE VIEW new_ones AS SELECT t.id, t.pad FROM t JOIN sorts USING (id) WHERE s::text = 'new';
-CREATE TABLE whole (LIKE t) PARTITION BY RANGE (id);
-CREATE TABLE whole_1 PARTITION OF whole FOR VALUES FROM (0) TO (3000);
-CREATE TABLE whole_2 PARTITION OF whole FOR VALUES FROM (3000) TO (10000);
-INSERT INTO whole SELECT * FROM t;
-ANALYZE whole;
 SQL
-$pair->destination_sql('CREATE TABLE t (id integer, pad text)');
 
 my $OF_TABLE = 'id IN (SELECT id FROM flt)';
 my $OF_LABEL = q(id IN (SELECT id FROM sorts WHERE s = 'new'));
 my $OF_FIELD = q(id IN (SELECT id FROM sorts WHERE (p).a = 1));
-my $pulls = ParallelLoader::FilteredPull->new($pair);
 
 my $RESORT = join '; ', map { "ALTER TYPE sort RENAME VALUE $_" } q('new' TO 'x'), q('old' TO 'new'), q('x' TO 'old');
 my $REFIELD = join '; ', map { "ALTER TYPE pair RENAME ATTRIBUTE $_" } 'a TO x', 'b TO a', 'x TO b';

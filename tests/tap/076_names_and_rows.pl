@@ -15,17 +15,7 @@ my $pair = ParallelLoader::Test->new(destination => {conf => <<'CONF'});
 parallel_loader.snapshot_hold = 10min
 parallel_loader.retry_budget = 2min
 CONF
-$pair->source_sql(<<'SQL');
-CREATE TABLE t (id integer PRIMARY KEY, pad text);
-INSERT INTO t SELECT i, repeat('x', 100) FROM generate_series(1, 6000) AS i;
-CREATE TABLE whole (LIKE t) PARTITION BY RANGE (id);
-CREATE TABLE whole_1 PARTITION OF whole FOR VALUES FROM (0) TO (3000);
-CREATE TABLE whole_2 PARTITION OF whole FOR VALUES FROM (3000) TO (10000);
-INSERT INTO whole SELECT * FROM t;
-ANALYZE whole;
-SQL
-$pair->destination_sql('CREATE TABLE t (id integer, pad text)');
-my $pulls = ParallelLoader::FilteredPull->new($pair);
+my $pulls = ParallelLoader::FilteredPull->with_tables($pair);
 
 # ---- names ----
 

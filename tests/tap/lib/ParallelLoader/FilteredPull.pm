@@ -16,6 +16,22 @@ sub work { my ($id, $more) = @_; return "SELECT remaining FROM parallel_pull_wor
 # For a pair of servers whose tables t have columns id and pad.
 sub new { my ($class, $pair) = @_; return bless {pair => $pair}, $class }
 
+# The same, and makes those tables; on the source also `whole`, which has the rows of t in two partitions.
+sub with_tables {
+  my ($class, $pair) = @_;
+  $pair->source_sql(<<'SQL');
+CREATE TABLE t (id integer PRIMARY KEY, pad text);
+INSERT INTO t SELECT i, repeat('x', 100) FROM generate_series(1, 6000) AS i;
+CREATE TABLE whole (LIKE t) PARTITION BY RANGE (id);
+CREATE TABLE whole_1 PARTITION OF whole FOR VALUES FROM (0) TO (3000);
+CREATE TABLE whole_2 PARTITION OF whole FOR VALUES FROM (3000) TO (10000);
+INSERT INTO whole SELECT * FROM t;
+ANALYZE whole;
+SQL
+  $pair->destination_sql('CREATE TABLE t (id integer, pad text)');
+  return $class->new($pair);
+}
+
 # Plans a pull in small chunks, and returns its id.
 sub create {
   my ($self, $filter, %named) = @_;
