@@ -2,8 +2,8 @@
 #pragma once
 
 #include "orchestrator/base/message.hpp"
-#include "orchestrator/cli/table_argument.hpp"
 #include "orchestrator/display/terminal.hpp"
+#include "orchestrator/tables/table_argument.hpp"
 
 #include <chrono>
 #include <optional>

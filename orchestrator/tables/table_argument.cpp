@@ -1,4 +1,4 @@
-#include "orchestrator/cli/table_argument.hpp"
+#include "orchestrator/tables/table_argument.hpp"
 
 #include "orchestrator/base/failure.hpp"
 
