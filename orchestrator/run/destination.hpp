@@ -71,6 +71,11 @@ public:
   [[nodiscard]] PullStatus read_pull(int64_t pull_id);
   void cancel_pull(int64_t pull_id);
 
+  /// Runs a statement under a search path of our own.
+  Rows query(const std::string &sql, std::initializer_list<Param> params = {});
+  /// The same under the user's search path, which triggers of a table may rely on.
+  Rows call(const std::string &sql, std::initializer_list<Param> params = {});
+
   /// False once the session is lost.
   [[nodiscard]] bool is_alive() noexcept;
   /// The exit status for an error that a call of this session has thrown: the session was lost, or
@@ -87,16 +92,12 @@ private:
   void find_extension();
   template <class Fn> Rows in_transaction(Fn fn);
   void roll_back() noexcept;
-  /// Under a search path of our own.
-  Rows query(const std::string &sql, std::initializer_list<Param> params = {});
   /// One of our functions, named without parallel_pull_; an error has the GRANT that helps.
   Rows call_function(std::string_view function, const std::string &sql,
                      std::initializer_list<Param> params);
   /// The error with the GRANT that helps, where it is the right to call one of our functions that
   /// the user lacks.
   [[nodiscard]] Error with_grant(const Error &error, std::string_view function);
-  /// Under the user's search path, which triggers of the table may rely on.
-  Rows call(const std::string &sql, std::initializer_list<Param> params);
 
   Connection connection_;
   std::string schema_; // the extension's, quoted

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -82,6 +83,14 @@ public:
   [[nodiscard]] virtual int64_t append(const TableTask &task, const TakeNotice &take) = 0;
 
   // About pulls in the ledger.
+  /// All pulls of the run, or of all runs for 0, the oldest first.
+  [[nodiscard]] virtual std::vector<PullView> read_run(int64_t run_id) = 0;
+  /// These pulls; those that are not there are left out.
+  [[nodiscard]] virtual std::vector<PullView> read_pulls(std::span<const int64_t> pull_ids) = 0;
+  /// The pull's chunks, in their order.
+  [[nodiscard]] virtual std::vector<ChunkView> read_chunks(int64_t pull_id) = 0;
+  /// How many chunks the pull was cut into.
+  [[nodiscard]] virtual int chunk_count(int64_t pull_id) = 0;
   /// Moves chunks of any pull of the run that `pull_id` is in, until none is left.
   virtual void work(int64_t pull_id, const TakeNotice &take) = 0;
   /// `workers` 0 pauses; `max_rate_kb` 0: no limit.

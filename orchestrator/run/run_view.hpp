@@ -16,25 +16,25 @@ using WallTime = std::chrono::system_clock::time_point;
 
 /// Why something failed, and the command that goes on with just that.
 struct FailureView {
-  std::string sqlstate; // empty: wrong usage
-  std::string message;
-  std::string detail;
-  std::string hint;
-  std::string command; // for a shell; empty: there is none
+  std::string sqlstate = {}; // empty: wrong usage
+  std::string message = {};
+  std::string detail = {};
+  std::string hint = {};
+  std::string command = {}; // for a shell; empty: there is none
 };
 
 /// A chunk, as the ledger has it.
 struct ChunkView {
   int number = 0;
-  std::string start; // empty: open, like the next
-  std::string end;
+  std::string start = {}; // empty: open, like the next
+  std::string end = {};
   PullState state = PullState::kPlanned; // of those that a chunk knows: planned, running, done
   int64_t rows = 0;
   int64_t bytes = 0;
   int attempts = 0;
-  std::string route; // empty until it is chosen
-  std::optional<WallTime> started;
-  std::optional<WallTime> finished;
+  std::string route = {}; // empty until it is chosen
+  std::optional<WallTime> started = {};
+  std::optional<WallTime> finished = {};
   int64_t copied_by = 0; // who has moved it, the same number for the same worker; 0: unknown
 };
 
@@ -52,9 +52,9 @@ struct VerifyView {
 
 /// A table of the run: a pull, or what kept it from becoming one.
 struct PullView {
-  std::string id; // as people and JSON have it; empty: no pull was made of it
-  std::string source_table;
-  std::string table; // on the destination
+  std::string id = {}; // as people and JSON have it; empty: no pull was made of it
+  std::string source_table = {};
+  std::string table = {}; // on the destination
   PullState state = PullState::kPlanned;
   int64_t rows = 0;            // committed and in flight
   int64_t bytes = 0;           // likewise
@@ -63,17 +63,27 @@ struct PullView {
   int chunks_done = 0;
   int retries = 0;
   int workers = 0;
-  std::string key;    // what ranges are cut on; empty: one piece
-  std::string format; // text or binary
-  std::optional<WallTime> started;
-  std::optional<WallTime> finished;
-  std::string waiting_for; // empty: it moves
-  int64_t max_rate_kb = 0; // a second; 0: no limit
-  double bytes_per_s = 0;  // of late
-  std::optional<FailureView> failure;
-  std::string warning;               // of one that is done; empty: none
-  std::optional<VerifyView> verify;  // once it was compared
-  std::vector<ChunkView> chunk_list; // for a report; empty else
+  std::string key = {};    // what ranges are cut on; empty: one piece
+  std::string format = {}; // text or binary
+  std::optional<WallTime> started = {};
+  std::optional<WallTime> finished = {};
+  std::string waiting_for = {}; // empty: it moves
+  int64_t max_rate_kb = 0;      // a second; 0: no limit
+  double bytes_per_s = 0;       // of late
+  int64_t pull_id = 0;          // 0: no pull was made of it
+  int64_t run_id = 0;
+  int64_t coordinator_pid = 0;                   // 0: nobody has its snapshot
+  std::optional<WallTime> coordinator_ends = {}; // when that lets go, unless somebody comes
+  std::string hold_ended = {};                   // why it has let go; empty: it has not
+  std::optional<WallTime> snapshot_taken = {};
+  std::string snapshot = {};            // its name; empty: none
+  std::optional<bool> began_empty = {}; // the destination's table did
+  std::string filter = {};              // SQL, on the source
+  std::string kind = {};                // pull or append
+  std::optional<FailureView> failure = {};
+  std::string warning = {};               // of one that is done; empty: none
+  std::optional<VerifyView> verify = {};  // once it was compared
+  std::vector<ChunkView> chunk_list = {}; // for a report; empty else
 };
 
 /// A moment of the run, for the curve of its throughput.
@@ -85,31 +95,31 @@ struct Sample {
 
 /// A server, for people: never with a password.
 struct ServerView {
-  std::string address; // host=… port=… dbname=… user=…
-  std::string version; // 15.20
+  std::string address = {}; // host=… port=… dbname=… user=…
+  std::string version = {}; // 15.20
 };
 
 struct SequenceView {
-  std::string name;
+  std::string name = {};
   int64_t value = 0;
 };
 
 struct RunView {
-  std::string id;      // empty: nothing was begun
-  std::string command; // copy, resume, …
+  std::string id = {};      // empty: nothing was begun
+  std::string command = {}; // copy, resume, …
   std::string via = "extension";
   ServerView source;
   ServerView destination;
-  std::string snapshot;               // its name; empty: none
+  std::string snapshot = {};          // its name; empty: none
   bool has_several_snapshots = false; // its tables do not share one picture
   int sessions = 0;                   // on the destination
-  std::optional<WallTime> started;
+  std::optional<WallTime> started = {};
   std::chrono::milliseconds elapsed{0};
-  std::vector<PullView> pulls;         // every table of it, in the order of the selection
-  std::vector<Sample> samples;         // one a second at most
-  std::vector<SequenceView> sequences; // that were set
-  std::vector<std::string> warnings;
-  std::vector<std::pair<std::string, std::string>> options; // as given, without passwords
+  std::vector<PullView> pulls = {};         // every table of it, in the order of the selection
+  std::vector<Sample> samples = {};         // one a second at most
+  std::vector<SequenceView> sequences = {}; // that were set
+  std::vector<std::string> warnings = {};
+  std::vector<std::pair<std::string, std::string>> options = {}; // as given, without passwords
 };
 
 /// What a whole run has come to.
