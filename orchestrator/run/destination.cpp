@@ -35,6 +35,10 @@ std::string settings_statement(int server_version) {
   return sql;
 }
 
+std::vector<Param> one(std::string value) {
+  return {Param(std::move(value))};
+}
+
 constexpr std::string_view kOwnPath =
     "SELECT pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true)";
 
@@ -81,12 +85,12 @@ Rows Destination::query(const std::string &sql, std::initializer_list<Param> par
   });
 }
 
-Rows Destination::call(const std::string &sql, std::initializer_list<Param> params) {
+Rows Destination::call(const std::string &sql, std::span<const Param> params) {
   return in_transaction([&] { return connection_.exec(sql, params); });
 }
 
 Rows Destination::call_function(std::string_view function, const std::string &sql,
-                                std::initializer_list<Param> params) {
+                                std::span<const Param> params) {
   try {
     return call(sql, params);
   } catch (const Error &error) {
@@ -158,10 +162,16 @@ int64_t Destination::create_pull(const CopyRequest &request, NoticeHandler on_no
   const Param columns = request.columns ? Param(array_literal(*request.columns)) : std::nullopt;
   // By bind parameter: statements are logged and shown in pg_stat_activity, and the source's
   // password is in the first.
-  const Rows rows = call_function(
-      "create", sql,
-      {request.source, std::to_string(request.table), request.source_table, request.key, columns,
-       request.filter, std::to_string(request.workers), request.format, request.chunk_size});
+  const Param params[] = {request.source,
+                          std::to_string(request.table),
+                          request.source_table,
+                          request.key,
+                          columns,
+                          request.filter,
+                          std::to_string(request.workers),
+                          request.format,
+                          request.chunk_size};
+  const Rows rows = call_function("create", sql, params);
   return rows.integer(0, 0);
 }
 
@@ -171,7 +181,7 @@ void Destination::work(int64_t pull_id, NoticeHandler on_notice) {
                 fmt::format("SELECT chunks, rows, bytes, remaining "
                             "FROM {}.parallel_pull_work($1::bigint)",
                             schema_),
-                {std::to_string(pull_id)});
+                one(std::to_string(pull_id)));
 }
 
 PullStatus Destination::read_pull(int64_t pull_id) {
@@ -213,7 +223,12 @@ PullStatus Destination::read_pull(int64_t pull_id) {
 
 void Destination::cancel_pull(int64_t pull_id) {
   call_function("cancel", fmt::format("SELECT {}.parallel_pull_cancel($1::bigint)", schema_),
-                {std::to_string(pull_id)});
+                one(std::to_string(pull_id)));
+}
+
+std::string Destination::version() const {
+  return fmt::format("{}.{}", connection_.server_version() / 10000,
+                     connection_.server_version() % 10000);
 }
 
 bool Destination::is_alive() noexcept {

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -71,10 +72,22 @@ public:
   [[nodiscard]] PullStatus read_pull(int64_t pull_id);
   void cancel_pull(int64_t pull_id);
 
+  /// Runs a statement that calls one of our functions, named without parallel_pull_; an error has
+  /// the GRANT that helps.
+  Rows call_function(std::string_view function, const std::string &sql,
+                     std::span<const Param> params);
+  /// Hands what the server says to `handler` from now on.
+  void on_notice(NoticeHandler handler) { connection_.on_notice(std::move(handler)); }
+  /// For display: `15.20`.
+  [[nodiscard]] std::string version() const;
+
   /// Runs a statement under a search path of our own.
   Rows query(const std::string &sql, std::initializer_list<Param> params = {});
   /// The same under the user's search path, which triggers of a table may rely on.
-  Rows call(const std::string &sql, std::initializer_list<Param> params = {});
+  Rows call(const std::string &sql, std::initializer_list<Param> params = {}) {
+    return call(sql, std::span<const Param>(params.begin(), params.size()));
+  }
+  Rows call(const std::string &sql, std::span<const Param> params);
 
   /// False once the session is lost.
   [[nodiscard]] bool is_alive() noexcept;
@@ -92,9 +105,6 @@ private:
   void find_extension();
   template <class Fn> Rows in_transaction(Fn fn);
   void roll_back() noexcept;
-  /// One of our functions, named without parallel_pull_; an error has the GRANT that helps.
-  Rows call_function(std::string_view function, const std::string &sql,
-                     std::initializer_list<Param> params);
   /// The error with the GRANT that helps, where it is the right to call one of our functions that
   /// the user lacks.
   [[nodiscard]] Error with_grant(const Error &error, std::string_view function);

@@ -27,6 +27,12 @@ struct TableTask {
   std::string format = "auto";
 };
 
+/// Where a new pull belongs.
+struct RunPlace {
+  int64_t run_id = 0; // 0: a run of its own
+  int workers = 1;    // that a resume of it starts
+};
+
 struct PlannedChunk {
   int number = 0;
   std::string start; // empty: open, like the next
@@ -70,8 +76,8 @@ public:
   [[nodiscard]] virtual std::string_view via() const noexcept = 0;
 
   // About one table.
-  /// Plans and records a pull in the run, or in a new one for 0; moves nothing.  Returns its id.
-  [[nodiscard]] virtual int64_t create(const TableTask &task, int64_t run_id,
+  /// Plans and records a pull; moves nothing.  Returns its id.
+  [[nodiscard]] virtual int64_t create(const TableTask &task, const RunPlace &place,
                                        const TakeNotice &take) = 0;
   [[nodiscard]] virtual std::vector<PlannedChunk> plan(const TableTask &task) = 0;
   [[nodiscard]] virtual std::vector<CheckItem> check(const TableTask &task) = 0;
@@ -97,7 +103,7 @@ public:
   virtual void alter(int64_t pull_id, std::optional<int> workers,
                      std::optional<int> max_rate_kb) = 0;
   /// False when it had ended already.
-  virtual bool cancel(int64_t pull_id) = 0;
+  [[nodiscard]] virtual bool cancel(int64_t pull_id) = 0;
   /// Goes on with a pull that has ended unfinished, and waits for it.
   virtual void resume(int64_t pull_id, bool takes_new_snapshot, const TakeNotice &take) = 0;
 };
