@@ -1,6 +1,7 @@
 #include "orchestrator/display/progress.hpp"
 
 #include "orchestrator/base/text.hpp"
+#include "orchestrator/display/bar.hpp"
 
 #include <fmt/format.h>
 
@@ -57,28 +58,6 @@ std::string rate_text(const Run &run) {
   return format_rate(has_ended(run.state) ? bytes_per_s(run) : run.rate_bytes_per_s);
 }
 
-std::string repeat(std::string_view glyph, size_t count) {
-  std::string result;
-  result.reserve(glyph.size() * count);
-  for (size_t index = 0; index < count; ++index)
-    result.append(glyph);
-  return result;
-}
-
-std::string bar(double fraction, size_t width, const ProgressStyle &style) {
-  const bool is_ascii = style.glyphs == Glyphs::kAscii;
-  const auto halves = static_cast<size_t>(fraction * static_cast<double>(width) * 2);
-  const size_t full = halves / 2;
-  std::string head = repeat(is_ascii ? "=" : "━", full);
-  size_t used = full;
-  if (full < width && (is_ascii ? full > 0 : halves % 2 == 1)) {
-    head += is_ascii ? ">" : "╸";
-    ++used;
-  }
-  return paint(head, Ink::kGreen, style.color) +
-         paint(repeat(is_ascii ? "-" : "─", width - used), Ink::kDim, style.color);
-}
-
 } // namespace
 
 double progress_fraction(const Run &run) noexcept {
@@ -126,7 +105,8 @@ std::string progress_line(const Run &run, const ProgressStyle &style) {
   const size_t name_width =
       std::max<size_t>(std::min<size_t>(16, left - kNarrowBar), text_width(name));
   const size_t bar_width = std::min(kWideBar, left - name_width);
-  return "  " + pad_right(name, name_width) + "  " + bar(progress_fraction(run), bar_width, style) +
+  return "  " + pad_right(name, name_width) + "  " +
+         bar(progress_fraction(run), bar_width, {.glyphs = style.glyphs, .color = style.color}) +
          right;
 }
 

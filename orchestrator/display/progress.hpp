@@ -2,14 +2,13 @@
 #pragma once
 
 #include "orchestrator/base/paint.hpp"
+#include "orchestrator/display/screen_style.hpp"
 #include "orchestrator/run/run.hpp"
 
 #include <string>
 #include <string_view>
 
 namespace parallel_loader {
-
-enum class Glyphs { kUnicode, kAscii };
 
 struct ProgressStyle {
   size_t width = 80; // columns of the terminal

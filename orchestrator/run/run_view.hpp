@@ -35,7 +35,8 @@ struct ChunkView {
   std::string route = {}; // empty until it is chosen
   std::optional<WallTime> started = {};
   std::optional<WallTime> finished = {};
-  int64_t copied_by = 0; // who has moved it, the same number for the same worker; 0: unknown
+  int64_t copied_by = 0;  // who has moved it, the same number for the same worker; 0: unknown
+  std::string error = {}; // why its last attempt failed; empty: it did not
 };
 
 enum class Verification { kNone, kCount, kChecksum };
@@ -80,7 +81,9 @@ struct PullView {
   std::optional<bool> began_empty = {}; // the destination's table did
   std::string filter = {};              // SQL, on the source
   std::string kind = {};                // pull or append
+  bool is_known = true; // what stands here is what the ledger has; false: it could not be asked
   std::optional<FailureView> failure = {};
+  std::string next_command = {};          // what to do with it, for a shell; empty: nothing
   std::string warning = {};               // of one that is done; empty: none
   std::optional<VerifyView> verify = {};  // once it was compared
   std::vector<ChunkView> chunk_list = {}; // for a report; empty else
@@ -91,6 +94,14 @@ struct Sample {
   std::chrono::milliseconds elapsed{0};
   int64_t rows = 0;
   int64_t bytes = 0;
+};
+
+/// What a table has waited for.
+struct WaitView {
+  std::string table = {};              // as PullView::source_table
+  std::string reason = {};             // as PullView::waiting_for
+  std::chrono::milliseconds since{0};  // from the start of the run
+  std::chrono::milliseconds lasted{0}; // so far
 };
 
 /// A server, for people: never with a password.
@@ -117,7 +128,9 @@ struct RunView {
   std::chrono::milliseconds elapsed{0};
   std::vector<PullView> pulls = {};         // every table of it, in the order of the selection
   std::vector<Sample> samples = {};         // one a second at most
+  std::vector<WaitView> waits = {};         // in the order in which they began
   std::vector<SequenceView> sequences = {}; // that were set
+  std::optional<FailureView> failure = {};  // what has ended the run itself, or was in its way
   std::vector<std::string> warnings = {};
   std::vector<std::pair<std::string, std::string>> options = {}; // as given, without passwords
 };
