@@ -25,24 +25,25 @@ constexpr seconds kCancelPatience{10};
 /// A server that has crashed is there again after a moment, or only after a long recovery.
 constexpr seconds kRestartPatience{5};
 
-CopyRequest copy_request(const CopyOptions &options, const SourceView &source,
-                         const TableInfo &table) {
-  return {.source = options.source_on_destination.value_or(source.conninfo.to_conninfo()),
+CopyRequest copy_request(const Options &options, const SourceView &source, const TableInfo &table) {
+  return {.source =
+              options.connections.source_on_destination.value_or(source.conninfo.to_conninfo()),
           .table = table.oid,
           .source_table = source.table.quoted(),
           .key = source.key,
-          .columns = options.columns,
+          .columns = options.selection.columns,
           .filter = source.filter,
-          .workers = options.jobs,
-          .format = options.format,
-          .chunk_size = options.chunk_size};
+          .workers = options.speed.jobs.value_or(kDefaultJobs),
+          .format = options.speed.format,
+          .chunk_size = options.speed.chunk_size};
 }
 
 /// We have just reached the source ourselves, so it may be the address that differs over there.
-Failure explain_unreachable_source(const Failure &failure, const CopyOptions &options) {
+Failure explain_unreachable_source(const Failure &failure, const Options &options) {
   const bool is_address = failure.hint().starts_with(kUnreachableHint); // and no other reason
-  if (failure.status() != ExitStatus::kSourceUnreachable || options.source_on_destination ||
-      failure.sqlstate() != sqlstate::kCannotConnect || !is_address)
+  if (failure.status() != ExitStatus::kSourceUnreachable ||
+      options.connections.source_on_destination || failure.sqlstate() != sqlstate::kCannotConnect ||
+      !is_address)
     return failure;
   return {failure.status(),
           Error(failure.sqlstate(), failure.message(), failure.detail(),
@@ -50,13 +51,32 @@ Failure explain_unreachable_source(const Failure &failure, const CopyOptions &op
                 "under another address, give that one with --source-on-target.")};
 }
 
+/// What this version copies: whatever else the options ask for is not done silently.
+TableArgument single_table(const Options &options) {
+  const Selection &selection = options.selection;
+  const Safety &safety = options.safety;
+  if (!selection.schemas.empty() || selection.all || selection.table_list ||
+      !selection.excluded.empty() || !selection.keys.empty() || !selection.conditions.empty() ||
+      !selection.columns_of.empty() || options.speed.max_rate_kb || safety.is_dry_run ||
+      safety.truncates || safety.verify != Verification::kNone || safety.sequences ||
+      safety.resume || safety.snapshot || options.output.has_json_progress ||
+      !options.output.reports.empty())
+    throw usage_failure("an option is given that this version does not have yet",
+                        "See docs/cli.md.");
+  if (selection.tables.size() != 1)
+    throw usage_failure(fmt::format("too many arguments: \"{}\" follows table \"{}\"",
+                                    selection.tables[1], selection.tables[0]),
+                        "This version copies one table per call: run it once for each.");
+  return parse_table_argument(selection.tables.front());
+}
+
 } // namespace
 
-CopyCommand::CopyCommand(const CopyOptions &options, const Terminal &terminal,
+CopyCommand::CopyCommand(const Options &options, const Terminal &terminal,
                          const Interrupt &interrupt)
-    : options_(options), terminal_(terminal),
-      interrupt_(interrupt), style_{.verbosity = options.verbosity,
-                                    .color = choose_color(options.color, terminal)} {}
+    : options_(options), table_(single_table(options)), terminal_(terminal),
+      interrupt_(interrupt), style_{.verbosity = options.output.verbosity,
+                                    .color = choose_color(options.output.color, terminal)} {}
 
 ExitStatus CopyCommand::run() {
   std::optional<Failure> failure;
@@ -92,8 +112,8 @@ bool CopyCommand::look_again() {
     waiter.hold_on();
   do {
     try {
-      Destination destination =
-          Destination::open(parse_conninfo("destination", options_.destination), waiter);
+      Destination destination = Destination::open(
+          parse_conninfo("destination", options_.connections.destination), waiter);
       take(destination.read_pull(run_.pull_id));
       if (has_ended(run_.state))
         return true;
@@ -120,9 +140,9 @@ void CopyCommand::end_without_ledger(ExitStatus status) {
 }
 
 void CopyCommand::load() {
-  const ConnInfo destination = parse_conninfo("destination", options_.destination);
+  const ConnInfo destination = parse_conninfo("destination", options_.connections.destination);
   InterruptibleWaiter waiter(interrupt_);
-  const SourceView source = inspect_source(options_, waiter);
+  const SourceView source = inspect_source(options_, table_, waiter);
   run_.table = source.table.display();
   run_.estimated_bytes = source.estimated_bytes;
   note(fmt::format("source: {}", source.conninfo.display()));
@@ -143,10 +163,10 @@ void CopyCommand::tell_cut(const std::vector<CutName> &names) const {
 }
 
 void CopyCommand::plan(PullControl &control, const SourceView &source) {
-  const TableInfo table = control.find_table(options_.table.destination);
+  const TableInfo table = control.find_table(table_.destination);
   run_.destination = table.name.display();
   tell_cut(source.cut_names);
-  if (const CutName cut = {options_.table.destination.name, table.name.name};
+  if (const CutName cut = {table_.destination.name, table.name.name};
       cut.given != cut.cut && std::ranges::find(source.cut_names, cut) == source.cut_names.end())
     tell_cut({cut});
   const CopyRequest request = copy_request(options_, source, table);
@@ -163,7 +183,7 @@ void CopyCommand::plan(PullControl &control, const SourceView &source) {
   }
   run_.pull_id = control.pull_id();
   refresh(control);
-  run_.session_count = std::clamp(run_.chunk_count, 1, options_.jobs);
+  run_.session_count = std::clamp(run_.chunk_count, 1, options_.speed.jobs.value_or(kDefaultJobs));
   note(fmt::format("pull {}: table \"{}\", key {}, format {}, {}, {}", run_.pull_id, run_.table,
                    pull_.key.empty() ? "none" : pull_.key, pull_.format,
                    format_number_of(run_.chunk_count, "chunk"),
@@ -173,13 +193,13 @@ void CopyCommand::plan(PullControl &control, const SourceView &source) {
 }
 
 void CopyCommand::move(PullControl &control, const ConnInfo &destination) {
-  const ProgressMode mode = options_.verbosity == Verbosity::kQuiet
+  const ProgressMode mode = options_.output.verbosity == Verbosity::kQuiet
                                 ? ProgressMode::kOff
-                                : choose_progress(options_.progress, terminal_);
+                                : choose_progress(options_.output.progress, terminal_);
   ProgressDisplay display(
       mode,
       {.glyphs = terminal_.has_utf8 ? Glyphs::kUnicode : Glyphs::kAscii, .color = style_.color},
-      options_.report_every);
+      options_.output.report_every);
   SessionPool pool(destination, run_.pull_id, run_.session_count);
   display.begin(run_);
   follow(control, pool, display);
@@ -287,7 +307,7 @@ ExitStatus CopyCommand::report(const std::optional<Failure> &failure) const {
     write_message(hint_text(*hint, style_));
 
   const ExitStatus status = reason == nullptr ? ExitStatus::kDone : reason->status();
-  if (options_.output == Output::kJson)
+  if (options_.output.is_json)
     return write_result(json_document(run_, reason) + "\n", status);
   return reason == nullptr ? write_result(command_tag(run_) + "\n", status) : status;
 }

@@ -13,6 +13,7 @@
 #include "orchestrator/run/pull_control.hpp"
 #include "orchestrator/run/run.hpp"
 #include "orchestrator/run/session_pool.hpp"
+#include "orchestrator/tables/table_argument.hpp"
 
 #include <chrono>
 #include <optional>
@@ -22,7 +23,8 @@ namespace parallel_loader {
 
 class CopyCommand {
 public:
-  CopyCommand(const CopyOptions &options, const Terminal &terminal, const Interrupt &interrupt);
+  /// Throws Failure kUsage when it is more than one table.
+  CopyCommand(const Options &options, const Terminal &terminal, const Interrupt &interrupt);
 
   /// Loads the table and reports on it.  Every failure ends up in the report.
   [[nodiscard]] ExitStatus run();
@@ -44,7 +46,8 @@ private:
   [[nodiscard]] ExitStatus report(const std::optional<Failure> &failure) const;
   void note(const std::string &text) const;
 
-  const CopyOptions &options_;
+  const Options &options_;
+  TableArgument table_;
   const Terminal &terminal_;
   const Interrupt &interrupt_;
   MessageStyle style_;

@@ -4,6 +4,7 @@
 #include "orchestrator/commands/copy_command.hpp"
 #include "orchestrator/display/report.hpp"
 
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -12,20 +13,40 @@ namespace parallel_loader {
 
 namespace {
 
+ExitStatus run_command(const Options &options, const Terminal &terminal) {
+  switch (options.command) {
+  case Command::kCopy: {
+    const Interrupt interrupt;
+    return CopyCommand(options, terminal, interrupt).run();
+  }
+  case Command::kResume:
+  case Command::kStatus:
+  case Command::kCancel:
+  case Command::kAlter:
+  case Command::kPlan:
+  case Command::kCheck:
+  case Command::kVerify:
+  case Command::kAppend:
+  case Command::kSequences:
+    break;
+  }
+  throw usage_failure(fmt::format("this version does not have the command \"{}\" yet",
+                                  command_name(options.command)),
+                      "Use the function of the extension: see docs/functions.md.");
+}
+
 ExitStatus run(const Invocation &invocation, const Terminal &terminal) {
   switch (invocation.action) {
   case Action::kHelp:
     return write_result(main_help(), ExitStatus::kDone);
-  case Action::kCopyHelp:
-    return write_result(copy_help(), ExitStatus::kDone);
+  case Action::kCommandHelp:
+    return write_result(command_help(invocation.options.command), ExitStatus::kDone);
   case Action::kHelpMarkdown:
     return write_result(help_markdown(), ExitStatus::kDone);
   case Action::kVersion:
     return write_result("parallel-loader " PARALLEL_LOADER_VERSION "\n", ExitStatus::kDone);
-  case Action::kCopy: {
-    const Interrupt interrupt;
-    return CopyCommand(invocation.copy, terminal, interrupt).run();
-  }
+  case Action::kRun:
+    return run_command(invocation.options, terminal);
   }
   return ExitStatus::kUsage;
 }
@@ -43,13 +64,11 @@ ExitStatus report_usage(const Failure &failure, const std::vector<std::string> &
 
 ExitStatus run_program(const std::vector<std::string> &arguments) {
   const Terminal terminal = inspect_terminal(STDERR_FILENO, process_environment);
-  Invocation invocation;
   try {
-    invocation = parse_invocation(arguments, process_environment);
+    return run(parse_invocation(arguments), terminal);
   } catch (const Failure &failure) {
     return report_usage(failure, arguments, terminal);
   }
-  return run(invocation, terminal);
 }
 
 } // namespace

@@ -48,7 +48,7 @@ ConnInfo address_of(const Connection &source, const ConnInfo &given) {
 }
 
 /// The key that --start and --end are values of.
-Key resolve_key(Executor &source, const SourceTable &table, const CopyOptions &options) {
+Key resolve_key(Executor &source, const SourceTable &table, const Selection &options) {
   const std::optional<std::string> name =
       options.key ? options.key : find_default_key(source, table);
   if (!name)
@@ -64,7 +64,7 @@ std::optional<Bound> untyped(const std::optional<std::string> &value) {
   return value ? std::optional(Bound{*value, ""}) : std::nullopt;
 }
 
-std::string range_condition(Executor &source, const Key &key, const CopyOptions &options) {
+std::string range_condition(Executor &source, const Key &key, const Selection &options) {
   const auto resolved = failing_with(ExitStatus::kUsage, [&] {
     return resolve_range(source, key, untyped(options.start), untyped(options.end));
   });
@@ -110,10 +110,9 @@ std::string cut_name(Executor &source, const std::string &name, std::vector<CutN
   return cut;
 }
 
-SourceView inspect_table(SourceSession &session, const ConnInfo &conninfo,
-                         const CopyOptions &options) {
+SourceView inspect_table(SourceSession &session, const ConnInfo &conninfo, const Selection &options,
+                         const QualifiedName &given) {
   Connection &source = session.connection();
-  const QualifiedName &given = options.table.table;
   std::vector<CutName> cut_names;
   const SourceTable table = find_table(session, {cut_name(source, given.schema, cut_names),
                                                  cut_name(source, given.name, cut_names)});
@@ -159,13 +158,13 @@ ConnInfo parse_conninfo(std::string_view server, std::string_view text) {
   }
 }
 
-SourceView inspect_source(const CopyOptions &options, Waiter &waiter) {
-  const ConnInfo conninfo = parse_conninfo("source", options.source);
+SourceView inspect_source(const Options &options, const TableArgument &table, Waiter &waiter) {
+  const ConnInfo conninfo = parse_conninfo("source", options.connections.source);
   try {
     SourceSession session =
         SourceSession::open(conninfo, "parallel-loader", PasswordRule::kAny, waiter);
     session.begin({.encoding = "UTF8", .date_order = "MDY"}, std::nullopt);
-    SourceView view = inspect_table(session, conninfo, options);
+    SourceView view = inspect_table(session, conninfo, options.selection, table.table);
     session.end();
     return view;
   } catch (const Error &error) {

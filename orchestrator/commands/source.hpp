@@ -5,6 +5,7 @@
 #include "core/connection/conninfo.hpp"
 #include "core/connection/waiter.hpp"
 #include "orchestrator/cli/options.hpp"
+#include "orchestrator/tables/table_argument.hpp"
 
 #include <cstdint>
 #include <optional>
@@ -37,7 +38,8 @@ struct SourceView {
 /// Throws Failure: kSourceUnreachable when the source cannot be reached or is lost, kUsage when the
 /// bounds cannot be used, kFailed when the table or the key column is missing; Error 57014 when
 /// `waiter` is interrupted.
-[[nodiscard]] SourceView inspect_source(const CopyOptions &options, Waiter &waiter);
+[[nodiscard]] SourceView inspect_source(const Options &options, const TableArgument &table,
+                                        Waiter &waiter);
 
 /// Reads a conninfo string or URI.  Throws Failure kUsage that names the server and not the text.
 [[nodiscard]] ConnInfo parse_conninfo(std::string_view server, std::string_view text);

@@ -77,11 +77,11 @@ sub copies {
 my $key = said(copy('--start', 2, 'keyless'), qr/with (--key)\./, 'a table without a key');
 copies('a table without a key', 'keyless', $key, 'id', '--start', 2);
 
-# hint: orchestrator/cli/options.cpp: use --help
+# hint: orchestrator/cli/usage_error.cpp: use --help
 my $help = said(copy('-h', 't'), qr/use (--help)/, '-h');
 is(end_of({run => IPC::Run::start([$program, $help], '<', \'', '>', \my $out, '2>', \my $err)})->{code}, 0, '-h: what it says works');
 
-# hint: orchestrator/cli/options.cpp: joined by AND in --where
+# hint: orchestrator/cli/usage_error.cpp: joined by AND in --where
 my $where = said(copy('--where', 'id > 5', '--where', 'id < 9', 'keyless'), qr/joined by AND in (--where)/, 'two conditions');
 copies('two conditions', 'keyless', $where, 'id > 5 AND id < 9');
 
