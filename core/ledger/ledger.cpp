@@ -9,6 +9,8 @@
 #include "core/ledger/ledger_statements.hpp"
 #include "core/ledger/local_relations.hpp"
 
+#include <algorithm>
+
 namespace parallel_loader {
 
 using namespace ledger_statements;
@@ -17,6 +19,10 @@ namespace {
 
 Param number(int64_t value) {
   return std::to_string(value);
+}
+
+Param flag(std::optional<bool> value) {
+  return value ? Param(*value ? "t" : "f") : Param();
 }
 
 std::string_view kind_name(PullKind kind) {
@@ -35,6 +41,7 @@ struct ChunkArrays {
       relation_values.push_back(chunk.relation);
       row_values.push_back(std::to_string(chunk.row_estimate));
       byte_values.push_back(std::to_string(chunk.byte_estimate));
+      all_bytes += std::max<int64_t>(chunk.byte_estimate, 0);
       oid_values.push_back(std::to_string(chunk.relation_oid));
     }
     starts = array_literal(start_values);
@@ -53,20 +60,33 @@ struct ChunkArrays {
   std::string rows;
   std::string bytes;
   std::string oids;
+  int64_t all_bytes = 0;
 };
 
 } // namespace
 
 int64_t Ledger::create_pull(const PullRequest &request) {
-  return exec(kCreatePull,
-              {request.run_id == 0 ? Param() : number(request.run_id), number(request.owner),
-               number(request.table), request.source, request.source_table,
-               null_if_empty(request.key), request.start, request.end,
-               request.columns ? Param(array_literal(*request.columns)) : Param(),
-               null_if_empty(request.filter), request.format, number(request.workers),
-               number(request.chunk_bytes), request.timezone, request.date_order,
-               number(request.segment), std::string(kind_name(request.kind)),
-               executor_.schema() + ".pull"})
+  return exec(kCreatePull, {request.run_id == 0 ? Param() : number(request.run_id),
+                            number(request.owner),
+                            number(request.table),
+                            request.source,
+                            request.source_table,
+                            null_if_empty(request.key),
+                            request.start,
+                            request.end,
+                            request.columns ? Param(array_literal(*request.columns)) : Param(),
+                            null_if_empty(request.filter),
+                            request.format,
+                            number(request.workers),
+                            number(request.chunk_bytes),
+                            request.timezone,
+                            request.date_order,
+                            number(request.segment),
+                            std::string(kind_name(request.kind)),
+                            request.search_path,
+                            request.replication_role,
+                            request.coordinator == 0 ? Param() : number(request.coordinator),
+                            executor_.schema() + ".pull"})
       .integer(0, 0);
 }
 
@@ -92,7 +112,8 @@ void Ledger::record_plan(int64_t pull_id, const PullPlan &plan) {
                                           null_if_empty(plan.snapshot.place.host),
                                           null_if_empty(plan.snapshot.place.hostaddr),
                                           null_if_empty(plan.snapshot.place.port),
-                                          plan.source_path});
+                                          plan.source_path,
+                                          flag(plan.began_empty)});
   if (updated.affected() != 1)
     throw Error(sqlstate::kInternalError,
                 "pull " + std::to_string(pull_id) + " is not in the ledger");
@@ -103,7 +124,7 @@ void Ledger::record_plan(int64_t pull_id, const PullPlan &plan) {
 void Ledger::add_chunks(int64_t pull_id, const std::vector<PlannedChunk> &added) {
   const ChunkArrays chunks(added);
   exec(kAddChunks, {number(pull_id), chunks.starts, chunks.ends, chunks.nulls, chunks.relations,
-                    chunks.rows, chunks.bytes, chunks.oids});
+                    chunks.rows, chunks.bytes, chunks.oids, number(chunks.all_bytes)});
 }
 
 void Ledger::record_shapes(int64_t pull_id, const PullPlan &plan) {
@@ -211,6 +232,8 @@ RecordedPull Ledger::load_pull(int64_t pull_id) {
   recorded.plan.bounds = {.xmin = row.integer(0, 20), .xmax = row.integer(0, 21)};
   recorded.shares_snapshot = row.boolean(0, 22);
   recorded.plan.relations = row.text(0, 23);
+  request.search_path = row.text(0, 24);
+  request.replication_role = row.text(0, 25);
   return recorded;
 }
 
@@ -298,7 +321,9 @@ void Ledger::complete_chunk(int64_t pull_id, int chunk, const ChunkResult &resul
   const Rows updated =
       exec(kCompleteChunk,
            {number(pull_id), number(chunk), number(result.row_count), number(result.byte_count),
-            std::string(result.route), null_if_empty(result.route_reason), result.local_relations});
+            std::string(result.route), null_if_empty(result.route_reason), result.local_relations,
+            result.started == 0 ? Param() : Param(std::to_string(result.started)),
+            result.copied_by == 0 ? Param() : number(result.copied_by)});
   if (updated.affected() != 1)
     throw Error(sqlstate::kInternalError, "chunk " + std::to_string(chunk) + " of pull " +
                                               std::to_string(pull_id) +

@@ -38,6 +38,9 @@ struct PullRequest {
   std::string date_order;
   int64_t segment = 0; // the coordinator's shared memory, for sessions that join or watch
   PullKind kind = PullKind::kPull;
+  std::string search_path; // of the caller's session, in which rows are written
+  std::string replication_role;
+  int64_t coordinator = 0; // that works on it, by the key of its lock; 0: its own, by the pull's id
 };
 
 /// What the caller of a pull named, where the plan's choice stands in its place: a pull of which
@@ -88,6 +91,7 @@ struct PullPlan {
   PullWish wish;
   PlanNotice notice; // not recorded
   std::vector<PlannedChunk> chunks;
+  std::optional<bool> began_empty;               // the local table; nullopt: not known
   ChunkChange chunk_change = ChunkChange::kNone; // by a resume
   // By a resume of a pull of an earlier version, which recorded neither OIDs nor shapes.
   std::vector<ChunkRelation> found_relations;
@@ -118,6 +122,8 @@ struct ChunkResult {
   std::string_view route;
   std::string route_reason;         // why not the faster one, or empty
   std::string local_relations = {}; // that the rows went into, see core/ledger/local_relations.hpp
+  double started = 0;               // when it was claimed, in seconds since 1970; 0: not known
+  int copied_by = 0;                // the process that has done it; 0: not known
 };
 
 struct FailedAttempt {

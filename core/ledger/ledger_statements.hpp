@@ -10,7 +10,7 @@ namespace parallel_loader::ledger_statements {
 inline constexpr std::string_view kCreatePull = R"sql(
 INSERT INTO @ledger@.pull (pull_id, run_id, owner, "table", source, source_table, key,
   range_start, range_end, columns, filter, format, workers, chunk_bytes, timezone, date_order,
-  segment, kind, table_name)
+  segment, kind, table_name, search_path, replication_role, coordinator)
 SELECT n.id, coalesce($1::bigint, n.id), $2::pg_catalog.oid::pg_catalog.regrole,
   $3::pg_catalog.oid::pg_catalog.regclass, $4::pg_catalog.text, $5::pg_catalog.text,
   $6::pg_catalog.text, $7::pg_catalog.text, $8::pg_catalog.text, $9::pg_catalog.text[],
@@ -18,8 +18,9 @@ SELECT n.id, coalesce($1::bigint, n.id), $2::pg_catalog.oid::pg_catalog.regrole,
   $15::pg_catalog.text, $16::bigint, $17::pg_catalog.text,
   (SELECT pg_catalog.concat(pg_catalog.quote_ident(s.nspname), '.', pg_catalog.quote_ident(c.relname))
    FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS s ON s.oid = c.relnamespace
-   WHERE c.oid = $3::pg_catalog.oid)
-FROM (SELECT pg_catalog.nextval(pg_catalog.pg_get_serial_sequence($18::pg_catalog.text,
+   WHERE c.oid = $3::pg_catalog.oid), $18::pg_catalog.text, $19::pg_catalog.text,
+  coalesce($20::bigint, n.id)
+FROM (SELECT pg_catalog.nextval(pg_catalog.pg_get_serial_sequence($21::pg_catalog.text,
         'pull_id')::pg_catalog.regclass) AS id) AS n
 RETURNING pull_id)sql";
 
@@ -34,16 +35,17 @@ SET source_table = $2::pg_catalog.text, key = $3::pg_catalog.text,
   source_relations = $15::pg_catalog.text, snapshot_lock = $16::bigint,
   snapshot_state = $17::pg_catalog.text, source_host = $18::pg_catalog.text,
   source_hostaddr = $19::pg_catalog.text, source_port = $20::pg_catalog.text,
-  source_path = $21::pg_catalog.text[]
+  source_path = $21::pg_catalog.text[], began_empty = $22::boolean
 WHERE pull_id = $1::bigint)sql";
 
-// After those that the pull has already.
+// After those that the pull has already.  Within a run the biggest table comes first.
 inline constexpr std::string_view kAddChunks = R"sql(
 INSERT INTO @ledger@.chunk (pull_id, chunk, range_start, range_end, nulls, relation,
-  estimated_rows, estimated_bytes, relation_oid)
+  estimated_rows, estimated_bytes, relation_oid, coordinator, priority)
 SELECT $1::bigint, m.last + c.number::integer, c.range_start, c.range_end, c.nulls,
   nullif(c.relation, ''), c.estimated_rows, c.estimated_bytes,
-  nullif(c.relation_oid, 0::pg_catalog.oid)
+  nullif(c.relation_oid, 0::pg_catalog.oid),
+  (SELECT p.coordinator FROM @ledger@.pull AS p WHERE p.pull_id = $1::bigint), $9::bigint
 FROM (SELECT coalesce(pg_catalog.max(o.chunk), 0) AS last FROM @ledger@.chunk AS o
       WHERE o.pull_id = $1::bigint) AS m
 CROSS JOIN ROWS FROM (pg_catalog.unnest($2::pg_catalog.text[]),
@@ -103,17 +105,18 @@ SELECT p.run_id, p.owner::pg_catalog.oid, p."table"::pg_catalog.oid, p.source, p
   p.date_order, p.kind, p.state, p.max_rate, p.source_system, p.source_timeline,
   p.source_database, p.source_lsn, p.snapshot_xmin, p.snapshot_xmax,
   EXISTS (SELECT FROM @ledger@.pull AS o WHERE o.run_id = p.run_id AND o.pull_id <> p.pull_id),
-  p.source_relations
+  p.source_relations, p.search_path, p.replication_role
 FROM @ledger@.pull AS p WHERE p.pull_id = $1::bigint)sql";
 
 // A pull resumed under another snapshot has rows of both, so its bounds become the outer ones;
 // those that were given up stay so.
 inline constexpr std::string_view kResumePull = R"sql(
 WITH freed AS (
-  UPDATE @ledger@.chunk SET state = 'planned'
-  WHERE pull_id = $1::bigint AND state = 'failed')
+  UPDATE @ledger@.chunk SET state = 'planned', coordinator = $1::bigint
+  WHERE pull_id = $1::bigint
+    AND (state = 'failed' OR state = 'planned' AND coordinator IS DISTINCT FROM $1::bigint))
 UPDATE @ledger@.pull
-SET segment = $2::bigint, snapshot = $3::pg_catalog.text,
+SET segment = $2::bigint, coordinator = $1::bigint, snapshot = $3::pg_catalog.text,
   snapshot_xmin = CASE WHEN snapshot_xmin IS NOT NULL THEN least(snapshot_xmin, $4::bigint) END,
   snapshot_xmax = CASE WHEN snapshot_xmin IS NOT NULL
     THEN greatest(snapshot_xmax, $5::bigint) END,
@@ -128,7 +131,7 @@ WHERE pull_id = $1::bigint AND state <> 'done')sql";
 // Bounds of which nobody knows whether the source has flushed what they stand for are given up.
 inline constexpr std::string_view kReopenPull = R"sql(
 UPDATE @ledger@.pull
-SET segment = $2::bigint, sqlstate = NULL, error = NULL, finished = NULL, hold_ended = NULL,
+SET segment = $2::bigint, coordinator = $1::bigint, sqlstate = NULL, error = NULL, finished = NULL, hold_ended = NULL,
   source_flushed = coalesce(source_flushed, source_relations IS NULL OR range_start IS NOT NULL
     OR range_end IS NOT NULL),
   snapshot_xmin = CASE WHEN source_flushed THEN snapshot_xmin END,
@@ -179,7 +182,8 @@ inline constexpr std::string_view kCompleteChunk = R"sql(
 UPDATE @ledger@.chunk
 SET state = 'done', rows = $3::bigint, bytes = $4::bigint, route = $5::pg_catalog.text,
   route_reason = $6::pg_catalog.text, local_relations = $7::pg_catalog.text,
-  attempts = attempts + 1, sqlstate = NULL, error = NULL, finished = pg_catalog.clock_timestamp()
+  attempts = attempts + 1, sqlstate = NULL, error = NULL, finished = pg_catalog.clock_timestamp(),
+  started = pg_catalog.to_timestamp($8::double precision), copied_by = $9::integer
 WHERE pull_id = $1::bigint AND chunk = $2::integer AND state <> 'done')sql";
 
 // What a crash empties together with the rows.

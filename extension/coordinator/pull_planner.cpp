@@ -16,6 +16,7 @@
 #include "extension/bridge/local_table.hpp"
 #include "extension/bridge/spi_executor.hpp"
 #include "extension/server/base/random_number.hpp"
+#include "extension/server/sql/table_rows.hpp"
 
 namespace parallel_loader {
 
@@ -358,6 +359,8 @@ private:
     plan_.columns = std::move(columns_.columns);
     plan_.identity = reader_.session().identity();
     plan_.source_version = source_.server_version();
+    const Oid table = pull_.table;
+    plan_.began_empty = !call([&]() noexcept { return table_rows_found(table); });
   }
 
   const Request &request_;

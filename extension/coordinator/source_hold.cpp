@@ -93,7 +93,9 @@ void SourceHold::end_backends(const std::vector<int> &backends) {
 
 void SourceHold::keep_for_resume(int64_t hold_ms, PullRecord &record, MailWaiter &waiter) {
   waiter.heed(&pull_->mail.hold_end); // the pull's own stop has been heeded
-  const std::string reason = why_hold_ends(GetCurrentTimestamp() + hold_ms * 1000, record, waiter);
+  const TimestampTz end = GetCurrentTimestamp() + hold_ms * 1000;
+  pg_atomic_write_u64(&pull_->hold_ends, static_cast<uint64>(end));
+  const std::string reason = why_hold_ends(end, record, waiter);
   close();
   if (!reason.empty())
     record.in_transaction([&](Ledger &ledger) { ledger.note_hold_ended(pull_->pull_id, reason); });

@@ -261,7 +261,7 @@ void Check::check_destination() {
   const LocalCheck check = {.table = request_.pull.table,
                             .name = local_.name,
                             .from_item = local_from_item(request_.pull.table),
-                            .is_replica = request_.replication_role == "replica",
+                            .is_replica = request_.pull.replication_role == "replica",
                             .workers = request_.pull.workers,
                             .source_bytes = source_bytes_};
   run_in_subtransaction(

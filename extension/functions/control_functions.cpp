@@ -47,7 +47,8 @@ std::string serialize_source(const std::string &src_dsn, Oid owner) {
 }
 
 WorkRequest read_work_request(FunctionCallInfo fcinfo) {
-  const WorkRequest request = {argument_int(fcinfo, 2, 1), argument_int(fcinfo, 3, 0)};
+  const bool is_whole = PG_NARGS() > 4 && !fcinfo->args[4].isnull && PG_GETARG_BOOL(4);
+  const WorkRequest request = {argument_int(fcinfo, 2, 1), argument_int(fcinfo, 3, 0), is_whole};
   if (request.workers < 1 || request.workers > kMaxWorkers) {
     throw Error(sqlstate::kInvalidParameterValue,
                 "\"workers\" must be between 1 and " + std::to_string(kMaxWorkers));

@@ -15,6 +15,7 @@ extern "C" {
 PG_FUNCTION_INFO_V1(parallel_loader_live_progress);
 PG_FUNCTION_INFO_V1(parallel_loader_live_chunks);
 PG_FUNCTION_INFO_V1(parallel_loader_current_pull);
+PG_FUNCTION_INFO_V1(parallel_loader_live_coordinators);
 }
 
 namespace parallel_loader {
@@ -64,12 +65,35 @@ void put_chunks(FunctionCallInfo fcinfo, const FoundPull &found) {
     const uint32 chunk = pg_atomic_read_u32(&slot.chunk);
     if (pg_atomic_read_u32(&slot.state) != kSlotRunning || chunk == 0)
       continue;
-    const Datum values[] = {Int64GetDatum(found.pull_id), Int32GetDatum(static_cast<int32>(chunk)),
+    const Datum values[] = {Int64GetDatum(found.pull_id),
+                            Int32GetDatum(static_cast<int32>(chunk)),
                             Int32GetDatum(slot.pid),
                             Int64GetDatum(static_cast<int64>(pg_atomic_read_u64(&slot.rows))),
-                            Int64GetDatum(static_cast<int64>(pg_atomic_read_u64(&slot.bytes)))};
+                            Int64GetDatum(static_cast<int64>(pg_atomic_read_u64(&slot.bytes))),
+                            TimestampTzGetDatum(slot.begun_at)};
     call([&]() noexcept { result_set_put(fcinfo, values, lengthof(values)); });
   }
+}
+
+// Until when the coordinator stays if nobody works on the pull, or resumes it; 0: it ends by
+// itself.
+TimestampTz coordinator_end(SharedPull *pull) {
+  if (const auto hold_ends = static_cast<TimestampTz>(pg_atomic_read_u64(&pull->hold_ends)))
+    return hold_ends;
+  return worker_slots_any_used(pull)
+             ? 0
+             : static_cast<TimestampTz>(pg_atomic_read_u64(&pull->given_up_at));
+}
+
+void put_coordinator(FunctionCallInfo fcinfo, const FoundPull &found) {
+  const AttachedPull attached(found);
+  SharedPull *pull = attached.get();
+  const TimestampTz taken = pull != nullptr ? pull->snapshot_taken : 0;
+  const TimestampTz ends = pull != nullptr ? coordinator_end(pull) : 0;
+  const Datum values[] = {Int64GetDatum(found.coordinator), Int32GetDatum(found.coordinator_pid),
+                          TimestampTzGetDatum(taken), TimestampTzGetDatum(ends)};
+  const bool nulls[] = {false, false, taken == 0, ends == 0};
+  call([&]() noexcept { result_set_put_nullable(fcinfo, values, nulls); });
 }
 
 } // namespace
@@ -92,6 +116,15 @@ Datum parallel_loader_live_chunks(PG_FUNCTION_ARGS) {
     call([&]() noexcept { result_set_begin(fcinfo); });
     for (const FoundPull &found : find_live_pulls())
       put_chunks(fcinfo, found);
+    return Datum(0);
+  });
+}
+
+Datum parallel_loader_live_coordinators(PG_FUNCTION_ARGS) {
+  return entry([&] {
+    call([&]() noexcept { result_set_begin(fcinfo); });
+    for (const FoundPull &found : find_coordinators())
+      put_coordinator(fcinfo, found);
     return Datum(0);
   });
 }

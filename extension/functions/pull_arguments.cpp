@@ -143,8 +143,8 @@ int64_t pull_id_argument(FunctionCallInfo fcinfo) {
 void read_session(Request &request) {
   request.pull.timezone = setting("TimeZone");
   request.pull.date_order = session_date_order();
-  request.search_path = setting("search_path");
-  request.replication_role = setting("session_replication_role");
+  request.pull.search_path = setting("search_path");
+  request.pull.replication_role = setting("session_replication_role");
   request.snapshot_hold_ms = int64_t{setting_snapshot_hold_s} * 1000;
   request.retry_budget_ms = int64_t{setting_retry_budget_s} * 1000;
   request.route = static_cast<RouteSetting>(setting_route);
@@ -200,7 +200,10 @@ Request resume_request(const FoundPull &found, const std::string &src_dsn, bool 
   request.new_snapshot = new_snapshot;
   read_session(request);
   SpiExecutor executor(SpiMode::kReadLatest);
-  request.pull = Ledger(executor).load_pull(found.pull_id).request; // bounds are read as at first
+  PullRequest recorded = Ledger(executor).load_pull(found.pull_id).request;
+  recorded.search_path = std::move(request.pull.search_path);
+  recorded.replication_role = std::move(request.pull.replication_role);
+  request.pull = std::move(recorded); // bounds are read as at first
   check_destination(request.pull.table, request.kind);
   if (found.is_read())
     return request;

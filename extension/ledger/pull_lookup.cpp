@@ -49,6 +49,13 @@ std::vector<FoundPull> find_held_pulls() {
   return PullFinder(executor).find_held();
 }
 
+std::vector<FoundPull> find_coordinators() {
+  SpiExecutor executor(SpiMode::kReadLatest);
+  std::vector<FoundPull> pulls = PullFinder(executor).find_coordinators();
+  std::erase_if(pulls, [](const FoundPull &found) { return !may_see(found); });
+  return pulls;
+}
+
 std::optional<int64_t> find_live_pull_into(Oid table) {
   SpiExecutor executor(SpiMode::kReadLatest);
   return PullFinder(executor).find_live_into(table);

@@ -26,6 +26,9 @@ namespace parallel_loader {
 /// that failed first come first.
 [[nodiscard]] std::vector<FoundPull> find_held_pulls();
 
+/// Of each coordinator that is alive, of pulls of the current user, one of its pulls.
+[[nodiscard]] std::vector<FoundPull> find_coordinators();
+
 /// A pull into the table, of any role, whose coordinator is alive and which has not ended.
 [[nodiscard]] std::optional<int64_t> find_live_pull_into(Oid table);
 

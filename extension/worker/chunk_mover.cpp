@@ -20,10 +20,22 @@
 #include "extension/worker/route.hpp"
 
 extern "C" {
+#include "miscadmin.h"
 #include "utils/lsyscache.h"
+#include "utils/timestamp.h"
 }
 
 namespace parallel_loader {
+
+namespace {
+
+// Since 1970, as to_timestamp takes them.
+double seconds_of(TimestampTz time) {
+  return static_cast<double>(time) / USECS_PER_SEC +
+         static_cast<double>(POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * SECS_PER_DAY;
+}
+
+} // namespace
 
 ChunkMover::ChunkMover(const WorkerContext &context)
     : context_(context), slot_(context.pull->slots[context.slot]), waiter_(&slot_.is_told_to_stop) {
@@ -57,6 +69,8 @@ bool ChunkMover::move_next() {
   worker_slot_begin_chunk(context_.pull, context_.slot, chunk_,
                           std::max<int64_t>(chunk->byte_estimate, 1));
   ChunkResult result = move(open_source(*chunk), *chunk);
+  result.started = seconds_of(slot_.begun_at);
+  result.copied_by = MyProcPid;
   require_source_unchanged(*chunk);
   note_read();
   const std::string written = note_written(executor, result);

@@ -277,6 +277,34 @@ TEST(Ledger, claim_returns_the_chunk_or_nothing) {
   EXPECT_FALSE(ledger.claim_chunk(1));
 }
 
+TEST(Ledger, chunk_says_when_it_was_claimed_and_by_whom) {
+  FakeExecutor executor;
+  executor.answers = {affected(1), affected(1)};
+  Ledger ledger(executor);
+  ChunkResult result{};
+  ledger.complete_chunk(7, 4, result);
+  result.started = 1795806000.25;
+  result.copied_by = 4242;
+  ledger.complete_chunk(7, 3, result);
+  EXPECT_EQ(executor.calls.at(0).params.at(7), std::nullopt);
+  EXPECT_EQ(executor.calls.at(0).params.at(8), std::nullopt);
+  EXPECT_EQ(executor.calls.at(1).params.at(7), "1795806000.250000");
+  EXPECT_EQ(executor.calls.at(1).params.at(8), "4242");
+}
+
+TEST(Ledger, chunks_of_a_plan_have_the_bytes_of_their_table_as_priority) {
+  FakeExecutor executor;
+  executor.answers = {affected(1)};
+  PullPlan plan;
+  plan.began_empty = true;
+  plan.chunks.resize(2);
+  plan.chunks[0].byte_estimate = 100;
+  plan.chunks[1].byte_estimate = 23;
+  Ledger(executor).record_plan(5, plan);
+  EXPECT_EQ(executor.calls.at(0).params.at(21), "t");
+  EXPECT_EQ(executor.calls.at(2).params.at(8), "123");
+}
+
 TEST(Ledger, claim_takes_a_row_lock_and_never_waits_for_one) {
   FakeExecutor executor;
   (void)Ledger(executor).claim_chunk(1);
@@ -298,7 +326,7 @@ TEST(Ledger, chunk_keeps_the_tables_that_it_went_into) {
   executor.answers = {affected(1), affected(1), affected(1)};
   Ledger ledger(executor);
   ledger.complete_chunk(7, 3, {10, 100, "copy", "", "@7 1:10"});
-  EXPECT_EQ(executor.calls.at(0).params.back(), "@7 1:10");
+  EXPECT_EQ(executor.calls.at(0).params.at(6), "@7 1:10");
   EXPECT_EQ(executor.calls.size(), 1U);
   ledger.complete_chunk(7, 4, {10, 100, "copy", "", "@7 1:10:u"});
   ASSERT_EQ(executor.calls.size(), 3U);

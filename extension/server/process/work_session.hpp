@@ -8,6 +8,7 @@ namespace parallel_loader {
 struct WorkRequest {
   int workers;
   int max_chunks; // 0: no limit
+  bool is_of_run; // chunks of any pull of the run
 };
 
 struct WorkResult {

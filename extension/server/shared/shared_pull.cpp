@@ -13,7 +13,7 @@ extern "C" {
 
 namespace parallel_loader {
 
-static constexpr uint32 kMagic = 0x504c3035; // "PL05": changes with the layout
+static constexpr uint32 kMagic = 0x504c3036; // "PL06": changes with the layout
 
 static void init_slot(WorkerSlot *slot) {
   pg_atomic_init_u32(&slot->state, kSlotFree);
@@ -45,6 +45,7 @@ dsm_segment *shared_pull_create(Oid owner, Oid table, const char *request, Size 
   pg_atomic_init_u64(&shared->bytes_moved, 0);
   pg_atomic_init_u64(&shared->bytes_per_second, 0);
   pg_atomic_init_u64(&shared->given_up_at, 0);
+  pg_atomic_init_u64(&shared->hold_ends, 0);
   pg_atomic_init_u64(&shared->lock_refused_at, 0);
   pg_atomic_init_u32(&shared->waiting_version, 0);
   pg_atomic_init_u32(&shared->error_state, kErrorNone);

@@ -67,6 +67,7 @@ struct WorkerSlot {
   pg_atomic_uint64 rows;       // of that chunk so far
   pg_atomic_uint64 bytes;      // likewise
   int64 estimate;              // bytes that the plan gives that chunk
+  TimestampTz begun_at;        // when that chunk was claimed
   pg_atomic_uint32 source_pid; // backend that serves the worker on the source; 0: none
   pg_atomic_uint32 has_lock;   // that backend has locked what the chunk is read from
 };
@@ -137,6 +138,7 @@ struct SharedPull {
   pg_atomic_uint64 bytes_moved; // by all attempts together, so it only grows; added by the workers
   pg_atomic_uint64 bytes_per_second; // of late
   pg_atomic_uint64 given_up_at; // when the pull ends unless somebody works on it; 0: somebody does
+  pg_atomic_uint64 hold_ends;   // when the snapshot of a failed pull is let go; 0: it is not held
   pg_atomic_uint64
       lock_refused_at; // when a worker last failed to get a lock on the source, set by it; 0: never
   TimestampTz snapshot_taken; // 0: not yet

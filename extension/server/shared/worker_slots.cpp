@@ -161,8 +161,10 @@ void worker_slots_terminate(SharedPull *pull) {
 
 void worker_slot_begin_chunk(SharedPull *pull, int index, int chunk, int64 estimate) noexcept {
   WorkerSlot *slot = &pull->slots[index];
+  const TimestampTz now = GetCurrentTimestamp();
   SpinLockAcquire(&pull->mutex);
   slot->estimate = estimate;
+  slot->begun_at = now;
   pg_atomic_write_u32(&slot->is_read, 0);
   pg_atomic_write_u64(&slot->rows, 0);
   pg_atomic_write_u64(&slot->bytes, 0);
