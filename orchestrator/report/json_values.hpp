@@ -8,11 +8,15 @@
 #include <chrono>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace parallel_loader {
 
 /// Keys keep the order in which they were added.
 using Json = nlohmann::ordered_json;
+
+/// Rises when a key goes or changes its meaning, not when one is added.
+inline constexpr int kSchemaVersion = 1;
 
 /// null for an empty text.
 [[nodiscard]] Json text_or_null(const std::string &text);
@@ -21,6 +25,13 @@ using Json = nlohmann::ordered_json;
 /// Milliseconds; null for none.
 [[nodiscard]] Json duration_json(const std::optional<std::chrono::milliseconds> &duration);
 [[nodiscard]] Json failure_json(const std::optional<FailureView> &failure);
+
+/// Of a comparison; null for none.
+[[nodiscard]] Json verify_json(const std::optional<VerifyView> &verify);
+[[nodiscard]] Json sequences_json(const std::vector<SequenceView> &sequences);
+/// A table of a run, without its chunks.
+[[nodiscard]] Json pull_json(const PullView &pull, const RunView &run);
+[[nodiscard]] Json chunks_json(const PullView &pull);
 
 /// One line.  Messages of a server with another encoding may hold bytes that are no UTF-8: they are
 /// replaced, since a document that cannot be written helps nobody.

@@ -38,7 +38,7 @@ std::string progress_document(const RunView &run, WallTime now) {
     running.push_back(table_json(pull, run));
   }
   return json_line(
-      {{"schema_version", 1},
+      {{"schema_version", kSchemaVersion},
        {"event", "progress"},
        {"time", time_json(now)},
        {"run_id", text_or_null(run.id)},

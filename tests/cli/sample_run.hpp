@@ -25,7 +25,8 @@ inline PullView table(int id, std::string name, PullState state, int64_t estimat
           .estimated_bytes = estimated_bytes,
           .chunks = static_cast<int>(estimated_bytes / (128 * kMB)) + 1,
           .key = "id",
-          .format = "binary"};
+          .format = "binary",
+          .pull_id = id};
 }
 
 inline PullView loaded(int id, std::string name, int64_t rows, int64_t bytes, int64_t from_ms,
