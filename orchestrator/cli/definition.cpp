@@ -385,17 +385,21 @@ void define(Command which, CLI::App &command, Options &options) {
 
 } // namespace
 
-std::unique_ptr<CLI::App> define_command_line(Options &options) {
+std::unique_ptr<CLI::App> define_command_line(Options &options, NamedConnections &connections) {
   auto app = std::make_unique<CLI::App>("", "parallel-loader");
-  app->set_help_flag("-?,--help", "show this help")->group("Other");
+  app->set_help_flag("--help", "show this help")->group("Other");
   app->require_subcommand(1);
   for (const CommandText &text : command_texts()) {
     CLI::App &command = *app->add_subcommand(std::string(text.name), std::string(text.summary));
     define(text.command, command, options);
     command.get_help_ptr()->group("Other");
+    command.add_flag("-?")
+        ->description("show usage and the names of the options alone")
+        ->group("Other");
   }
+  app->add_flag("-?")->description("show the usage and the commands alone")->group("Other");
   app->add_flag("-V,--version")->description("show the version")->group("Other");
-  app->add_flag("--help-markdown")->group("");
+  add_config_file(*app, connections);
   return app;
 }
 

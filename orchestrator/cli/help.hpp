@@ -1,4 +1,4 @@
-// help: the help screens and docs/cli.md, made from the definition of the command line.
+// help: the help screens, made from the definition of the command line.
 #pragma once
 
 #include "orchestrator/cli/options.hpp"
@@ -7,12 +7,16 @@
 
 namespace parallel_loader {
 
+// Each within 80 columns.
+
 /// `parallel-loader --help`.
 [[nodiscard]] std::string main_help();
 /// `parallel-loader COMMAND --help`: an example, the options by group, the environment, the exit
-/// status; within 80 columns.
+/// status.
 [[nodiscard]] std::string command_help(Command command);
-/// docs/cli.md.
-[[nodiscard]] std::string help_markdown();
+
+// By `-?`: what fits a look.
+[[nodiscard]] std::string main_usage();
+[[nodiscard]] std::string command_usage(Command command);
 
 } // namespace parallel_loader

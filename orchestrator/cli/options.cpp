@@ -35,14 +35,18 @@ std::vector<std::string> separate_empty_values(std::span<const std::string> argu
 /// What an option asks for in place of the command.
 std::optional<Action> other_action(const CLI::App &app) {
   const auto commands = app.get_subcommands();
-  if (!commands.empty() && commands.front()->get_help_ptr()->count() > 0)
-    return Action::kCommandHelp;
-  if (app.get_help_ptr()->count() > 0)
+  if (!commands.empty()) {
+    if (commands.front()->count("--help") > 0)
+      return Action::kCommandHelp;
+    if (commands.front()->count("-?") > 0)
+      return Action::kCommandUsage;
+  }
+  if (app.count("--help") > 0)
     return Action::kHelp;
+  if (app.count("-?") > 0)
+    return Action::kUsage;
   if (app.count("--version") > 0)
     return Action::kVersion;
-  if (app.count("--help-markdown") > 0)
-    return Action::kHelpMarkdown;
   return std::nullopt;
 }
 
@@ -50,6 +54,30 @@ void parse(CLI::App &app, std::span<const std::string> arguments) {
   std::vector<std::string> reversed = separate_empty_values(arguments);
   std::ranges::reverse(reversed); // what App::parse(vector) expects
   app.parse(std::move(reversed));
+}
+
+/// Names of the file of --config stand for what it has there.
+void resolve_names(Connections &connections, const NamedConnections &named) {
+  const auto resolve = [&](std::string &connection) {
+    if (const auto found = named.find(connection); found != named.end())
+      connection = found->second;
+  };
+  resolve(connections.source);
+  resolve(connections.destination);
+  if (connections.source_on_destination)
+    resolve(*connections.source_on_destination);
+}
+
+/// Commands that the help does not show: they are for packages and shells.
+std::optional<Invocation> parse_hidden(std::span<const std::string> arguments) {
+  if (arguments.empty())
+    return std::nullopt;
+  const std::vector<std::string> rest(arguments.begin() + 1, arguments.end());
+  if (arguments.front() == "generate")
+    return Invocation{.action = Action::kGenerate, .options = {}, .arguments = rest};
+  if (arguments.front() == "complete-tables")
+    return Invocation{.action = Action::kCompleteTables, .options = {}, .arguments = rest};
+  return std::nullopt;
 }
 
 Command given_command(const CLI::App &app) {
@@ -124,22 +152,43 @@ void check_together(const Options &options) {
 } // namespace
 
 Invocation parse_invocation(std::span<const std::string> arguments) {
+  if (auto hidden = parse_hidden(arguments))
+    return *hidden;
   Options options;
-  const std::unique_ptr<CLI::App> app = define_command_line(options);
+  NamedConnections named;
+  const std::unique_ptr<CLI::App> app = define_command_line(options, named);
   std::optional<Failure> failure;
   try {
     parse(*app, arguments);
   } catch (const CLI::ParseError &error) {
     failure = usage_error(error, *app, arguments);
+  } catch (const Failure &thrown) { // of the file of --config
+    failure = thrown;
   }
   options.command = given_command(*app);
   if (const auto action = other_action(*app)) // whatever else is wrong
-    return {*action, std::move(options)};
+    return {*action, std::move(options), {}};
   if (failure)
     throw Failure(*failure);
+  resolve_names(options.connections, named);
   check_together(options);
   check_brackets(options.selection, arguments);
-  return {Action::kRun, std::move(options)};
+  return {Action::kRun, std::move(options), {}};
+}
+
+std::string source_given(std::span<const std::string> arguments) {
+  Options options;
+  NamedConnections named;
+  const std::unique_ptr<CLI::App> app = define_command_line(options, named);
+  try {
+    parse(*app, arguments);
+  } catch (const CLI::ParseError &) {
+    // What follows is still being typed.
+  } catch (const Failure &) {
+    return "";
+  }
+  resolve_names(options.connections, named);
+  return options.connections.source;
 }
 
 } // namespace parallel_loader

@@ -118,15 +118,28 @@ struct Options {
   Repetition repetition;
 };
 
-enum class Action { kRun, kHelp, kCommandHelp, kHelpMarkdown, kVersion };
+enum class Action {
+  kRun,
+  kHelp, // long, and the next two short
+  kUsage,
+  kCommandUsage,
+  kCommandHelp,
+  kVersion,
+  kGenerate,       // a manual or completions, for packages
+  kCompleteTables, // for shells
+};
 
 struct Invocation {
   Action action = Action::kRun;
-  Options options; // read only where the action is kRun; its command also for kCommandHelp
+  Options options; // where the action is kRun; its command also for help about one
+  std::vector<std::string> arguments; // of the last two actions
 };
 
 /// Reads the arguments after the program's name and the environment.  Throws Failure kUsage, whose
 /// message says what is wrong and whose hint says what to do.
 [[nodiscard]] Invocation parse_invocation(std::span<const std::string> arguments);
+
+/// The source of a command line that is not finished; empty: none.
+[[nodiscard]] std::string source_given(std::span<const std::string> arguments);
 
 } // namespace parallel_loader

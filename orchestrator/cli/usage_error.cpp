@@ -106,7 +106,8 @@ Failure unexpected(std::string_view argument, const CLI::App &app,
   const std::string_view option = argument.substr(0, argument.find('='));
   const CLI::App *const command = command_of(app);
   if (option == "-h")
-    return usage_failure("unrecognized option \"-h\"", "-h does not show help: use --help or -?.");
+    return usage_failure("unrecognized option \"-h\"",
+                         "-h does not show help: use --help, or -? for a short one.");
   if (argument.starts_with('-') && argument == arguments.front())
     return usage_failure(fmt::format("option \"{}\" stands before the command", option),
                          "The command comes first: parallel-loader COMMAND [OPTION]... "
@@ -127,6 +128,10 @@ Failure usage_error(const CLI::ParseError &error, const CLI::App &app,
   for (const std::string &extra : app.remaining(true))
     if (extra != "--") // CLI11 leaves the mark there that ends the options
       return unexpected(extra, app, arguments);
+  if (dynamic_cast<const CLI::FileError *>(&error) != nullptr)
+    return usage_failure(fmt::format("file \"{}\" of --config cannot be read",
+                                     app.get_config_ptr()->as<std::string>()),
+                         "Check its path and its permissions.");
   if (dynamic_cast<const CLI::ValidationError *>(&error) != nullptr)
     return invalid_value(what, app);
   if (dynamic_cast<const CLI::ConversionError *>(&error) != nullptr)

@@ -1,6 +1,10 @@
 // main: the parallel-loader program.
 #include "orchestrator/base/output.hpp"
+#include "orchestrator/cli/completion.hpp"
 #include "orchestrator/cli/help.hpp"
+#include "orchestrator/cli/manual.hpp"
+#include "orchestrator/cli/password_cover.hpp"
+#include "orchestrator/commands/complete_tables.hpp"
 #include "orchestrator/commands/copy_command.hpp"
 #include "orchestrator/display/report.hpp"
 
@@ -35,14 +39,37 @@ ExitStatus run_command(const Options &options, const Terminal &terminal) {
                       "Use the function of the extension: see docs/functions.md.");
 }
 
+/// What packages install.
+std::string generated(std::span<const std::string> arguments) {
+  const std::string_view kind = arguments.size() == 1 ? arguments.front() : "";
+  if (kind == "markdown")
+    return manual_markdown();
+  if (kind == "man")
+    return manual_page();
+  if (kind == "bash")
+    return bash_completion();
+  if (kind == "zsh")
+    return zsh_completion();
+  if (kind == "fish")
+    return fish_completion();
+  throw usage_failure("nothing is known to be generated under that name",
+                      "Give markdown, man, bash, zsh or fish.");
+}
+
 ExitStatus run(const Invocation &invocation, const Terminal &terminal) {
   switch (invocation.action) {
   case Action::kHelp:
     return write_result(main_help(), ExitStatus::kDone);
   case Action::kCommandHelp:
     return write_result(command_help(invocation.options.command), ExitStatus::kDone);
-  case Action::kHelpMarkdown:
-    return write_result(help_markdown(), ExitStatus::kDone);
+  case Action::kUsage:
+    return write_result(main_usage(), ExitStatus::kDone);
+  case Action::kCommandUsage:
+    return write_result(command_usage(invocation.options.command), ExitStatus::kDone);
+  case Action::kGenerate:
+    return write_result(generated(invocation.arguments), ExitStatus::kDone);
+  case Action::kCompleteTables:
+    return complete_tables(invocation.arguments);
   case Action::kVersion:
     return write_result("parallel-loader " PARALLEL_LOADER_VERSION "\n", ExitStatus::kDone);
   case Action::kRun:
@@ -79,7 +106,10 @@ int main(int argc, char **argv) {
   using namespace parallel_loader;
   ignore_closed_pipes();
   try {
-    return static_cast<int>(run_program({argv + std::min(argc, 1), argv + argc}));
+    char **const begin = argv + std::min(argc, 1);
+    const std::vector<std::string> arguments(begin, argv + argc);
+    cover_passwords({begin, argv + argc});
+    return static_cast<int>(run_program(arguments));
   } catch (const std::exception &error) {
     write_message(error_text(Error(sqlstate::kInternalError, error.what()), {}));
     return static_cast<int>(ExitStatus::kFailed);

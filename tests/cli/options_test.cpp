@@ -188,7 +188,8 @@ const CLI::Option &option_of(const CLI::App &app, const char *command, const cha
 
 TEST(Options, has_the_documented_defaults) {
   Options defined;
-  const auto app = define_command_line(defined);
+  NamedConnections named;
+  const auto app = define_command_line(defined, named);
   const Options options = parse({"t"});
   EXPECT_EQ(std::to_string(kDefaultJobs), option_of(*app, "copy", "--jobs").get_default_str());
   EXPECT_EQ(options.speed.format, option_of(*app, "copy", "--format").get_default_str());
@@ -233,11 +234,12 @@ TEST(Options, values_may_look_like_options_or_lists) {
 
 TEST(Options, knows_what_is_asked_for) {
   EXPECT_EQ(action({"--help"}), Action::kHelp);
-  EXPECT_EQ(action({"-?"}), Action::kHelp);
+  EXPECT_EQ(action({"-?"}), Action::kUsage);
   EXPECT_EQ(action({"--version"}), Action::kVersion);
   EXPECT_EQ(action({"-V"}), Action::kVersion);
   EXPECT_EQ(action({"copy", "--help"}), Action::kCommandHelp);
-  EXPECT_EQ(action({"copy", "-?", "a", "b", "--jobs=x"}), Action::kCommandHelp);
+  EXPECT_EQ(action({"copy", "--help", "a", "b", "--jobs=x"}), Action::kCommandHelp);
+  EXPECT_EQ(action({"copy", "-?"}), Action::kCommandUsage);
   for (const CommandText &text : command_texts()) {
     const Invocation invocation = parse_invocation(Arguments{std::string(text.name), "--help"});
     EXPECT_EQ(invocation.action, Action::kCommandHelp);
@@ -299,8 +301,9 @@ INSTANTIATE_TEST_SUITE_P(
               "5min or 1h, from 1s to 24h."},
         Wrong{{"copy", "--jbos=4", "t"}, R"(unrecognized option "--jbos" | )" + kTry},
         Wrong{{"copy", "--frobnicate", "t"}, R"(unrecognized option "--frobnicate" | )" + kTry},
-        Wrong{{"copy", "-h"},
-              R"(unrecognized option "-h" | -h does not show help: use --help or -?.)"},
+        Wrong{
+            {"copy", "-h"},
+            R"(unrecognized option "-h" | -h does not show help: use --help, or -? for a short one.)"},
         Wrong{{"copy", "t", "--jobs"}, R"(option "--jobs" needs a value | )" + kTry},
         Wrong{{"copy", "--json=maybe", "t"},
               R"(invalid value "maybe" for option "--json" | Give true or false, or no value.)"},
@@ -350,14 +353,16 @@ TEST(TableArgument, folds_case_outside_quotes_only) {
 
 TEST(Definition, gives_h_to_nobody) {
   Options options;
-  const auto app = define_command_line(options);
+  NamedConnections named;
+  const auto app = define_command_line(options, named);
   for (const CLI::App *const command : app->get_subcommands({}))
     EXPECT_EQ(command->get_option_no_throw("-h"), nullptr) << command->get_name(); // psql's host
 }
 
 TEST(Definition, has_words_and_a_group_for_every_option) {
   Options options;
-  const auto app = define_command_line(options);
+  NamedConnections named;
+  const auto app = define_command_line(options, named);
   for (const CLI::App *const command : app->get_subcommands({}))
     for (const CLI::Option *const option : command->get_options()) {
       EXPECT_FALSE(option->get_description().empty()) << option->get_name();
