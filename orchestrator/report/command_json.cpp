@@ -49,7 +49,7 @@ Json range_json(const VerifiedRange &range) {
           {"end", text_or_null(range.end)},
           {"nulls", range.nulls},
           {"source_rows", range.source_rows},
-          {"target_rows", range.local_rows},
+          {"destination_rows", range.local_rows},
           {"matches", range.matches}};
 }
 

@@ -61,7 +61,7 @@ Json verify_json(const std::optional<VerifyView> &verify) {
   if (!verify)
     return nullptr;
   return {{"mode", verification_name(verify->mode)}, {"matches", verify->matches},
-          {"source_rows", verify->source_rows},      {"target_rows", verify->local_rows},
+          {"source_rows", verify->source_rows},      {"destination_rows", verify->local_rows},
           {"ranges", verify->range_count},           {"differing_ranges", verify->differing_count}};
 }
 
