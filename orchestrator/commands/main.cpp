@@ -5,8 +5,9 @@
 #include "orchestrator/cli/manual.hpp"
 #include "orchestrator/cli/password_cover.hpp"
 #include "orchestrator/commands/complete_tables.hpp"
-#include "orchestrator/commands/copy_command.hpp"
-#include "orchestrator/display/report.hpp"
+#include "orchestrator/commands/copy.hpp"
+#include "orchestrator/commands/resume.hpp"
+#include "orchestrator/report/json_report.hpp"
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -18,12 +19,12 @@ namespace parallel_loader {
 namespace {
 
 ExitStatus run_command(const Options &options, const Terminal &terminal) {
+  const Interrupt interrupt;
   switch (options.command) {
-  case Command::kCopy: {
-    const Interrupt interrupt;
-    return CopyCommand(options, terminal, interrupt).run();
-  }
+  case Command::kCopy:
+    return copy_tables(options, terminal, interrupt);
   case Command::kResume:
+    return resume_run(options, terminal, interrupt);
   case Command::kStatus:
   case Command::kCancel:
   case Command::kAlter:
@@ -84,9 +85,10 @@ ExitStatus report_usage(const Failure &failure, const std::vector<std::string> &
   write_message(error_text(failure, {.color = choose_color(When::kAuto, terminal)}));
   if (std::ranges::find(arguments, "--json") == arguments.end())
     return failure.status();
-  Run run;
-  run.state = RunState::kFailed;
-  return write_result(json_document(run, &failure) + "\n", failure.status());
+  RunView run;
+  run.command = "copy";
+  run.failure = failure_view(failure);
+  return write_result(copy_document(run, JsonDetail::kRun) + "\n", failure.status());
 }
 
 ExitStatus run_program(const std::vector<std::string> &arguments) {

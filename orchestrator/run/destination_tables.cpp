@@ -55,6 +55,22 @@ WHERE NOT i.indisunique AND NOT i.indisexclusion AND i.indrelid = ANY ($1::oid[]
 GROUP BY n.nspname, c.relname
 ORDER BY n.nspname, c.relname)sql";
 
+constexpr std::string_view kWithSequences = R"sql(
+SELECT DISTINCT n.nspname, c.relname
+FROM pg_catalog.unnest($1::text[]) AS w(name)
+JOIN pg_catalog.pg_class AS c ON c.oid = pg_catalog.to_regclass(w.name)
+JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+WHERE EXISTS (SELECT FROM pg_catalog.pg_depend AS d
+              JOIN pg_catalog.pg_class AS s ON s.oid = d.objid AND s.relkind = 'S'
+              WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass
+                AND d.refobjid = c.oid AND d.refobjsubid > 0 AND d.deptype IN ('a', 'i'))
+   OR EXISTS (SELECT FROM pg_catalog.pg_attrdef AS a
+              JOIN pg_catalog.pg_depend AS d
+                ON d.classid = 'pg_attrdef'::regclass AND d.objid = a.oid
+              JOIN pg_catalog.pg_class AS s ON s.oid = d.refobjid AND s.relkind = 'S'
+              WHERE a.adrelid = c.oid AND d.refclassid = 'pg_class'::regclass)
+ORDER BY n.nspname, c.relname)sql";
+
 std::string oid_array(std::span<const DestinationTable> tables) {
   std::string text = "{";
   for (const DestinationTable &table : tables)
@@ -160,6 +176,18 @@ void truncate_tables(Destination &destination, std::span<const DestinationTable>
   for (const DestinationTable &table : tables)
     list += (list.empty() ? "" : ", ") + table.name.quoted();
   destination.call("TRUNCATE TABLE " + list);
+}
+
+std::vector<QualifiedName> tables_with_sequences(Destination &destination,
+                                                 std::span<const QualifiedName> names) {
+  std::vector<std::string> quoted;
+  for (const QualifiedName &name : names)
+    quoted.push_back(name.quoted());
+  const Rows rows = destination.query(std::string(kWithSequences), {array_literal(quoted)});
+  std::vector<QualifiedName> tables;
+  for (size_t row = 0; row < rows.size(); ++row)
+    tables.push_back({rows.text(row, 0), rows.text(row, 1)});
+  return tables;
 }
 
 std::vector<std::string> find_obstacles(Destination &destination,

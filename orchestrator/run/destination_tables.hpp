@@ -32,6 +32,10 @@ void find_rows(Destination &destination, std::span<DestinationTable> tables);
 /// Throws Error 0A000 when a table that is not among them refers to one of them.
 void truncate_tables(Destination &destination, std::span<const DestinationTable> tables);
 
+/// Those of the tables that have columns with a sequence of their own.
+[[nodiscard]] std::vector<QualifiedName>
+tables_with_sequences(Destination &destination, std::span<const QualifiedName> names);
+
 /// What makes a load slow or fail, for people: foreign keys, triggers, and indexes that could be
 /// created afterwards; a sentence each, which names some of the tables.
 [[nodiscard]] std::vector<std::string> find_obstacles(Destination &destination,

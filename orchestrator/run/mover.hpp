@@ -62,6 +62,10 @@ struct VerifiedRange {
   bool matches = false;
 };
 
+/// The task that the pull is about, to be done again or compared; nullopt when its names cannot be
+/// read.
+[[nodiscard]] std::optional<TableTask> task_of(const PullView &pull);
+
 /// Takes what a server says meanwhile.
 using TakeNotice = std::function<void(std::string_view message, std::string_view hint)>;
 

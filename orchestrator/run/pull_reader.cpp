@@ -1,6 +1,7 @@
 #include "orchestrator/run/pull_reader.hpp"
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include <cmath>
 #include <string>
@@ -15,7 +16,7 @@ constexpr std::string_view kPulls = R"sql(
 SELECT p.pull_id, p.run_id, p.source_table, p.table_name, p.state, p.rows, p.bytes, p.chunks,
   p.chunks_done, p.retries, p.workers, p.key, p.format, {1}, {2}, p.waiting_for, p.max_rate,
   p.sqlstate, p.error, p.warning, p.coordinator_pid, {3}, p.hold_ended, {4}, p.snapshot,
-  p.began_empty, p.filter, p.kind
+  p.began_empty, p.filter, p.kind, pg_catalog.array_to_json(p.columns)
 FROM {0}.parallel_pulls AS p
 )sql";
 
@@ -41,6 +42,21 @@ std::optional<WallTime> time_at(const Rows &rows, size_t row, size_t column) {
 
 int number_at(const Rows &rows, size_t row, size_t column) {
   return static_cast<int>(rows.required_integer(row, column, 0, INT32_MAX));
+}
+
+std::optional<std::vector<std::string>> names_at(const Rows &rows, size_t row, size_t column) {
+  if (rows.is_null(row, column))
+    return std::nullopt;
+  return nlohmann::json::parse(rows.text(row, column)).get<std::vector<std::string>>();
+}
+
+/// The ledger has names as SQL needs them, with more quotes than people do.
+std::string displayed(const std::string &name) {
+  try {
+    return parse_qualified_name(name).display();
+  } catch (const Error &) {
+    return name;
+  }
 }
 
 PullView pull_at(const Rows &rows, size_t row) {
@@ -73,6 +89,8 @@ PullView pull_at(const Rows &rows, size_t row) {
                 .warning = rows.text(row, 19),
                 .verify = {},
                 .chunk_list = {}};
+  pull.source_table = displayed(pull.source_table);
+  pull.columns = names_at(rows, row, 28);
   if (!rows.is_null(row, 25))
     pull.began_empty = rows.boolean(row, 25);
   if (!rows.is_null(row, 18))

@@ -1,28 +1,11 @@
 #include "orchestrator/run/run_threads.hpp"
 
 #include "core/connection/poll_waiter.hpp"
-
-#include <csignal>
+#include "orchestrator/run/signals_blocked.hpp"
 
 namespace parallel_loader {
 
 namespace {
-
-/// Blocks signals for threads started meanwhile: the main thread takes them.
-class SignalsBlocked {
-public:
-  SignalsBlocked() {
-    sigset_t all;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before_);
-  }
-  SignalsBlocked(const SignalsBlocked &) = delete;
-  SignalsBlocked &operator=(const SignalsBlocked &) = delete;
-  ~SignalsBlocked() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-
-private:
-  sigset_t before_{};
-};
 
 /// Whatever `body` throws, as a Failure.
 template <class Body> std::optional<Failure> failure_of(Body &&body) noexcept {

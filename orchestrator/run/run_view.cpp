@@ -2,6 +2,13 @@
 
 namespace parallel_loader {
 
+FailureView failure_view(const Error &error) {
+  return {.sqlstate = error.sqlstate(),
+          .message = error.message(),
+          .detail = error.detail(),
+          .hint = error.hint()};
+}
+
 RunTotals totals_of(const RunView &run) noexcept {
   RunTotals totals;
   for (const PullView &pull : run.pulls) {

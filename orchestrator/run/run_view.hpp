@@ -1,6 +1,7 @@
 // run_view: what is known of a run at one moment: its pulls, their chunks, how it has gone so far.
 #pragma once
 
+#include "core/base/error.hpp"
 #include "core/ledger/pull_state.hpp"
 
 #include <chrono>
@@ -22,6 +23,8 @@ struct FailureView {
   std::string hint = {};
   std::string command = {}; // for a shell; empty: there is none
 };
+
+[[nodiscard]] FailureView failure_view(const Error &error);
 
 /// A chunk, as the ledger has it.
 struct ChunkView {
@@ -77,10 +80,11 @@ struct PullView {
   std::optional<WallTime> coordinator_ends = {}; // when that lets go, unless somebody comes
   std::string hold_ended = {};                   // why it has let go; empty: it has not
   std::optional<WallTime> snapshot_taken = {};
-  std::string snapshot = {};            // its name; empty: none
-  std::optional<bool> began_empty = {}; // the destination's table did
-  std::string filter = {};              // SQL, on the source
-  std::string kind = {};                // pull or append
+  std::string snapshot = {};                            // its name; empty: none
+  std::optional<bool> began_empty = {};                 // the destination's table did
+  std::string filter = {};                              // SQL, on the source
+  std::optional<std::vector<std::string>> columns = {}; // nullopt: all
+  std::string kind = {};                                // pull or append
   bool is_known = true; // what stands here is what the ledger has; false: it could not be asked
   std::optional<FailureView> failure = {};
   std::string next_command = {};          // what to do with it, for a shell; empty: nothing

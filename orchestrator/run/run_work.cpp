@@ -30,13 +30,6 @@ void bring_up_to_date(PullView &pull, PullView &&now) {
   pull = std::move(now);
 }
 
-FailureView view_of(const Failure &failure) {
-  return {.sqlstate = failure.sqlstate(),
-          .message = failure.message(),
-          .detail = failure.detail(),
-          .hint = failure.hint()};
-}
-
 } // namespace
 
 RunWork::RunWork(OpenMover open, const Interrupt &interrupt, RunView &view)
@@ -64,7 +57,7 @@ RunEnd RunWork::carry_out(const RunOrders &orders, const RunWatcher &watcher) {
     while (!threads.is_finished()) {
       // Once raised it stays readable, so it is waited for only once.
       wait_for_any({board.is_stopped() ? -1 : interrupt_.fd(), threads.finished_fd()}, kTurn);
-      take_outcomes(board, orders.work);
+      take_outcomes(board, orders.work, end.plan_failures);
       for (const std::string &notice : board.take_notices())
         watcher.note(notice);
       end.is_interrupted = interrupt_.is_raised();
@@ -73,7 +66,7 @@ RunEnd RunWork::carry_out(const RunOrders &orders, const RunWatcher &watcher) {
         board.stop();
       look(watcher);
     }
-    take_outcomes(board, orders.work);
+    take_outcomes(board, orders.work, end.plan_failures);
     settle(watcher);
   } catch (const Failure &failure) {
     end.lost = failure;
@@ -84,13 +77,15 @@ RunEnd RunWork::carry_out(const RunOrders &orders, const RunWatcher &watcher) {
   return end;
 }
 
-void RunWork::take_outcomes(RunBoard &board, const std::vector<TableWork> &work) {
+void RunWork::take_outcomes(RunBoard &board, const std::vector<TableWork> &work,
+                            std::vector<Failure> &plan_failures) {
   for (const PlanOutcome &outcome : board.take_outcomes()) {
     const size_t table = work[outcome.table].table;
     PullView &pull = view_.pulls[table];
     is_awaited_[table] = false;
     if (outcome.failure) {
-      pull.failure = view_of(*outcome.failure);
+      pull.failure = failure_view(*outcome.failure);
+      plan_failures.push_back(*outcome.failure);
       pull.state = pull.pull_id == 0 ? PullState::kFailed : pull.state;
       continue;
     }
@@ -158,6 +153,31 @@ void RunWork::refresh() {
   for (PullView &now : mover().read_pulls(ids))
     if (const auto found = by_id.find(now.pull_id); found != by_id.end())
       bring_up_to_date(*found->second, std::move(now));
+}
+
+void RunWork::note_rate(PullView &pull) {
+  if (pull.state == PullState::kRunning || pull.state == PullState::kPaused)
+    pull.bytes_per_s = rates_[pull.pull_id].add(view_.elapsed, pull.bytes);
+  else
+    rates_.erase(pull.pull_id);
+}
+
+// A run of many tables that wait again and again does not fill the memory with it.
+void RunWork::note_wait(const PullView &pull) {
+  constexpr size_t kMostWaits = 1000;
+  const auto open = waits_.find(pull.pull_id);
+  if (open != waits_.end() && view_.waits[open->second].reason == pull.waiting_for) {
+    WaitView &wait = view_.waits[open->second];
+    wait.lasted = view_.elapsed - wait.since;
+    return;
+  }
+  if (open != waits_.end())
+    waits_.erase(open);
+  if (pull.waiting_for.empty() || view_.waits.size() >= kMostWaits)
+    return;
+  waits_[pull.pull_id] = view_.waits.size();
+  view_.waits.push_back(
+      {.table = pull.source_table, .reason = pull.waiting_for, .since = view_.elapsed});
 }
 
 void RunWork::read_chunks() {

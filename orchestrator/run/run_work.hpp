@@ -2,6 +2,7 @@
 #pragma once
 
 #include "orchestrator/run/interrupt.hpp"
+#include "orchestrator/run/rate_window.hpp"
 #include "orchestrator/run/run_threads.hpp"
 #include "orchestrator/run/run_view.hpp"
 
@@ -10,6 +11,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 namespace parallel_loader {
@@ -27,7 +29,7 @@ struct TableWork {
 };
 
 struct RunOrders {
-  std::vector<TableWork> work;
+  std::vector<TableWork> work = {};
   int session_count = 1;       // 0: nobody but the planner's steps moves rows
   int64_t joined_pull = 0;     // a pull of a run that is under way, to be joined; 0: none
   bool stops_on_error = false; // the first table that fails ends all
@@ -36,9 +38,10 @@ struct RunOrders {
 /// How the work on a run has ended, beside what the view says.
 struct RunEnd {
   bool is_interrupted = false;
-  bool is_stopped = false;            // after an error, as it was ordered
-  std::vector<Failure> failures = {}; // of sessions
-  std::optional<Failure> lost = {};   // the session that watched, with no other to be had
+  bool is_stopped = false;                 // after an error, as it was ordered
+  std::vector<Failure> plan_failures = {}; // of steps
+  std::vector<Failure> failures = {};      // of sessions
+  std::optional<Failure> lost = {};        // the session that watched, with no other to be had
 };
 
 class RunWork {
@@ -61,11 +64,14 @@ public:
 private:
   using Clock = std::chrono::steady_clock;
 
-  void take_outcomes(RunBoard &board, const std::vector<TableWork> &work);
+  void take_outcomes(RunBoard &board, const std::vector<TableWork> &work,
+                     std::vector<Failure> &plan_failures);
   void look(const RunWatcher &watcher);
   void settle(const RunWatcher &watcher);
   void read_again_if_lost();
   void note_sample();
+  void note_rate(PullView &pull);
+  void note_wait(const PullView &pull);
   [[nodiscard]] bool has_failed_table() const;
   [[nodiscard]] std::vector<int64_t> unended_pulls() const;
 
@@ -77,7 +83,9 @@ private:
   Clock::time_point started_at_ = Clock::now();
   Clock::time_point looks_again_at_{};
   std::chrono::milliseconds between_samples_{1000};
-  std::vector<bool> is_awaited_; // by table: its step is not through
+  std::unordered_map<int64_t, RateWindow> rates_; // of pulls that move
+  std::unordered_map<int64_t, size_t> waits_;     // of pulls that wait: the place in the view
+  std::vector<bool> is_awaited_;                  // by table: its step is not through
 };
 
 } // namespace parallel_loader

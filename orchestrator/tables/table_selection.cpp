@@ -1,5 +1,6 @@
 #include "orchestrator/tables/table_selection.hpp"
 
+#include "orchestrator/base/shell.hpp"
 #include "orchestrator/tables/table_argument.hpp"
 #include "orchestrator/tables/table_pattern.hpp"
 
@@ -315,14 +316,6 @@ void require_different_destinations(const std::vector<SelectedTable> &tables) {
   }
 }
 
-/// The name between single quotes as a shell reads it.
-std::string shell_quoted(std::string_view name) {
-  std::string text = "'";
-  for (const char c : name)
-    text += c == '\'' ? "'\\''" : std::string(1, c);
-  return text + "'";
-}
-
 /// The name in "The source has NAME."
 std::string_view named_in(std::string_view detail) {
   constexpr std::string_view kBefore = "The source has ";
@@ -345,7 +338,7 @@ SourceTable find_source_table(SourceSession &session, const QualifiedName &name)
       throw Error(error.sqlstate(), error.message(), error.detail(),
                   "Put names with capitals into double quotes, and the whole into single quotes "
                   "for the shell, as in " +
-                      shell_quoted(named_in(error.detail())) + ".");
+                      shell_word(named_in(error.detail())) + ".");
     throw Error(error.sqlstate(), error.message(), error.detail(),
                 "Give its schema if that is not in the search path of the source's user: "
                 "SCHEMA.TABLE. If the names differ: TABLE=TARGET_TABLE.");

@@ -1,4 +1,4 @@
-#include "orchestrator/display/rate_window.hpp"
+#include "orchestrator/run/rate_window.hpp"
 
 #include <algorithm>
 

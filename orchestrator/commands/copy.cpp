@@ -1,0 +1,231 @@
+#include "orchestrator/commands/copy.hpp"
+
+#include "orchestrator/base/output.hpp"
+#include "orchestrator/base/shell.hpp"
+#include "orchestrator/base/text.hpp"
+#include "orchestrator/commands/dry_run.hpp"
+#include "orchestrator/commands/run_session.hpp"
+#include "orchestrator/run/destination_tables.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <memory>
+#include <unordered_map>
+
+namespace parallel_loader {
+
+namespace {
+
+class Copy {
+public:
+  explicit Copy(RunSession &session) : session_(session), options_(session.options()) {}
+
+  void run();
+
+private:
+  void inspect();
+  void add_missing(const SourceTables &source);
+  void find_destinations();
+  void accept(TableJob &&job, const DestinationTable &table);
+  void refuse(const TableJob &job, const Error &error, std::string command = "");
+  void look_for_rows();
+  void refuse_with_rows(size_t index);
+  [[nodiscard]] bool is_to_stop() const;
+  void truncate();
+  [[nodiscard]] RunOrders orders();
+  [[nodiscard]] PlanStep step_for(const TableTask &task, const std::shared_ptr<int64_t> &run_id);
+  [[nodiscard]] std::string copy_command(const TableJob &job, const std::string &more) const;
+
+  RunSession &session_;
+  const Options &options_;
+  std::vector<TableJob> jobs_;           // accepted; the n-th is for …
+  std::vector<size_t> places_;           // … this table of the view,
+  std::vector<DestinationTable> tables_; // and goes there
+  std::vector<TableJob> selected_;       // not looked up on the destination yet
+};
+
+void Copy::run() {
+  inspect();
+  find_destinations();
+  if (is_to_stop())
+    return;
+  look_for_rows();
+  if (is_to_stop())
+    return;
+  for (const std::string &text : find_obstacles(session_.mover().destination(), tables_))
+    session_.warn(Error("01000", text));
+  if (options_.safety.is_dry_run)
+    return show_dry_run(session_, jobs_, places_);
+  truncate();
+  session_.carry_out(orders());
+  std::vector<std::optional<TableTask>> tasks(session_.view().pulls.size());
+  for (size_t index = 0; index < jobs_.size(); ++index)
+    tasks[places_[index]] = jobs_[index].task;
+  session_.follow_up(tasks);
+}
+
+void Copy::inspect() {
+  SourceTables source = inspect_source(options_, session_.waiter());
+  session_.view().source = source.server;
+  session_.note("source: " + source.server.address);
+  for (const CutName &name : source.cut_names)
+    session_.warn(Error("42622", fmt::format("identifier \"{}\" will be truncated to \"{}\"",
+                                             name.given, name.cut)));
+  add_missing(source);
+  session_.open_destination(source_for_destination(options_, source));
+  selected_ = std::move(source.jobs);
+}
+
+void Copy::add_missing(const SourceTables &source) {
+  for (const MissingTable &missing : source.missing) {
+    PullView &pull = session_.view().pulls.emplace_back();
+    pull.source_table = missing.name;
+    pull.state = PullState::kFailed;
+    pull.failure = failure_view(missing.error);
+  }
+}
+
+// Two names may stand for one table.
+void Copy::find_destinations() {
+  std::vector<QualifiedName> names;
+  for (const TableJob &job : selected_)
+    names.push_back(job.task.table);
+  const std::vector<DestinationTable> found = find_tables(session_.mover().destination(), names);
+  std::unordered_map<uint32_t, size_t> seen;
+  for (size_t index = 0; index < selected_.size(); ++index) {
+    const DestinationTable &table = found[index];
+    const TableJob &job = selected_[index];
+    if (table.error)
+      refuse(job, *table.error);
+    else if (table.oid == 0)
+      refuse(job, Error(sqlstate::kUndefinedTable,
+                        fmt::format("table {} does not exist on the destination",
+                                    job.task.table.cited()),
+                        "", "Create it first, for example with pg_dump --schema-only --table."));
+    else if (!seen.emplace(table.oid, index).second)
+      refuse(job, Error("42P07",
+                        fmt::format("another table of this copy goes into table {}, too",
+                                    table.name.cited()),
+                        "",
+                        "Give one of them another name on the destination: "
+                        "TABLE=TARGET_TABLE."));
+    else
+      accept(std::move(selected_[index]), table);
+  }
+  selected_.clear();
+}
+
+void Copy::accept(TableJob &&job, const DestinationTable &table) {
+  PullView &pull = session_.view().pulls.emplace_back();
+  pull.source_table = job.task.source_table.display();
+  pull.table = table.name.display();
+  pull.estimated_bytes = job.bytes;
+  places_.push_back(session_.view().pulls.size() - 1);
+  job.task.table = table.name;
+  jobs_.push_back(std::move(job));
+  tables_.push_back(table);
+}
+
+void Copy::refuse(const TableJob &job, const Error &error, std::string command) {
+  PullView &pull = session_.view().pulls.emplace_back();
+  pull.source_table = job.task.source_table.display();
+  pull.table = job.task.table.display();
+  pull.state = PullState::kFailed;
+  pull.failure = failure_view(error);
+  pull.failure->command = std::move(command);
+}
+
+void Copy::look_for_rows() {
+  if (options_.safety.truncates)
+    return;
+  find_rows(session_.mover().destination(), tables_);
+  size_t kept = 0;
+  for (size_t index = 0; index < jobs_.size(); ++index) {
+    if (tables_[index].has_rows && jobs_[index].is_whole) {
+      refuse_with_rows(index);
+      continue;
+    }
+    if (tables_[index].has_rows)
+      session_.warn(Error("01000", fmt::format("table {} has rows already, which stay",
+                                               tables_[index].name.cited())));
+    if (kept != index) {
+      jobs_[kept] = std::move(jobs_[index]);
+      places_[kept] = places_[index];
+      tables_[kept] = std::move(tables_[index]);
+    }
+    ++kept;
+  }
+  jobs_.resize(kept);
+  places_.resize(kept);
+  tables_.resize(kept);
+}
+
+void Copy::refuse_with_rows(size_t index) {
+  PullView &pull = session_.view().pulls[places_[index]];
+  pull.state = PullState::kFailed;
+  pull.failure = failure_view(
+      Error("55000", fmt::format("table {} has rows already", tables_[index].name.cited()), "",
+            "To load all of it anew, empty it with --truncate. To add a part of the source's "
+            "rows, name that with --start, --end or --where."));
+  pull.failure->command = copy_command(jobs_[index], " --truncate");
+}
+
+bool Copy::is_to_stop() const {
+  const auto has_failed = [](const PullView &pull) { return pull.failure.has_value(); };
+  return jobs_.empty() || (options_.safety.on_error == OnError::kStop &&
+                           std::ranges::any_of(session_.view().pulls, has_failed));
+}
+
+void Copy::truncate() {
+  if (options_.safety.truncates)
+    truncate_tables(session_.mover().destination(), tables_);
+}
+
+std::string Copy::copy_command(const TableJob &job, const std::string &more) const {
+  const std::string source = job.task.source_table.display();
+  const std::string table = job.task.table.display();
+  return session_.command(
+      fmt::format("copy {}{}", shell_word(source == table ? source : source + "=" + table), more));
+}
+
+// The biggest first, so that the last one does not move alone.
+RunOrders Copy::orders() {
+  std::vector<size_t> order(jobs_.size());
+  for (size_t index = 0; index < order.size(); ++index)
+    order[index] = index;
+  std::ranges::stable_sort(order,
+                           [&](size_t a, size_t b) { return jobs_[a].bytes > jobs_[b].bytes; });
+  RunOrders orders{.work = {},
+                   .session_count = session_.jobs(),
+                   .joined_pull = 0,
+                   .stops_on_error = options_.safety.on_error == OnError::kStop};
+  const auto run_id = std::make_shared<int64_t>(0);
+  for (const size_t index : order)
+    orders.work.push_back({.table = places_[index], .step = step_for(jobs_[index].task, run_id)});
+  return orders;
+}
+
+PlanStep Copy::step_for(const TableTask &task, const std::shared_ptr<int64_t> &run_id) {
+  return [task, run_id, jobs = session_.jobs(),
+          rate = options_.speed.max_rate_kb](Mover &mover, const TakeNotice &take) {
+    const int64_t pull_id = mover.create(task, {.run_id = *run_id, .workers = jobs}, take);
+    if (*run_id == 0) {
+      const int64_t ids[] = {pull_id};
+      *run_id = mover.read_pulls(ids).at(0).run_id;
+      if (rate)
+        mover.alter(pull_id, std::nullopt, rate);
+    }
+    return pull_id;
+  };
+}
+
+} // namespace
+
+ExitStatus copy_tables(const Options &options, const Terminal &terminal,
+                       const Interrupt &interrupt) {
+  RunSession session(options, terminal, interrupt);
+  return session.run([&] { Copy(session).run(); });
+}
+
+} // namespace parallel_loader
