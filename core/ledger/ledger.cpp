@@ -86,6 +86,7 @@ int64_t Ledger::create_pull(const PullRequest &request) {
                             request.search_path,
                             request.replication_role,
                             request.coordinator == 0 ? Param() : number(request.coordinator),
+                            request.begins_run ? "t" : "f",
                             executor_.schema() + ".pull"})
       .integer(0, 0);
 }
@@ -304,10 +305,22 @@ void Ledger::set_limits(int64_t pull_id, std::optional<int> workers,
 }
 
 std::optional<ClaimedChunk> Ledger::claim_chunk(int64_t pull_id) {
-  const Rows rows = exec(kClaimChunk, {number(pull_id)});
+  return claim(kOfPull, {number(pull_id)});
+}
+
+std::optional<ClaimedChunk> Ledger::claim_run_chunk(int64_t coordinator, int64_t pull_id) {
+  if (pull_id == 0)
+    return claim(kOfRun, {number(coordinator)});
+  return claim(kOfPullInRun, {number(pull_id), number(coordinator)});
+}
+
+std::optional<ClaimedChunk> Ledger::claim(std::string_view condition,
+                                          std::initializer_list<Param> params) {
+  const Rows rows = exec(std::string(kClaim) + std::string(condition), params);
   if (rows.empty())
     return std::nullopt;
-  return ClaimedChunk{.number = static_cast<int>(rows.integer(0, 0)),
+  return ClaimedChunk{.pull_id = rows.integer(0, 8),
+                      .number = static_cast<int>(rows.integer(0, 0)),
                       .byte_estimate = rows.integer(0, 5),
                       .range = {.start = rows.at(0, 1),
                                 .end = rows.at(0, 2),
@@ -344,15 +357,42 @@ void Ledger::end_pull(int64_t pull_id, PullEvent event, PullActor actor, std::st
   exec(kEndPull, {number(pull_id), null_if_empty(sqlstate), null_if_empty(message)});
 }
 
+PlanNotice Ledger::error_of(int64_t pull_id) {
+  const Rows row = exec(kReadError, {number(pull_id)});
+  if (row.empty())
+    return {.message = "the pull has ended", .hint = std::string(sqlstate::kInternalError)};
+  return {.message = row.text(0, 1), .hint = row.text(0, 0)};
+}
+
+bool Ledger::has_withheld_chunks(int64_t pull_id) {
+  return exec(kHasWithheld, {number(pull_id)}).boolean(0, 0);
+}
+
+static Ledger::Totals read_totals(const Rows &rows, size_t row) {
+  return {.row_count = rows.integer(row, 0),
+          .byte_count = rows.integer(row, 1),
+          .chunk_count = static_cast<int>(rows.integer(row, 2)),
+          .done_count = static_cast<int>(rows.integer(row, 3)),
+          .retry_count = static_cast<int>(rows.integer(row, 4)),
+          .estimate_all = rows.integer(row, 5),
+          .estimate_done = rows.integer(row, 6)};
+}
+
 Ledger::Totals Ledger::totals(int64_t pull_id) {
-  const Rows row = exec(kTotals, {number(pull_id)});
-  return {.row_count = row.integer(0, 0),
-          .byte_count = row.integer(0, 1),
-          .chunk_count = static_cast<int>(row.integer(0, 2)),
-          .done_count = static_cast<int>(row.integer(0, 3)),
-          .retry_count = static_cast<int>(row.integer(0, 4)),
-          .estimate_all = row.integer(0, 5),
-          .estimate_done = row.integer(0, 6)};
+  return read_totals(exec(kTotals, {number(pull_id)}), 0);
+}
+
+std::map<int64_t, Ledger::Totals> Ledger::totals_of_runs(const std::vector<int64_t> &pulls) {
+  std::map<int64_t, Totals> totals;
+  if (pulls.empty())
+    return totals;
+  std::vector<std::string> ids;
+  for (const int64_t pull : pulls)
+    ids.push_back(std::to_string(pull));
+  const Rows rows = exec(kTotalsOfMany, {array_literal(ids)});
+  for (size_t row = 0; row < rows.size(); row++)
+    totals.emplace(rows.integer(row, 7), read_totals(rows, row));
+  return totals;
 }
 
 } // namespace parallel_loader

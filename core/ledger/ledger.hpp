@@ -9,6 +9,7 @@
 #include "core/source/source_session.hpp"
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -40,7 +41,8 @@ struct PullRequest {
   PullKind kind = PullKind::kPull;
   std::string search_path; // of the caller's session, in which rows are written
   std::string replication_role;
-  int64_t coordinator = 0; // that works on it, by the key of its lock; 0: its own, by the pull's id
+  int64_t coordinator = 0; // that works on it, by the key of its lock; 0: its own
+  bool begins_run = false; // its own coordinator is a run's, with a key below 0
 };
 
 /// What the caller of a pull named, where the plan's choice stands in its place: a pull of which
@@ -109,6 +111,7 @@ struct RecordedPull {
 };
 
 struct ClaimedChunk {
+  int64_t pull_id = 0;
   int number = 0;
   int64_t byte_estimate = 0;
   Range range;
@@ -171,6 +174,9 @@ public:
   /// Takes the next chunk that is neither done nor held by another worker, by row lock
   /// (FOR UPDATE SKIP LOCKED), until the transaction ends; nullopt when there is none.
   [[nodiscard]] std::optional<ClaimedChunk> claim_chunk(int64_t pull_id);
+  /// The same among the chunks of a run that its coordinator has released for copying, by their
+  /// priority; of one pull, or of any (0).
+  [[nodiscard]] std::optional<ClaimedChunk> claim_run_chunk(int64_t coordinator, int64_t pull_id);
   /// In the transaction that holds the chunk's rows.
   void complete_chunk(int64_t pull_id, int chunk, const ChunkResult &result);
   /// Notes an attempt that failed, in a transaction of its own after that one was aborted; false
@@ -190,11 +196,20 @@ public:
     int64_t estimate_done = 0; // likewise, of done chunks
   };
   [[nodiscard]] Totals totals(int64_t pull_id);
+  /// The same of many pulls.
+  [[nodiscard]] std::map<int64_t, Totals> totals_of_runs(const std::vector<int64_t> &pulls);
+
+  /// SQLSTATE (as hint) and message of the error that has ended the pull.
+  [[nodiscard]] PlanNotice error_of(int64_t pull_id);
+  /// True while no worker is to take what is left of the pull: it is about to end.
+  [[nodiscard]] bool has_withheld_chunks(int64_t pull_id);
 
 private:
   Rows exec(std::string_view statement, std::initializer_list<Param> params) {
     return executor_.exec(statement, params);
   }
+  std::optional<ClaimedChunk> claim(std::string_view condition,
+                                    std::initializer_list<Param> params);
   void record_shapes(int64_t pull_id, const PullPlan &plan);
   void add_chunks(int64_t pull_id, const std::vector<PlannedChunk> &added);
   [[nodiscard]] std::vector<std::string> load_columns(int64_t pull_id, std::string_view list);

@@ -19,8 +19,8 @@ SELECT n.id, coalesce($1::bigint, n.id), $2::pg_catalog.oid::pg_catalog.regrole,
   (SELECT pg_catalog.concat(pg_catalog.quote_ident(s.nspname), '.', pg_catalog.quote_ident(c.relname))
    FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS s ON s.oid = c.relnamespace
    WHERE c.oid = $3::pg_catalog.oid), $18::pg_catalog.text, $19::pg_catalog.text,
-  coalesce($20::bigint, n.id)
-FROM (SELECT pg_catalog.nextval(pg_catalog.pg_get_serial_sequence($21::pg_catalog.text,
+  coalesce($20::bigint, CASE WHEN $21::boolean THEN -n.id ELSE n.id END)
+FROM (SELECT pg_catalog.nextval(pg_catalog.pg_get_serial_sequence($22::pg_catalog.text,
         'pull_id')::pg_catalog.regclass) AS id) AS n
 RETURNING pull_id)sql";
 
@@ -168,15 +168,29 @@ SET workers = coalesce($2::integer, workers),
   max_rate = CASE WHEN $3::integer IS NULL THEN max_rate ELSE nullif($3::integer, 0) END
 WHERE pull_id = $1::bigint)sql";
 
-// An open chunk beside one of NULLs, as version 0.1 planned them, leaves those to it.
-inline constexpr std::string_view kClaimChunk = R"sql(
+// An open chunk beside one of NULLs, as version 0.1 planned them, leaves those to it.  One of the
+// conditions below follows.
+inline constexpr std::string_view kClaim = R"sql(
 SELECT c.chunk, c.range_start, c.range_end, c.nulls, c.relation, c.estimated_bytes, c.relation_oid,
   c.range_start IS NULL AND c.range_end IS NULL AND NOT c.nulls AND EXISTS (
     SELECT FROM @ledger@.chunk AS n
-    WHERE n.pull_id = c.pull_id AND n.nulls AND n.relation IS NOT DISTINCT FROM c.relation)
+    WHERE n.pull_id = c.pull_id AND n.nulls AND n.relation IS NOT DISTINCT FROM c.relation),
+  c.pull_id
 FROM @ledger@.chunk AS c
-WHERE c.pull_id = $1::bigint AND c.state <> 'done' AND c.state <> 'failed'
+WHERE )sql";
+
+inline constexpr std::string_view kOfPull = R"sql(c.pull_id = $1::bigint
+  AND c.state <> 'done' AND c.state <> 'failed'
 ORDER BY c.chunk LIMIT 1 FOR UPDATE SKIP LOCKED)sql";
+
+inline constexpr std::string_view kOfPullInRun = R"sql(c.pull_id = $1::bigint
+  AND c.coordinator = $2::bigint AND c.state <> 'done' AND c.state <> 'failed'
+ORDER BY c.chunk LIMIT 1 FOR UPDATE SKIP LOCKED)sql";
+
+// In the order of the index.
+inline constexpr std::string_view kOfRun = R"sql(c.coordinator = $1::bigint
+  AND c.state = 'planned'
+ORDER BY c.priority DESC, c.pull_id, c.chunk LIMIT 1 FOR UPDATE SKIP LOCKED)sql";
 
 inline constexpr std::string_view kCompleteChunk = R"sql(
 UPDATE @ledger@.chunk
@@ -209,6 +223,26 @@ UPDATE @ledger@.pull
 SET sqlstate = $2::pg_catalog.text, error = $3::pg_catalog.text,
   finished = pg_catalog.clock_timestamp()
 WHERE pull_id = $1::bigint)sql";
+
+// The same of many, each with its id.
+inline constexpr std::string_view kTotalsOfMany = R"sql(
+SELECT coalesce(pg_catalog.sum(rows), 0)::bigint, coalesce(pg_catalog.sum(bytes), 0)::bigint,
+  pg_catalog.count(*), pg_catalog.count(*) FILTER (WHERE state = 'done'),
+  coalesce(pg_catalog.sum(CASE WHEN state = 'planned' THEN attempts
+                          ELSE greatest(attempts - 1, 0) END), 0)::bigint,
+  coalesce(pg_catalog.sum(greatest(estimated_bytes, 1)), 0)::bigint,
+  coalesce(pg_catalog.sum(greatest(estimated_bytes, 1)) FILTER (WHERE state = 'done'), 0)::bigint,
+  pull_id
+FROM @ledger@.chunk WHERE pull_id = ANY ($1::bigint[]) GROUP BY pull_id)sql";
+
+inline constexpr std::string_view kReadError = R"sql(
+SELECT coalesce(sqlstate, 'XX000'), coalesce(error, 'the pull has ended')
+FROM @ledger@.pull WHERE pull_id = $1::bigint)sql";
+
+inline constexpr std::string_view kHasWithheld = R"sql(
+SELECT EXISTS (SELECT FROM @ledger@.chunk
+               WHERE pull_id = $1::bigint AND state <> 'done'
+                 AND (coordinator IS NULL OR state = 'failed')))sql";
 
 inline constexpr std::string_view kTotals = R"sql(
 SELECT coalesce(pg_catalog.sum(rows), 0)::bigint, coalesce(pg_catalog.sum(bytes), 0)::bigint,

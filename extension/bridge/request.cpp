@@ -189,6 +189,7 @@ template <class Archive, class Pull> void visit_pull(Archive &archive, Pull &pul
   archive.field(pull.search_path);
   archive.field(pull.replication_role);
   archive.field(pull.coordinator);
+  archive.field(pull.begins_run);
 }
 
 template <class Archive, class AnyRequest>

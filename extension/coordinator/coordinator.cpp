@@ -84,7 +84,7 @@ FoundPull Coordinator::find_resumable() {
 // The old snapshot is imported before its holder is sent away, so that it lives on.
 void Coordinator::resume() {
   const FoundPull found = find_resumable();
-  pull_->pull_id = request_.resume_id;
+  pull_->pull_id = pull_->coordinator_id = request_.resume_id;
   if (found.state == PullState::kDone) { // by a resume that was quicker
     record_.in_transaction([&](Ledger &ledger) { count_chunks(ledger); });
     return;
@@ -109,6 +109,7 @@ void Coordinator::resume() {
   receive_lock(found);
   source_.require_old_holder_left(request_, recorded);
   record_.resume(request_.pull.segment, plan);
+  call([&]() noexcept { handover_tell(found.segment, found.coordinator); });
   call([&]() noexcept { shared_pull_enter_phase(pull_, kPhaseRecorded); });
   call([&]() noexcept { session_unlock_resume(pull_id()); });
   record_.in_transaction([&](Ledger &ledger) { count_chunks(ledger); });
@@ -252,7 +253,7 @@ void Coordinator::replace_lost_workers() {
   for (const LostWorker &lost : workers_.take_lost()) {
     const bool is_final = lost.trouble_ms >= request_.retry_budget_ms;
     if (lost.chunk != 0)
-      notes_.add(lost.chunk, {"57P01", kMessage, is_final});
+      notes_.add(pull_id(), lost.chunk, {"57P01", kMessage, is_final});
     if (is_final)
       throw Error("57P01", kMessage, "", "See the server log for the reason.");
   }

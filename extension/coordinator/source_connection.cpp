@@ -131,6 +131,13 @@ void SourceConnection::release_locks() {
   has_locks_ = false;
 }
 
+void SourceConnection::take_back() noexcept {
+  try {
+    reader_->release_locks();
+  } catch (...) { // whoever holds the snapshot sees that the session is lost
+  }
+}
+
 // A resume keeps the snapshot that it has come to, while its old holder may have to give way.
 void SourceConnection::leave_queue() {
   if (reader_ && reader_->holds_snapshot() && resumed_ == ResumeSnapshot::kSame)

@@ -49,6 +49,8 @@ public:
   /// Lets go of the locks on the source's tables that planning took, and keeps the snapshot.
   void release_locks();
   void note_planned() noexcept { has_locks_ = true; }
+  /// After a failed statement: the transaction goes on, if the session does.
+  void take_back() noexcept;
   /// After a lock was not to be had: keeps the snapshot of a resume, whose old holder may have to
   /// give way, and nothing else.
   void leave_queue();

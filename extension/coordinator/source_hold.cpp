@@ -23,6 +23,12 @@ void SourceHold::begin(const PullRequest &pull, const PullPlan &plan) {
       pull.kind == PullKind::kPull && !pull.start && !pull.end && !plan.relations.empty();
 }
 
+void SourceHold::add(const PullRequest &pull, const PullPlan &plan) {
+  const bool had_mark = leaves_mark_;
+  begin(pull, plan);
+  leaves_mark_ = leaves_mark_ || had_mark;
+}
+
 bool SourceHold::end_durably() {
   bool is_durable = true;
   try {

@@ -18,11 +18,12 @@ bool PullRecord::try_create(const PullRequest &request) {
   call([]() noexcept { session_begin(); });
   SpiExecutor executor(SpiMode::kWrite);
   const int64_t pull_id = Ledger(executor).create_pull(request);
+  const int64_t key = request.begins_run ? -pull_id : pull_id;
   bool is_locked = false;
   for (int step = 0; !is_locked && step < kSteps; step++) {
     if (step > 0)
       call([]() noexcept { latch_sleep(kStepMs); });
-    is_locked = call([&]() noexcept { return session_try_lock_pull(pull_id); });
+    is_locked = call([&]() noexcept { return session_try_lock_pull(key); });
   }
   if (!is_locked) {
     call([]() noexcept { session_abort(); });
@@ -30,6 +31,7 @@ bool PullRecord::try_create(const PullRequest &request) {
   }
   call([]() noexcept { session_commit(); });
   pull_->pull_id = pull_id;
+  pull_->coordinator_id = key;
   state_ = PullState::kPlanned;
   return true;
 }

@@ -15,6 +15,7 @@ ALTER TABLE parallel_loader.chunk
     ADD COLUMN copied_by integer;
 CREATE INDEX pull_coordinator ON parallel_loader.pull (coordinator, state);
 CREATE INDEX pull_run ON parallel_loader.pull (run_id);
+CREATE INDEX pull_table ON parallel_loader.pull ("table");
 CREATE INDEX chunk_next ON parallel_loader.chunk (coordinator, priority DESC, pull_id, chunk)
     WHERE state = 'planned';
 COMMENT ON COLUMN parallel_loader.pull.coordinator IS

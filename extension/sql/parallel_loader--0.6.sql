@@ -67,6 +67,7 @@ CREATE TABLE parallel_loader.pull (
 
 CREATE INDEX pull_coordinator ON parallel_loader.pull (coordinator, state);
 CREATE INDEX pull_run ON parallel_loader.pull (run_id);
+CREATE INDEX pull_table ON parallel_loader.pull ("table");
 
 CREATE TABLE parallel_loader.chunk (
     pull_id            bigint NOT NULL REFERENCES parallel_loader.pull ON DELETE CASCADE,

@@ -141,10 +141,10 @@ TEST(Ledger, pull_is_read_back_for_a_resume) {
       one_row({"public.\"T\"", "id", "\"pg_catalog\".\"int8\"", "text", "3-1", "150020", "9", "",
                "", "", "", "{public}"}),
       Rows(1, {"id"}), Rows(),
-      one_row({"9",          "10",     "16384",  "old_server", "id",      "1",
-               std::nullopt, "id > 0", "auto",   "4",          "1048576", "UTC",
-               "DMY",        "append", "failed", "512",        "7001",    "2",
-               "d",          "0/5",    "700",    "720",        "t",       "16384:16390"})};
+      one_row({"9",      "10",   "16384",       "old_server", "id",    "1",   std::nullopt,
+               "id > 0", "auto", "4",           "1048576",    "UTC",   "DMY", "append",
+               "failed", "512",  "7001",        "2",          "d",     "0/5", "700",
+               "720",    "t",    "16384:16390", "public",     "origin"})};
   const RecordedPull pull = Ledger(executor).load_pull(5);
   EXPECT_EQ(pull.request.run_id, 9);
   EXPECT_EQ(pull.request.owner, 10U);
@@ -173,6 +173,8 @@ TEST(Ledger, pull_is_read_back_for_a_resume) {
   EXPECT_EQ(pull.plan.snapshot.name, "3-1");
   EXPECT_TRUE(pull.shares_snapshot);
   EXPECT_EQ(pull.plan.relations, "16384:16390");
+  EXPECT_EQ(pull.request.search_path, "public");
+  EXPECT_EQ(pull.request.replication_role, "origin");
 }
 
 TEST(Ledger, resume_widens_the_bounds_and_frees_failed_chunks) {
@@ -265,7 +267,8 @@ TEST(Ledger, attempt_is_noted_unless_another_worker_has_the_chunk) {
 
 TEST(Ledger, claim_returns_the_chunk_or_nothing) {
   FakeExecutor executor;
-  executor.answers = {one_row({"4", "1", std::nullopt, "f", "\"s\".\"p\"", "4096", "16390", "f"})};
+  executor.answers = {
+      one_row({"4", "1", std::nullopt, "f", "\"s\".\"p\"", "4096", "16390", "f", "1"})};
   Ledger ledger(executor);
   const std::optional<ClaimedChunk> chunk = ledger.claim_chunk(1);
   ASSERT_TRUE(chunk);
