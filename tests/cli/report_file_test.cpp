@@ -1,7 +1,12 @@
 // report_file_test: files that are there as a whole or not at all.
 #include "core/base/error.hpp"
+#include "orchestrator/base/failure.hpp"
+#include "orchestrator/report/html_report.hpp"
+#include "orchestrator/report/json_report.hpp"
 #include "orchestrator/report/report_file.hpp"
+#include "orchestrator/report/run_report.hpp"
 #include "tests/cli/golden.hpp"
+#include "tests/cli/sample_report.hpp"
 
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -97,6 +102,44 @@ TEST_F(ReportFile, a_file_that_cannot_be_written_whole_changes_nothing) {
 TEST_F(ReportFile, a_full_device_is_a_clear_error) {
   EXPECT_EQ(message_of("/dev/full", "text"),
             "could not write the report \"/dev/full\": No space left on device");
+}
+
+TEST_F(ReportFile, a_run_is_reported_by_the_end_of_the_name) {
+  const RunView run = sample::reported();
+  EXPECT_EQ(write_report(path("run.json"), run, ExitStatus::kDone, {}), ExitStatus::kDone);
+  EXPECT_EQ(read_file(path("run.json")), copy_document(run, JsonDetail::kChunks) + "\n");
+  EXPECT_EQ(write_report(path("run.html"), run, ExitStatus::kFailed, {}), ExitStatus::kFailed);
+  EXPECT_EQ(read_file(path("run.html")), html_report(run));
+}
+
+TEST_F(ReportFile, a_report_that_cannot_be_written_is_a_failure_of_its_own) {
+  testing::internal::CaptureStderr();
+  EXPECT_EQ(write_report(path("no/run.html"), sample::reported(), ExitStatus::kDone, {}),
+            ExitStatus::kFailed);
+  EXPECT_EQ(write_report("/dev/full", sample::reported(), ExitStatus::kInterrupted, {}),
+            ExitStatus::kInterrupted);
+  EXPECT_EQ(
+      testing::internal::GetCapturedStderr(),
+      "parallel-loader: error: could not write the report \"" + path("no/run.html") +
+          "\": No such file or directory\n"
+          "parallel-loader: hint: What was copied is not affected.\n"
+          "parallel-loader: error: could not write the report \"/dev/full\": No space left on "
+          "device\n"
+          "parallel-loader: hint: What was copied is not affected.\n");
+}
+
+TEST_F(ReportFile, a_report_is_refused_before_the_run) {
+  const auto status_of = [](const std::string &name) {
+    try {
+      check_report(name);
+    } catch (const Failure &failure) {
+      return failure.status();
+    }
+    return ExitStatus::kDone;
+  };
+  EXPECT_EQ(status_of(path("run.html")), ExitStatus::kDone);
+  EXPECT_EQ(status_of(path("run.pdf")), ExitStatus::kUsage);
+  EXPECT_EQ(status_of(path("no/run.html")), ExitStatus::kUsage);
 }
 
 TEST(ReportFormat, is_told_by_the_name) {
