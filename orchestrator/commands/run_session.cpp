@@ -3,9 +3,10 @@
 #include "core/connection/connection_error.hpp"
 #include "orchestrator/base/output.hpp"
 #include "orchestrator/base/shell.hpp"
+#include "orchestrator/commands/option_list.hpp"
 #include "orchestrator/display/summary.hpp"
 #include "orchestrator/report/json_report.hpp"
-#include "orchestrator/report/report_file.hpp"
+#include "orchestrator/report/run_report.hpp"
 #include "orchestrator/run/destination_tables.hpp"
 #include "orchestrator/run/run_figures.hpp"
 #include "orchestrator/run/table_pool.hpp"
@@ -56,6 +57,7 @@ RunSession::RunSession(const Options &options, const Terminal &terminal, const I
       waiter_(interrupt) {
   view_.command = command_name(options.command);
   view_.started = std::chrono::system_clock::now();
+  view_.options = option_list(options);
 }
 
 ExtensionMover &RunSession::open_destination(std::string source) {
@@ -242,16 +244,18 @@ ExitStatus RunSession::status() const {
   return differs ? ExitStatus::kDiffers : ExitStatus::kDone;
 }
 
+void RunSession::check_reports() const {
+  for (const std::string &path : options_.output.reports)
+    check_report(path);
+}
+
+// Of what was wrong usage there is nothing to report.
 bool RunSession::write_reports() {
   bool is_written = true;
-  for (const std::string &path : options_.output.reports) {
-    try {
-      write_file(path, copy_document(view_, JsonDetail::kChunks) + "\n");
-    } catch (const Error &error) {
-      write_message(error_text(error, style_));
-      is_written = false;
-    }
-  }
+  if (failure_ && failure_->status() == ExitStatus::kUsage)
+    return is_written;
+  for (const std::string &path : options_.output.reports)
+    is_written &= write_report(path, view_, ExitStatus::kDone, style_) == ExitStatus::kDone;
   return is_written;
 }
 
