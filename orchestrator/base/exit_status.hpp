@@ -24,7 +24,7 @@ struct ExitStatusDoc {
 /// Every exit status, in the order in which the help lists them.
 inline constexpr std::array<ExitStatusDoc, 7> kExitStatuses{{
     {ExitStatus::kDone, "done"},
-    {ExitStatus::kFailed, "the table was not copied, or not whole"},
+    {ExitStatus::kFailed, "a table has failed, is not there, or is not ready"},
     {ExitStatus::kUsage, "wrong usage"},
     {ExitStatus::kSourceUnreachable,
      "the source cannot be reached, from here or from the destination server"},

@@ -114,7 +114,7 @@ sequences = false
 std::string_view output_text() noexcept {
   return R"(Results go to standard output. Everything else goes to standard error. Without `--json`, the result of `copy`
 is the command tag, `COPY` and the number of rows, once all tables are loaded. With `--json`, the result of
-every command is one document on one line, also if it failed.
+every command is one document on one line, also if it failed: see [JSON documents](json.md).
 )";
 }
 

@@ -1,12 +1,21 @@
 // main: the parallel-loader program.
 #include "orchestrator/base/output.hpp"
+#include "orchestrator/cli/command_text.hpp"
 #include "orchestrator/cli/completion.hpp"
 #include "orchestrator/cli/help.hpp"
 #include "orchestrator/cli/manual.hpp"
 #include "orchestrator/cli/password_cover.hpp"
+#include "orchestrator/commands/append.hpp"
+#include "orchestrator/commands/change.hpp"
+#include "orchestrator/commands/check.hpp"
 #include "orchestrator/commands/complete_tables.hpp"
 #include "orchestrator/commands/copy.hpp"
+#include "orchestrator/commands/plan.hpp"
 #include "orchestrator/commands/resume.hpp"
+#include "orchestrator/commands/sequences.hpp"
+#include "orchestrator/commands/status.hpp"
+#include "orchestrator/commands/verify.hpp"
+#include "orchestrator/report/command_json.hpp"
 #include "orchestrator/report/json_report.hpp"
 
 #include <fmt/format.h>
@@ -26,18 +35,23 @@ ExitStatus run_command(const Options &options, const Terminal &terminal) {
   case Command::kResume:
     return resume_run(options, terminal, interrupt);
   case Command::kStatus:
+    return show_status(options, terminal, interrupt);
   case Command::kCancel:
+    return cancel_run(options, terminal, interrupt);
   case Command::kAlter:
+    return alter_run(options, terminal, interrupt);
   case Command::kPlan:
+    return plan_tables(options, terminal, interrupt);
   case Command::kCheck:
+    return check_tables(options, terminal, interrupt);
   case Command::kVerify:
+    return verify_tables(options, terminal, interrupt);
   case Command::kAppend:
+    return append_tables(options, terminal, interrupt);
   case Command::kSequences:
-    break;
+    return set_sequences(options, terminal, interrupt);
   }
-  throw usage_failure(fmt::format("this version does not have the command \"{}\" yet",
-                                  command_name(options.command)),
-                      "Use the function of the extension: see docs/functions.md.");
+  return ExitStatus::kUsage;
 }
 
 /// What packages install.
@@ -79,16 +93,44 @@ ExitStatus run(const Invocation &invocation, const Terminal &terminal) {
   return ExitStatus::kUsage;
 }
 
+/// The document of the command that `word` is meant to be.
+std::string usage_document(std::string_view word, const FailureView &failure) {
+  const auto texts = command_texts();
+  const auto text = std::ranges::find(texts, word, &CommandText::name);
+  switch (text == texts.end() ? Command::kCopy : text->command) {
+  case Command::kPlan:
+    return plan_document({}, failure);
+  case Command::kCheck:
+    return check_document({}, failure);
+  case Command::kVerify:
+    return verify_document({}, failure);
+  case Command::kAppend:
+    return append_document({}, failure);
+  case Command::kSequences:
+    return sequences_document({}, failure);
+  case Command::kStatus:
+    return status_document({}, failure);
+  case Command::kCancel:
+  case Command::kAlter:
+    return change_document(word, {}, failure);
+  case Command::kCopy:
+  case Command::kResume:
+    break;
+  }
+  RunView run;
+  run.command = text == texts.end() ? "copy" : word;
+  run.failure = failure;
+  return copy_document(run, JsonDetail::kRun);
+}
+
 /// Arguments that cannot be read still say whether a program reads the answer.
 ExitStatus report_usage(const Failure &failure, const std::vector<std::string> &arguments,
                         const Terminal &terminal) {
   write_message(error_text(failure, {.color = choose_color(When::kAuto, terminal)}));
   if (std::ranges::find(arguments, "--json") == arguments.end())
     return failure.status();
-  RunView run;
-  run.command = "copy";
-  run.failure = failure_view(failure);
-  return write_result(copy_document(run, JsonDetail::kRun) + "\n", failure.status());
+  return write_result(usage_document(arguments.front(), failure_view(failure)) + "\n",
+                      failure.status());
 }
 
 ExitStatus run_program(const std::vector<std::string> &arguments) {

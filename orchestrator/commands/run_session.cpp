@@ -3,10 +3,10 @@
 #include "core/connection/connection_error.hpp"
 #include "orchestrator/base/output.hpp"
 #include "orchestrator/base/shell.hpp"
-#include "orchestrator/commands/option_list.hpp"
+#include "orchestrator/commands/swapped_servers.hpp"
 #include "orchestrator/display/summary.hpp"
 #include "orchestrator/report/json_report.hpp"
-#include "orchestrator/report/run_report.hpp"
+#include "orchestrator/report/report_file.hpp"
 #include "orchestrator/run/destination_tables.hpp"
 #include "orchestrator/run/run_figures.hpp"
 #include "orchestrator/run/table_pool.hpp"
@@ -57,13 +57,16 @@ RunSession::RunSession(const Options &options, const Terminal &terminal, const I
       waiter_(interrupt) {
   view_.command = command_name(options.command);
   view_.started = std::chrono::system_clock::now();
-  view_.options = option_list(options);
 }
 
 ExtensionMover &RunSession::open_destination(std::string source) {
   source_ = std::move(source);
   destination_ = parse_conninfo("destination", options_.connections.destination);
-  mover_.emplace(destination_, source_, waiter_);
+  try {
+    mover_.emplace(destination_, source_, waiter_);
+  } catch (const Failure &failure) {
+    throw explain_swapped(failure, options_.connections, waiter_);
+  }
   view_.destination = {.address = mover_->destination().display(),
                        .version = mover_->destination().version()};
   note("destination: " + view_.destination.address);
@@ -244,18 +247,16 @@ ExitStatus RunSession::status() const {
   return differs ? ExitStatus::kDiffers : ExitStatus::kDone;
 }
 
-void RunSession::check_reports() const {
-  for (const std::string &path : options_.output.reports)
-    check_report(path);
-}
-
-// Of what was wrong usage there is nothing to report.
 bool RunSession::write_reports() {
   bool is_written = true;
-  if (failure_ && failure_->status() == ExitStatus::kUsage)
-    return is_written;
-  for (const std::string &path : options_.output.reports)
-    is_written &= write_report(path, view_, ExitStatus::kDone, style_) == ExitStatus::kDone;
+  for (const std::string &path : options_.output.reports) {
+    try {
+      write_file(path, copy_document(view_, JsonDetail::kChunks) + "\n");
+    } catch (const Error &error) {
+      write_message(error_text(error, style_));
+      is_written = false;
+    }
+  }
   return is_written;
 }
 

@@ -26,7 +26,6 @@ public:
   /// reports.  Every failure ends up there.
   template <class Body> [[nodiscard]] ExitStatus run(Body &&body) {
     try {
-      check_reports();
       body();
     } catch (const Failure &failure) {
       failure_ = failure;
@@ -76,7 +75,6 @@ private:
   void note_failures_of_sessions();
   [[nodiscard]] ExitStatus status() const;
   [[nodiscard]] ExitStatus finish();
-  void check_reports() const;
   [[nodiscard]] bool write_reports();
   [[nodiscard]] std::string way_on() const;
 
