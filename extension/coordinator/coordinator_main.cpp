@@ -120,9 +120,10 @@ void run_run_coordinator(SharedPull *run, dsm_handle handle) {
     session_hold_cancel();
     session_limit_locks(false);
   });
-  if (is_done)
+  if (is_done) {
+    coordinator.workers().clear_away(); // some may wait for the end of a pause
     coordinator.end(PullEvent::kAllDone, nullptr);
-  else
+  } else
     close_failed_run(coordinator, run);
   if (coordinator.is_worth_holding())
     coordinator.hold_snapshot();

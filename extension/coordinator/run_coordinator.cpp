@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "extension/bridge/boundary.hpp"
 #include "extension/bridge/spi_executor.hpp"
@@ -114,7 +115,7 @@ void RunCoordinator::turn() {
   replace_lost_workers();
   follow_orders();
   note_running();
-  look_for_slots();
+  staff();
   watchdog_.look();
   throw_if_abandoned();
 }
@@ -248,12 +249,26 @@ void RunCoordinator::take_touched() {
   const int count = run_inbox_take_touched(run_, touched.data());
   if (count == 0)
     return;
-  if (count < 0)
-    return close_complete(std::nullopt);
-  std::vector<int64_t> pulls(touched.begin(), touched.begin() + count);
-  std::ranges::sort(pulls);
-  pulls.erase(std::unique(pulls.begin(), pulls.end()), pulls.end());
-  close_complete(pulls);
+  std::optional<std::vector<int64_t>> pulls; // all
+  if (count > 0) {
+    pulls.emplace(touched.begin(), touched.begin() + count);
+    std::ranges::sort(*pulls);
+    pulls->erase(std::unique(pulls->begin(), pulls->end()), pulls->end());
+  }
+  try {
+    call([]() noexcept { session_limit_locks(true); });
+    close_complete(pulls);
+    call([]() noexcept { session_limit_locks(false); });
+  } catch (const PgError &error) {
+    call([]() noexcept { session_abort(); });
+    call([]() noexcept { session_limit_locks(false); });
+    if (!is_lock_error(error))
+      throw;
+    if (!pulls)
+      return run_inbox_touch_all(run_);
+    for (const int64_t pull : *pulls) // to be looked at again
+      run_inbox_touch(run_, pull);
+  }
 }
 
 // A pull whose rows were taken away while it ran is not done.
@@ -424,9 +439,24 @@ void RunCoordinator::record_limits() {
   });
 }
 
+// Keeps as many workers as parallel_pull_alter has asked for; else sessions bring them.
+void RunCoordinator::staff() {
+  if (pg_atomic_read_u32(&run_->is_paused) != 0)
+    return;
+  const PullCounts counts = worker_slots_counts(run_);
+  if (std::exchange(chunks_done_, counts.chunks_done) < counts.chunks_done)
+    workers_.note_success();
+  const auto allowed = static_cast<int>(pg_atomic_read_u32(&run_->workers_allowed));
+  workers_.shrink_to(allowed);
+  const int wanted = std::min(allowed, counts.chunks - counts.chunks_done);
+  const int live = workers_.grow_to(wanted);
+  look_for_slots(wanted > 0 && live == 0 && !workers_.is_resting());
+}
+
 // Sessions that bring workers wait for slots by themselves; held pulls give way to them.
-void RunCoordinator::look_for_slots() {
-  const bool is_awaited = pg_atomic_read_u32(&run_->slot_waiters) != 0;
+// `lacks_workers`: this process is to start some.
+void RunCoordinator::look_for_slots(bool lacks_workers) {
+  const bool is_awaited = lacks_workers || pg_atomic_read_u32(&run_->slot_waiters) != 0;
   if (!is_awaited || worker_slots_any_used(run_)) {
     pg_atomic_write_u32(&run_->needs_background_slot, 0);
     slot_wait_.reset();
@@ -435,7 +465,11 @@ void RunCoordinator::look_for_slots() {
   if (!slot_wait_)
     slot_wait_.emplace(request_.retry_budget_ms, pull_id());
   pg_atomic_write_u32(&run_->needs_background_slot, 1);
-  record_.in_transaction([&](Ledger &) { slot_wait_->ask_for_room(); });
+  record_.in_transaction([&](Ledger &) {
+    slot_wait_->ask_for_room();
+    if (lacks_workers)
+      slot_wait_->require_patience();
+  });
 }
 
 // A run whose workers do not come keeps the source from cleaning up dead rows.
@@ -457,6 +491,11 @@ void RunCoordinator::throw_if_abandoned() {
 
 // What is committed before waits for no standby; this one is for all of it.
 void RunCoordinator::end(PullEvent event, const ErrorReport *report) {
+  const bool is_resumable =
+      pg_atomic_read_u32(&run_->pull_count) > 1 || worker_slots_counts(run_).chunks_done > 0;
+  if (report != nullptr && event == PullEvent::kFailure && is_resumable &&
+      worker_slots_any_unread(run_))
+    held_pulls_ += open_pulls_;
   workers_.wait_for_processes();
   queue_.return_all();
   if (record_.is_ours()) {

@@ -77,7 +77,8 @@ private:
   void follow_orders();
   void note_running();
   void record_limits();
-  void look_for_slots();
+  void staff();
+  void look_for_slots(bool lacks_workers);
   void throw_if_abandoned();
   void return_tickets();
   [[nodiscard]] bool is_lingering() const;
@@ -103,8 +104,9 @@ private:
   PlanQueue queue_;
   std::optional<SlotWait> slot_wait_;
   std::map<int64_t, Ending> endings_;
-  int open_pulls_ = 0; // that have not ended
-  int held_pulls_ = 0; // that have failed and could be resumed
+  int chunks_done_ = 0; // at the last look
+  int open_pulls_ = 0;  // that have not ended
+  int held_pulls_ = 0;  // that have failed and could be resumed
   bool is_paused_ = false;
   TimestampTz planned_at_ = 0; // when a pull was last planned
   TimestampTz turned_at_ = 0;

@@ -297,7 +297,9 @@ CancelStep cancel_live(const FoundPull &found) {
   SharedPull *pull = attached.get();
   if (pull == nullptr) // it has just ended, or is of an earlier version
     return cancel_old_coordinator(found) ? CancelStep::kDone : CancelStep::kAgain;
-  if (pull->is_run)
+  const bool is_alone =
+      pg_atomic_read_u32(&pull->pull_count) <= 1 && pg_atomic_read_u32(&pull->has_run_workers) == 0;
+  if (pull->is_run && !is_alone)
     return cancel_in_run(found.pull_id, pull);
   const bool was_waiting = last_commit_waits(pull);
   call([&]() noexcept { mailbox_post_urgent_stop(pull, kStopCancelled); });

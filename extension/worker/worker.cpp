@@ -175,7 +175,7 @@ bool Worker::is_to_leave_pull() const {
 }
 
 bool Worker::is_of_whole_run() const {
-  return context_.pull->is_run && context_.session != nullptr && context_.session->pull_id == 0;
+  return context_.pull->is_run && (context_.session == nullptr || context_.session->pull_id == 0);
 }
 
 // The pull of the chunk has ended.  Returns false where it is all that this worker is there for.

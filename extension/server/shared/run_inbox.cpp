@@ -62,6 +62,12 @@ void run_inbox_touch(SharedPull *run, int64 pull_id) noexcept {
   shared_pull_wake(run->coordinator_pid);
 }
 
+void run_inbox_touch_all(SharedPull *run) noexcept {
+  SpinLockAcquire(&run->mutex);
+  run->inbox.has_overflown = true;
+  SpinLockRelease(&run->mutex);
+}
+
 int run_inbox_take_touched(SharedPull *run, int64 *pulls) noexcept {
   RunInbox *inbox = &run->inbox;
   SpinLockAcquire(&run->mutex);

@@ -16,6 +16,8 @@ bool run_inbox_has_mail(SharedPull *run) noexcept;
 
 /// Says that a chunk of the pull was committed: the pull may be done.
 void run_inbox_touch(SharedPull *run, int64 pull_id) noexcept;
+/// The same of all pulls of the run.
+void run_inbox_touch_all(SharedPull *run) noexcept;
 /// For the coordinator: moves the pulls that were touched into `pulls`, of kMostTouched, and
 /// returns how many; -1 when all of the run are to be looked at.
 int run_inbox_take_touched(SharedPull *run, int64 *pulls) noexcept;
