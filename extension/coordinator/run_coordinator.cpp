@@ -300,6 +300,10 @@ void RunCoordinator::close_complete(const std::optional<std::vector<int64_t>> &t
     });
     if (!done.empty())
       ledger.mark_done(done);
+    std::vector<int64_t> begun = touched.value_or(std::vector<int64_t>());
+    std::erase_if(begun, [&](int64_t pull) { return std::ranges::find(done, pull) != done.end(); });
+    if (!begun.empty())
+      ledger.mark_running(begun);
     call([]() noexcept { session_force_flush(); });
   });
   open_pulls_ -= static_cast<int>(done.size());
