@@ -79,6 +79,10 @@ void RunCoordinator::note_plan(const PullPlan &plan) {
   worker_slots_add_chunks(run_, static_cast<int>(plan.chunks.size()), estimate_of(plan));
   pg_atomic_fetch_add_u32(&run_->pull_count, 1);
   planned_at_ = worked_at_ = GetCurrentTimestamp();
+  if (!std::exchange(closes_alone_, false))
+    return;
+  open_pulls_++; // the first one does not end with the run any more
+  run_inbox_touch(run_, pull_id());
 }
 
 void RunCoordinator::supervise() {
@@ -298,7 +302,9 @@ void RunCoordinator::close_complete(const std::optional<std::vector<int64_t>> &t
       endings_.try_emplace(pull, PullEvent::kFailure, "55000", error.message());
       return true;
     });
-    if (!done.empty())
+    closes_alone_ = !done.empty() && pg_atomic_read_u32(&run_->pull_count) <= 1 &&
+                    pg_atomic_read_u32(&run_->has_run_workers) == 0;
+    if (!done.empty() && !closes_alone_)
       ledger.mark_done(done);
     std::vector<int64_t> begun = touched.value_or(std::vector<int64_t>());
     std::erase_if(begun, [&](int64_t pull) { return std::ranges::find(done, pull) != done.end(); });
@@ -512,6 +518,8 @@ void RunCoordinator::end(PullEvent event, const ErrorReport *report) {
       if (report != nullptr)
         RunLedger(executor).end_all(key(), state_name(state_after(event, PullActor::kCoordinator)),
                                     error_report_sqlstate(report), report->message);
+      if (report == nullptr && closes_alone_)
+        RunLedger(executor).mark_done({pull_id()});
       ledger.set_limits(pull_id(), std::nullopt,
                         std::nullopt); // something that is to be replicated
       call([]() noexcept { session_force_flush(); });

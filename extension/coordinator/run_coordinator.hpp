@@ -104,9 +104,10 @@ private:
   PlanQueue queue_;
   std::optional<SlotWait> slot_wait_;
   std::map<int64_t, Ending> endings_;
-  int chunks_done_ = 0; // at the last look
-  int open_pulls_ = 0;  // that have not ended
-  int held_pulls_ = 0;  // that have failed and could be resumed
+  int chunks_done_ = 0;       // at the last look
+  int open_pulls_ = 0;        // that have not ended
+  int held_pulls_ = 0;        // that have failed and could be resumed
+  bool closes_alone_ = false; // the only pull is through: the last commit says that it is done
   bool is_paused_ = false;
   TimestampTz planned_at_ = 0; // when a pull was last planned
   TimestampTz turned_at_ = 0;
