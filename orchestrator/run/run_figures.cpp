@@ -110,7 +110,31 @@ PullState state_of(const RunView &run) noexcept {
   return run.failure ? PullState::kCancelled : PullState::kDone;
 }
 
+namespace {
+
+/// From the first chunk's start to the last one's end.
+std::optional<milliseconds> duration_of_chunks(const PullView &pull) noexcept {
+  std::optional<WallTime> first;
+  std::optional<WallTime> last;
+  for (const ChunkView &chunk : pull.chunk_list) {
+    if (!chunk.started || !chunk.finished)
+      continue;
+    first = first ? std::min(*first, *chunk.started) : *chunk.started;
+    last = last ? std::max(*last, *chunk.finished) : *chunk.finished;
+  }
+  if (!first)
+    return std::nullopt;
+  return std::max(milliseconds(0), std::chrono::duration_cast<milliseconds>(*last - *first));
+}
+
+} // namespace
+
 std::optional<milliseconds> duration_of(const PullView &pull, const RunView &run) noexcept {
+  if (pull.state == PullState::kDone)
+    if (const auto duration = duration_of_chunks(pull))
+      return duration;
+  if (pull.moving_since)
+    return pull.moved_for;
   if (!pull.started)
     return std::nullopt;
   const std::optional<WallTime> end = pull.finished ? pull.finished

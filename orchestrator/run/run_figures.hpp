@@ -37,7 +37,8 @@ namespace parallel_loader {
 [[nodiscard]] bool is_over(const PullView &pull) noexcept;
 [[nodiscard]] bool is_over(const RunView &run) noexcept;
 
-/// From its start to its end, or until now; nothing before its start.
+/// How long it has moved, to its end or until now: by its chunks, if they are known, else as it was
+/// seen, else since it was planned.  Nothing before that.
 [[nodiscard]] std::optional<std::chrono::milliseconds> duration_of(const PullView &pull,
                                                                    const RunView &run) noexcept;
 

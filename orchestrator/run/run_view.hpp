@@ -71,10 +71,13 @@ struct PullView {
   std::string format = {}; // text or binary
   std::optional<WallTime> started = {};
   std::optional<WallTime> finished = {};
-  std::string waiting_for = {}; // empty: it moves
-  int64_t max_rate_kb = 0;      // a second; 0: no limit
-  double bytes_per_s = 0;       // of late
-  int64_t pull_id = 0;          // 0: no pull was made of it
+  // `started` is when it was planned, perhaps long before its turn came.
+  std::optional<std::chrono::milliseconds> moving_since = {}; // from the start of the run
+  std::chrono::milliseconds moved_for{0};                     // so far
+  std::string waiting_for = {};                               // empty: it moves
+  int64_t max_rate_kb = 0;                                    // a second; 0: no limit
+  double bytes_per_s = 0;                                     // of late
+  int64_t pull_id = 0;                                        // 0: no pull was made of it
   int64_t run_id = 0;
   int64_t coordinator_pid = 0;                   // 0: nobody has its snapshot
   std::optional<WallTime> coordinator_ends = {}; // when that lets go, unless somebody comes

@@ -27,6 +27,8 @@ void bring_up_to_date(PullView &pull, PullView &&now) {
   now.estimated_bytes = pull.estimated_bytes;
   now.verify = pull.verify;
   now.chunk_list = std::move(pull.chunk_list);
+  now.moving_since = pull.moving_since;
+  now.moved_for = pull.moved_for;
   pull = std::move(now);
 }
 
@@ -151,8 +153,22 @@ void RunWork::refresh() {
     if (pull.pull_id != 0)
       by_id[pull.pull_id] = &pull;
   for (PullView &now : mover().read_pulls(ids))
-    if (const auto found = by_id.find(now.pull_id); found != by_id.end())
-      bring_up_to_date(*found->second, std::move(now));
+    if (const auto found = by_id.find(now.pull_id); found != by_id.end()) {
+      PullView &pull = *found->second;
+      bring_up_to_date(pull, std::move(now));
+      note_rate(pull);
+      note_wait(pull);
+      note_time(pull);
+    }
+}
+
+// By our own clock, as seen: a pull that has begun and ended between two looks took a moment.
+void RunWork::note_time(PullView &pull) const {
+  if (pull.state == PullState::kPlanned)
+    return;
+  if (!pull.moving_since)
+    pull.moving_since = view_.elapsed;
+  pull.moved_for = view_.elapsed - *pull.moving_since;
 }
 
 void RunWork::note_rate(PullView &pull) {

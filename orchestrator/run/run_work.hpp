@@ -72,6 +72,7 @@ private:
   void note_sample();
   void note_rate(PullView &pull);
   void note_wait(const PullView &pull);
+  void note_time(PullView &pull) const;
   [[nodiscard]] bool has_failed_table() const;
   [[nodiscard]] std::vector<int64_t> unended_pulls() const;
 

@@ -168,6 +168,18 @@ TEST(RunFigures, a_run_is_whole_only_when_all_tables_are_done) {
   EXPECT_EQ(state_of(run), PullState::kFailed);
 }
 
+TEST(RunFigures, a_table_takes_the_time_in_which_it_moves) {
+  RunView run = at_the_end();
+  PullView &pull = run.pulls[0];
+  EXPECT_EQ(duration_of(pull, run), seconds(271)); // since it was planned
+  pull.moving_since = seconds(40);
+  pull.moved_for = seconds(230);
+  EXPECT_EQ(duration_of(pull, run), seconds(230)); // as it was seen
+  pull.chunk_list = {{.started = at(43'000), .finished = at(50'000)},
+                     {.started = at(42'000), .finished = at(49'000)}};
+  EXPECT_EQ(duration_of(pull, run), seconds(8)); // by its chunks
+}
+
 TEST(RunFigures, without_estimates_chunks_count) {
   RunView run = many(4);
   for (PullView &pull : run.pulls) {
