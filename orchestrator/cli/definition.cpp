@@ -71,7 +71,7 @@ private:
   std::string heading_;
 };
 
-void add_target(Group &group, Connections &connections) {
+void add_destination(Group &group, Connections &connections) {
   group
       .value("-d,--target", connections.destination, text_type("CONN"),
              "server to load into; has extension parallel_loader")
@@ -89,7 +89,7 @@ void add_servers(CLI::App &command, Connections &connections, Source need = Sour
              "in the file of --config")
       ->envname("PARALLEL_LOADER_SOURCE")
       ->required(need == Source::kRequired);
-  add_target(group, connections);
+  add_destination(group, connections);
   group.value("--source-on-target", connections.source_on_destination, text_type("CONN|SERVER"),
               "how the destination server reaches the source: a connection string, a URI or the "
               "name of a foreign server",
@@ -98,7 +98,7 @@ void add_servers(CLI::App &command, Connections &connections, Source need = Sour
 
 void add_destination_alone(CLI::App &command, Connections &connections) {
   Group group(command, "Connection");
-  add_target(group, connections);
+  add_destination(group, connections);
 }
 
 void add_tables(CLI::App &command, Selection &selection) {

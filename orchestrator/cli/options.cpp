@@ -58,14 +58,16 @@ void parse(CLI::App &app, std::span<const std::string> arguments) {
 
 /// Names of the file of --config stand for what it has there.
 void resolve_names(Connections &connections, const NamedConnections &named) {
-  const auto resolve = [&](std::string &connection) {
-    if (const auto found = named.find(connection); found != named.end())
+  const auto resolve = [&](std::string &connection, std::string &name) {
+    if (const auto found = named.find(connection); found != named.end()) {
+      name = connection;
       connection = found->second;
+    }
   };
-  resolve(connections.source);
-  resolve(connections.destination);
+  resolve(connections.source, connections.source_name);
+  resolve(connections.destination, connections.destination_name);
   if (connections.source_on_destination)
-    resolve(*connections.source_on_destination);
+    resolve(*connections.source_on_destination, connections.source_on_destination_name);
 }
 
 /// Commands that the help does not show: they are for packages and shells.
@@ -171,6 +173,7 @@ Invocation parse_invocation(std::span<const std::string> arguments) {
   if (failure)
     throw Failure(*failure);
   resolve_names(options.connections, named);
+  options.connections.config = app->get_config_ptr()->as<std::string>();
   check_together(options);
   check_brackets(options.selection, arguments);
   return {Action::kRun, std::move(options), {}};

@@ -34,6 +34,12 @@ struct Connections {
   std::string source; // conninfo or URI; with its password, so never for people; empty: none
   std::string destination;
   std::optional<std::string> source_on_destination; // conninfo, URI or the name of a foreign server
+
+  std::string config; // the file of --config; empty: none
+  // The names that were given, where that file has what they stand for; empty else.
+  std::string source_name;
+  std::string destination_name;
+  std::string source_on_destination_name;
 };
 
 /// The value of `--key-for`, `--where-for`, `--columns-for`.

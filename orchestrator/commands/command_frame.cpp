@@ -2,8 +2,8 @@
 
 #include "core/connection/connection_error.hpp"
 #include "orchestrator/base/output.hpp"
-#include "orchestrator/base/shell.hpp"
 #include "orchestrator/base/text.hpp"
+#include "orchestrator/commands/own_command.hpp"
 #include "orchestrator/commands/swapped_servers.hpp"
 
 #include <fmt/format.h>
@@ -11,22 +11,6 @@
 namespace parallel_loader {
 
 namespace {
-
-/// As given, for a shell, if a command needs it: the environment is there next time, too, and
-/// passwords are not shown.
-std::string option_for(std::string_view option, const std::string &conninfo, const char *variable) {
-  if (conninfo.empty() || process_environment(variable) == conninfo)
-    return "";
-  std::string shown = conninfo;
-  try {
-    const ConnInfo parsed = ConnInfo::parse(conninfo);
-    if (!parsed.get("password").empty())
-      shown = parsed.display();
-  } catch (const Error &) {
-    return "";
-  }
-  return fmt::format(" {} {}", option, shell_word(shown));
-}
 
 /// Which machine could not reach it: this one has, or it was not asked to.
 Failure with_machine(const Failure &failure) {
@@ -112,10 +96,7 @@ void CommandFrame::tell(const TableOf &table) const {
 }
 
 std::string CommandFrame::command(const std::string &words) const {
-  const Connections &given = options_.connections;
-  return "parallel-loader " + words +
-         option_for("--source", given.source, "PARALLEL_LOADER_SOURCE") +
-         option_for("--target", given.destination, "PARALLEL_LOADER_TARGET");
+  return own_command(words, options_.connections);
 }
 
 TakeNotice CommandFrame::notices() const {

@@ -1,5 +1,6 @@
 #include "orchestrator/commands/resume.hpp"
 
+#include "orchestrator/commands/pull_lookup.hpp"
 #include "orchestrator/commands/run_session.hpp"
 #include "orchestrator/run/destination_tables.hpp"
 #include "orchestrator/run/run_figures.hpp"
@@ -7,7 +8,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <unordered_set>
 
 namespace parallel_loader {
@@ -41,7 +41,6 @@ public:
 
 private:
   void find_run();
-  [[nodiscard]] int64_t wanted_id() const;
   [[nodiscard]] std::vector<PullView> find_latest();
   void plan_work();
   void decide(size_t table);
@@ -56,16 +55,6 @@ private:
   const Options &options_;
   RunOrders orders_{.session_count = 0};
 };
-
-int64_t Resume::wanted_id() const {
-  int64_t id = 0;
-  const auto [end, problem] =
-      std::from_chars(options_.id.data(), options_.id.data() + options_.id.size(), id);
-  if (problem != std::errc() || end != options_.id.data() + options_.id.size() || id <= 0)
-    throw usage_failure(fmt::format("invalid id \"{}\"", options_.id),
-                        "Give the number of a run or a pull, as parallel-loader status shows it.");
-  return id;
-}
 
 void Resume::run() {
   std::string source;
@@ -87,23 +76,12 @@ void Resume::run() {
   session_.follow_up(tasks);
 }
 
-// An id is that of a run, whose pulls are all meant, or of one pull in it.
 void Resume::find_run() {
   std::vector<PullView> pulls;
-  if (options_.id.empty()) {
+  if (options_.id.empty())
     pulls = find_latest();
-  } else {
-    const int64_t id = wanted_id();
-    pulls = session_.mover().read_run(id);
-    if (pulls.empty()) {
-      const int64_t ids[] = {id};
-      pulls = session_.mover().read_pulls(ids);
-    }
-    if (pulls.empty())
-      throw Failure(ExitStatus::kFailed,
-                    Error("42704", fmt::format("pull {} does not exist", id), "",
-                          "parallel-loader status shows the runs and pulls that there are."));
-  }
+  else
+    pulls = find_pulls(session_.mover(), options_.id);
   session_.view().id = std::to_string(pulls.front().run_id);
   session_.view().pulls = std::move(pulls);
 }

@@ -2,7 +2,7 @@
 
 #include "core/connection/connection_error.hpp"
 #include "orchestrator/base/output.hpp"
-#include "orchestrator/base/shell.hpp"
+#include "orchestrator/commands/own_command.hpp"
 #include "orchestrator/commands/swapped_servers.hpp"
 #include "orchestrator/display/summary.hpp"
 #include "orchestrator/report/json_report.hpp"
@@ -29,23 +29,6 @@ void explain_unreachable_source(FailureView &failure) {
     return;
   failure.hint = "The destination server connects to the source itself. If it reaches the source "
                  "under another address, give that one with --source-on-target.";
-}
-
-/// As given, for a shell, if a command needs it: the environment is there next time, too, and
-/// passwords are not shown.
-std::string option_for(std::string_view option, const std::string &conninfo, const char *variable) {
-  const std::optional<std::string> from_environment = process_environment(variable);
-  if (conninfo.empty() || from_environment == conninfo)
-    return "";
-  std::string shown = conninfo;
-  try {
-    const ConnInfo parsed = ConnInfo::parse(conninfo);
-    if (!parsed.get("password").empty())
-      shown = parsed.display();
-  } catch (const Error &) {
-    return "";
-  }
-  return fmt::format(" {} {}", option, shell_word(shown));
 }
 
 } // namespace
@@ -185,13 +168,7 @@ void RunSession::note(const std::string &text) const {
 }
 
 std::string RunSession::command(const std::string &words) const {
-  const Connections &given = options_.connections;
-  std::string text = "parallel-loader " + words +
-                     option_for("--source", given.source, "PARALLEL_LOADER_SOURCE") +
-                     option_for("--target", given.destination, "PARALLEL_LOADER_TARGET");
-  if (given.source_on_destination)
-    text += option_for("--source-on-target", *given.source_on_destination, "");
-  return text;
+  return own_command(words, options_.connections);
 }
 
 void RunSession::explain_failures() {

@@ -2,6 +2,7 @@
 #include "orchestrator/base/failure.hpp"
 #include "orchestrator/cli/options.hpp"
 #include "orchestrator/cli/password_cover.hpp"
+#include "orchestrator/commands/own_command.hpp"
 
 #include <gtest/gtest.h>
 
@@ -106,6 +107,20 @@ TEST_F(ConfigFile, a_name_of_it_can_be_given) {
   EXPECT_EQ(options.connections.source, "dbname=x");
   EXPECT_EQ(options.connections.destination, "dbname=y");
   EXPECT_EQ(options.connections.source_on_destination, "dbname=x");
+  EXPECT_EQ(options.connections.destination_name, "new");
+  EXPECT_TRUE(own_command("resume 3", options.connections)
+                  .ends_with("--source old --target new --source-on-target old"));
+}
+
+TEST(OwnCommand, names_servers_without_passwords) {
+  Connections servers;
+  servers.source = "dbname=a password=secret";
+  servers.destination = "service=new";
+  servers.source_on_destination = "old_server";
+  const std::string command = own_command("status", servers);
+  EXPECT_TRUE(command.starts_with("parallel-loader status --source ")) << command;
+  EXPECT_TRUE(command.ends_with("--target service=new --source-on-target old_server")) << command;
+  EXPECT_EQ(command.find("secret"), std::string::npos) << command;
 }
 
 TEST_F(ConfigFile, can_stand_before_the_command) {

@@ -123,6 +123,7 @@ my $status = shows('status of a pull that nobody works on', 0, qr/no session wor
 like($status->{out}, qr/^next: parallel-loader resume $pull --target /m, '… has the command that is next');
 is(document('alter', 0, 'alter', @there, '--max-rate', '5MB', $pull)->{pulls}[0]{is_changed}, JSON::PP::true, 'alter');
 is($pair->destination_sql("SELECT max_rate FROM parallel_pull_progress WHERE pull_id = $pull"), 5 * 1024, '… sets the rate');
+# hint: orchestrator/commands/status.cpp: alter {} --jobs {}
 shows('alter --pause', 0, qr/ paused\n/, qr/\A\z/, 'alter', @there, '--pause', $pull);
 my $paused = shows('status of a paused pull', 0, qr/ paused /, qr/\A\z/, 'status', @there, $pull);
 my ($next) = $paused->{out} =~ /^next: parallel-loader (alter $pull --jobs 4 --target .*)$/m;
@@ -173,7 +174,6 @@ shows('names of a configuration file', 0, qr/^public\.orders: 1 chunk/m, qr//, '
 shows('… on the command line', 0, qr/equal|different/, qr/\A\z/, 'verify', '--config', $config, '-s', 'old', '-d', 'new', '"Odd Name"');
 append_to_file($config, qq([connections]\nsecret = "$source user=reader password=$SECRET"\n));
 chmod 0644, $config;
-# hint: orchestrator/cli/config_file.cpp: chmod 600
 my $open = shows('a password that others can read', 2, qr/\A\z/, qr/holds a password and has group or world access\n/,
   'plan', '--config', $config, 'orders');
 my ($chmod) = $open->{err} =~ /hint: Run: (chmod .*)$/m;
