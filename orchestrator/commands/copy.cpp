@@ -4,8 +4,11 @@
 #include "orchestrator/base/shell.hpp"
 #include "orchestrator/base/text.hpp"
 #include "orchestrator/commands/dry_run.hpp"
+#include "orchestrator/commands/resume_work.hpp"
 #include "orchestrator/commands/run_session.hpp"
+#include "orchestrator/report/run_report.hpp"
 #include "orchestrator/run/destination_tables.hpp"
+#include "orchestrator/run/run_figures.hpp"
 
 #include <fmt/format.h>
 
@@ -29,11 +32,12 @@ private:
   void find_destinations();
   void accept(TableJob &&job, const DestinationTable &table);
   void refuse(const TableJob &job, const Error &error, std::string command = "");
+  void find_pulls();
   void look_for_rows();
   void refuse_with_rows(size_t index);
   [[nodiscard]] bool is_to_stop() const;
   void truncate();
-  [[nodiscard]] RunOrders orders();
+  [[nodiscard]] const RunOrders &orders();
   [[nodiscard]] PlanStep step_for(const TableTask &task, const std::shared_ptr<int64_t> &run_id);
   [[nodiscard]] std::string copy_command(const TableJob &job, const std::string &more) const;
 
@@ -42,14 +46,20 @@ private:
   std::vector<TableJob> jobs_;           // accepted; the n-th is for …
   std::vector<size_t> places_;           // … this table of the view,
   std::vector<DestinationTable> tables_; // and goes there
-  std::vector<TableJob> selected_;       // not looked up on the destination yet
+  RunOrders orders_;
+  int64_t run_id_ = 0;             // of --resume, while the run lives
+  std::vector<TableJob> selected_; // not looked up on the destination yet
 };
 
 void Copy::run() {
+  for (const std::string &path : options_.output.reports)
+    check_report(path);
   inspect();
   find_destinations();
   if (is_to_stop())
     return;
+  if (options_.safety.resume)
+    find_pulls();
   look_for_rows();
   if (is_to_stop())
     return;
@@ -59,6 +69,8 @@ void Copy::run() {
     return show_dry_run(session_, jobs_, places_);
   truncate();
   session_.carry_out(orders());
+  if (options_.safety.resume)
+    ResumeWork(session_, orders_).note_snapshots();
   std::vector<std::optional<TableTask>> tasks(session_.view().pulls.size());
   for (size_t index = 0; index < jobs_.size(); ++index)
     tasks[places_[index]] = jobs_[index].task;
@@ -136,17 +148,41 @@ void Copy::refuse(const TableJob &job, const Error &error, std::string command) 
   pull.failure->command = std::move(command);
 }
 
+// Of the run of --resume.  A table that has a pull goes on with that.
+void Copy::find_pulls() {
+  std::unordered_map<std::string, PullView> by_table;
+  for (PullView &pull : read_run_or_pull(session_.mover(), parse_id(*options_.safety.resume)))
+    by_table[pull.table] = std::move(pull);
+  orders_.session_count = 0;
+  ResumeWork work(session_, orders_);
+  for (size_t index = 0; index < jobs_.size(); ++index) {
+    const size_t place = places_[index];
+    PullView &pull = session_.view().pulls[place];
+    const auto found = by_table.find(pull.table);
+    if (found == by_table.end())
+      continue;
+    const int64_t estimated_bytes = pull.estimated_bytes;
+    pull = found->second;
+    pull.estimated_bytes = estimated_bytes;
+    session_.view().id = std::to_string(pull.run_id);
+    work.add(place);
+    if (!is_over(pull))
+      run_id_ = pull.run_id;
+  }
+}
+
 void Copy::look_for_rows() {
   if (options_.safety.truncates)
     return;
   find_rows(session_.mover().destination(), tables_);
   size_t kept = 0;
   for (size_t index = 0; index < jobs_.size(); ++index) {
-    if (tables_[index].has_rows && jobs_[index].is_whole) {
+    const bool has_pull = session_.view().pulls[places_[index]].pull_id != 0;
+    if (!has_pull && tables_[index].has_rows && jobs_[index].is_whole) {
       refuse_with_rows(index);
       continue;
     }
-    if (tables_[index].has_rows)
+    if (!has_pull && tables_[index].has_rows)
       session_.warn(Error("01000", fmt::format("table {} has rows already, which stay",
                                                tables_[index].name.cited())));
     if (kept != index) {
@@ -190,20 +226,20 @@ std::string Copy::copy_command(const TableJob &job, const std::string &more) con
 }
 
 // The biggest first, so that the last one does not move alone.
-RunOrders Copy::orders() {
-  std::vector<size_t> order(jobs_.size());
-  for (size_t index = 0; index < order.size(); ++index)
-    order[index] = index;
+const RunOrders &Copy::orders() {
+  std::vector<size_t> order;
+  for (size_t index = 0; index < jobs_.size(); ++index)
+    if (session_.view().pulls[places_[index]].pull_id == 0)
+      order.push_back(index);
   std::ranges::stable_sort(order,
                            [&](size_t a, size_t b) { return jobs_[a].bytes > jobs_[b].bytes; });
-  RunOrders orders{.work = {},
-                   .session_count = session_.jobs(),
-                   .joined_pull = 0,
-                   .stops_on_error = options_.safety.on_error == OnError::kStop};
-  const auto run_id = std::make_shared<int64_t>(0);
+  orders_.stops_on_error = options_.safety.on_error == OnError::kStop;
+  if (!order.empty())
+    orders_.session_count = session_.jobs();
+  const auto run_id = std::make_shared<int64_t>(run_id_);
   for (const size_t index : order)
-    orders.work.push_back({.table = places_[index], .step = step_for(jobs_[index].task, run_id)});
-  return orders;
+    orders_.work.push_back({.table = places_[index], .step = step_for(jobs_[index].task, run_id)});
+  return orders_;
 }
 
 PlanStep Copy::step_for(const TableTask &task, const std::shared_ptr<int64_t> &run_id) {

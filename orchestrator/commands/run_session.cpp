@@ -6,7 +6,7 @@
 #include "orchestrator/commands/swapped_servers.hpp"
 #include "orchestrator/display/summary.hpp"
 #include "orchestrator/report/json_report.hpp"
-#include "orchestrator/report/report_file.hpp"
+#include "orchestrator/report/run_report.hpp"
 #include "orchestrator/run/destination_tables.hpp"
 #include "orchestrator/run/run_figures.hpp"
 #include "orchestrator/run/table_pool.hpp"
@@ -54,6 +54,16 @@ ExtensionMover &RunSession::open_destination(std::string source) {
                        .version = mover_->destination().version()};
   note("destination: " + view_.destination.address);
   return *mover_;
+}
+
+std::string RunSession::reach_source_if_named() {
+  if (options_.connections.source_on_destination)
+    return *options_.connections.source_on_destination;
+  if (options_.connections.source.empty())
+    return "";
+  const SourceTables reached = reach_source(options_, waiter_);
+  view_.source = reached.server;
+  return source_for_destination(options_, reached);
 }
 
 OpenMover RunSession::opener() const {
@@ -224,23 +234,19 @@ ExitStatus RunSession::status() const {
   return differs ? ExitStatus::kDiffers : ExitStatus::kDone;
 }
 
-bool RunSession::write_reports() {
-  bool is_written = true;
-  for (const std::string &path : options_.output.reports) {
-    try {
-      write_file(path, copy_document(view_, JsonDetail::kChunks) + "\n");
-    } catch (const Error &error) {
-      write_message(error_text(error, style_));
-      is_written = false;
-    }
-  }
-  return is_written;
-}
-
 std::string RunSession::way_on() const {
-  return fmt::format("The pulls wait for others to join them, for parallel_loader.snapshot_hold.\n"
-                     "To go on: {}\nTo give up: {}",
-                     command("resume " + view_.id), command("cancel " + view_.id));
+  const auto is_unbegun = [](const PullView &pull) { return pull.pull_id == 0 && !pull.failure; };
+  const auto unbegun = std::ranges::count_if(view_.pulls, is_unbegun);
+  std::string text =
+      fmt::format("The pulls wait for others to join them, for parallel_loader.snapshot_hold.\n"
+                  "To go on: {}\nTo give up: {}",
+                  command("resume " + view_.id), command("cancel " + view_.id));
+  if (unbegun > 0)
+    text += fmt::format(
+        "\n{} not begun: the same command with --resume {}, and without --truncate, "
+        "loads them as well.",
+        unbegun == 1 ? "1 table was" : fmt::format("{} tables were", unbegun), view_.id);
+  return text;
 }
 
 ExitStatus RunSession::finish() {
@@ -253,10 +259,9 @@ ExitStatus RunSession::finish() {
   write_message(failures_text(view_, style_));
   if (end_.is_interrupted && !view_.id.empty())
     write_message(hint_text(way_on(), style_));
-  const bool is_written = write_reports();
   ExitStatus result = status();
-  if (!is_written && result == ExitStatus::kDone)
-    result = ExitStatus::kFailed;
+  for (const std::string &path : options_.output.reports)
+    result = write_report(path, view_, result, style_);
   if (options_.output.is_json)
     return write_result(copy_document(view_, JsonDetail::kRun) + "\n", result);
   const RunTotals totals = totals_of(view_);

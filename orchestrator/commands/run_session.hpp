@@ -37,6 +37,9 @@ public:
 
   /// Connects to the destination; `source` is how that reaches the source, empty: not at all.
   ExtensionMover &open_destination(std::string source);
+  /// How the destination is to reach the source, where the options name that; empty where not: the
+  /// ledger knows it, but for a password.  Throws as reach_source() does.
+  [[nodiscard]] std::string reach_source_if_named();
   /// The session of open_destination().
   [[nodiscard]] ExtensionMover &mover() { return *mover_; }
   [[nodiscard]] RunView &view() noexcept { return view_; }
@@ -75,7 +78,6 @@ private:
   void note_failures_of_sessions();
   [[nodiscard]] ExitStatus status() const;
   [[nodiscard]] ExitStatus finish();
-  [[nodiscard]] bool write_reports();
   [[nodiscard]] std::string way_on() const;
 
   const Options &options_;

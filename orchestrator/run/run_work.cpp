@@ -85,6 +85,8 @@ void RunWork::take_outcomes(RunBoard &board, const std::vector<TableWork> &work,
     const size_t table = work[outcome.table].table;
     PullView &pull = view_.pulls[table];
     is_awaited_[table] = false;
+    if (outcome.failure && board.is_stopped() && outcome.failure->sqlstate() == "57014")
+      continue; // it was not begun
     if (outcome.failure) {
       pull.failure = failure_view(*outcome.failure);
       plan_failures.push_back(*outcome.failure);
