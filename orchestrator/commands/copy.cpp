@@ -63,8 +63,9 @@ void Copy::run() {
   look_for_rows();
   if (is_to_stop())
     return;
-  for (const std::string &text : find_obstacles(session_.mover().destination(), tables_))
-    session_.warn(Error("01000", text));
+  if (options_.output.verbosity != Verbosity::kQuiet)
+    for (const std::string &text : find_obstacles(session_.mover().destination(), tables_))
+      session_.warn(Error("01000", text));
   if (options_.safety.is_dry_run)
     return show_dry_run(session_, jobs_, places_);
   truncate();

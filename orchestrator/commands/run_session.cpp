@@ -97,6 +97,7 @@ void RunSession::carry_out(const RunOrders &orders) {
                         {.update = [&](const RunView &run) { display.update(run); },
                          .note = [&](const std::string &text) { display.say(note_text(text)); }});
   display.end(view_);
+  view_.sessions = std::clamp(totals_of(view_).chunks, 1, std::max(1, orders.session_count));
   if (end_.lost) {
     forget_unended();
     throw Failure(*end_.lost);
@@ -252,13 +253,13 @@ std::string RunSession::way_on() const {
 ExitStatus RunSession::finish() {
   if (failure_)
     view_.failure = failure_view(*failure_);
+  if (end_.is_interrupted && !view_.id.empty())
+    view_.failure->hint = way_on();
   explain_failures();
   note_failures_of_sessions();
   if (!options_.safety.is_dry_run)
     write_message(summary_text(view_, style_));
   write_message(failures_text(view_, style_));
-  if (end_.is_interrupted && !view_.id.empty())
-    write_message(hint_text(way_on(), style_));
   ExitStatus result = status();
   for (const std::string &path : options_.output.reports)
     result = write_report(path, view_, result, style_);

@@ -1,5 +1,6 @@
 #include "orchestrator/run/run_work.hpp"
 
+#include <algorithm>
 #include <thread>
 #include <unordered_map>
 
@@ -113,13 +114,20 @@ void RunWork::look(const RunWatcher &watcher) {
   watcher.update(view_);
 }
 
-/// The ledger gets its last word after the sessions got theirs.
+// The ledger gets its last word after the sessions got theirs; after an interrupt it is that no
+// worker is left.
 void RunWork::settle(const RunWatcher &watcher) {
   constexpr milliseconds kPause{20};
   const Clock::time_point gives_up_at = Clock::now() + seconds(3);
+  const auto is_settled = [&] {
+    return interrupt_.is_raised()
+               ? std::ranges::all_of(view_.pulls,
+                                     [](const PullView &pull) { return pull.workers == 0; })
+               : unended_pulls().empty();
+  };
   looks_again_at_ = {};
   look(watcher);
-  while (!unended_pulls().empty() && !interrupt_.is_raised() && Clock::now() < gives_up_at) {
+  while (!is_settled() && Clock::now() < gives_up_at) {
     std::this_thread::sleep_for(kPause);
     looks_again_at_ = {};
     look(watcher);
