@@ -4,6 +4,7 @@
 #include "orchestrator/base/shell.hpp"
 #include "orchestrator/base/text.hpp"
 #include "orchestrator/commands/dry_run.hpp"
+#include "orchestrator/commands/pull_lookup.hpp"
 #include "orchestrator/commands/resume_work.hpp"
 #include "orchestrator/commands/run_session.hpp"
 #include "orchestrator/report/run_report.hpp"
@@ -32,7 +33,7 @@ private:
   void find_destinations();
   void accept(TableJob &&job, const DestinationTable &table);
   void refuse(const TableJob &job, const Error &error, std::string command = "");
-  void find_pulls();
+  void take_pulls();
   void look_for_rows();
   void refuse_with_rows(size_t index);
   [[nodiscard]] bool is_to_stop() const;
@@ -59,7 +60,7 @@ void Copy::run() {
   if (is_to_stop())
     return;
   if (options_.safety.resume)
-    find_pulls();
+    take_pulls();
   look_for_rows();
   if (is_to_stop())
     return;
@@ -150,9 +151,9 @@ void Copy::refuse(const TableJob &job, const Error &error, std::string command) 
 }
 
 // Of the run of --resume.  A table that has a pull goes on with that.
-void Copy::find_pulls() {
+void Copy::take_pulls() {
   std::unordered_map<std::string, PullView> by_table;
-  for (PullView &pull : read_run_or_pull(session_.mover(), parse_id(*options_.safety.resume)))
+  for (PullView &pull : find_pulls(session_.mover(), *options_.safety.resume))
     by_table[pull.table] = std::move(pull);
   orders_.session_count = 0;
   ResumeWork work(session_, orders_);

@@ -1,5 +1,6 @@
 #include "orchestrator/commands/resume.hpp"
 
+#include "orchestrator/commands/pull_lookup.hpp"
 #include "orchestrator/commands/resume_work.hpp"
 
 namespace parallel_loader {
@@ -23,7 +24,7 @@ void resume(RunSession &session) {
   session.open_destination(session.reach_source_if_named());
   RunView &view = session.view();
   view.pulls = options.id.empty() ? read_latest_run(session.mover())
-                                  : read_run_or_pull(session.mover(), parse_id(options.id));
+                                  : find_pulls(session.mover(), options.id);
   view.id = std::to_string(view.pulls.front().run_id);
   RunOrders orders{.session_count = 0, .stops_on_error = options.safety.on_error == OnError::kStop};
   ResumeWork work(session, orders);

@@ -5,7 +5,6 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
 #include <unordered_set>
 
 namespace parallel_loader {
@@ -32,29 +31,6 @@ Need need_of(const PullView &pull) noexcept {
 }
 
 } // namespace
-
-int64_t parse_id(const std::string &text) {
-  int64_t id = 0;
-  const char *const end = text.data() + text.size();
-  const auto [last, problem] = std::from_chars(text.data(), end, id);
-  if (problem != std::errc() || last != end || id <= 0)
-    throw usage_failure(fmt::format("invalid id \"{}\"", text),
-                        "Give the number of a run or a pull, as parallel-loader status shows it.");
-  return id;
-}
-
-std::vector<PullView> read_run_or_pull(Mover &mover, int64_t id) {
-  std::vector<PullView> pulls = mover.read_run(id);
-  if (pulls.empty()) {
-    const int64_t ids[] = {id};
-    pulls = mover.read_pulls(ids);
-  }
-  if (pulls.empty())
-    throw Failure(ExitStatus::kFailed,
-                  Error("42704", fmt::format("pull {} does not exist", id), "",
-                        "parallel-loader status shows the runs and pulls that there are."));
-  return pulls;
-}
 
 void ResumeWork::add(size_t table) {
   PullView &pull = session_.view().pulls[table];

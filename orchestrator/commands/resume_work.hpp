@@ -3,7 +3,7 @@
 
 #include "orchestrator/commands/run_session.hpp"
 
-#include <cstdint>
+#include <cstddef>
 
 namespace parallel_loader {
 
@@ -32,12 +32,5 @@ private:
   const Options &options_;
   RunOrders &orders_;
 };
-
-/// Reads the number of a run or pull.  Throws Failure kUsage.
-[[nodiscard]] int64_t parse_id(const std::string &text);
-
-/// The pulls of the run with that id, or the one pull that has it.  Throws Failure kFailed with
-/// 42704 when there is neither.
-[[nodiscard]] std::vector<PullView> read_run_or_pull(Mover &mover, int64_t id);
 
 } // namespace parallel_loader
