@@ -280,7 +280,6 @@ for my $signal (qw(INT TERM)) {
     '… leaves no worker and no source query');
   $pair->only_done_chunks_left_rows($id, 'gated', 'id', '… only done chunks have left rows');
   $pair->open_gate;
-  # hint: orchestrator/commands/run_session.cpp: To go on
   my $resumed = run_program('resume', $id, @both);
   is("$resumed->{code} $resumed->{out}", "0 COPY 4000\n", '… and what it names goes on') or diag $resumed->{err};
   is($pair->destination_sql('SELECT count(*), count(DISTINCT id) FROM gated'), '4000|4000', '… with every row once');
@@ -298,7 +297,6 @@ cmp_ok($twice->(), '<', 3, '… within a second or so');
 ok(wait_until($ParallelLoader::Test::PROMPT_S, sub { !$pair->worker_pids && !$pair->pids_at_gate }),
   '… and no worker and no source query is left');
 is($pair->pull->{state}, 'running', '… the pull waits for who joins it');
-# hint: orchestrator/commands/run_session.cpp: To give up
 my $cancelled = run_program('cancel', $pair->newest_pull_id, @both);
 is($cancelled->{code}, 0, '… or for its end') or diag $cancelled->{err};
 $pair->state_becomes($pair->newest_pull_id, 'cancelled', '… which it gets');
