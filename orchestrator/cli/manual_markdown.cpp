@@ -1,3 +1,4 @@
+// manual_markdown: the page docs/cli.md.
 #include "orchestrator/cli/manual.hpp"
 
 #include "orchestrator/base/exit_status.hpp"

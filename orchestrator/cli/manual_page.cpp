@@ -1,3 +1,4 @@
+// manual_page: the manual page, parallel-loader(1).
 #include "orchestrator/cli/manual.hpp"
 
 #include "orchestrator/base/exit_status.hpp"

@@ -90,11 +90,6 @@ Command given_command(const CLI::App &app) {
              : std::ranges::find(texts, commands.front()->get_name(), &CommandText::name)->command;
 }
 
-bool selects_tables(const Selection &selection) {
-  return !selection.tables.empty() || !selection.schemas.empty() || selection.all ||
-         selection.table_list.has_value();
-}
-
 bool needs_tables(const Options &options) {
   switch (options.command) {
   case Command::kCopy:
@@ -141,10 +136,6 @@ void check_together(const Options &options) {
     throw usage_failure("no table is given",
                         "Name tables as the last arguments, TABLE or TABLE=TARGET_TABLE, or use "
                         "--schema, --table-list or --all.");
-  if (options.command == Command::kCopy && options.safety.resume &&
-      selects_tables(options.selection))
-    throw usage_failure("tables cannot be selected with \"--resume\"",
-                        "What is resumed has its tables.");
   if (options.command == Command::kAlter && !options.speed.jobs && !options.speed.max_rate_kb &&
       !options.speed.is_paused)
     throw usage_failure("no change is given", "Use --jobs, --max-rate or --pause.");
@@ -152,6 +143,11 @@ void check_together(const Options &options) {
 }
 
 } // namespace
+
+bool selects_tables(const Selection &selection) {
+  return !selection.tables.empty() || !selection.schemas.empty() || selection.all ||
+         selection.table_list.has_value();
+}
 
 Invocation parse_invocation(std::span<const std::string> arguments) {
   if (auto hidden = parse_hidden(arguments))

@@ -71,6 +71,9 @@ struct Selection {
   std::vector<ForTable> columns_of; // values as SQL has lists of names
 };
 
+/// True if it names any, be it by patterns.
+[[nodiscard]] bool selects_tables(const Selection &selection);
+
 struct Speed {
   std::optional<int> jobs;               // not given: kDefaultJobs, and for `alter` no change
   std::optional<std::string> chunk_size; // as the extension reads it, for example 128MB

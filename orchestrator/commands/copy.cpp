@@ -5,6 +5,7 @@
 #include "orchestrator/base/text.hpp"
 #include "orchestrator/commands/dry_run.hpp"
 #include "orchestrator/commands/pull_lookup.hpp"
+#include "orchestrator/commands/resume.hpp"
 #include "orchestrator/commands/resume_work.hpp"
 #include "orchestrator/commands/run_session.hpp"
 #include "orchestrator/report/run_report.hpp"
@@ -29,6 +30,7 @@ public:
 
 private:
   void inspect();
+  void tell_cut(const CutName &name);
   void add_missing(const SourceTables &source);
   void find_destinations();
   void accept(TableJob &&job, const DestinationTable &table);
@@ -47,6 +49,7 @@ private:
   std::vector<TableJob> jobs_;           // accepted; the n-th is for …
   std::vector<size_t> places_;           // … this table of the view,
   std::vector<DestinationTable> tables_; // and goes there
+  std::vector<CutName> told_;
   RunOrders orders_;
   int64_t run_id_ = 0;             // of --resume, while the run lives
   std::vector<TableJob> selected_; // not looked up on the destination yet
@@ -84,11 +87,19 @@ void Copy::inspect() {
   session_.view().source = source.server;
   session_.note("source: " + source.server.address);
   for (const CutName &name : source.cut_names)
-    session_.warn(Error("42622", fmt::format("identifier \"{}\" will be truncated to \"{}\"",
-                                             name.given, name.cut)));
+    tell_cut(name);
   add_missing(source);
   session_.open_destination(source_for_destination(options_, source));
   selected_ = std::move(source.jobs);
+}
+
+// A name of both servers is told once.
+void Copy::tell_cut(const CutName &name) {
+  if (name.given == name.cut || std::ranges::find(told_, name) != told_.end())
+    return;
+  told_.push_back(name);
+  session_.warn(Error(
+      "42622", fmt::format("identifier \"{}\" will be truncated to \"{}\"", name.given, name.cut)));
 }
 
 void Copy::add_missing(const SourceTables &source) {
@@ -134,6 +145,7 @@ void Copy::accept(TableJob &&job, const DestinationTable &table) {
   PullView &pull = session_.view().pulls.emplace_back();
   pull.source_table = job.task.source_table.display();
   pull.table = table.name.display();
+  tell_cut({.given = job.task.table.name, .cut = table.name.name});
   pull.estimated_bytes = job.bytes;
   places_.push_back(session_.view().pulls.size() - 1);
   job.task.table = table.name;
@@ -262,6 +274,11 @@ PlanStep Copy::step_for(const TableTask &task, const std::shared_ptr<int64_t> &r
 
 ExitStatus copy_tables(const Options &options, const Terminal &terminal,
                        const Interrupt &interrupt) {
+  if (options.safety.resume && !selects_tables(options.selection)) {
+    Options resume = options;
+    resume.id = *options.safety.resume;
+    return resume_run(resume, terminal, interrupt);
+  }
   RunSession session(options, terminal, interrupt);
   return session.run([&] { Copy(session).run(); });
 }

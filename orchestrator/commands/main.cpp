@@ -56,7 +56,7 @@ ExitStatus run_command(const Options &options, const Terminal &terminal) {
 
 /// What packages install.
 std::string generated(std::span<const std::string> arguments) {
-  const std::string_view kind = arguments.size() == 1 ? arguments.front() : "";
+  const std::string_view kind = arguments.size() == 1 ? std::string_view(arguments.front()) : "";
   if (kind == "markdown")
     return manual_markdown();
   if (kind == "man")

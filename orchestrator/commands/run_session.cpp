@@ -56,6 +56,12 @@ ExtensionMover &RunSession::open_destination(std::string source) {
   return *mover_;
 }
 
+ExtensionMover &RunSession::mover() {
+  if (!mover_)
+    mover_.emplace(destination_, source_, waiter_);
+  return *mover_;
+}
+
 std::string RunSession::reach_source_if_named() {
   if (options_.connections.source_on_destination)
     return *options_.connections.source_on_destination;
@@ -91,6 +97,7 @@ void RunSession::for_each_table(std::span<const size_t> tables,
 void RunSession::carry_out(const RunOrders &orders) {
   RunDisplay display(display_mode(), screen_style(), options_.output.report_every);
   view_.sessions = orders.session_count;
+  mover_.reset(); // a session that idles for hours is one that can be lost
   RunWork work(opener(), interrupt_, view_);
   display.begin(view_);
   end_ = work.carry_out(orders,
@@ -129,9 +136,9 @@ void RunSession::set_sequences(const std::vector<std::optional<TableTask>> &task
   for (size_t table = 0; table < tasks.size(); ++table)
     if (tasks[table] && is_done(view_.pulls[table]) && !tasks[table]->filter)
       names.push_back(tasks[table]->table);
-  for (const QualifiedName &name : tables_with_sequences(mover_->destination(), names)) {
+  for (const QualifiedName &name : tables_with_sequences(mover().destination(), names)) {
     try {
-      for (SequenceView &sequence : mover_->set_sequences(name))
+      for (SequenceView &sequence : mover().set_sequences(name))
         view_.sequences.push_back(std::move(sequence));
     } catch (const Failure &) {
       throw;
@@ -235,13 +242,21 @@ ExitStatus RunSession::status() const {
   return differs ? ExitStatus::kDiffers : ExitStatus::kDone;
 }
 
+/// For commands that only the destination is asked about.
+Connections RunSession::without_source() const {
+  Connections connections = options_.connections;
+  connections.source.clear();
+  connections.source_on_destination.reset();
+  return connections;
+}
+
 std::string RunSession::way_on() const {
   const auto is_unbegun = [](const PullView &pull) { return pull.pull_id == 0 && !pull.failure; };
   const auto unbegun = std::ranges::count_if(view_.pulls, is_unbegun);
-  std::string text =
-      fmt::format("The pulls wait for others to join them, for parallel_loader.snapshot_hold.\n"
-                  "To go on: {}\nTo give up: {}",
-                  command("resume " + view_.id), command("cancel " + view_.id));
+  std::string text = fmt::format(
+      "The pulls wait for others to join them, for parallel_loader.snapshot_hold.\n"
+      "To go on: {}\nTo give up: {}",
+      command("resume " + view_.id), own_command("cancel " + view_.id, without_source()));
   if (unbegun > 0)
     text += fmt::format(
         "\n{} not begun: the same command with --resume {}, and without --truncate, "

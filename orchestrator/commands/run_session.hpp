@@ -41,7 +41,7 @@ public:
   /// ledger knows it, but for a password.  Throws as reach_source() does.
   [[nodiscard]] std::string reach_source_if_named();
   /// The session of open_destination().
-  [[nodiscard]] ExtensionMover &mover() { return *mover_; }
+  [[nodiscard]] ExtensionMover &mover();
   [[nodiscard]] RunView &view() noexcept { return view_; }
   [[nodiscard]] InterruptibleWaiter &waiter() noexcept { return waiter_; }
   [[nodiscard]] const Options &options() const noexcept { return options_; }
@@ -79,6 +79,7 @@ private:
   [[nodiscard]] ExitStatus status() const;
   [[nodiscard]] ExitStatus finish();
   [[nodiscard]] std::string way_on() const;
+  [[nodiscard]] Connections without_source() const;
 
   const Options &options_;
   const Terminal &terminal_;

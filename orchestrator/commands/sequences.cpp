@@ -7,11 +7,6 @@ namespace parallel_loader {
 
 namespace {
 
-bool selects_tables(const Selection &selection) {
-  return !selection.tables.empty() || !selection.schemas.empty() || selection.all ||
-         selection.table_list.has_value();
-}
-
 void add(std::vector<SequenceView> &sequences, std::vector<SequenceView> more) {
   sequences.insert(sequences.end(), more.begin(), more.end());
 }

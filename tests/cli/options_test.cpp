@@ -284,8 +284,6 @@ INSTANTIATE_TEST_SUITE_P(
               R"("--truncate" and "--resume" cannot be used together | )" + kTry},
         Wrong{{"copy", "--restart", "t"},
               R"("--restart" can be used with "--resume" only | )" + kTry},
-        Wrong{{"copy", "--resume=4", "t"},
-              R"(tables cannot be selected with "--resume" | What is resumed has its tables.)"},
         Wrong{{"copy", "--key-for", "t"}, R"(option "--key-for" needs two values | )" + kTry},
         Wrong{{"copy", "--columns-for", "t", "a,,b", "t"},
               R"(invalid value "a,,b" for option "--columns-for" | Give names as in SQL, with )"

@@ -1,3 +1,4 @@
+// table_pattern_test: patterns of tables and schemas, and lists of them.
 #include "orchestrator/tables/table_pattern.hpp"
 
 #include "orchestrator/base/failure.hpp"

@@ -204,6 +204,7 @@ like($screen, qr/Loading 1 table, .*\r.*\x{e2}\x{94}\x{81}.* 100%.*COPY $ROWS/s,
 my @both = ('--source', $source, '--target', $destination);
 my $closed = 'host=127.0.0.1 port=' . PostgreSQL::Test::Cluster::get_free_port()
   . ' dbname=postgres';
+$pair->destination_sql('TRUNCATE signals, checked');
 exits('a table that the source lacks', 1, qr/no_such/, 'copy', @both, 'no_such');
 exits('a table that the destination lacks', 1, qr/not_there/, 'copy', @both, 'not_there');
 exits('a column that is missing', 1, qr/nope/, 'copy', @both, '--columns', 'nope', 'signals');
@@ -213,8 +214,10 @@ exits("a condition that leaves its parentheses$_->[0]", 1, qr/filter is not a si
   'id > 5) OR (id = 3', @$_[1 .. $#$_], 'signals')
   for [''], [' and the range', '--start', 5, '--end', 20];
 exits('a violated constraint', 1, qr/checked_id_check/, 'copy', @both, 'signals=checked');
+$pair->destination_sql('INSERT INTO signals VALUES (1)');
 exits('a table that has rows', 1, qr/table "public\.signals" has rows already/, 'copy', @both, 'signals');
 exits('a primary key that is taken', 1, qr/signals_pkey/, 'copy', @both, '--start=-100', 'signals');
+$pair->destination_sql('TRUNCATE signals, checked');
 exits('a start after the end', 2, qr/start/, 'copy', @both, '--start', 5, '--end', 1, 'signals');
 exits('no table', 2, qr/TABLE/i, 'copy', @both);
 exits('a start that is no key', 2, qr/22P02|invalid input/, 'copy', @both, '--start', 'x',
@@ -238,6 +241,7 @@ exits('a destination that cannot be reached', 4, qr/destination/,
 exits('a destination without the extension', 4, qr/extension/,
   'copy', '-s', $source, '-d', $pair->destination->connstr('without_extension'), 'signals');
 
+$pair->destination_sql('TRUNCATE checked');
 $run = copy('--json', 'signals=checked');
 $document = eval { JSON::PP->new->decode($run->{out}) } // {};
 is($run->{code}, 1, '--json of a failed copy: exits with 1');

@@ -173,7 +173,7 @@ is($run->{code}, 1, 'one table that fails: exits with 1');
 like($run->{err}, qr/refuse/, '… says why');
 all_are_there('the others are loaded', grep { $_->[0] ne 'sales.orders' } @TABLES);
 $pair->destination_sql('ALTER TABLE sales.orders DROP CONSTRAINT refuse');
-my $again = shell(command_in($run, 'Continue with this table: '));
+my $again = shell(command_in($run, 'Continue with(?: this table)?: '));
 is($again->{code}, 0, 'the command that it names goes on with that one') or diag $again->{err};
 all_are_there('… and all are there');
 $pair->nothing_left('… and nothing is left');
@@ -225,7 +225,8 @@ for my $way (qw(new-snapshot restart)) {
   wait_until(10, sub { $pair->destination_sql(q(SELECT count(*) FROM parallel_pulls WHERE state = 'done'
     AND run_id = (SELECT max(run_id) FROM parallel_pulls))) == @TABLES - 1 });
   $pair->destination_sql('CHECKPOINT');
-  $pair->crash('destination');
+  $pair->destination->stop('immediate');
+  $pair->destination->start;
   end_of($job);
   isnt($job->{code}, 0, 'a destination that crashes fails the copy');
   $pair->open_gate;
