@@ -150,11 +150,12 @@ void RunCoordinator::take_message(const RunMessage &message) {
   case kNewsTicket:
     return queue_.add(message.ticket);
   case kNewsFailed:
-    endings_.try_emplace(message.pull_id, PullEvent::kFailure, message.sqlstate, message.message);
+    endings_.try_emplace(message.pull_id,
+                         Ending{PullEvent::kFailure, message.sqlstate, message.message});
     return;
   case kNewsCancelled:
-    endings_.try_emplace(message.pull_id, PullEvent::kCancel, "57014",
-                         "canceling pull due to user request");
+    endings_.try_emplace(message.pull_id,
+                         Ending{PullEvent::kCancel, "57014", "canceling pull due to user request"});
     return;
   case kNewsForgotten:
     in_run_transaction(
@@ -241,8 +242,8 @@ void RunCoordinator::answer_plan(QueuedTicket &queued, Request &request) {
     });
   }
   if (!plan_ticket_answer(&ticket, kTicketAnswered)) // whoever asked will not know that it is there
-    endings_.try_emplace(pull_id, PullEvent::kCancel, "57014",
-                         "the call that created the pull has ended");
+    endings_.try_emplace(
+        pull_id, Ending{PullEvent::kCancel, "57014", "the call that created the pull has ended"});
   release_ticket(queued);
   is_paused_ = false; // what is paused has one more
   call([&]() noexcept { worker_slots_wake_idle(run_); });
@@ -299,7 +300,7 @@ void RunCoordinator::close_complete(const std::optional<std::vector<int64_t>> &t
                        error.hint().c_str());
       error_report_add_detail(&report, ("Pull " + std::to_string(pull) + " failed.").c_str());
       shared_pull_keep_error(run_, &report, pull);
-      endings_.try_emplace(pull, PullEvent::kFailure, "55000", error.message());
+      endings_.try_emplace(pull, Ending{PullEvent::kFailure, "55000", error.message()});
       return true;
     });
     closes_alone_ = !done.empty() && pg_atomic_read_u32(&run_->pull_count) <= 1 &&
@@ -409,7 +410,7 @@ void RunCoordinator::replace_lost_workers() {
       run_inbox_touch(run_, lost.pull_id); // it may have gone right after its commit
     }
     if (is_final && lost.chunk != 0)
-      endings_.try_emplace(lost.pull_id, PullEvent::kFailure, "57P01", kMessage);
+      endings_.try_emplace(lost.pull_id, Ending{PullEvent::kFailure, "57P01", kMessage});
   }
   static_cast<void>(notes_.write());
 }

@@ -123,7 +123,7 @@ int await_run(const FoundPull &found, SharedPull *run) {
     }
     const bool has_ended = shared_pull_phase(run) == kPhaseEnded || run->coordinator_pid == 0;
     if (left > 0 || has_ended) {
-      if (has_ended && !mailbox_is_stop_posted(run))
+      if (has_ended && !call([&]() noexcept { return mailbox_is_stop_posted(run); }))
         call([&]() noexcept { last_commit_report(run); });
       return has_ended ? 0 : left;
     }
