@@ -107,7 +107,7 @@ void Coordinator::resume() {
   hold_.begin(recorded.request, plan);
   stay_at(plan.snapshot.place);
   receive_lock(found);
-  source_.require_old_holder_left(request_, recorded);
+  source_.require_old_holder_left(request_, recorded, done_count);
   record_.resume(request_.pull.segment, plan);
   call([&]() noexcept { handover_tell(found.segment, found.coordinator); });
   call([&]() noexcept { shared_pull_enter_phase(pull_, kPhaseRecorded); });
@@ -362,12 +362,8 @@ void Coordinator::require_rows_kept() {
     if (change)
       found = find_pull(pull_id());
   });
-  if (!change)
-    return;
-  throw Error("55000", "table " + found.table_name + " was changed while the pull ran", *change,
-              found.has_table ? local_change_hint(found.table_name,
-                                                  call_text("parallel_pull_resume", pull_id()))
-                              : "Create the table, and pull it again.");
+  if (change)
+    throw changed_while_running(found, *change);
 }
 
 void Coordinator::end(PullEvent event, const ErrorReport *report, bool is_holding) {

@@ -1,15 +1,11 @@
 #include "extension/coordinator/run_coordinator.hpp"
 
-#include "core/ledger/local_relations.hpp"
-
 #include <algorithm>
-#include <array>
 #include <utility>
 
 #include "extension/bridge/boundary.hpp"
 #include "extension/bridge/spi_executor.hpp"
 #include "extension/coordinator/planning.hpp"
-#include "extension/ledger/pull_refusal.hpp"
 #include "extension/server/base/socket_wait.hpp"
 #include "extension/server/process/last_commit.hpp"
 #include "extension/server/process/session.hpp"
@@ -46,7 +42,7 @@ bool is_lock_error(const PgError &error) {
 RunCoordinator::RunCoordinator(SharedPull *run, dsm_handle handle)
     : run_(run), request_(parse_request({run->request, run->request_size})), record_(run),
       workers_(run, handle), waiter_(run), watchdog_(run, request_, waiter_), source_(waiter_, run),
-      hold_(source_, run) {
+      hold_(source_, run), endings_(run, record_, hold_, request_.snapshot_hold_ms) {
   request_.pull.owner = run->owner;
   request_.pull.segment = handle;
   request_.pull.begins_run = true;
@@ -54,7 +50,6 @@ RunCoordinator::RunCoordinator(SharedPull *run, dsm_handle handle)
 
 void RunCoordinator::begin() {
   record_.create(request_.pull);
-  open_pulls_ = 1;
   call([&]() noexcept { shared_pull_enter_phase(run_, kPhaseRecorded); });
   record_.in_transaction([&](Ledger &ledger) {
     const PullPlan plan = plan_new(source_, run_, request_);
@@ -78,24 +73,20 @@ void RunCoordinator::begin() {
 void RunCoordinator::note_plan(const PullPlan &plan) {
   worker_slots_add_chunks(run_, static_cast<int>(plan.chunks.size()), estimate_of(plan));
   pg_atomic_fetch_add_u32(&run_->pull_count, 1);
+  endings_.note_plan();
   planned_at_ = worked_at_ = GetCurrentTimestamp();
-  if (!std::exchange(closes_alone_, false))
-    return;
-  open_pulls_++; // the first one does not end with the run any more
-  run_inbox_touch(run_, pull_id());
 }
 
 void RunCoordinator::supervise() {
-  while (open_pulls_ > 0 || is_lingering() || run_inbox_has_mail(run_)) {
+  while (!endings_.have_all_ended() || is_lingering() || run_inbox_has_mail(run_)) {
     waiter_.read_mail();
     if (pg_atomic_read_u32(&run_->stop) != kStopNone)
       throw Stopped();
     take_mail();
     plan_next();
-    take_touched();
-    end_pulls();
+    endings_.look();
     heed_plans();
-    const bool is_hurried = slot_wait_ || !endings_.empty() || !queue_.is_empty() ||
+    const bool is_hurried = slot_wait_ || endings_.is_waiting() || !queue_.is_empty() ||
                             pg_atomic_read_u32(&run_->awaits_plans) != 0;
     const long turn_ms = is_hurried ? kHurriedTurnMs : kTurnMs;
     if (milliseconds_since(turned_at_) >= kHurriedTurnMs)
@@ -103,7 +94,7 @@ void RunCoordinator::supervise() {
     if (!run_inbox_has_mail(run_) && !waiter_.take_waited())
       call([&]() noexcept { latch_sleep(turn_ms); });
   }
-  if (held_pulls_ == 0)
+  if (!endings_.is_any_held())
     end_snapshot_durably();
 }
 
@@ -122,6 +113,7 @@ void RunCoordinator::turn() {
   staff();
   watchdog_.look();
   throw_if_abandoned();
+  record_.require_there();
 }
 
 // Creating one pull after the other, a session comes again within a moment: workers that are
@@ -150,18 +142,14 @@ void RunCoordinator::take_message(const RunMessage &message) {
   case kNewsTicket:
     return queue_.add(message.ticket);
   case kNewsFailed:
-    endings_.try_emplace(message.pull_id,
-                         Ending{PullEvent::kFailure, message.sqlstate, message.message});
-    return;
+    return endings_.add(message.pull_id, {PullEvent::kFailure, message.sqlstate, message.message});
   case kNewsCancelled:
-    endings_.try_emplace(message.pull_id,
-                         Ending{PullEvent::kCancel, "57014", "canceling pull due to user request"});
-    return;
+    return endings_.add(message.pull_id,
+                        {PullEvent::kCancel, "57014", "canceling pull due to user request"});
   case kNewsForgotten:
     in_run_transaction(
         [&](RunLedger &ledger) { ledger.let_go(message.pull_id, "the pull was cancelled"); });
-    held_pulls_ = std::max(held_pulls_ - 1, 0);
-    return;
+    return endings_.note_forgotten();
   }
 }
 
@@ -229,7 +217,6 @@ void RunCoordinator::answer_plan(QueuedTicket &queued, Request &request) {
     ledger.record_plan(pull_id, plan);
   });
   hold_.add(request.pull, plan);
-  open_pulls_++;
   note_plan(plan);
   if (plan.chunks.empty())
     run_inbox_touch(run_, pull_id);
@@ -242,142 +229,15 @@ void RunCoordinator::answer_plan(QueuedTicket &queued, Request &request) {
     });
   }
   if (!plan_ticket_answer(&ticket, kTicketAnswered)) // whoever asked will not know that it is there
-    endings_.try_emplace(
-        pull_id, Ending{PullEvent::kCancel, "57014", "the call that created the pull has ended"});
+    endings_.add(pull_id,
+                 {PullEvent::kCancel, "57014", "the call that created the pull has ended"});
   release_ticket(queued);
   is_paused_ = false; // what is paused has one more
   call([&]() noexcept { worker_slots_wake_idle(run_); });
 }
 
-void RunCoordinator::take_touched() {
-  std::array<int64, kMostTouched> touched;
-  const int count = run_inbox_take_touched(run_, touched.data());
-  if (count == 0)
-    return;
-  std::optional<std::vector<int64_t>> pulls; // all
-  if (count > 0) {
-    pulls.emplace(touched.begin(), touched.begin() + count);
-    std::ranges::sort(*pulls);
-    pulls->erase(std::unique(pulls->begin(), pulls->end()), pulls->end());
-  }
-  try {
-    call([]() noexcept { session_limit_locks(true); });
-    close_complete(pulls);
-    call([]() noexcept { session_limit_locks(false); });
-  } catch (const PgError &error) {
-    call([]() noexcept { session_abort(); });
-    call([]() noexcept { session_limit_locks(false); });
-    if (!is_lock_error(error))
-      throw;
-    if (!pulls)
-      return run_inbox_touch_all(run_);
-    for (const int64_t pull : *pulls) // to be looked at again
-      run_inbox_touch(run_, pull);
-  }
-}
-
-// A pull whose rows were taken away while it ran is not done.
-void RunCoordinator::close_complete(const std::optional<std::vector<int64_t>> &touched) {
-  std::vector<int64_t> done;
-  record_.in_transaction([&](Ledger & /*ledger*/) {
-    SpiExecutor executor(SpiMode::kWrite);
-    RunLedger ledger(executor);
-    LocalRelations relations(executor);
-    done = ledger.find_complete(key(), touched);
-    std::erase_if(done, [&](int64_t pull) { return endings_.contains(pull); });
-    std::erase_if(done, [&](int64_t pull) {
-      const std::optional<std::string> change = relations.why_pull_changed(pull);
-      if (!change)
-        return false;
-      const FoundPull found = find_pull(pull);
-      const Error error("55000", "table " + found.table_name + " was changed while the pull ran",
-                        *change,
-                        found.has_table ? local_change_hint(found.table_name,
-                                                            call_text("parallel_pull_resume", pull))
-                                        : "Create the table, and pull it again.");
-      ErrorReport report;
-      error_report_set(&report, "55000", error.message().c_str(), error.detail().c_str(),
-                       error.hint().c_str());
-      error_report_add_detail(&report, ("Pull " + std::to_string(pull) + " failed.").c_str());
-      shared_pull_keep_error(run_, &report, pull);
-      endings_.try_emplace(pull, Ending{PullEvent::kFailure, "55000", error.message()});
-      return true;
-    });
-    closes_alone_ = !done.empty() && pg_atomic_read_u32(&run_->pull_count) <= 1 &&
-                    pg_atomic_read_u32(&run_->has_run_workers) == 0;
-    if (!done.empty() && !closes_alone_)
-      ledger.mark_done(done);
-    std::vector<int64_t> begun = touched.value_or(std::vector<int64_t>());
-    std::erase_if(begun, [&](int64_t pull) { return std::ranges::find(done, pull) != done.end(); });
-    if (!begun.empty())
-      ledger.mark_running(begun);
-    call([]() noexcept { session_force_flush(); });
-  });
-  open_pulls_ -= static_cast<int>(done.size());
-  if (!done.empty())
-    call([&]() noexcept { shared_pull_wake_launchers(run_); });
-}
-
-void RunCoordinator::end_pulls() {
-  std::erase_if(
-      endings_, [&](const auto &entry) { return try_end(entry.first, entry.second); });
-}
-
-// A resume can go on under the snapshot of a pull that has failed, if it has to: where nothing is
-// done, and nothing else shares the snapshot, it can have a new one.
-bool RunCoordinator::is_held_for(PullEvent event, int done_count) const {
-  return event == PullEvent::kFailure && hold_.is_open() && request_.snapshot_hold_ms > 0 &&
-         (pg_atomic_read_u32(&run_->pull_count) > 1 || done_count > 0);
-}
-
-// Workers at the pull are told to leave it; their chunks are taken back as they do.
-bool RunCoordinator::try_end(int64_t pull, const Ending &ending) {
-  int unrevoked = 0;
-  Ledger::Totals totals;
-  bool is_open = false;
-  record_.in_transaction([&](Ledger &ledger) {
-    const FoundPull found = find_pull(pull);
-    is_open = found.coordinator == key() && !has_ended(found.state);
-    if (!is_open)
-      return;
-    SpiExecutor executor(SpiMode::kWrite);
-    unrevoked = RunLedger(executor).revoke_chunks(pull);
-    totals = ledger.totals(pull);
-  });
-  if (!is_open) // it has ended before
-    return true;
-  call([&]() noexcept { worker_slots_stop_pull(run_, pull); });
-  if (unrevoked > 0 || worker_slots_any_at(run_, pull))
-    return false;
-  const bool is_held = is_held_for(ending.event, totals.done_count);
-  record_.in_transaction([&](Ledger &ledger) {
-    totals = ledger.totals(pull);
-    ledger.end_pull(pull, ending.event, PullActor::kCoordinator, ending.sqlstate, ending.message);
-    SpiExecutor executor(SpiMode::kWrite);
-    if (!is_held)
-      RunLedger(executor).let_go(pull, "");
-    call([]() noexcept { session_force_flush(); });
-  });
-  worker_slots_drop_chunks(run_, totals.chunk_count - totals.done_count,
-                           totals.estimate_all - totals.estimate_done);
-  open_pulls_--;
-  held_pulls_ += is_held ? 1 : 0;
-  report_end(pull, ending);
-  return true;
-}
-
-void RunCoordinator::report_end(int64_t pull, const Ending &ending) {
-  ErrorReport report;
-  error_report_set(&report, ending.sqlstate.c_str(), ending.message.c_str(), "", "");
-  shared_pull_keep_error(run_, &report, pull);
-  call([&]() noexcept {
-    session_log_failure(pull, true, ending.message.c_str());
-    shared_pull_wake_launchers(run_);
-  });
-}
-
 void RunCoordinator::release_if_all_read() {
-  if (!hold_.is_open() || worker_slots_any_unread(run_) || held_pulls_ > 0 || is_lingering())
+  if (!hold_.is_open() || worker_slots_any_unread(run_) || endings_.is_any_held() || is_lingering())
     return;
   std::vector<int> backends;
   for (WorkerSlot &slot : run_->slots)
@@ -410,7 +270,7 @@ void RunCoordinator::replace_lost_workers() {
       run_inbox_touch(run_, lost.pull_id); // it may have gone right after its commit
     }
     if (is_final && lost.chunk != 0)
-      endings_.try_emplace(lost.pull_id, Ending{PullEvent::kFailure, "57P01", kMessage});
+      endings_.add(lost.pull_id, {PullEvent::kFailure, "57P01", kMessage});
   }
   static_cast<void>(notes_.write());
 }
@@ -506,7 +366,7 @@ void RunCoordinator::end(PullEvent event, const ErrorReport *report) {
       pg_atomic_read_u32(&run_->pull_count) > 1 || worker_slots_counts(run_).chunks_done > 0;
   if (report != nullptr && event == PullEvent::kFailure && is_resumable &&
       worker_slots_any_unread(run_))
-    held_pulls_ += open_pulls_;
+    endings_.hold_rest();
   workers_.wait_for_processes();
   queue_.return_all();
   if (record_.is_ours()) {
@@ -519,7 +379,7 @@ void RunCoordinator::end(PullEvent event, const ErrorReport *report) {
       if (report != nullptr)
         RunLedger(executor).end_all(key(), state_name(state_after(event, PullActor::kCoordinator)),
                                     error_report_sqlstate(report), report->message);
-      if (report == nullptr && closes_alone_)
+      if (report == nullptr && endings_.closes_alone())
         RunLedger(executor).mark_done({pull_id()});
       ledger.set_limits(pull_id(), std::nullopt,
                         std::nullopt); // something that is to be replicated
@@ -544,7 +404,7 @@ void RunCoordinator::end(PullEvent event, const ErrorReport *report) {
 bool RunCoordinator::is_worth_holding() {
   if (!record_.is_ours() || !hold_.is_open() || request_.snapshot_hold_ms <= 0)
     return false;
-  return held_pulls_ > 0;
+  return endings_.is_any_held();
 }
 
 void RunCoordinator::hold_snapshot() {

@@ -8,6 +8,7 @@
 #include "extension/bridge/mail_waiter.hpp"
 #include "extension/bridge/request.hpp"
 #include "extension/coordinator/plan_queue.hpp"
+#include "extension/coordinator/pull_endings.hpp"
 #include "extension/coordinator/slot_wait.hpp"
 #include "extension/coordinator/source_hold.hpp"
 #include "extension/coordinator/watchdog.hpp"
@@ -16,7 +17,6 @@
 #include "extension/ledger/pull_record.hpp"
 #include "extension/server/shared/shared_pull.hpp"
 
-#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -51,24 +51,11 @@ public:
   [[nodiscard]] bool is_worth_holding();
 
 private:
-  /// A pull whose chunks are taken back before its end is written.
-  struct Ending {
-    PullEvent event;
-    std::string sqlstate;
-    std::string message;
-  };
-
   void take_mail();
   void take_message(const RunMessage &message);
   void plan_next();
   void answer_plan(QueuedTicket &ticket, Request &request);
   void note_plan(const PullPlan &plan);
-  void take_touched();
-  void close_complete(const std::optional<std::vector<int64_t>> &touched);
-  void end_pulls();
-  [[nodiscard]] bool try_end(int64_t pull_id, const Ending &ending);
-  void report_end(int64_t pull_id, const Ending &ending);
-  [[nodiscard]] bool is_held_for(PullEvent event, int done_count) const;
   void turn();
   void heed_plans();
   void release_if_all_read();
@@ -80,7 +67,6 @@ private:
   void staff();
   void look_for_slots(bool lacks_workers);
   void throw_if_abandoned();
-  void return_tickets();
   [[nodiscard]] bool is_lingering() const;
   [[nodiscard]] std::string why_hold_ends(TimestampTz end);
   [[nodiscard]] int64_t key() const noexcept { return run_->coordinator_id; }
@@ -101,13 +87,10 @@ private:
   Watchdog watchdog_;
   SourceConnection source_;
   SourceHold hold_;
+  PullEndings endings_;
   PlanQueue queue_;
   std::optional<SlotWait> slot_wait_;
-  std::map<int64_t, Ending> endings_;
-  int chunks_done_ = 0;       // at the last look
-  int open_pulls_ = 0;        // that have not ended
-  int held_pulls_ = 0;        // that have failed and could be resumed
-  bool closes_alone_ = false; // the only pull is through: the last commit says that it is done
+  int chunks_done_ = 0; // at the last look
   bool is_paused_ = false;
   TimestampTz planned_at_ = 0; // when a pull was last planned
   TimestampTz turned_at_ = 0;

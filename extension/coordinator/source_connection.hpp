@@ -39,7 +39,8 @@ public:
   /// After the holder of a snapshot of version 0.3 was sent away: that its session on the source
   /// has ended proves that it was its own, and the snapshot the pull's.  Throws Error 55000 where
   /// it has not.
-  void require_old_holder_left(const Request &request, const RecordedPull &recorded);
+  void require_old_holder_left(const Request &request, const RecordedPull &recorded,
+                               int done_count);
 
   [[nodiscard]] bool is_open() const noexcept { return reader_.has_value(); }
   /// While it is open.

@@ -15,7 +15,8 @@ namespace {
 enum class Need {
   kNothing, // it is done
   kJoin,    // its coordinator lives: sessions join it
-  kResume,  // its snapshot lives, or nothing of it is done
+  kResume,  // its snapshot lives
+  kRenew,   // its snapshot is lost, and nothing of it is done
   kAnew,    // it never had a plan: nothing of it is to be resumed
   kChoice,  // its snapshot is lost, and a part of it is done
 };
@@ -27,7 +28,9 @@ Need need_of(const PullView &pull) noexcept {
     return Need::kJoin;
   if (pull.chunks == 0)
     return Need::kAnew;
-  return pull.coordinator_pid != 0 || pull.chunks_done == 0 ? Need::kResume : Need::kChoice;
+  if (pull.coordinator_pid != 0)
+    return Need::kResume;
+  return pull.chunks_done == 0 ? Need::kRenew : Need::kChoice;
 }
 
 } // namespace
@@ -43,6 +46,8 @@ void ResumeWork::add(size_t table) {
     return;
   case Need::kResume:
     return resume(table, false);
+  case Need::kRenew:
+    return resume(table, true);
   case Need::kAnew:
     return begin_anew(table);
   case Need::kChoice:

@@ -1,6 +1,7 @@
 #include "orchestrator/run/run_work.hpp"
 
 #include <algorithm>
+#include <span>
 #include <thread>
 #include <unordered_map>
 
@@ -132,6 +133,36 @@ void RunWork::settle(const RunWatcher &watcher) {
     looks_again_at_ = {};
     look(watcher);
   }
+  if (!unended_pulls().empty() || has_failed_table() || interrupt_.is_raised())
+    return;
+  try {
+    read_marks();
+  } catch (const Failure &) { // all is done all the same
+    mover_.reset();
+  }
+}
+
+// Whether pulls leave a mark for appends is known once their run has let its snapshot go.
+void RunWork::read_marks() {
+  constexpr milliseconds kPause{20};
+  const Clock::time_point gives_up_at = Clock::now() + seconds(3);
+  std::unordered_map<int64_t, PullView *> by_id;
+  std::vector<int64_t> ids;
+  for (PullView &pull : view_.pulls)
+    if (pull.pull_id != 0) {
+      by_id[pull.pull_id] = &pull;
+      ids.push_back(pull.pull_id);
+    }
+  const auto has_coordinator = [&] {
+    const std::vector<PullView> last = mover().read_pulls(std::span(ids).last(1));
+    return !last.empty() && last.front().coordinator_pid != 0;
+  };
+  if (ids.empty())
+    return;
+  while (has_coordinator() && Clock::now() < gives_up_at)
+    std::this_thread::sleep_for(kPause);
+  for (PullView &now : mover().read_pulls(ids))
+    by_id.at(now.pull_id)->warning = std::move(now.warning);
 }
 
 void RunWork::read_again_if_lost() {

@@ -68,6 +68,7 @@ private:
                      std::vector<Failure> &plan_failures);
   void look(const RunWatcher &watcher);
   void settle(const RunWatcher &watcher);
+  void read_marks();
   void read_again_if_lost();
   void note_sample();
   void note_rate(PullView &pull);

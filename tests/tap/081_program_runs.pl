@@ -217,6 +217,19 @@ is($run->{code}, 0, 'kill -9: copy --resume goes on') or diag $run->{err};
 all_are_there('after kill -9');
 $pair->nothing_left('… and nothing is left');
 
+# A pull that ended before it had a plan has no rows in the table.
+# hint: orchestrator/commands/resume_work.cpp: Else copy it again: empty
+empty_all();
+$run = copy('one', '--where', 'nobody.knows(v)');
+is($run->{code}, 1, 'a condition that the source does not know fails the copy');
+$id = $pair->destination_sql('SELECT max(pull_id) FROM parallel_pulls');
+is(copy('one')->{code}, 0, '… and without it the table is loaded');
+$run = run_program('resume', $id, @both);
+is($run->{code}, 1, '… so a resume of the first is refused');
+like($run->{err}, qr/table public\.one has rows, none of which are of pull $id.*copy it again: empty/s, '… with the reason');
+is(copy('one', '--truncate')->{code}, 0, '… and the copy that it names goes on');
+all_are_there('after a pull without a plan', ['public.one']);
+
 # hint: orchestrator/commands/resume_work.cpp: --new-snapshot
 # hint: orchestrator/commands/resume_work.cpp: --restart
 for my $way (qw(new-snapshot restart)) {
