@@ -257,9 +257,8 @@ const RunOrders &Copy::orders() {
 }
 
 PlanStep Copy::step_for(const TableTask &task, const std::shared_ptr<int64_t> &run_id) {
-  return [task, run_id, jobs = session_.jobs(),
-          rate = options_.speed.max_rate_kb](Mover &mover, const TakeNotice &take) {
-    const int64_t pull_id = mover.create(task, {.run_id = *run_id, .workers = jobs}, take);
+  return [task, run_id, rate = options_.speed.max_rate_kb](Mover &mover, const TakeNotice &take) {
+    const int64_t pull_id = mover.create(task, *run_id, take);
     if (*run_id == 0) {
       const int64_t ids[] = {pull_id};
       *run_id = mover.read_pulls(ids).at(0).run_id;

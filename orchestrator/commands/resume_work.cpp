@@ -84,7 +84,8 @@ void ResumeWork::restart(size_t table) {
         .command = {}};
     return;
   }
-  const TableTask task = task_of(pull).value();
+  TableTask task = task_of(pull).value();
+  task.workers = session_.jobs();
   const DestinationTable name{.oid = 1, .name = task.table, .error = {}};
   truncate_tables(session_.mover().destination(), {&name, 1});
   add_creation(table, task);
@@ -93,7 +94,8 @@ void ResumeWork::restart(size_t table) {
 // Whoever has loaded the table meanwhile is not to find its rows twice.
 void ResumeWork::begin_anew(size_t table) {
   PullView &pull = session_.view().pulls[table];
-  const TableTask task = task_of(pull).value();
+  TableTask task = task_of(pull).value();
+  task.workers = session_.jobs();
   std::vector<DestinationTable> found =
       find_tables(session_.mover().destination(), {&task.table, 1});
   if (found.front().oid != 0)
@@ -113,11 +115,9 @@ void ResumeWork::begin_anew(size_t table) {
 
 void ResumeWork::add_creation(size_t table, const TableTask &task) {
   session_.view().pulls[table].failure.reset();
-  orders_.work.push_back(
-      {.table = table,
-       .step = [task, jobs = session_.jobs()](Mover &mover, const TakeNotice &take) {
-         return mover.create(task, {.run_id = 0, .workers = jobs}, take);
-       }});
+  orders_.work.push_back({.table = table, .step = [task](Mover &mover, const TakeNotice &take) {
+                            return mover.create(task, 0, take);
+                          }});
   orders_.session_count = session_.jobs();
 }
 

@@ -109,10 +109,10 @@ void RunSession::carry_out(const RunOrders &orders) {
     forget_unended();
     throw Failure(*end_.lost);
   }
-  if (end_.is_interrupted)
-    throw interrupted_failure();
   if (!options_.output.reports.empty())
     work.read_chunks();
+  if (end_.is_interrupted)
+    throw interrupted_failure();
 }
 
 /// A crash may have taken back what was seen last: only the ledger knows.
@@ -157,7 +157,9 @@ void RunSession::verify(const std::vector<std::optional<TableTask>> &tasks) {
     if (tasks[table] && is_done(view_.pulls[table]))
       tables.push_back(table);
   for_each_table(tables, [&](Mover &mover, size_t table) {
-    compare(mover, *tasks[table], view_.pulls[table]);
+    TableTask task = *tasks[table];
+    task.workers = tables.size() == 1 ? jobs() : 1; // sessions share the tables
+    compare(mover, task, view_.pulls[table]);
   });
 }
 

@@ -155,7 +155,8 @@ TableJob JobMaker::make(const SelectedTable &table) {
                         .chunk_size = options_.speed.chunk_size,
                         .snapshot = options_.safety.snapshot,
                         .window = options_.repetition.window,
-                        .format = options_.speed.format},
+                        .format = options_.speed.format,
+                        .workers = options_.speed.jobs.value_or(kDefaultJobs)},
                .bytes = table.bytes,
                .is_whole = true};
   if (selection.start || selection.end)

@@ -14,6 +14,8 @@
 
 #include <algorithm>
 #include <map>
+#include <ranges>
+#include <string_view>
 
 namespace parallel_loader {
 
@@ -38,6 +40,21 @@ std::vector<RunView> runs_of(std::vector<PullView> pulls) {
   return list;
 }
 
+/// Of pulls that ended before they were done, the later one that found their table emptied: what
+/// they have copied is gone, and nothing is left to be resumed.
+std::map<int64_t, int64_t> find_successors(const std::vector<PullView> &pulls) {
+  std::map<std::string_view, int64_t> newest; // by table
+  std::map<int64_t, int64_t> successors;
+  for (const PullView &pull : pulls | std::views::reverse) {
+    const auto newer = newest.find(pull.table);
+    if (newer != newest.end() && is_over(pull) && pull.state != PullState::kDone)
+      successors[pull.pull_id] = newer->second;
+    if (newer == newest.end() && pull.began_empty == true)
+      newest[pull.table] = pull.pull_id;
+  }
+  return successors;
+}
+
 /// What goes on with it, as words behind the program's name; empty: nothing is to be done.
 std::string next_words(const PullView &pull) {
   if (pull.state == PullState::kDone)
@@ -54,12 +71,14 @@ std::string time_text(const std::optional<WallTime> &time) {
               : "-";
 }
 
-/// Why it does not move, and what it holds.
-std::string note_of(const PullView &pull) {
+/// Why it does not move, and what it holds; `successor` is 0 or the pull that follows it.
+std::string note_of(const PullView &pull, int64_t successor) {
   std::string note;
   const auto add = [&note](const std::string &text) { note += (note.empty() ? "" : "; ") + text; };
   if (pull.failure)
     add(pull.failure->message);
+  if (successor != 0)
+    add(fmt::format("pull {} began anew with the empty table", successor));
   if (!pull.waiting_for.empty() && !is_over(pull))
     add(wait_words(pull.waiting_for));
   else if (!is_over(pull) && pull.state != PullState::kPaused && pull.workers == 0)
@@ -94,12 +113,16 @@ std::string run_table(const std::vector<RunView> &runs) {
                     rows);
 }
 
-std::string pull_table(const RunView &run) {
+std::string pull_table(const RunView &run, const std::map<int64_t, int64_t> &successors) {
+  const auto successor_of = [&](const PullView &pull) {
+    const auto found = successors.find(pull.pull_id);
+    return found == successors.end() ? 0 : found->second;
+  };
   std::vector<std::vector<std::string>> rows;
   for (const PullView &pull : run.pulls)
     rows.push_back({pull.id, pull.table, std::string(state_name(pull.state)),
                     fmt::format("{} of {}", pull.chunks_done, pull.chunks), format_count(pull.rows),
-                    format_size(pull.bytes), note_of(pull)});
+                    format_size(pull.bytes), note_of(pull, successor_of(pull))});
   return text_table({{"pull", Align::kRight},
                      {"table"},
                      {"state"},
@@ -118,6 +141,7 @@ public:
   [[nodiscard]] ExitStatus run() {
     frame_.attempt([&] {
       frame_.open_destination("");
+      successors_ = find_successors(frame_.mover().read_run(0));
       read();
       if (options_.output.watches)
         watch();
@@ -132,8 +156,12 @@ private:
                                         : find_pulls(frame_.mover(), options_.id));
     for (RunView &run : runs_)
       for (PullView &pull : run.pulls)
-        if (const std::string words = next_words(pull); !words.empty())
+        if (const std::string words = next_words_of(pull); !words.empty())
           pull.next_command = frame_.command(words);
+  }
+
+  [[nodiscard]] std::string next_words_of(const PullView &pull) const {
+    return successors_.contains(pull.pull_id) ? "" : next_words(pull);
   }
 
   // Without an id: the latest run.
@@ -179,7 +207,8 @@ private:
       return "";
     if (runs_.empty())
       return "There are no runs.\n";
-    std::string text = runs_.size() == 1 ? pull_table(runs_.front()) : run_table(runs_);
+    std::string text =
+        runs_.size() == 1 ? pull_table(runs_.front(), successors_) : run_table(runs_);
     return text + next_steps();
   }
 
@@ -215,6 +244,7 @@ private:
   const Terminal &terminal_;
   std::vector<RunView> runs_;
   std::map<int64_t, RateWindow> rates_;
+  std::map<int64_t, int64_t> successors_; // by pull, as it was at the start
 };
 
 } // namespace

@@ -17,7 +17,7 @@ constexpr std::string_view kArguments =
 
 constexpr std::string_view kPlanArguments =
     ", format => $7::pg_catalog.text, chunk_size => $8::pg_catalog.text, "
-    "snapshot => $9::pg_catalog.text";
+    "snapshot => $9::pg_catalog.text, workers => $10::pg_catalog.int4";
 
 int number_at(const Rows &rows, size_t row, size_t column) {
   return static_cast<int>(rows.required_integer(row, column, 0, INT32_MAX));
@@ -72,15 +72,12 @@ Rows ExtensionMover::call_for(std::string_view function, std::string_view column
   });
 }
 
-int64_t ExtensionMover::create(const TableTask &task, const RunPlace &place,
-                               const TakeNotice &take) {
+int64_t ExtensionMover::create(const TableTask &task, int64_t run_id, const TakeNotice &take) {
   destination_.on_notice(take);
-  const Rows rows =
-      call_for("create", "*", task,
-               std::string(kPlanArguments) + ", run_id => $10::bigint, workers => $11::integer",
-               {task.format, task.chunk_size, task.snapshot,
-                place.run_id == 0 ? std::nullopt : Param(std::to_string(place.run_id)),
-                std::to_string(place.workers)});
+  const Rows rows = call_for("create", "*", task,
+                             std::string(kPlanArguments) + ", run_id => $11::pg_catalog.int8",
+                             {task.format, task.chunk_size, task.snapshot, text_of(task.workers),
+                              run_id == 0 ? std::nullopt : Param(std::to_string(run_id))});
   return rows.integer(0, 0);
 }
 
@@ -88,7 +85,8 @@ std::vector<PlannedChunk> ExtensionMover::plan(const TableTask &task) {
   const Rows rows = call_for("plan",
                              "chunk, start, \"end\", nulls, estimated_rows, estimated_bytes, "
                              "relation, route, route_reason",
-                             task, kPlanArguments, {task.format, task.chunk_size, task.snapshot});
+                             task, kPlanArguments,
+                             {task.format, task.chunk_size, task.snapshot, text_of(task.workers)});
   std::vector<PlannedChunk> chunks;
   for (size_t row = 0; row < rows.size(); ++row)
     chunks.push_back({.number = number_at(rows, row, 0),
@@ -105,7 +103,7 @@ std::vector<PlannedChunk> ExtensionMover::plan(const TableTask &task) {
 
 std::vector<CheckItem> ExtensionMover::check(const TableTask &task) {
   const Rows rows = call_for("check", "level, item, message, hint", task, kPlanArguments,
-                             {task.format, task.chunk_size, task.snapshot});
+                             {task.format, task.chunk_size, task.snapshot, text_of(task.workers)});
   std::vector<CheckItem> items;
   for (size_t row = 0; row < rows.size(); ++row)
     items.push_back({.level = rows.text(row, 0),
@@ -116,9 +114,9 @@ std::vector<CheckItem> ExtensionMover::check(const TableTask &task) {
 }
 
 std::vector<VerifiedRange> ExtensionMover::verify(const TableTask &task) {
-  const Rows rows =
-      call_for("verify", "chunk, start, \"end\", nulls, source_rows, local_rows, matches", task,
-               kPlanArguments, {task.format, task.chunk_size, task.snapshot});
+  const Rows rows = call_for(
+      "verify", "chunk, start, \"end\", nulls, source_rows, local_rows, matches", task,
+      kPlanArguments, {task.format, task.chunk_size, task.snapshot, text_of(task.workers)});
   std::vector<VerifiedRange> ranges;
   for (size_t row = 0; row < rows.size(); ++row)
     ranges.push_back({.number = number_at(rows, row, 0),

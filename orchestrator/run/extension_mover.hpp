@@ -20,7 +20,7 @@ public:
 
   [[nodiscard]] std::string_view via() const noexcept override { return "extension"; }
 
-  [[nodiscard]] int64_t create(const TableTask &task, const RunPlace &place,
+  [[nodiscard]] int64_t create(const TableTask &task, int64_t run_id,
                                const TakeNotice &take) override;
   [[nodiscard]] std::vector<PlannedChunk> plan(const TableTask &task) override;
   [[nodiscard]] std::vector<CheckItem> check(const TableTask &task) override;

@@ -25,12 +25,7 @@ struct TableTask {
   std::optional<std::string> snapshot;   // of the source, exported by somebody else
   std::optional<std::string> window;     // append alone
   std::string format = "auto";
-};
-
-/// Where a new pull belongs.
-struct RunPlace {
-  int64_t run_id = 0; // 0: a run of its own
-  int workers = 1;    // that a resume of it starts
+  std::optional<int> workers = {}; // that share the table; as the server is set
 };
 
 struct PlannedChunk {
@@ -80,8 +75,8 @@ public:
   [[nodiscard]] virtual std::string_view via() const noexcept = 0;
 
   // About one table.
-  /// Plans and records a pull; moves nothing.  Returns its id.
-  [[nodiscard]] virtual int64_t create(const TableTask &task, const RunPlace &place,
+  /// Plans and records a pull of that run, or of a new one for 0; moves nothing.  Returns its id.
+  [[nodiscard]] virtual int64_t create(const TableTask &task, int64_t run_id,
                                        const TakeNotice &take) = 0;
   [[nodiscard]] virtual std::vector<PlannedChunk> plan(const TableTask &task) = 0;
   [[nodiscard]] virtual std::vector<CheckItem> check(const TableTask &task) = 0;
