@@ -75,13 +75,21 @@ UPDATE @ledger@.pull SET state = $2::pg_catalog.text, sqlstate = $3::pg_catalog.
   error = $4::pg_catalog.text, finished = pg_catalog.clock_timestamp()
 WHERE coordinator = $1::bigint AND state IN ('planned', 'running', 'paused'))sql";
 
+// A pull that has failed with all its chunks done, at the last look at the local table, is resumed
+// without the source.
 constexpr std::string_view kNoteFlushed = R"sql(
-UPDATE @ledger@.pull SET source_flushed = snapshot_xmin IS NOT NULL
-WHERE coordinator = $1::bigint AND state IN ('planned', 'running', 'paused', 'done'))sql";
+UPDATE @ledger@.pull AS p SET source_flushed = snapshot_xmin IS NOT NULL
+WHERE p.coordinator = $1::bigint
+  AND (p.state IN ('planned', 'running', 'paused', 'done')
+       OR NOT EXISTS (SELECT FROM @ledger@.chunk AS c
+                      WHERE c.pull_id = p.pull_id AND c.state <> 'done')))sql";
 
 constexpr std::string_view kForgetBounds = R"sql(
-UPDATE @ledger@.pull SET snapshot_xmin = NULL, snapshot_xmax = NULL, source_flushed = false
-WHERE coordinator = $1::bigint AND state IN ('planned', 'running', 'paused', 'done'))sql";
+UPDATE @ledger@.pull AS p SET snapshot_xmin = NULL, snapshot_xmax = NULL, source_flushed = false
+WHERE p.coordinator = $1::bigint
+  AND (p.state IN ('planned', 'running', 'paused', 'done')
+       OR NOT EXISTS (SELECT FROM @ledger@.chunk AS c
+                      WHERE c.pull_id = p.pull_id AND c.state <> 'done')))sql";
 
 constexpr std::string_view kLetGo = R"sql(
 UPDATE @ledger@.pull SET coordinator = NULL, hold_ended = $2::pg_catalog.text
@@ -92,8 +100,9 @@ UPDATE @ledger@.pull SET hold_ended = $2::pg_catalog.text
 WHERE coordinator = $1::bigint AND state IN ('failed', 'cancelled'))sql";
 
 constexpr std::string_view kHasFailed = R"sql(
-SELECT EXISTS (SELECT FROM @ledger@.pull
-               WHERE coordinator = $1::bigint AND state = 'failed'))sql";
+SELECT EXISTS (SELECT FROM @ledger@.pull AS p
+               JOIN @ledger@.chunk AS c ON c.pull_id = p.pull_id AND c.state <> 'done'
+               WHERE p.coordinator = $1::bigint AND p.state = 'failed'))sql";
 
 constexpr std::string_view kOpenChunks = R"sql(
 SELECT pg_catalog.count(*) FROM @ledger@.chunk

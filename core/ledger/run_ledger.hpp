@@ -53,7 +53,7 @@ public:
   /// The snapshot of a pull that has ended is not held for it any more.
   void let_go(int64_t pull_id, std::string_view reason);
   void note_hold_ended(int64_t coordinator, std::string_view reason);
-  /// True while the coordinator has a pull that a resume could take up.
+  /// True while the coordinator has a pull that a resume could take up under the snapshot.
   [[nodiscard]] bool has_failed(int64_t coordinator);
   /// Chunks that are not done and that workers may take.
   [[nodiscard]] int open_chunks(int64_t coordinator);

@@ -122,9 +122,10 @@ void PullEndings::end_pulls() {
 
 // A resume can go on under the snapshot of a pull that has failed, if it has to: where nothing is
 // done, and nothing else shares the snapshot, it can have a new one.
-bool PullEndings::is_held_for(PullEvent event, int done_count) const {
+bool PullEndings::is_held_for(PullEvent event, const Ledger::Totals &totals) const {
   return event == PullEvent::kFailure && hold_.is_open() && hold_ms_ > 0 &&
-         (pg_atomic_read_u32(&run_->pull_count) > 1 || done_count > 0);
+         totals.done_count < totals.chunk_count &&
+         (pg_atomic_read_u32(&run_->pull_count) > 1 || totals.done_count > 0);
 }
 
 // Workers at the pull are told to leave it; their chunks are taken back as they do.
@@ -146,12 +147,12 @@ bool PullEndings::try_end(int64_t pull, const Ending &ending) {
   call([&]() noexcept { worker_slots_stop_pull(run_, pull); });
   if (unrevoked > 0 || worker_slots_any_at(run_, pull))
     return false;
-  const bool is_held = is_held_for(ending.event, totals.done_count);
+  const bool is_held = is_held_for(ending.event, totals);
   record_.in_transaction([&](Ledger &ledger) {
     totals = ledger.totals(pull);
     ledger.end_pull(pull, ending.event, PullActor::kCoordinator, ending.sqlstate, ending.message);
     SpiExecutor executor(SpiMode::kWrite);
-    if (!is_held)
+    if (!is_held && totals.done_count < totals.chunk_count)
       RunLedger(executor).let_go(pull, "");
     call([]() noexcept { session_force_flush(); });
   });

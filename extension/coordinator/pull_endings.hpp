@@ -59,7 +59,7 @@ private:
   void end_pulls();
   [[nodiscard]] bool try_end(int64_t pull_id, const Ending &ending);
   void report_end(int64_t pull_id, const Ending &ending);
-  [[nodiscard]] bool is_held_for(PullEvent event, int done_count) const;
+  [[nodiscard]] bool is_held_for(PullEvent event, const Ledger::Totals &totals) const;
   [[nodiscard]] int64_t key() const noexcept { return run_->coordinator_id; }
 
   SharedPull *run_;
