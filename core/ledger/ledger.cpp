@@ -351,17 +351,20 @@ bool Ledger::note_attempt(int64_t pull_id, int chunk, const FailedAttempt &attem
              .affected() == 1;
 }
 
-void Ledger::end_pull(int64_t pull_id, PullEvent event, PullActor actor, std::string_view sqlstate,
-                      std::string_view message) {
+void Ledger::end_pull(int64_t pull_id, PullEvent event, PullActor actor, const PullError &error) {
   change_state(pull_id, event, actor);
-  exec(kEndPull, {number(pull_id), null_if_empty(sqlstate), null_if_empty(message)});
+  exec(kEndPull, {number(pull_id), null_if_empty(error.sqlstate), null_if_empty(error.message),
+                  null_if_empty(error.detail), null_if_empty(error.hint)});
 }
 
-PlanNotice Ledger::error_of(int64_t pull_id) {
+PullError Ledger::error_of(int64_t pull_id) {
   const Rows row = exec(kReadError, {number(pull_id)});
   if (row.empty())
-    return {.message = "the pull has ended", .hint = std::string(sqlstate::kInternalError)};
-  return {.message = row.text(0, 1), .hint = row.text(0, 0)};
+    return {.sqlstate = std::string(sqlstate::kInternalError), .message = "the pull has ended"};
+  return {.sqlstate = row.text(0, 0),
+          .message = row.text(0, 1),
+          .detail = row.text(0, 2),
+          .hint = row.text(0, 3)};
 }
 
 bool Ledger::has_withheld_chunks(int64_t pull_id) {

@@ -129,6 +129,14 @@ struct ChunkResult {
   int copied_by = 0;                // the process that has done it; 0: not known
 };
 
+/// What has ended a pull; all empty where no error did.
+struct PullError {
+  std::string sqlstate = {};
+  std::string message = {};
+  std::string detail = {};
+  std::string hint = {};
+};
+
 struct FailedAttempt {
   std::string sqlstate;
   std::string message;
@@ -182,9 +190,8 @@ public:
   /// Notes an attempt that failed, in a transaction of its own after that one was aborted; false
   /// when another worker has the chunk by now, which must not be waited for.
   [[nodiscard]] bool note_attempt(int64_t pull_id, int chunk, const FailedAttempt &attempt);
-  /// As change_state, with the error that ended the pull; empty: none did.
-  void end_pull(int64_t pull_id, PullEvent event, PullActor actor, std::string_view sqlstate,
-                std::string_view message);
+  /// As change_state, with the error that ended the pull.
+  void end_pull(int64_t pull_id, PullEvent event, PullActor actor, const PullError &error);
 
   struct Totals {
     int64_t row_count = 0;
@@ -199,8 +206,8 @@ public:
   /// The same of many pulls.
   [[nodiscard]] std::map<int64_t, Totals> totals_of_runs(const std::vector<int64_t> &pulls);
 
-  /// SQLSTATE (as hint) and message of the error that has ended the pull.
-  [[nodiscard]] PlanNotice error_of(int64_t pull_id);
+  /// The error that has ended the pull.
+  [[nodiscard]] PullError error_of(int64_t pull_id);
   /// True while no worker is to take what is left of the pull: it is about to end.
   [[nodiscard]] bool has_withheld_chunks(int64_t pull_id);
 

@@ -125,13 +125,15 @@ SET segment = $2::bigint, coordinator = $1::bigint, snapshot = $3::pg_catalog.te
   source_version = $8::integer, snapshot_lock = $9::bigint,
   snapshot_state = $10::pg_catalog.text, source_host = $11::pg_catalog.text,
   source_hostaddr = $12::pg_catalog.text, source_port = $13::pg_catalog.text, sqlstate = NULL,
-  error = NULL, finished = NULL, hold_ended = NULL, source_flushed = NULL
+  error = NULL, error_detail = NULL, error_hint = NULL, finished = NULL, hold_ended = NULL,
+  source_flushed = NULL
 WHERE pull_id = $1::bigint AND state <> 'done')sql";
 
 // Bounds of which nobody knows whether the source has flushed what they stand for are given up.
 inline constexpr std::string_view kReopenPull = R"sql(
 UPDATE @ledger@.pull
-SET segment = $2::bigint, coordinator = $1::bigint, sqlstate = NULL, error = NULL, finished = NULL, hold_ended = NULL,
+SET segment = $2::bigint, coordinator = $1::bigint, sqlstate = NULL, error = NULL,
+  error_detail = NULL, error_hint = NULL, finished = NULL, hold_ended = NULL,
   source_flushed = coalesce(source_flushed, source_relations IS NULL OR range_start IS NOT NULL
     OR range_end IS NOT NULL),
   snapshot_xmin = CASE WHEN source_flushed THEN snapshot_xmin END,
@@ -221,6 +223,7 @@ WHERE c.pull_id = f.pull_id AND c.chunk = f.chunk)sql";
 inline constexpr std::string_view kEndPull = R"sql(
 UPDATE @ledger@.pull
 SET sqlstate = $2::pg_catalog.text, error = $3::pg_catalog.text,
+  error_detail = $4::pg_catalog.text, error_hint = $5::pg_catalog.text,
   finished = pg_catalog.clock_timestamp()
 WHERE pull_id = $1::bigint)sql";
 
@@ -236,7 +239,7 @@ SELECT coalesce(pg_catalog.sum(rows), 0)::bigint, coalesce(pg_catalog.sum(bytes)
 FROM @ledger@.chunk WHERE pull_id = ANY ($1::bigint[]) GROUP BY pull_id)sql";
 
 inline constexpr std::string_view kReadError = R"sql(
-SELECT coalesce(sqlstate, 'XX000'), coalesce(error, 'the pull has ended')
+SELECT coalesce(sqlstate, 'XX000'), coalesce(error, 'the pull has ended'), error_detail, error_hint
 FROM @ledger@.pull WHERE pull_id = $1::bigint)sql";
 
 inline constexpr std::string_view kHasWithheld = R"sql(

@@ -72,7 +72,8 @@ WHERE pull_id = $1::bigint AND state <> 'done' AND coordinator IS NOT NULL)sql";
 
 constexpr std::string_view kEndAll = R"sql(
 UPDATE @ledger@.pull SET state = $2::pg_catalog.text, sqlstate = $3::pg_catalog.text,
-  error = $4::pg_catalog.text, finished = pg_catalog.clock_timestamp()
+  error = $4::pg_catalog.text, error_detail = $5::pg_catalog.text,
+  error_hint = $6::pg_catalog.text, finished = pg_catalog.clock_timestamp()
 WHERE coordinator = $1::bigint AND state IN ('planned', 'running', 'paused'))sql";
 
 // A pull that has failed with all its chunks done, at the last look at the local table, is resumed
@@ -170,10 +171,10 @@ int RunLedger::revoke_chunks(int64_t pull_id) {
   return static_cast<int>(executor_.exec(kCountUnrevoked, {id(pull_id)}).integer(0, 0));
 }
 
-void RunLedger::end_all(int64_t coordinator, std::string_view state, std::string_view sqlstate,
-                        std::string_view message) {
-  executor_.exec(kEndAll, {id(coordinator), std::string(state), null_if_empty(sqlstate),
-                           null_if_empty(message)});
+void RunLedger::end_all(int64_t coordinator, std::string_view state, const PullError &error) {
+  executor_.exec(kEndAll, {id(coordinator), std::string(state), null_if_empty(error.sqlstate),
+                           null_if_empty(error.message), null_if_empty(error.detail),
+                           null_if_empty(error.hint)});
 }
 
 void RunLedger::note_flushed(int64_t coordinator) {

@@ -1,6 +1,7 @@
 // run_ledger: the SQL by which the coordinator of a run writes the ends of its pulls, many at once.
 #pragma once
 
+#include "core/ledger/ledger.hpp"
 #include "core/ledger/ledger_executor.hpp"
 
 #include <cstdint>
@@ -45,8 +46,7 @@ public:
   /// how many are open still.
   int revoke_chunks(int64_t pull_id);
   /// All pulls of the coordinator that have not ended end so.
-  void end_all(int64_t coordinator, std::string_view state, std::string_view sqlstate,
-               std::string_view message);
+  void end_all(int64_t coordinator, std::string_view state, const PullError &error);
   /// What the source has flushed, or may not have, of the coordinator's pulls that are done.
   void note_flushed(int64_t coordinator);
   void forget_bounds(int64_t coordinator);

@@ -84,7 +84,7 @@ bool PullEndings::fail_if_changed(LocalRelations &relations, int64_t pull) {
                    error.hint().c_str());
   error_report_add_detail(&report, ("Pull " + std::to_string(pull) + " failed.").c_str());
   shared_pull_keep_error(run_, &report, pull);
-  add(pull, {PullEvent::kFailure, "55000", error.message()});
+  add(pull, {PullEvent::kFailure, pull_error(report)});
   return true;
 }
 
@@ -150,7 +150,7 @@ bool PullEndings::try_end(int64_t pull, const Ending &ending) {
   const bool is_held = is_held_for(ending.event, totals);
   record_.in_transaction([&](Ledger &ledger) {
     totals = ledger.totals(pull);
-    ledger.end_pull(pull, ending.event, PullActor::kCoordinator, ending.sqlstate, ending.message);
+    ledger.end_pull(pull, ending.event, PullActor::kCoordinator, ending.error);
     SpiExecutor executor(SpiMode::kWrite);
     if (!is_held && totals.done_count < totals.chunk_count)
       RunLedger(executor).let_go(pull, "");
@@ -166,10 +166,12 @@ bool PullEndings::try_end(int64_t pull, const Ending &ending) {
 
 void PullEndings::report_end(int64_t pull, const Ending &ending) {
   ErrorReport report;
-  error_report_set(&report, ending.sqlstate.c_str(), ending.message.c_str(), "", "");
+  const PullError &error = ending.error;
+  error_report_set(&report, error.sqlstate.c_str(), error.message.c_str(), error.detail.c_str(),
+                   error.hint.c_str());
   shared_pull_keep_error(run_, &report, pull);
   call([&]() noexcept {
-    session_log_failure(pull, true, ending.message.c_str());
+    session_log_failure(pull, true, error.message.c_str());
     shared_pull_wake_launchers(run_);
   });
 }

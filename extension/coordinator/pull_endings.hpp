@@ -7,7 +7,6 @@
 #include <cstdint>
 #include <map>
 #include <optional>
-#include <string>
 #include <vector>
 
 #include "extension/coordinator/source_hold.hpp"
@@ -19,8 +18,7 @@ namespace parallel_loader {
 /// Why a pull ends that is not through.
 struct Ending {
   PullEvent event;
-  std::string sqlstate;
-  std::string message;
+  PullError error;
 };
 
 /// Counts the run's pulls, and writes the ends of those that are through and of those that cannot

@@ -142,10 +142,15 @@ void RunCoordinator::take_message(const RunMessage &message) {
   case kNewsTicket:
     return queue_.add(message.ticket);
   case kNewsFailed:
-    return endings_.add(message.pull_id, {PullEvent::kFailure, message.sqlstate, message.message});
+    return endings_.add(message.pull_id, {PullEvent::kFailure,
+                                          {.sqlstate = message.sqlstate,
+                                           .message = message.message,
+                                           .detail = message.detail,
+                                           .hint = message.hint}});
   case kNewsCancelled:
     return endings_.add(message.pull_id,
-                        {PullEvent::kCancel, "57014", "canceling pull due to user request"});
+                        {PullEvent::kCancel,
+                         {.sqlstate = "57014", .message = "canceling pull due to user request"}});
   case kNewsForgotten:
     in_run_transaction(
         [&](RunLedger &ledger) { ledger.let_go(message.pull_id, "the pull was cancelled"); });
@@ -230,7 +235,8 @@ void RunCoordinator::answer_plan(QueuedTicket &queued, Request &request) {
   }
   if (!plan_ticket_answer(&ticket, kTicketAnswered)) // whoever asked will not know that it is there
     endings_.add(pull_id,
-                 {PullEvent::kCancel, "57014", "the call that created the pull has ended"});
+                 {PullEvent::kCancel,
+                  {.sqlstate = "57014", .message = "the call that created the pull has ended"}});
   release_ticket(queued);
   is_paused_ = false; // what is paused has one more
   call([&]() noexcept { worker_slots_wake_idle(run_); });
@@ -270,7 +276,7 @@ void RunCoordinator::replace_lost_workers() {
       run_inbox_touch(run_, lost.pull_id); // it may have gone right after its commit
     }
     if (is_final && lost.chunk != 0)
-      endings_.add(lost.pull_id, {PullEvent::kFailure, "57P01", kMessage});
+      endings_.add(lost.pull_id, {PullEvent::kFailure, {.sqlstate = "57P01", .message = kMessage}});
   }
   static_cast<void>(notes_.write());
 }
@@ -378,7 +384,7 @@ void RunCoordinator::end(PullEvent event, const ErrorReport *report) {
       SpiExecutor executor(SpiMode::kWrite);
       if (report != nullptr)
         RunLedger(executor).end_all(key(), state_name(state_after(event, PullActor::kCoordinator)),
-                                    error_report_sqlstate(report), report->message);
+                                    pull_error(*report));
       if (report == nullptr && endings_.closes_alone())
         RunLedger(executor).mark_done({pull_id()});
       ledger.set_limits(pull_id(), std::nullopt,

@@ -79,10 +79,10 @@ void require_other_pull(const FoundPull &found) {
       error_report_raise(&report);
   });
   SpiExecutor executor(SpiMode::kReadLatest);
-  const PlanNotice error = Ledger(executor).error_of(found.pull_id);
-  throw Error(error.hint, error.message,
-              "Pull " + std::to_string(found.pull_id) + " " +
-                  (found.state == PullState::kFailed ? "failed." : "was cancelled."));
+  const PullError error = Ledger(executor).error_of(found.pull_id);
+  const std::string end = "Pull " + std::to_string(found.pull_id) + " " +
+                          (found.state == PullState::kFailed ? "failed." : "was cancelled.");
+  throw Error(error.sqlstate, error.message, error.detail.empty() ? end : error.detail, error.hint);
 }
 
 // The chunks of a pull that is about to end are taken back before.
@@ -325,8 +325,8 @@ CancelStep cancel_held(const FoundPull &found) {
 // Under the lock that a resume takes first, so that none begins.
 CancelStep cancel_without_coordinator(const FoundPull &found) {
   SpiExecutor executor(SpiMode::kWrite);
-  Ledger(executor).end_pull(found.pull_id, PullEvent::kCancel, PullActor::kCaller, "57014",
-                            "canceling pull due to user request");
+  Ledger(executor).end_pull(found.pull_id, PullEvent::kCancel, PullActor::kCaller,
+                            {.sqlstate = "57014", .message = "canceling pull due to user request"});
   return CancelStep::kDone;
 }
 

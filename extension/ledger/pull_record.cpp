@@ -4,6 +4,13 @@
 
 namespace parallel_loader {
 
+PullError pull_error(const ErrorReport &report) {
+  return {.sqlstate = error_report_sqlstate(&report),
+          .message = report.message,
+          .detail = report.detail,
+          .hint = report.hint};
+}
+
 // The lock comes before the commit, so that nobody sees the pull without its coordinator.
 void PullRecord::create(const PullRequest &request) {
   while (!try_create(request)) {
@@ -65,8 +72,7 @@ void PullRecord::go_on() {
 
 void PullRecord::end(Ledger &ledger, PullEvent event, const ErrorReport *report) {
   ledger.end_pull(pull_->pull_id, event, PullActor::kCoordinator,
-                  report != nullptr ? error_report_sqlstate(report) : "",
-                  report != nullptr ? report->message : "");
+                  report != nullptr ? pull_error(*report) : PullError());
   call([]() noexcept { session_force_flush(); });
   state_ = state_after(event, PullActor::kCoordinator);
 }

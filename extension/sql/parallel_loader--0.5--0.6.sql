@@ -7,7 +7,9 @@ ALTER TABLE parallel_loader.pull
     ADD COLUMN coordinator bigint,
     ADD COLUMN began_empty boolean,
     ADD COLUMN search_path text,
-    ADD COLUMN replication_role text;
+    ADD COLUMN replication_role text,
+    ADD COLUMN error_detail text,
+    ADD COLUMN error_hint text;
 ALTER TABLE parallel_loader.chunk
     ADD COLUMN coordinator bigint,
     ADD COLUMN priority bigint NOT NULL DEFAULT 0,
@@ -26,6 +28,8 @@ COMMENT ON COLUMN parallel_loader.pull.search_path IS
     'search_path of the session that created the pull';
 COMMENT ON COLUMN parallel_loader.pull.replication_role IS
     'session_replication_role of the session that created the pull';
+COMMENT ON COLUMN parallel_loader.pull.error_detail IS 'detail of the error that ended the pull';
+COMMENT ON COLUMN parallel_loader.pull.error_hint IS 'hint of the error that ended the pull';
 COMMENT ON COLUMN parallel_loader.chunk.coordinator IS
     'coordinator whose workers take the chunk; NULL: workers of the pull only, or nobody';
 COMMENT ON COLUMN parallel_loader.chunk.priority IS
@@ -89,7 +93,9 @@ SELECT p.pull_id,
        o.snapshot_taken,
        o.ends AS coordinator_ends,
        p.hold_ended,
-       l.waiting_for
+       l.waiting_for,
+       p.error_detail,
+       p.error_hint
 FROM parallel_loader.pull AS p
 LEFT JOIN LATERAL (
     SELECT pg_catalog.quote_ident(s.nspname::text) || '.'::text

@@ -62,7 +62,9 @@ CREATE TABLE parallel_loader.pull (
     coordinator        bigint,
     began_empty        boolean,
     search_path        text,
-    replication_role   text
+    replication_role   text,
+    error_detail       text,
+    error_hint         text
 );
 
 CREATE INDEX pull_coordinator ON parallel_loader.pull (coordinator, state);
@@ -198,6 +200,8 @@ COMMENT ON COLUMN parallel_loader.pull.search_path IS
     'search_path of the session that created the pull';
 COMMENT ON COLUMN parallel_loader.pull.replication_role IS
     'session_replication_role of the session that created the pull';
+COMMENT ON COLUMN parallel_loader.pull.error_detail IS 'detail of the error that ended the pull';
+COMMENT ON COLUMN parallel_loader.pull.error_hint IS 'hint of the error that ended the pull';
 COMMENT ON COLUMN parallel_loader.chunk.coordinator IS
     'coordinator whose workers take the chunk; NULL: workers of the pull only, or nobody';
 COMMENT ON COLUMN parallel_loader.chunk.priority IS
@@ -292,7 +296,9 @@ SELECT p.pull_id,
        o.snapshot_taken,
        o.ends AS coordinator_ends,
        p.hold_ended,
-       l.waiting_for
+       l.waiting_for,
+       p.error_detail,
+       p.error_hint
 FROM parallel_loader.pull AS p
 LEFT JOIN LATERAL (
     SELECT pg_catalog.quote_ident(s.nspname::text) || '.'::text

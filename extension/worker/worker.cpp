@@ -18,7 +18,6 @@
 #include "extension/worker/chunk_mover.hpp"
 
 extern "C" {
-#include "mb/pg_wchar.h"
 #include "utils/timestamp.h"
 }
 
@@ -300,12 +299,11 @@ bool Worker::give_up_pull(int chunk) {
                         .ticket = 0,
                         .pull_id = mover_.pull_id(),
                         .sqlstate = {},
-                        .message = {}};
-  strlcpy(message.sqlstate, error_report_sqlstate(&failure_), sizeof(message.sqlstate));
+                        .message = {},
+                        .detail = {},
+                        .hint = {}};
   call([&]() noexcept {
-    const int size = pg_mbcliplen(failure_.message, static_cast<int>(strlen(failure_.message)),
-                                  sizeof(message.message) - 1);
-    memcpy(message.message, failure_.message, static_cast<size_t>(size));
+    run_message_set_error(&message, &failure_);
     run_inbox_post(context_.pull, &message);
   });
   troubles_.erase(mover_.pull_id());

@@ -16,7 +16,8 @@ constexpr std::string_view kPulls = R"sql(
 SELECT p.pull_id, p.run_id, p.source_table, p.table_name, p.state, p.rows, p.bytes, p.chunks,
   p.chunks_done, p.retries, p.workers, p.key, p.format, {1}, {2}, p.waiting_for, p.max_rate,
   p.sqlstate, p.error, p.warning, p.coordinator_pid, {3}, p.hold_ended, {4}, p.snapshot,
-  p.began_empty, p.filter, p.kind, pg_catalog.array_to_json(p.columns)
+  p.began_empty, p.filter, p.kind, pg_catalog.array_to_json(p.columns),
+  p.error_detail, p.error_hint
 FROM {0}.parallel_pulls AS p
 )sql";
 
@@ -96,8 +97,8 @@ PullView pull_at(const Rows &rows, size_t row) {
   if (!rows.is_null(row, 18))
     pull.failure = FailureView{.sqlstate = rows.text(row, 17),
                                .message = rows.text(row, 18),
-                               .detail = {},
-                               .hint = {},
+                               .detail = rows.text(row, 29),
+                               .hint = rows.text(row, 30),
                                .command = {}};
   return pull;
 }

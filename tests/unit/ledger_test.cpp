@@ -350,14 +350,18 @@ TEST(Ledger, an_end_is_written_with_its_error) {
   FakeExecutor executor;
   executor.answers = {affected(1), {}, affected(1), {}, affected(0)};
   Ledger ledger(executor);
-  ledger.end_pull(1, PullEvent::kAllDone, PullActor::kCoordinator, "", "");
-  ledger.end_pull(1, PullEvent::kFailure, PullActor::kCoordinator, "22012", "division by zero");
-  EXPECT_SQLSTATE("55000",
-                  ledger.end_pull(1, PullEvent::kCancel, PullActor::kCaller, "57014", "x"));
+  ledger.end_pull(1, PullEvent::kAllDone, PullActor::kCoordinator, {});
+  const PullError error{.sqlstate = "22012",
+                        .message = "division by zero",
+                        .detail = "By a zero.",
+                        .hint = "Do not."};
+  ledger.end_pull(1, PullEvent::kFailure, PullActor::kCoordinator, error);
+  EXPECT_SQLSTATE("55000", ledger.end_pull(1, PullEvent::kCancel, PullActor::kCaller, error));
   EXPECT_EQ(executor.calls.at(0).params.at(1), "done");
-  EXPECT_EQ(executor.calls.at(1).params, (std::vector<Param>{"1", {}, {}}));
+  EXPECT_EQ(executor.calls.at(1).params, (std::vector<Param>{"1", {}, {}, {}, {}}));
   EXPECT_EQ(executor.calls.at(2).params.at(1), "failed");
-  EXPECT_EQ(executor.calls.at(3).params, (std::vector<Param>{"1", "22012", "division by zero"}));
+  EXPECT_EQ(executor.calls.at(3).params,
+            (std::vector<Param>{"1", "22012", "division by zero", "By a zero.", "Do not."}));
   EXPECT_EQ(executor.calls.at(4).params.at(1), "cancelled");
 }
 

@@ -2,6 +2,10 @@
 
 #include "extension/server/base/socket_wait.hpp"
 
+extern "C" {
+#include "mb/pg_wchar.h"
+}
+
 namespace parallel_loader {
 
 static bool try_post(SharedPull *run, const RunMessage *message) noexcept {
@@ -12,6 +16,19 @@ static bool try_post(SharedPull *run, const RunMessage *message) noexcept {
     inbox->messages[(inbox->first + inbox->count++) % kMostMessages] = *message;
   SpinLockRelease(&run->mutex);
   return has_room;
+}
+
+static void copy_text(char *to, const char *from, size_t room) noexcept {
+  const int size = pg_mbcliplen(from, static_cast<int>(strlen(from)), static_cast<int>(room) - 1);
+  memcpy(to, from, static_cast<size_t>(size));
+  to[size] = '\0';
+}
+
+void run_message_set_error(RunMessage *message, const ErrorReport *error) noexcept {
+  strlcpy(message->sqlstate, error_report_sqlstate(error), sizeof(message->sqlstate));
+  copy_text(message->message, error->message, sizeof(message->message));
+  copy_text(message->detail, error->detail, sizeof(message->detail));
+  copy_text(message->hint, error->hint, sizeof(message->hint));
 }
 
 bool run_inbox_post(SharedPull *run, const RunMessage *message) {

@@ -6,6 +6,8 @@
 
 namespace parallel_loader {
 
+/// Sets what the message says of the error, as much of it as there is room for.
+void run_message_set_error(RunMessage *message, const ErrorReport *error) noexcept;
 /// Posts the message and wakes the coordinator; waits while there is no room.  False when the run
 /// has ended before there was.
 bool run_inbox_post(SharedPull *run, const RunMessage *message);

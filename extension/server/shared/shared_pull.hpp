@@ -129,7 +129,9 @@ struct RunMessage {
   dsm_handle ticket;
   int64 pull_id;
   char sqlstate[6];
-  char message[1018]; // of the error, cut
+  char message[1018]; // of the error, all cut
+  char detail[1024];
+  char hint[1024];
 };
 
 inline constexpr int kMostMessages = 64;
