@@ -160,7 +160,7 @@ SourceAddress ChunkMover::source_address() const {
 void ChunkMover::prepare_table(SourceReader &reader) {
   reader.set_timezone(request_, plan_->format);
   table_ = reader.find_table(plan_->source_table);
-  const Types types = load_column_types(reader.session().connection(), table_.columns);
+  const Types &types = reader.session().column_types(table_.columns);
   key_ = Key::resolve(plan_->key, table_, types, plan_->bound_type);
   std::vector<std::string> names;
   for (const ShapeLine &line : source_shape_)
@@ -180,8 +180,8 @@ void ChunkMover::find_chars(const Types &types) {
       call([&]() noexcept { return get_rel_relkind(table); }) == '\0')
     return;
   const DestinationTable local = describe_local_table(table);
-  columns_.chars = find_char_text(table_, types, local, load_column_types(executor, local.columns),
-                                  columns_.columns);
+  columns_.chars =
+      find_char_text(table_, types, local, load_local_types(local.columns), columns_.columns);
 }
 
 std::string ChunkMover::from_item(const ClaimedChunk &chunk) const {
