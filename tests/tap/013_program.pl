@@ -301,7 +301,7 @@ cmp_ok($twice->(), '<', 3, '… within a second or so');
 ok(wait_until($ParallelLoader::Test::PROMPT_S, sub { !$pair->worker_pids && !$pair->pids_at_gate }),
   '… and no worker and no source query is left');
 is($pair->pull->{state}, 'running', '… the pull waits for who joins it');
-my $cancelled = run_program('cancel', $pair->newest_pull_id, @both);
+my $cancelled = run_program('cancel', $pair->newest_pull_id, '--target', $destination);
 is($cancelled->{code}, 0, '… or for its end') or diag $cancelled->{err};
 $pair->state_becomes($pair->newest_pull_id, 'cancelled', '… which it gets');
 $pair->nothing_left('… and leaves nothing');
