@@ -358,7 +358,7 @@ void RunCoordinator::throw_if_abandoned() {
   if (is_worked_on)
     worked_at_ = GetCurrentTimestamp();
   const TimestampTz end = worked_at_ + hold_ms * 1000;
-  pg_atomic_write_u64(&run_->given_up_at, is_worked_on ? 0 : static_cast<uint64>(end));
+  pg_atomic_write_u64(&run_->given_up_at, static_cast<uint64>(end));
   if (GetCurrentTimestamp() > end) {
     hold_.close();
     throw Error("55000", "no session has worked on the pull for parallel_loader.snapshot_hold",

@@ -144,9 +144,7 @@ void put_chunks(FunctionCallInfo fcinfo, const FoundPull &found) {
 TimestampTz coordinator_end(SharedPull *pull) {
   if (const auto hold_ends = static_cast<TimestampTz>(pg_atomic_read_u64(&pull->hold_ends)))
     return hold_ends;
-  return worker_slots_any_used(pull)
-             ? 0
-             : static_cast<TimestampTz>(pg_atomic_read_u64(&pull->given_up_at));
+  return given_up_at(pull);
 }
 
 void put_coordinator(FunctionCallInfo fcinfo, const FoundPull &found) {
