@@ -41,6 +41,11 @@ void PullEndings::note_forgotten() noexcept {
   held_ = std::max(held_ - 1, 0);
 }
 
+bool PullEndings::is_alone() const {
+  return pg_atomic_read_u32(&run_->pull_count) <= 1 &&
+         pg_atomic_read_u32(&run_->has_run_workers) == 0;
+}
+
 void PullEndings::look() {
   take_touched();
   end_pulls();
@@ -79,6 +84,10 @@ bool PullEndings::fail_if_changed(LocalRelations &relations, int64_t pull) {
   if (!change)
     return false;
   const Error error = changed_while_running(find_pull(pull), *change);
+  if (is_alone()) {
+    end_of_all_ = error;
+    return true;
+  }
   ErrorReport report;
   error_report_set(&report, "55000", error.message().c_str(), error.detail().c_str(),
                    error.hint().c_str());
@@ -100,8 +109,7 @@ void PullEndings::close_complete(const std::optional<std::vector<int64_t>> &touc
     std::erase_if(done, [&](int64_t pull) {
       return endings_.contains(pull) || fail_if_changed(relations, pull);
     });
-    closes_alone_ = !done.empty() && pg_atomic_read_u32(&run_->pull_count) <= 1 &&
-                    pg_atomic_read_u32(&run_->has_run_workers) == 0;
+    closes_alone_ = !done.empty() && is_alone();
     if (!done.empty() && !closes_alone_)
       ledger.mark_done(done);
     std::vector<int64_t> begun = touched.value_or(std::vector<int64_t>());

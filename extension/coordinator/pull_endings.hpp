@@ -37,6 +37,9 @@ public:
   /// Ends what can be ended now.
   void look();
 
+  /// Why the run's only pull, all of whose chunks are done, is to end the run with an error.
+  [[nodiscard]] const std::optional<Error> &end_of_all() const noexcept { return end_of_all_; }
+
   /// True while pulls are about to end.
   [[nodiscard]] bool is_waiting() const noexcept { return !endings_.empty(); }
   [[nodiscard]] bool have_all_ended() const noexcept { return open_ == 0; }
@@ -51,6 +54,7 @@ public:
   void hold_rest() noexcept { held_ += open_; }
 
 private:
+  [[nodiscard]] bool is_alone() const;
   void take_touched();
   void close_complete(const std::optional<std::vector<int64_t>> &touched);
   [[nodiscard]] bool fail_if_changed(LocalRelations &relations, int64_t pull_id);
@@ -68,6 +72,7 @@ private:
   int open_ = 0; // that have not ended
   int held_ = 0; // that have failed and could be resumed
   bool closes_alone_ = false;
+  std::optional<Error> end_of_all_;
 };
 
 } // namespace parallel_loader

@@ -85,6 +85,10 @@ void RunCoordinator::supervise() {
     take_mail();
     plan_next();
     endings_.look();
+    if (endings_.end_of_all()) {
+      end_snapshot_durably(); // a resume of it needs no source
+      throw Error(*endings_.end_of_all());
+    }
     heed_plans();
     const bool is_hurried = slot_wait_ || endings_.is_waiting() || !queue_.is_empty() ||
                             pg_atomic_read_u32(&run_->awaits_plans) != 0;
