@@ -180,8 +180,8 @@ struct SharedPull {
   pg_atomic_uint64 max_rate;        // bytes a second; 0: no limit
   pg_atomic_uint64 bytes_moved; // by all attempts together, so it only grows; added by the workers
   pg_atomic_uint64 bytes_per_second; // of late
-  pg_atomic_uint64 given_up_at; // when the pull ends if nobody works on it any more
-  pg_atomic_uint64 hold_ends;   // when the snapshot of a failed pull is let go; 0: it is not held
+  pg_atomic_uint64 given_up_at;      // when the pull ends if nobody works on it any more
+  pg_atomic_uint64 hold_ends; // when the snapshot of a failed pull is let go; 0: it is not held
   pg_atomic_uint64
       lock_refused_at; // when a worker last failed to get a lock on the source, set by it; 0: never
   TimestampTz snapshot_taken;       // 0: not yet
