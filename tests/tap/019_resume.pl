@@ -352,6 +352,9 @@ refuses('a pull of a run takes no snapshot of its own by itself', $_, '55000', q
 # hint: extension/coordinator/source_connection.cpp: parallel_pull_resume (to start it again)
 like($pair->try_sql(resume_sql($first))->error->{hint}, qr/call parallel_pull_resume\($first, new_snapshot => true\)\./,
   '… and says how to ask for one');
+# hint: extension/ledger/pull_refusal.cpp: parallel_pull_resume (of a run, under a new snapshot)
+like($pair->try_sql("SELECT parallel_pull_work($first)")->error->{hint},
+  qr/Call parallel_pull_resume\($first, new_snapshot => true\) to start it again/, '… as does whoever is to work on it');
 resumes('… only if asked to', $first, new_snapshot => 1);
 
 # Ranges of ctid of which none is done are cut anew.
