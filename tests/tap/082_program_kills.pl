@@ -84,8 +84,9 @@ sub ways_on {
 sub picture {
   my ($side) = @_;
   my $sql = "${side}_sql";
-  return $pair->$sql(join ' UNION ALL ', map {
-    "SELECT '$_', count(*), coalesce(sum(hashtextextended(id || note, 0)::numeric), 0) FROM $_" } @TABLES, @KEYLESS);
+  my @rows = map { "SELECT '$_', count(*), coalesce(sum(hashtextextended(id || note, 0)::numeric), 0) FROM $_" }
+    @TABLES, @KEYLESS;
+  return $pair->$sql(join(' UNION ALL ', @rows) . ' ORDER BY 1');
 }
 
 my @ARGUMENTS = ('--all', '-j', 3, '--chunk-size', '128kB');
