@@ -15,7 +15,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <memory>
 #include <unordered_map>
 
 namespace parallel_loader {
@@ -41,7 +40,6 @@ private:
   [[nodiscard]] bool is_to_stop() const;
   void truncate();
   [[nodiscard]] const RunOrders &orders();
-  [[nodiscard]] PlanStep step_for(const TableTask &task, const std::shared_ptr<int64_t> &run_id);
   [[nodiscard]] std::string copy_command(const TableJob &job, const std::string &more) const;
 
   RunSession &session_;
@@ -51,7 +49,6 @@ private:
   std::vector<DestinationTable> tables_; // and goes there
   std::vector<CutName> told_;
   RunOrders orders_;
-  int64_t run_id_ = 0;             // of --resume, while the run lives
   std::vector<TableJob> selected_; // not looked up on the destination yet
 };
 
@@ -168,7 +165,7 @@ void Copy::take_pulls() {
   for (PullView &pull : find_pulls(session_.mover(), *options_.safety.resume))
     by_table[pull.table] = std::move(pull);
   orders_.session_count = 0;
-  ResumeWork work(session_, orders_);
+  std::vector<size_t> resumed;
   for (size_t index = 0; index < jobs_.size(); ++index) {
     const size_t place = places_[index];
     PullView &pull = session_.view().pulls[place];
@@ -179,10 +176,13 @@ void Copy::take_pulls() {
     pull = found->second;
     pull.estimated_bytes = estimated_bytes;
     session_.view().id = std::to_string(pull.run_id);
-    work.add(place);
+    resumed.push_back(place);
     if (!is_over(pull))
-      run_id_ = pull.run_id;
+      session_.join(pull.run_id);
   }
+  ResumeWork work(session_, orders_);
+  for (const size_t place : resumed)
+    work.add(place);
 }
 
 void Copy::look_for_rows() {
@@ -250,23 +250,11 @@ const RunOrders &Copy::orders() {
   orders_.stops_on_error = options_.safety.on_error == OnError::kStop;
   if (!order.empty())
     orders_.session_count = session_.jobs();
-  const auto run_id = std::make_shared<int64_t>(run_id_);
+  std::vector<TableWork> creations; // before resumes, which take their time
   for (const size_t index : order)
-    orders_.work.push_back({.table = places_[index], .step = step_for(jobs_[index].task, run_id)});
+    creations.push_back({.table = places_[index], .step = session_.creation(jobs_[index].task)});
+  orders_.work.insert(orders_.work.begin(), creations.begin(), creations.end());
   return orders_;
-}
-
-PlanStep Copy::step_for(const TableTask &task, const std::shared_ptr<int64_t> &run_id) {
-  return [task, run_id, rate = options_.speed.max_rate_kb](Mover &mover, const TakeNotice &take) {
-    const int64_t pull_id = mover.create(task, *run_id, take);
-    if (*run_id == 0) {
-      const int64_t ids[] = {pull_id};
-      *run_id = mover.read_pulls(ids).at(0).run_id;
-      if (rate)
-        mover.alter(pull_id, std::nullopt, rate);
-    }
-    return pull_id;
-  };
 }
 
 } // namespace

@@ -2,6 +2,7 @@
 
 #include "orchestrator/commands/pull_lookup.hpp"
 #include "orchestrator/commands/resume_work.hpp"
+#include "orchestrator/run/run_figures.hpp"
 
 namespace parallel_loader {
 
@@ -27,6 +28,9 @@ void resume(RunSession &session) {
                                   : find_pulls(session.mover(), options.id);
   view.id = std::to_string(view.pulls.front().run_id);
   RunOrders orders{.session_count = 0, .stops_on_error = options.safety.on_error == OnError::kStop};
+  for (const PullView &pull : view.pulls)
+    if (!is_over(pull))
+      session.join(pull.run_id);
   ResumeWork work(session, orders);
   for (size_t table = 0; table < view.pulls.size(); ++table)
     work.add(table);

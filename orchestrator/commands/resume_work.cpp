@@ -16,7 +16,7 @@ enum class Need {
   kNothing, // it is done
   kJoin,    // its coordinator lives: sessions join it
   kResume,  // its snapshot lives
-  kRenew,   // its snapshot is lost, and nothing of it is done
+  kRenew,   // it has no snapshot, and nothing of it is done: it goes into its run, if that lives
   kAnew,    // it never had a plan: nothing of it is to be resumed
   kChoice,  // its snapshot is lost, and a part of it is done
 };
@@ -47,7 +47,8 @@ void ResumeWork::add(size_t table) {
   case Need::kResume:
     return resume(table, false);
   case Need::kRenew:
-    return resume(table, true);
+    return session_.joined_run() != 0 ? add_creation(table, task_of(pull).value())
+                                      : resume(table, true);
   case Need::kAnew:
     return begin_anew(table);
   case Need::kChoice:
@@ -84,8 +85,7 @@ void ResumeWork::restart(size_t table) {
         .command = {}};
     return;
   }
-  TableTask task = task_of(pull).value();
-  task.workers = session_.jobs();
+  const TableTask task = task_of(pull).value();
   const DestinationTable name{.oid = 1, .name = task.table, .error = {}};
   truncate_tables(session_.mover().destination(), {&name, 1});
   add_creation(table, task);
@@ -94,8 +94,7 @@ void ResumeWork::restart(size_t table) {
 // Whoever has loaded the table meanwhile is not to find its rows twice.
 void ResumeWork::begin_anew(size_t table) {
   PullView &pull = session_.view().pulls[table];
-  TableTask task = task_of(pull).value();
-  task.workers = session_.jobs();
+  const TableTask task = task_of(pull).value();
   std::vector<DestinationTable> found =
       find_tables(session_.mover().destination(), {&task.table, 1});
   if (found.front().oid != 0)
@@ -113,11 +112,11 @@ void ResumeWork::begin_anew(size_t table) {
       .command = {}};
 }
 
-void ResumeWork::add_creation(size_t table, const TableTask &task) {
+// Before resumes, which take their time: the run may have ended then.
+void ResumeWork::add_creation(size_t table, TableTask task) {
   session_.view().pulls[table].failure.reset();
-  orders_.work.push_back({.table = table, .step = [task](Mover &mover, const TakeNotice &take) {
-                            return mover.create(task, 0, take);
-                          }});
+  task.workers = session_.jobs();
+  orders_.work.insert(orders_.work.begin(), {.table = table, .step = session_.creation(task)});
   orders_.session_count = session_.jobs();
 }
 

@@ -25,7 +25,7 @@ private:
   void resume(size_t table, bool takes_new_snapshot);
   void restart(size_t table);
   void begin_anew(size_t table);
-  void add_creation(size_t table, const TableTask &task);
+  void add_creation(size_t table, TableTask task);
   void refuse(PullView &pull);
 
   RunSession &session_;

@@ -19,6 +19,25 @@ namespace parallel_loader {
 
 namespace {
 
+bool is_alive(Mover &mover, int64_t run_id) {
+  return std::ranges::any_of(
+      mover.read_run(run_id), [](const PullView &pull) { return pull.coordinator_pid != 0; });
+}
+
+/// In the run, or in a new one (`run_id` becomes 0) where that has let its snapshot go meanwhile.
+int64_t create_pull(Mover &mover, const TableTask &task, int64_t &run_id, const TakeNotice &take) {
+  try {
+    return mover.create(task, run_id, take);
+  } catch (const Failure &) {
+    throw;
+  } catch (const Error &error) {
+    if (run_id == 0 || error.sqlstate() != "55000" || is_alive(mover, run_id))
+      throw;
+  }
+  run_id = 0;
+  return mover.create(task, run_id, take);
+}
+
 bool is_done(const PullView &pull) noexcept {
   return pull.state == PullState::kDone;
 }
@@ -75,6 +94,20 @@ std::string RunSession::reach_source_if_named() {
 OpenMover RunSession::opener() const {
   return [destination = destination_, source = source_](Waiter &waiter) {
     return std::make_unique<ExtensionMover>(destination, source, waiter);
+  };
+}
+
+PlanStep RunSession::creation(const TableTask &task) const {
+  return [task, run_id = run_id_, rate = options_.speed.max_rate_kb](Mover &mover,
+                                                                     const TakeNotice &take) {
+    const int64_t pull_id = create_pull(mover, task, *run_id, take);
+    if (*run_id != 0)
+      return pull_id;
+    const int64_t ids[] = {pull_id};
+    *run_id = mover.read_pulls(ids).at(0).run_id;
+    if (rate)
+      mover.alter(pull_id, std::nullopt, rate);
+    return pull_id;
   };
 }
 

@@ -11,6 +11,7 @@
 #include "orchestrator/run/run_work.hpp"
 
 #include <functional>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -46,6 +47,13 @@ public:
   [[nodiscard]] InterruptibleWaiter &waiter() noexcept { return waiter_; }
   [[nodiscard]] const Options &options() const noexcept { return options_; }
   [[nodiscard]] int jobs() const noexcept { return options_.speed.jobs.value_or(kDefaultJobs); }
+
+  /// Pulls that creation() makes join that run, as long as it holds its snapshot.
+  void join(int64_t run_id) { *run_id_ = run_id; }
+  /// The run that they join; 0: a new one.
+  [[nodiscard]] int64_t joined_run() const noexcept { return *run_id_; }
+  /// Creates a pull.  The first of a new run sets its rate, and the next ones join it.
+  [[nodiscard]] PlanStep creation(const TableTask &task) const;
 
   /// Plans and moves, and shows it.
   void carry_out(const RunOrders &orders);
@@ -89,6 +97,7 @@ private:
   std::string source_; // as the destination reaches it, with its password
   ConnInfo destination_;
   std::optional<ExtensionMover> mover_;
+  std::shared_ptr<int64_t> run_id_ = std::make_shared<int64_t>(0); // the planner's while it runs
   RunView view_;
   RunEnd end_;
   std::optional<Failure> failure_;
