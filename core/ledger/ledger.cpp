@@ -390,6 +390,7 @@ std::map<int64_t, Ledger::Totals> Ledger::totals_of_runs(const std::vector<int64
   if (pulls.empty())
     return totals;
   std::vector<std::string> ids;
+  ids.reserve(pulls.size());
   for (const int64_t pull : pulls)
     ids.push_back(std::to_string(pull));
   const Rows rows = exec(kTotalsOfMany, {array_literal(ids)});

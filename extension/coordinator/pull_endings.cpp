@@ -33,8 +33,8 @@ void PullEndings::note_plan() {
   run_inbox_touch(run_, run_->pull_id);
 }
 
-void PullEndings::add(int64_t pull, Ending ending) {
-  endings_.try_emplace(pull, std::move(ending));
+void PullEndings::add(int64_t pull, const Ending &ending) {
+  endings_.try_emplace(pull, ending);
 }
 
 void PullEndings::note_forgotten() noexcept {

@@ -33,7 +33,7 @@ public:
   void note_plan();
   /// The pull is to end so, once its chunks are taken back from those who work on it.  The first
   /// reason counts.
-  void add(int64_t pull_id, Ending ending);
+  void add(int64_t pull_id, const Ending &ending);
   /// Ends what can be ended now.
   void look();
 
