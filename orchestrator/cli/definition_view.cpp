@@ -24,8 +24,8 @@ std::vector<OptionGroup> DefinitionView::groups(Command which) const {
   const CLI::Option *const config = app_->get_config_ptr();
   group_of(groups, config->get_group()).options.push_back(config);
   // The help flag is defined before all others.
-  std::ranges::stable_partition(groups,
-                                [](const OptionGroup &group) { return group.heading != "Other"; });
+  std::stable_partition(groups.begin(), groups.end(),
+                        [](const OptionGroup &group) { return group.heading != "Other"; });
   return groups;
 }
 

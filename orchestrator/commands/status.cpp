@@ -14,7 +14,6 @@
 
 #include <algorithm>
 #include <map>
-#include <ranges>
 #include <string_view>
 
 namespace parallel_loader {
@@ -45,7 +44,8 @@ std::vector<RunView> runs_of(std::vector<PullView> pulls) {
 std::map<int64_t, int64_t> find_successors(const std::vector<PullView> &pulls) {
   std::map<std::string_view, int64_t> newest; // by table
   std::map<int64_t, int64_t> successors;
-  for (const PullView &pull : pulls | std::views::reverse) {
+  for (auto place = pulls.rbegin(); place != pulls.rend(); ++place) {
+    const PullView &pull = *place;
     const auto newer = newest.find(pull.table);
     if (newer != newest.end() && is_over(pull) && pull.state != PullState::kDone)
       successors[pull.pull_id] = newer->second;

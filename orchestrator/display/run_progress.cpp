@@ -35,7 +35,8 @@ std::vector<const PullView *> moving_pulls(const RunView &run) {
   for (const PullView &pull : run.pulls)
     if (moves(pull))
       result.push_back(&pull);
-  std::ranges::stable_partition(result, [](const PullView *pull) { return pull->workers > 0; });
+  std::stable_partition(result.begin(), result.end(),
+                        [](const PullView *pull) { return pull->workers > 0; });
   return result;
 }
 
