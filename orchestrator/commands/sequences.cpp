@@ -13,6 +13,7 @@ void add(std::vector<SequenceView> &sequences, std::vector<SequenceView> more) {
 
 std::string sequences_text(const std::vector<SequenceView> &sequences) {
   std::vector<std::vector<std::string>> rows;
+  rows.reserve(sequences.size());
   for (const SequenceView &sequence : sequences)
     rows.push_back({sequence.name, std::to_string(sequence.value)});
   return text_table({{"sequence"}, {"value", Align::kRight}}, rows);
