@@ -105,7 +105,7 @@ SQL
 
 # All that the update must leave alone: the ledger, and the objects with their rights.  Later versions have
 # columns that 0.4 had not, and functions that have other arguments or results now are new ones.
-my $NEW = q('{coordinator,began_empty,search_path,replication_role,priority,started,copied_by}'::text[]);
+my $NEW = q('{coordinator,began_empty,search_path,replication_role,error_detail,error_hint,priority,started,copied_by}'::text[]);
 my $KEPT = <<"SQL";
 SELECT to_jsonb(p) - $NEW || jsonb_build_object('started', p.started) FROM parallel_loader.pull AS p;
 SELECT to_jsonb(c) - $NEW FROM parallel_loader.chunk AS c;
@@ -153,19 +153,31 @@ sub set_version {
   $pair->destination_sql("UPDATE pg_extension SET extversion = '$number' WHERE extname = 'parallel_loader'", %there);
   return;
 }
+# Stops the process where it holds no lock on a table.
+sub stop_between_transactions {
+  my ($pid) = @_;
+  ok(wait_until(20, sub {
+    kill 'STOP', $pid;
+    return 1 if !$pair->destination_sql("SELECT count(*) FROM pg_locks WHERE pid = $pid AND locktype = 'relation'");
+    kill 'CONT', $pid;
+    return 0;
+  }), '… and stands still');
+  return;
+}
 $pair->destination->psql('postgres', 'CREATE DATABASE held');
 $pair->destination_sql(q(CREATE EXTENSION parallel_loader VERSION '0.4' CASCADE;
   CREATE TABLE t_done (id bigint CHECK (id <> 4000), note text);), %there);
-my @NEW = ('pull ADD coordinator bigint, ADD began_empty boolean, ADD search_path text, ADD replication_role text',
+my @NEW = ('pull ADD coordinator bigint, ADD began_empty boolean, ADD search_path text, ADD replication_role text,'
+    . ' ADD error_detail text, ADD error_hint text',
   'chunk ADD coordinator bigint, ADD priority bigint, ADD started timestamptz, ADD copied_by integer');
 $pair->destination_sql("ALTER TABLE parallel_loader.$_", %there) for @NEW;
 set_version($version);
 is($pair->try_sql($pair->table_sql('parallel_pull_table', 't_done', {key => 'id', workers => 1, chunk_size => '64kB'}),
   %there)->sqlstate, '23514', 'a pull fails');
 is(scalar($pair->coordinator_pids), 1, '… and is held');
-$pair->destination_sql("ALTER TABLE parallel_loader.$_", %there) for map { s/ADD (\w+) \w+/DROP $1/gr } @NEW;
 my ($holder) = $pair->coordinator_pids;
-kill 'STOP', $holder; # else it would see the version, and end
+stop_between_transactions($holder); # else it would see the version, and end
+$pair->destination_sql("ALTER TABLE parallel_loader.$_", %there) for map { s/ADD (\w+) \w+/DROP $1/gr } @NEW;
 set_version('0.4');
 my $warned = $pair->try_sql('BEGIN; ALTER EXTENSION parallel_loader UPDATE; ROLLBACK', %there);
 is($warned->sqlstate, '00000', 'the update does not wait for it');
