@@ -58,8 +58,7 @@ std::optional<int> parse_in(std::string_view text, std::span<const Unit> units) 
 
 constexpr std::array<Unit, 4> kSizes{
     {{"kB", 1}, {"MB", 1024}, {"GB", int64_t{1024} * 1024}, {"TB", int64_t{1024} * 1024 * 1024}}};
-constexpr std::array<Unit, 5> kTimes{
-    {{"", 1}, {"s", 1}, {"min", 60}, {"h", 3600}, {"d", 86400}}};
+constexpr std::array<Unit, 5> kTimes{{{"", 1}, {"s", 1}, {"min", 60}, {"h", 3600}, {"d", 86400}}};
 
 } // namespace
 
