@@ -251,6 +251,7 @@ const RunOrders &Copy::orders() {
   if (!order.empty())
     orders_.session_count = session_.jobs();
   std::vector<TableWork> creations; // before resumes, which take their time
+  creations.reserve(order.size());
   for (const size_t index : order)
     creations.push_back({.table = places_[index], .step = session_.creation(jobs_[index].task)});
   orders_.work.insert(orders_.work.begin(), creations.begin(), creations.end());

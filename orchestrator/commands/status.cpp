@@ -34,6 +34,7 @@ std::vector<RunView> runs_of(std::vector<PullView> pulls) {
     run.pulls.push_back(std::move(pull));
   }
   std::vector<RunView> list;
+  list.reserve(runs.size());
   for (auto &[id, run] : runs)
     list.push_back(std::move(run));
   return list;
