@@ -6,6 +6,7 @@ import platform
 import sys
 
 import against
+import databases
 import meter
 import results as result_file
 import tables
@@ -27,6 +28,8 @@ def parse():
     add = parser.add_argument
     add("--table", metavar="NAME,...",
         help=f"default: {','.join(tables.TABLES)}; with --against: {against.TABLES}")
+    add("--database", choices=databases.DATABASES,
+        help="many tables by one command of each program instead; prints medians, writes no FILE")
     add("--way", metavar="PATTERN,...",
         help=f"shell patterns, for example 'heap*,pipe*'; default: all; with --against: {against.WAYS}")
     add("--repeat", type=int, metavar="N",
@@ -65,6 +68,8 @@ def parse():
 def show_list():
     for table in tables.TABLES.values():
         print(f"{table.name:24} {table.rows} rows, {table.what}")
+    for database in databases.DATABASES.values():
+        print(f"{database.name:24} {database.what}")
     print()
     for way in ways.all_ways():
         print(f"{way.name:24} {way.workers} x {way.what}")
@@ -156,6 +161,9 @@ def main():
     if options.list:
         show_list()
     if not options.folder:
+        return
+    if options.database:
+        databases.DatabaseBench(options).run_all()
         return
     if options.against:
         sys.exit(0 if Against(options).run() else 1)

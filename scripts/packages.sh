@@ -46,7 +46,11 @@ extension_has_files() {
 }
 
 program_has_files() {
-  has_files parallel-loader /usr/bin/parallel-loader /usr/share/lintian/overrides/parallel-loader
+  has_files parallel-loader /usr/bin/parallel-loader \
+    /usr/share/bash-completion/completions/parallel-loader \
+    /usr/share/fish/vendor_completions.d/parallel-loader.fish \
+    /usr/share/man/man1/parallel-loader.1.gz \
+    /usr/share/zsh/vendor-completions/_parallel-loader
 }
 
 # The tag left out asks for the bug report by which a package comes into Debian.

@@ -22,7 +22,7 @@ WHERE refclassid = 'pg_extension'::regclass
 ORDER BY pg_describe_object(classid, objid, 0) COLLATE "C";
 
 -- Whoever may call the functions that pull can make the server connect elsewhere: none is open to
--- all. Only the three functions that the views call are, in a schema that nobody else may use.
+-- all. Only the four functions that the views call are, in a schema that nobody else may use.
 SELECT oid::regproc AS function,
        provolatile AS volatile,
        proparallel AS parallel,

@@ -86,7 +86,7 @@ rooms core base connection source stream tuple plan ledger verify check | forbid
 rooms extension server/base server/sql server/shared server/process server/load bridge ledger worker \
   coordinator functions | forbid "rooms of extension/ include those before them alone" '.'
 
-rooms orchestrator base run display cli commands | forbid \
+rooms orchestrator base tables run report display cli commands | forbid \
   "rooms of orchestrator/ include those before them alone" '.'
 
 # A file-scope object with a destructor would run it at FATAL, in the middle of the server's exit.

@@ -20,12 +20,14 @@ SELECT p.pull_id, p.owner::pg_catalog.oid, p."table"::pg_catalog.oid, p.state, p
             JOIN pg_catalog.pg_namespace AS s ON s.oid = c.relnamespace
             WHERE c.oid = p."table"::pg_catalog.oid),
     p.table_name, p."table"::pg_catalog.oid::pg_catalog.text),
-  EXISTS (SELECT FROM pg_catalog.pg_class AS c WHERE c.oid = p."table"::pg_catalog.oid), p.tableoid
+  EXISTS (SELECT FROM pg_catalog.pg_class AS c WHERE c.oid = p."table"::pg_catalog.oid), p.tableoid,
+  coalesce(p.coordinator, p.pull_id), p.run_id
 FROM @ledger@.pull AS p
 LEFT JOIN pg_catalog.pg_locks AS l ON l.locktype = 'advisory' AND l.granted
   AND l.database = (SELECT d.oid FROM pg_catalog.pg_database AS d
                     WHERE d.datname = pg_catalog.current_database())
-  AND l.classid::bigint = p.pull_id >> 32 AND l.objid::bigint = p.pull_id & 4294967295
+  AND l.classid::bigint = coalesce(p.coordinator, p.pull_id) >> 32 & 4294967295
+  AND l.objid::bigint = coalesce(p.coordinator, p.pull_id) & 4294967295
   AND l.objsubid = @class@
 WHERE )sql";
 
@@ -81,6 +83,8 @@ FoundPull read_row(const Rows &rows, size_t row) {
   found.table_name = rows.text(row, 16);
   found.has_table = rows.boolean(row, 17);
   found.ledger = static_cast<uint32_t>(rows.integer(row, 18));
+  found.coordinator = rows.integer(row, 19);
+  found.run_id = rows.integer(row, 20);
   const PullState recorded = parse_pull_state(rows.text(row, 3));
   const bool has_coordinator = rows.boolean(row, 7);
   found.is_live = has_coordinator && !has_ended(recorded);
@@ -122,6 +126,16 @@ std::vector<FoundPull> PullFinder::find_live() {
 
 std::vector<FoundPull> PullFinder::find_held() {
   return look_up("p.state IN ('failed', 'cancelled') AND l.pid IS NOT NULL ORDER BY p.finished");
+}
+
+// One that is live says more than one that is held; its memory is the same.
+std::vector<FoundPull> PullFinder::find_coordinators() {
+  return look_up("p.pull_id = ANY (ARRAY(SELECT pg_catalog.max(o.pull_id) FROM @ledger@.pull AS o "
+                 "WHERE coalesce(o.coordinator, o.pull_id) = ANY (ARRAY(SELECT "
+                 "(k.classid::bigint << 32) | k.objid::bigint FROM pg_catalog.pg_locks AS k "
+                 "WHERE k.locktype = 'advisory' AND k.granted AND k.objsubid = " +
+                 std::to_string(kPullLockClass) +
+                 ")) GROUP BY coalesce(o.coordinator, o.pull_id))) AND l.pid IS NOT NULL");
 }
 
 std::optional<int64_t> PullFinder::find_live_into(uint32_t table) {

@@ -28,11 +28,13 @@ struct FoundPull {
   bool has_snapshot_lock = false; // else it is not planned yet, or by an earlier version
   uint32_t segment = 0;           // of dynamic shared memory; valid while is_live or is_held
   int coordinator_pid = 0;        // likewise
-  bool is_live = false;           // it is unfinished and its coordinator is there
-  std::string table_name;         // as it is, or was when the pull was begun
-  bool has_table = false;         // it is still there
-  uint32_t ledger = 0;            // the table of the ledger that it stands in
-  bool is_held = false; // it has failed, and its coordinator keeps the snapshot for a resume
+  int64_t coordinator = 0;        // the key of its lock: the pull's id, or a run's, below 0
+  int64_t run_id = 0;
+  bool is_live = false;   // it is unfinished and its coordinator is there
+  std::string table_name; // as it is, or was when the pull was begun
+  bool has_table = false; // it is still there
+  uint32_t ledger = 0;    // the table of the ledger that it stands in
+  bool is_held = false;   // it has failed, and its coordinator keeps the snapshot for a resume
 
   /// Every chunk is done: nothing of the source is needed any more.
   [[nodiscard]] bool is_read() const noexcept { return is_begun && chunks_left == 0; }
@@ -52,6 +54,8 @@ public:
   /// Those that have failed or were cancelled and whose coordinator keeps their snapshot, in the
   /// order in which that happened.
   [[nodiscard]] std::vector<FoundPull> find_held();
+  /// Of each coordinator that is alive, live or holding, one of its pulls.
+  [[nodiscard]] std::vector<FoundPull> find_coordinators();
   /// A live one into the table.
   [[nodiscard]] std::optional<int64_t> find_live_into(uint32_t table);
   /// A live one of the whole table, whose rows an append would double.  A pull without a plan yet,

@@ -9,6 +9,8 @@
 #include "core/ledger/ledger_statements.hpp"
 #include "core/ledger/local_relations.hpp"
 
+#include <algorithm>
+
 namespace parallel_loader {
 
 using namespace ledger_statements;
@@ -17,6 +19,10 @@ namespace {
 
 Param number(int64_t value) {
   return std::to_string(value);
+}
+
+Param flag(std::optional<bool> value) {
+  return value ? Param(*value ? "t" : "f") : Param();
 }
 
 std::string_view kind_name(PullKind kind) {
@@ -35,6 +41,7 @@ struct ChunkArrays {
       relation_values.push_back(chunk.relation);
       row_values.push_back(std::to_string(chunk.row_estimate));
       byte_values.push_back(std::to_string(chunk.byte_estimate));
+      all_bytes += std::max<int64_t>(chunk.byte_estimate, 0);
       oid_values.push_back(std::to_string(chunk.relation_oid));
     }
     starts = array_literal(start_values);
@@ -53,20 +60,34 @@ struct ChunkArrays {
   std::string rows;
   std::string bytes;
   std::string oids;
+  int64_t all_bytes = 0;
 };
 
 } // namespace
 
 int64_t Ledger::create_pull(const PullRequest &request) {
-  return exec(kCreatePull,
-              {request.run_id == 0 ? Param() : number(request.run_id), number(request.owner),
-               number(request.table), request.source, request.source_table,
-               null_if_empty(request.key), request.start, request.end,
-               request.columns ? Param(array_literal(*request.columns)) : Param(),
-               null_if_empty(request.filter), request.format, number(request.workers),
-               number(request.chunk_bytes), request.timezone, request.date_order,
-               number(request.segment), std::string(kind_name(request.kind)),
-               executor_.schema() + ".pull"})
+  return exec(kCreatePull, {request.run_id == 0 ? Param() : number(request.run_id),
+                            number(request.owner),
+                            number(request.table),
+                            request.source,
+                            request.source_table,
+                            null_if_empty(request.key),
+                            request.start,
+                            request.end,
+                            request.columns ? Param(array_literal(*request.columns)) : Param(),
+                            null_if_empty(request.filter),
+                            request.format,
+                            number(request.workers),
+                            number(request.chunk_bytes),
+                            request.timezone,
+                            request.date_order,
+                            number(request.segment),
+                            std::string(kind_name(request.kind)),
+                            request.search_path,
+                            request.replication_role,
+                            request.coordinator == 0 ? Param() : number(request.coordinator),
+                            request.begins_run ? "t" : "f",
+                            executor_.schema() + ".pull"})
       .integer(0, 0);
 }
 
@@ -92,7 +113,8 @@ void Ledger::record_plan(int64_t pull_id, const PullPlan &plan) {
                                           null_if_empty(plan.snapshot.place.host),
                                           null_if_empty(plan.snapshot.place.hostaddr),
                                           null_if_empty(plan.snapshot.place.port),
-                                          plan.source_path});
+                                          plan.source_path,
+                                          flag(plan.began_empty)});
   if (updated.affected() != 1)
     throw Error(sqlstate::kInternalError,
                 "pull " + std::to_string(pull_id) + " is not in the ledger");
@@ -103,7 +125,7 @@ void Ledger::record_plan(int64_t pull_id, const PullPlan &plan) {
 void Ledger::add_chunks(int64_t pull_id, const std::vector<PlannedChunk> &added) {
   const ChunkArrays chunks(added);
   exec(kAddChunks, {number(pull_id), chunks.starts, chunks.ends, chunks.nulls, chunks.relations,
-                    chunks.rows, chunks.bytes, chunks.oids});
+                    chunks.rows, chunks.bytes, chunks.oids, number(chunks.all_bytes)});
 }
 
 void Ledger::record_shapes(int64_t pull_id, const PullPlan &plan) {
@@ -211,6 +233,8 @@ RecordedPull Ledger::load_pull(int64_t pull_id) {
   recorded.plan.bounds = {.xmin = row.integer(0, 20), .xmax = row.integer(0, 21)};
   recorded.shares_snapshot = row.boolean(0, 22);
   recorded.plan.relations = row.text(0, 23);
+  request.search_path = row.text(0, 24);
+  request.replication_role = row.text(0, 25);
   return recorded;
 }
 
@@ -281,10 +305,22 @@ void Ledger::set_limits(int64_t pull_id, std::optional<int> workers,
 }
 
 std::optional<ClaimedChunk> Ledger::claim_chunk(int64_t pull_id) {
-  const Rows rows = exec(kClaimChunk, {number(pull_id)});
+  return claim(kOfPull, {number(pull_id)});
+}
+
+std::optional<ClaimedChunk> Ledger::claim_run_chunk(int64_t coordinator, int64_t pull_id) {
+  if (pull_id == 0)
+    return claim(kOfRun, {number(coordinator)});
+  return claim(kOfPullInRun, {number(pull_id), number(coordinator)});
+}
+
+std::optional<ClaimedChunk> Ledger::claim(std::string_view condition,
+                                          std::initializer_list<Param> params) {
+  const Rows rows = exec(std::string(kClaim) + std::string(condition), params);
   if (rows.empty())
     return std::nullopt;
-  return ClaimedChunk{.number = static_cast<int>(rows.integer(0, 0)),
+  return ClaimedChunk{.pull_id = rows.integer(0, 8),
+                      .number = static_cast<int>(rows.integer(0, 0)),
                       .byte_estimate = rows.integer(0, 5),
                       .range = {.start = rows.at(0, 1),
                                 .end = rows.at(0, 2),
@@ -298,7 +334,9 @@ void Ledger::complete_chunk(int64_t pull_id, int chunk, const ChunkResult &resul
   const Rows updated =
       exec(kCompleteChunk,
            {number(pull_id), number(chunk), number(result.row_count), number(result.byte_count),
-            std::string(result.route), null_if_empty(result.route_reason), result.local_relations});
+            std::string(result.route), null_if_empty(result.route_reason), result.local_relations,
+            result.started == 0 ? Param() : Param(std::to_string(result.started)),
+            result.copied_by == 0 ? Param() : number(result.copied_by)});
   if (updated.affected() != 1)
     throw Error(sqlstate::kInternalError, "chunk " + std::to_string(chunk) + " of pull " +
                                               std::to_string(pull_id) +
@@ -313,21 +351,52 @@ bool Ledger::note_attempt(int64_t pull_id, int chunk, const FailedAttempt &attem
              .affected() == 1;
 }
 
-void Ledger::end_pull(int64_t pull_id, PullEvent event, PullActor actor, std::string_view sqlstate,
-                      std::string_view message) {
+void Ledger::end_pull(int64_t pull_id, PullEvent event, PullActor actor, const PullError &error) {
   change_state(pull_id, event, actor);
-  exec(kEndPull, {number(pull_id), null_if_empty(sqlstate), null_if_empty(message)});
+  exec(kEndPull, {number(pull_id), null_if_empty(error.sqlstate), null_if_empty(error.message),
+                  null_if_empty(error.detail), null_if_empty(error.hint)});
+}
+
+PullError Ledger::error_of(int64_t pull_id) {
+  const Rows row = exec(kReadError, {number(pull_id)});
+  if (row.empty())
+    return {.sqlstate = std::string(sqlstate::kInternalError), .message = "the pull has ended"};
+  return {.sqlstate = row.text(0, 0),
+          .message = row.text(0, 1),
+          .detail = row.text(0, 2),
+          .hint = row.text(0, 3)};
+}
+
+bool Ledger::has_withheld_chunks(int64_t pull_id) {
+  return exec(kHasWithheld, {number(pull_id)}).boolean(0, 0);
+}
+
+static Ledger::Totals read_totals(const Rows &rows, size_t row) {
+  return {.row_count = rows.integer(row, 0),
+          .byte_count = rows.integer(row, 1),
+          .chunk_count = static_cast<int>(rows.integer(row, 2)),
+          .done_count = static_cast<int>(rows.integer(row, 3)),
+          .retry_count = static_cast<int>(rows.integer(row, 4)),
+          .estimate_all = rows.integer(row, 5),
+          .estimate_done = rows.integer(row, 6)};
 }
 
 Ledger::Totals Ledger::totals(int64_t pull_id) {
-  const Rows row = exec(kTotals, {number(pull_id)});
-  return {.row_count = row.integer(0, 0),
-          .byte_count = row.integer(0, 1),
-          .chunk_count = static_cast<int>(row.integer(0, 2)),
-          .done_count = static_cast<int>(row.integer(0, 3)),
-          .retry_count = static_cast<int>(row.integer(0, 4)),
-          .estimate_all = row.integer(0, 5),
-          .estimate_done = row.integer(0, 6)};
+  return read_totals(exec(kTotals, {number(pull_id)}), 0);
+}
+
+std::map<int64_t, Ledger::Totals> Ledger::totals_of_runs(const std::vector<int64_t> &pulls) {
+  std::map<int64_t, Totals> totals;
+  if (pulls.empty())
+    return totals;
+  std::vector<std::string> ids;
+  ids.reserve(pulls.size());
+  for (const int64_t pull : pulls)
+    ids.push_back(std::to_string(pull));
+  const Rows rows = exec(kTotalsOfMany, {array_literal(ids)});
+  for (size_t row = 0; row < rows.size(); row++)
+    totals.emplace(rows.integer(row, 7), read_totals(rows, row));
+  return totals;
 }
 
 } // namespace parallel_loader

@@ -9,6 +9,7 @@
 #include "core/source/source_session.hpp"
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -38,6 +39,10 @@ struct PullRequest {
   std::string date_order;
   int64_t segment = 0; // the coordinator's shared memory, for sessions that join or watch
   PullKind kind = PullKind::kPull;
+  std::string search_path; // of the caller's session, in which rows are written
+  std::string replication_role;
+  int64_t coordinator = 0; // that works on it, by the key of its lock; 0: its own
+  bool begins_run = false; // its own coordinator is a run's, with a key below 0
 };
 
 /// What the caller of a pull named, where the plan's choice stands in its place: a pull of which
@@ -88,6 +93,7 @@ struct PullPlan {
   PullWish wish;
   PlanNotice notice; // not recorded
   std::vector<PlannedChunk> chunks;
+  std::optional<bool> began_empty;               // the local table; nullopt: not known
   ChunkChange chunk_change = ChunkChange::kNone; // by a resume
   // By a resume of a pull of an earlier version, which recorded neither OIDs nor shapes.
   std::vector<ChunkRelation> found_relations;
@@ -105,6 +111,7 @@ struct RecordedPull {
 };
 
 struct ClaimedChunk {
+  int64_t pull_id = 0;
   int number = 0;
   int64_t byte_estimate = 0;
   Range range;
@@ -118,6 +125,16 @@ struct ChunkResult {
   std::string_view route;
   std::string route_reason;         // why not the faster one, or empty
   std::string local_relations = {}; // that the rows went into, see core/ledger/local_relations.hpp
+  double started = 0;               // when it was claimed, in seconds since 1970; 0: not known
+  int copied_by = 0;                // the process that has done it; 0: not known
+};
+
+/// What has ended a pull; all empty where no error did.
+struct PullError {
+  std::string sqlstate = {};
+  std::string message = {};
+  std::string detail = {};
+  std::string hint = {};
 };
 
 struct FailedAttempt {
@@ -165,14 +182,16 @@ public:
   /// Takes the next chunk that is neither done nor held by another worker, by row lock
   /// (FOR UPDATE SKIP LOCKED), until the transaction ends; nullopt when there is none.
   [[nodiscard]] std::optional<ClaimedChunk> claim_chunk(int64_t pull_id);
+  /// The same among the chunks of a run that its coordinator has released for copying, by their
+  /// priority; of one pull, or of any (0).
+  [[nodiscard]] std::optional<ClaimedChunk> claim_run_chunk(int64_t coordinator, int64_t pull_id);
   /// In the transaction that holds the chunk's rows.
   void complete_chunk(int64_t pull_id, int chunk, const ChunkResult &result);
   /// Notes an attempt that failed, in a transaction of its own after that one was aborted; false
   /// when another worker has the chunk by now, which must not be waited for.
   [[nodiscard]] bool note_attempt(int64_t pull_id, int chunk, const FailedAttempt &attempt);
-  /// As change_state, with the error that ended the pull; empty: none did.
-  void end_pull(int64_t pull_id, PullEvent event, PullActor actor, std::string_view sqlstate,
-                std::string_view message);
+  /// As change_state, with the error that ended the pull.
+  void end_pull(int64_t pull_id, PullEvent event, PullActor actor, const PullError &error);
 
   struct Totals {
     int64_t row_count = 0;
@@ -184,11 +203,20 @@ public:
     int64_t estimate_done = 0; // likewise, of done chunks
   };
   [[nodiscard]] Totals totals(int64_t pull_id);
+  /// The same of many pulls.
+  [[nodiscard]] std::map<int64_t, Totals> totals_of_runs(const std::vector<int64_t> &pulls);
+
+  /// The error that has ended the pull.
+  [[nodiscard]] PullError error_of(int64_t pull_id);
+  /// True while no worker is to take what is left of the pull: it is about to end.
+  [[nodiscard]] bool has_withheld_chunks(int64_t pull_id);
 
 private:
   Rows exec(std::string_view statement, std::initializer_list<Param> params) {
     return executor_.exec(statement, params);
   }
+  std::optional<ClaimedChunk> claim(std::string_view condition,
+                                    std::initializer_list<Param> params);
   void record_shapes(int64_t pull_id, const PullPlan &plan);
   void add_chunks(int64_t pull_id, const std::vector<PlannedChunk> &added);
   [[nodiscard]] std::vector<std::string> load_columns(int64_t pull_id, std::string_view list);

@@ -163,6 +163,7 @@ void SourceSession::begin(const SourceFormats &formats,
     throw Error(sqlstate::kInvalidParameterValue,
                 "invalid snapshot identifier: \"" + snapshot->name + "\"");
   connection_.check_text(formats.is_text);
+  types_.clear();
   connection_.exec("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY, NOT DEFERRABLE");
   // Before any query: that would take a snapshot of its own.
   if (snapshot)

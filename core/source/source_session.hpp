@@ -4,6 +4,7 @@
 #include "core/base/error.hpp"
 #include "core/connection/connection.hpp"
 #include "core/source/filter_path.hpp"
+#include "core/source/types.hpp"
 
 #include <optional>
 #include <string>
@@ -109,6 +110,12 @@ public:
   [[nodiscard]] SourceIdentity identity();
   [[nodiscard]] SnapshotBounds snapshot_bounds();
 
+  /// The types of all columns of a table of the source, as the snapshot shows them.
+  template <class Column>
+  [[nodiscard]] const Types &column_types(const std::vector<Column> &columns) {
+    return types_.load(connection_, parallel_loader::column_types(columns));
+  }
+
   /// Commits, which lets the snapshot go.
   void end();
 
@@ -126,6 +133,7 @@ private:
 
   std::vector<std::string> search_path_;
   FilterPath filter_path_;
+  TypeCache types_; // of this transaction
 };
 
 /// True if a holder of the snapshot with this lock is a session of the executor's own database.

@@ -5,6 +5,7 @@
 #include "core/source/range_order.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <set>
 
 namespace parallel_loader {
@@ -394,6 +395,17 @@ Types Types::load(Executor &server, std::span<const TypeOid> roots) {
   }
   load_orders(server, types.types_);
   return types;
+}
+
+const Types &TypeCache::load(Executor &server, std::span<const TypeOid> roots) {
+  std::vector<TypeOid> missing;
+  std::ranges::copy_if(roots, std::back_inserter(missing),
+                       [&](TypeOid root) { return !types_ || !types_->has(root); });
+  if (!types_)
+    types_ = Types::load(server, missing);
+  else if (!missing.empty())
+    types_->add(Types::load(server, missing));
+  return *types_;
 }
 
 void Types::add(TypeInfo type) {

@@ -7,6 +7,7 @@
 #include <array>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -69,6 +70,9 @@ public:
 
   [[nodiscard]] const ServerInfo &server() const noexcept { return server_; }
   void add(TypeInfo type);
+  /// Adds those of the same server that are not there yet.
+  void add(Types &&more) { types_.merge(more.types_); }
+  [[nodiscard]] bool has(TypeOid oid) const { return types_.contains(oid); }
   /// Throws Error 08P01 when the server did not describe `oid`.
   [[nodiscard]] const TypeInfo &get(TypeOid oid) const;
   /// The type under any domains.  Throws Error 08P01 when there is none, as get does.
@@ -81,14 +85,32 @@ private:
   std::map<TypeOid, TypeInfo> types_;
 };
 
+/// Types of one server, each of which is looked up once: right for as long as the session sees the
+/// same catalogs, as under one snapshot.
+class TypeCache {
+public:
+  /// As Types::load, with more types than these reach.
+  [[nodiscard]] const Types &load(Executor &server, std::span<const TypeOid> roots);
+  /// The catalogs may have changed.
+  void clear() { types_.reset(); }
+
+private:
+  std::optional<Types> types_;
+};
+
+template <class Column>
+[[nodiscard]] std::vector<TypeOid> column_types(const std::vector<Column> &columns) {
+  std::vector<TypeOid> types;
+  types.reserve(columns.size());
+  for (const Column &column : columns)
+    types.push_back(column.type);
+  return types;
+}
+
 /// The types of all columns of a table, on either side.
 template <class Column>
 [[nodiscard]] Types load_column_types(Executor &server, const std::vector<Column> &columns) {
-  std::vector<TypeOid> roots;
-  roots.reserve(columns.size());
-  for (const Column &column : columns)
-    roots.push_back(column.type);
-  return Types::load(server, roots);
+  return Types::load(server, column_types(columns));
 }
 
 /// Returns an empty string when binary COPY carries a value of `source_type` into a column of

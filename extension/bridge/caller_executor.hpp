@@ -16,7 +16,7 @@ public:
 
   /// Runs a statement that holds a filter: names in it are found along the caller's search path,
   /// with an empty one elsewhere.  Throws PgError.
-  Rows exec_filter(std::string_view sql) { return run(sql, {}, request_.search_path); }
+  Rows exec_filter(std::string_view sql) { return run(sql, {}, request_.pull.search_path); }
 
   /// Throws PgError.
   Rows exec(std::string_view sql, std::span<const Param> params) override;

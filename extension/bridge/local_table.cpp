@@ -1,6 +1,8 @@
 #include "extension/bridge/local_table.hpp"
 
 #include "extension/bridge/boundary.hpp"
+#include "extension/bridge/spi_executor.hpp"
+#include "extension/server/sql/catalog_changes.hpp"
 #include "extension/server/sql/destination_table.hpp"
 
 extern "C" {
@@ -20,6 +22,19 @@ DestinationTable describe_local_table(uint32_t table) {
                                    column.type_name, column.content});
   }
   return destination;
+}
+
+// Looking types up takes longer than all else that a small table needs, and most tables have the
+// same few.
+Types load_local_types(const std::vector<DestinationColumn> &columns) {
+  static TypeCache cache;
+  static uint64 seen = 0;
+  const uint64 changes = call([]() noexcept { return catalog_changes_of_types(); });
+  if (changes != seen)
+    cache.clear();
+  SpiExecutor executor(SpiMode::kReadLatest);
+  seen = changes;
+  return cache.load(executor, column_types(columns));
 }
 
 std::string local_from_item(uint32_t table) {

@@ -10,7 +10,7 @@ namespace parallel_loader {
 namespace {
 
 // Begin the bytes of a request and of an address; another number when the fields change.
-constexpr int64_t kOrderHeader = 0x504c4f7264303430;   // "PLOrd040"
+constexpr int64_t kOrderHeader = 0x504c4f7264303630;   // "PLOrd060"
 constexpr int64_t kAddressHeader = 0x504c416464303430; // "PLAdd040"
 
 // The last value of each enum; the first is 1.
@@ -186,6 +186,10 @@ template <class Archive, class Pull> void visit_pull(Archive &archive, Pull &pul
   archive.field(pull.date_order);
   archive.field(pull.segment);
   archive.field(pull.kind);
+  archive.field(pull.search_path);
+  archive.field(pull.replication_role);
+  archive.field(pull.coordinator);
+  archive.field(pull.begins_run);
 }
 
 template <class Archive, class AnyRequest>
@@ -195,8 +199,6 @@ void visit_request(Archive &archive, AnyRequest &request) {
   visit_pull(archive, request.pull);
   archive.field(request.bound_type);
   visit_snapshot(archive, request.snapshot);
-  archive.field(request.search_path);
-  archive.field(request.replication_role);
   archive.field(request.snapshot_hold_ms);
   archive.field(request.retry_budget_ms);
   archive.field(request.route);

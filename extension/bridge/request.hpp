@@ -35,8 +35,6 @@ struct Request {
   PullRequest pull;
   std::string bound_type; // of start and end, see Bound::type
   HeldSnapshot snapshot;  // given by the caller (its name alone), or the run's; no name: a new one
-  std::string search_path;
-  std::string replication_role;
   int64_t snapshot_hold_ms = 0;
   int64_t retry_budget_ms = 0;
   RouteSetting route = RouteSetting::kAuto;

@@ -78,6 +78,21 @@ void SourceReader::release_locks() {
   is_in_callers_zone_ = false; // as before
 }
 
+void SourceReader::allow_anew() {
+  session_.connection().exec("SAVEPOINT parallel_loader_locks");
+}
+
+void SourceReader::begin_anew() {
+  release_locks();
+}
+
+void SourceReader::begin_anew(const std::string &date_order) {
+  release_locks();
+  if (date_order != date_order_)
+    session_.connection().exec("SELECT pg_catalog.set_config('DateStyle', " +
+                               quote_literal("ISO, " + date_order) + ", true)");
+}
+
 Error unknown_timezone(const std::string &zone, const std::string &why) {
   return Error(
       sqlstate::kInvalidParameterValue, "source does not know time zone \"" + zone + "\"", why,

@@ -50,6 +50,13 @@ public:
   /// After an error, too.  Needs hold_snapshot before.
   void release_locks();
 
+  /// In a session that does not export its snapshot: what follows can be taken back by begin_anew.
+  void allow_anew();
+  /// Takes back all locks and settings since then, or since hold_snapshot.
+  void begin_anew();
+  /// The same, for a pull whose caller has this date field order.
+  void begin_anew(const std::string &date_order);
+
   /// Reads and writes times in the caller's zone from now on, where that can matter: bounds, filter
   /// and window need it, rows that travel as text get it if the source knows it.  UTC before, and
   /// elsewhere.  Throws Error 22023 when the source does not know a zone that is needed.

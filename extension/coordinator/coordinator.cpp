@@ -84,7 +84,7 @@ FoundPull Coordinator::find_resumable() {
 // The old snapshot is imported before its holder is sent away, so that it lives on.
 void Coordinator::resume() {
   const FoundPull found = find_resumable();
-  pull_->pull_id = request_.resume_id;
+  pull_->pull_id = pull_->coordinator_id = request_.resume_id;
   if (found.state == PullState::kDone) { // by a resume that was quicker
     record_.in_transaction([&](Ledger &ledger) { count_chunks(ledger); });
     return;
@@ -107,8 +107,9 @@ void Coordinator::resume() {
   hold_.begin(recorded.request, plan);
   stay_at(plan.snapshot.place);
   receive_lock(found);
-  source_.require_old_holder_left(request_, recorded);
+  source_.require_old_holder_left(request_, recorded, done_count);
   record_.resume(request_.pull.segment, plan);
+  call([&]() noexcept { handover_tell(found.segment, found.coordinator); });
   call([&]() noexcept { shared_pull_enter_phase(pull_, kPhaseRecorded); });
   call([&]() noexcept { session_unlock_resume(pull_id()); });
   record_.in_transaction([&](Ledger &ledger) { count_chunks(ledger); });
@@ -252,7 +253,7 @@ void Coordinator::replace_lost_workers() {
   for (const LostWorker &lost : workers_.take_lost()) {
     const bool is_final = lost.trouble_ms >= request_.retry_budget_ms;
     if (lost.chunk != 0)
-      notes_.add(lost.chunk, {"57P01", kMessage, is_final});
+      notes_.add(pull_id(), lost.chunk, {"57P01", kMessage, is_final});
     if (is_final)
       throw Error("57P01", kMessage, "", "See the server log for the reason.");
   }
@@ -340,7 +341,7 @@ void Coordinator::throw_if_abandoned() {
   if (is_worked_on)
     worked_at_ = GetCurrentTimestamp();
   const TimestampTz end = worked_at_ + hold_ms * 1000;
-  pg_atomic_write_u64(&pull_->given_up_at, is_worked_on ? 0 : static_cast<uint64>(end));
+  pg_atomic_write_u64(&pull_->given_up_at, static_cast<uint64>(end));
   if (GetCurrentTimestamp() > end) {
     hold_.close();
     throw Error("55000", "no session has worked on the pull for parallel_loader.snapshot_hold",
@@ -361,12 +362,8 @@ void Coordinator::require_rows_kept() {
     if (change)
       found = find_pull(pull_id());
   });
-  if (!change)
-    return;
-  throw Error("55000", "table " + found.table_name + " was changed while the pull ran", *change,
-              found.has_table ? local_change_hint(found.table_name,
-                                                  call_text("parallel_pull_resume", pull_id()))
-                              : "Create the table, and pull it again.");
+  if (change)
+    throw changed_while_running(found, *change);
 }
 
 void Coordinator::end(PullEvent event, const ErrorReport *report, bool is_holding) {

@@ -31,7 +31,7 @@ class Coordinator {
 public:
   Coordinator(SharedPull *pull, dsm_handle handle)
       : pull_(pull), request_(parse_request({pull->request, pull->request_size})), record_(pull),
-        workers_(pull, handle), notes_(pull), waiter_(pull), watchdog_(pull, request_, waiter_),
+        workers_(pull, handle), waiter_(pull), watchdog_(pull, request_, waiter_),
         source_(waiter_, pull), hold_(source_, pull) {
     request_.pull.owner = pull->owner;
     request_.pull.segment = handle;

@@ -1,6 +1,7 @@
 // coordinator_main: a coordinator's process from its start to its end, good or bad.
 #include "extension/bridge/boundary.hpp"
 #include "extension/coordinator/coordinator.hpp"
+#include "extension/coordinator/run_coordinator.hpp"
 #include "extension/server/process/background.hpp"
 #include "extension/server/process/session.hpp"
 #include "extension/server/shared/mailbox.hpp"
@@ -73,6 +74,63 @@ bool close_failed_pull(Coordinator &coordinator, SharedPull *pull) {
   return is_worth_holding;
 }
 
+// Runs the pulls of the run; returns false when all that are left end with an error.
+bool run_pulls(RunCoordinator &coordinator, SharedPull *run) {
+  ErrorReport report;
+  PullStop reason = kStopFailed;
+  try {
+    coordinator.begin();
+    coordinator.supervise();
+    return mailbox_close_for_done(run);
+  } catch (const Stopped &) {
+    return false;
+  } catch (const PgError &error) {
+    report = error.report();
+    reason = error.is_cancel() ? kStopCancelled : kStopFailed;
+  } catch (...) {
+    describe_current_exception(report);
+  }
+  if (mailbox_stop(run) == kStopNone) { // else a stop interrupted us, by a cancel
+    if (coordinator.pull_id() != 0 && pg_atomic_read_u32(&run->pull_count) <= 1)
+      error_report_add_detail(
+          &report, ("Pull " + std::to_string(coordinator.pull_id()) + " failed.").c_str());
+    shared_pull_replace_error(run, &report);
+    mailbox_post_stop(run, reason);
+  }
+  return false;
+}
+
+void close_failed_run(RunCoordinator &coordinator, SharedPull *run) {
+  explain_stop(run);
+  ErrorReport report;
+  shared_pull_error(run, &report);
+  coordinator.workers().clear_away();
+  const bool has_failed = mailbox_stop(run) == kStopFailed;
+  call([&]() noexcept {
+    session_log_failure(run->pull_id, coordinator.has_begun(), report.message);
+  });
+  coordinator.end(has_failed ? PullEvent::kFailure : PullEvent::kCancel, &report);
+}
+
+void run_run_coordinator(SharedPull *run, dsm_handle handle) {
+  RunCoordinator coordinator(run, handle);
+  const bool is_done = run_pulls(coordinator, run);
+  call([]() noexcept {
+    session_abort();
+    session_hold_cancel();
+    session_limit_locks(false);
+  });
+  if (is_done) {
+    coordinator.workers().clear_away(); // some may wait for the end of a pause
+    coordinator.end(PullEvent::kAllDone, nullptr);
+  } else
+    close_failed_run(coordinator, run);
+  if (coordinator.is_worth_holding())
+    coordinator.hold_snapshot();
+  else
+    coordinator.drop_snapshot();
+}
+
 void run_coordinator(SharedPull *pull, dsm_handle handle) {
   Coordinator coordinator(pull, handle);
   const bool is_done = run_pull(coordinator, pull);
@@ -103,7 +161,10 @@ void parallel_loader_coordinator_main(Datum argument) {
       session_pin_settings(nullptr);
       session_commit_locally();
     });
-    run_coordinator(pull, handle);
+    if (pull->is_run)
+      run_run_coordinator(pull, handle);
+    else
+      run_coordinator(pull, handle);
   });
   proc_exit(0);
 }

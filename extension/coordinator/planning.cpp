@@ -97,6 +97,16 @@ PullPlan plan_new(SourceConnection &source, SharedPull *pull, const Request &req
       source, pull, request, [&] { return open_and_plan(source, request); });
 }
 
+PullPlan plan_joined(SourceConnection &source, const Request &request) {
+  source.reader().begin_anew(request.pull.date_order);
+  try {
+    return plan_open(source, request);
+  } catch (...) {
+    source.take_back();
+    throw;
+  }
+}
+
 PullPlan plan_resumed(SourceConnection &source, SharedPull *pull, const Request &request,
                       const RecordedPull &recorded, const std::vector<ChunkRelation> &relations,
                       int done_count) {

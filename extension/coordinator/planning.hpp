@@ -17,6 +17,10 @@ namespace parallel_loader {
 /// budget is used up.
 [[nodiscard]] PullPlan plan_new(SourceConnection &source, SharedPull *pull, const Request &request);
 
+/// Plans one more pull of the run whose snapshot `source` holds, in its session; one attempt.
+/// Throws as plan_pull() does; the session can be used again after that, unless it is lost.
+[[nodiscard]] PullPlan plan_joined(SourceConnection &source, const Request &request);
+
 /// Plans what is left of `recorded`, on its snapshot where it can be.  A pull of which no chunk is
 /// done is planned anew; of others only what is new under a new snapshot.  Returns the plan to go
 /// on with, and in it what changes in the chunks.  Throws Error 55000 when the snapshot is lost,

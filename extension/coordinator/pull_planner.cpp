@@ -16,6 +16,7 @@
 #include "extension/bridge/local_table.hpp"
 #include "extension/bridge/spi_executor.hpp"
 #include "extension/server/base/random_number.hpp"
+#include "extension/server/sql/table_rows.hpp"
 
 namespace parallel_loader {
 
@@ -92,9 +93,9 @@ struct LocalSide {
   DestinationTable table;
   Types types;
 
-  static LocalSide look(Oid table, Executor &destination) {
+  static LocalSide look(Oid table) {
     LocalSide side{describe_local_table(table), {}};
-    side.types = load_column_types(destination, side.table.columns);
+    side.types = load_local_types(side.table.columns);
     return side;
   }
 
@@ -258,8 +259,8 @@ private:
     reader_.set_timezone(request_, Format::kBinary);
     table_ = reader_.find_table(parse_qualified_name(pull_.source_table));
     require_other_table(destination);
-    types_ = load_column_types(source_, table_.columns);
-    local_ = LocalSide::look(pull_.table, destination);
+    types_ = reader_.session().column_types(table_.columns);
+    local_ = LocalSide::look(pull_.table);
     columns_ = map_columns(table_, types_, local_.table, local_.types, pull_.columns,
                            parse_format(pull_.format));
     if (columns_.format == Format::kText && !reader_.try_timezone(request_))
@@ -358,6 +359,8 @@ private:
     plan_.columns = std::move(columns_.columns);
     plan_.identity = reader_.session().identity();
     plan_.source_version = source_.server_version();
+    const Oid table = pull_.table;
+    plan_.began_empty = !call([&]() noexcept { return table_rows_found(table); });
   }
 
   const Request &request_;

@@ -128,7 +128,7 @@ private:
   }
 
   Shape require_shape() {
-    const Types types = load_column_types(source_, table_.columns);
+    const Types types = reader_.session().column_types(table_.columns);
     const Key key = Key::resolve(plan_.key, table_, types, plan_.bound_type);
     ColumnMap columns{plan_.columns, plan_.format, {}};
     Shape now = lock_source(reader_, table_, types, columns, key, read_shape(plan_.source_shape));

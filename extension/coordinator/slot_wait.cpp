@@ -80,6 +80,8 @@ void SlotWait::ask_for_room() {
       continue;
     const AttachedPull attached(held);
     SharedPull *pull = attached.get();
+    if (pull != nullptr && pg_atomic_read_u32(&pull->holds_snapshot) == 0)
+      continue; // others of its run go on
     if (pull != nullptr)
       call([&]() noexcept { mailbox_post_hold_end(pull, kHoldGaveWay); });
     else if (!end_old_holder(held))

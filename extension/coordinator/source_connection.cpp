@@ -17,21 +17,27 @@ std::string resume_call(int64_t pull_id) {
   return "parallel_pull_resume(" + std::to_string(pull_id) + ", new_snapshot => true)";
 }
 
-[[noreturn]] void throw_snapshot_lost(const Request &request, const RecordedPull &recorded,
-                                      const std::string &reason) {
+std::string way_on(const Request &request, const RecordedPull &recorded, int done_count) {
   const bool is_of_old_version = recorded.plan.source_shape.empty();
-  const std::string sentence =
-      is_of_old_version ? "It was started by an earlier version of the extension, whose pulls "
-                          "continue only under the snapshot that their own coordinator holds. "
-                          "Empty the table and pull it again."
-      : has_block_ranges(recorded)
-          ? "Its chunks are ranges of ctid, which contain other rows under another snapshot. Empty "
-            "the table and pull it again."
-          : "If the rows that were copied have not changed on the source, call " +
-                resume_call(request.resume_id) +
-                " to continue under a new snapshot. Otherwise empty the table and pull it again.";
+  if (is_of_old_version)
+    return "It was started by an earlier version of the extension, whose pulls continue only under "
+           "the snapshot that their own coordinator holds. Empty the table and pull it again.";
+  if (done_count == 0)
+    return "To start it again under a snapshot that the other pulls of its run do not share, "
+           "call " +
+           resume_call(request.resume_id) + ".";
+  if (has_block_ranges(recorded))
+    return "Its chunks are ranges of ctid, which contain other rows under another snapshot. Empty "
+           "the table and pull it again.";
+  return "If the rows that were copied have not changed on the source, call " +
+         resume_call(request.resume_id) +
+         " to continue under a new snapshot. Otherwise empty the table and pull it again.";
+}
+
+[[noreturn]] void throw_snapshot_lost(const Request &request, const RecordedPull &recorded,
+                                      int done_count, const std::string &reason) {
   throw Error("55000", "the snapshot of pull " + std::to_string(request.resume_id) + " is lost",
-              reason, sentence);
+              reason, way_on(request, recorded, done_count));
 }
 
 void require_same_source(const RecordedPull &recorded, const SourceIdentity &found) {
@@ -64,15 +70,15 @@ void SourceConnection::open_old(const Request &request, const RecordedPull &reco
                                 recorded.plan.bounds, pull_->pull_id);
 }
 
-void SourceConnection::require_old_holder_left(const Request &request,
-                                               const RecordedPull &recorded) {
+void SourceConnection::require_old_holder_left(const Request &request, const RecordedPull &recorded,
+                                               int done_count) {
   constexpr std::chrono::seconds kPatience{5};
   if (!old_holder_)
     return;
   const Clock::time_point end = Clock::now() + kPatience;
   while (!has_left(reader_->session().connection(), *old_holder_)) {
     if (Clock::now() >= end)
-      throw_snapshot_lost(request, recorded,
+      throw_snapshot_lost(request, recorded, done_count,
                           "The session that has a snapshot of that name is not the pull's.");
     rest(std::chrono::milliseconds(50));
   }
@@ -99,8 +105,8 @@ void SourceConnection::open_recorded(const Request &request, const RecordedPull 
 ResumeSnapshot SourceConnection::open_snapshot(const Request &request, const RecordedPull &recorded,
                                                int done_count) {
   if (request.new_snapshot) {
-    if (has_block_ranges(recorded) && !may_take_new_snapshot(recorded, done_count))
-      throw_snapshot_lost(request, recorded, "A new snapshot was requested.");
+    if (has_block_ranges(recorded) && done_count > 0)
+      throw_snapshot_lost(request, recorded, done_count, "A new snapshot was requested.");
     open(request, {});
     return ResumeSnapshot::kNew;
   }
@@ -111,7 +117,7 @@ ResumeSnapshot SourceConnection::open_snapshot(const Request &request, const Rec
     open(request, {});
     require_same_source(recorded, reader_->session().identity());
     if (!may_take_new_snapshot(recorded, done_count))
-      throw_snapshot_lost(request, recorded, gone.message());
+      throw_snapshot_lost(request, recorded, done_count, gone.message());
     return ResumeSnapshot::kNew;
   }
 }
@@ -129,6 +135,13 @@ void SourceConnection::release_locks() {
     return;
   reader_->release_locks();
   has_locks_ = false;
+}
+
+void SourceConnection::take_back() noexcept {
+  try {
+    reader_->release_locks();
+  } catch (...) { // whoever holds the snapshot sees that the session is lost
+  }
 }
 
 // A resume keeps the snapshot that it has come to, while its old holder may have to give way.

@@ -39,7 +39,8 @@ public:
   /// After the holder of a snapshot of version 0.3 was sent away: that its session on the source
   /// has ended proves that it was its own, and the snapshot the pull's.  Throws Error 55000 where
   /// it has not.
-  void require_old_holder_left(const Request &request, const RecordedPull &recorded);
+  void require_old_holder_left(const Request &request, const RecordedPull &recorded,
+                               int done_count);
 
   [[nodiscard]] bool is_open() const noexcept { return reader_.has_value(); }
   /// While it is open.
@@ -49,6 +50,8 @@ public:
   /// Lets go of the locks on the source's tables that planning took, and keeps the snapshot.
   void release_locks();
   void note_planned() noexcept { has_locks_ = true; }
+  /// After a failed statement: the transaction goes on, if the session does.
+  void take_back() noexcept;
   /// After a lock was not to be had: keeps the snapshot of a resume, whose old holder may have to
   /// give way, and nothing else.
   void leave_queue();

@@ -23,6 +23,12 @@ void SourceHold::begin(const PullRequest &pull, const PullPlan &plan) {
       pull.kind == PullKind::kPull && !pull.start && !pull.end && !plan.relations.empty();
 }
 
+void SourceHold::add(const PullRequest &pull, const PullPlan &plan) {
+  const bool had_mark = leaves_mark_;
+  begin(pull, plan);
+  leaves_mark_ = leaves_mark_ || had_mark;
+}
+
 bool SourceHold::end_durably() {
   bool is_durable = true;
   try {
@@ -93,7 +99,9 @@ void SourceHold::end_backends(const std::vector<int> &backends) {
 
 void SourceHold::keep_for_resume(int64_t hold_ms, PullRecord &record, MailWaiter &waiter) {
   waiter.heed(&pull_->mail.hold_end); // the pull's own stop has been heeded
-  const std::string reason = why_hold_ends(GetCurrentTimestamp() + hold_ms * 1000, record, waiter);
+  const TimestampTz end = GetCurrentTimestamp() + hold_ms * 1000;
+  pg_atomic_write_u64(&pull_->hold_ends, static_cast<uint64>(end));
+  const std::string reason = why_hold_ends(end, record, waiter);
   close();
   if (!reason.empty())
     record.in_transaction([&](Ledger &ledger) { ledger.note_hold_ended(pull_->pull_id, reason); });

@@ -29,6 +29,9 @@ public:
   /// The session that `plan` was made by is the one to hold from now on.
   void begin(const PullRequest &pull, const PullPlan &plan);
 
+  /// One more pull reads under the snapshot.
+  void add(const PullRequest &pull, const PullPlan &plan);
+
   /// False once the snapshot was let go.
   [[nodiscard]] bool is_open() const noexcept { return source_.is_open(); }
   /// Throws Error 08006 when the source has ended the session, and the snapshot with it.

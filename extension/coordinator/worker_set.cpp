@@ -79,7 +79,8 @@ std::vector<LostWorker> WorkerSet::take_lost() {
     if (worker_slot_state(pull_, slot) != kSlotLost)
       continue;
     const auto chunk = static_cast<int>(pg_atomic_read_u32(&pull_->slots[slot].chunk));
-    lost.push_back({chunk, worker_slot_chunk_failed(pull_, slot, true)});
+    lost.push_back(
+        {pull_->slots[slot].pull_id, chunk, worker_slot_chunk_failed(pull_, slot, true)});
     worker_slot_leave(pull_, slot, kSlotFree);
   }
   if (!lost.empty())

@@ -12,6 +12,7 @@ namespace parallel_loader {
 
 /// A chunk whose worker went without a word; `chunk` is 0 when it had none.
 struct LostWorker {
+  int64_t pull_id = 0;
   int chunk = 0;
   int64_t trouble_ms = 0; // for how long the pull has failed without completing a chunk
 };

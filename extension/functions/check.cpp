@@ -195,7 +195,6 @@ void Check::set_columns(const SourceTable &table, const std::optional<ColumnMap>
 }
 
 void Check::check_tables() {
-  Connection &source = reader_->session().connection();
   SourceTable table;
   const bool is_there = ask("table", "", [&] {
     table = reader_->find_table(parse_qualified_name(request_.pull.source_table));
@@ -205,8 +204,8 @@ void Check::check_tables() {
   source_bytes_ = table.bytes;
   if (const PlanNotice word = children_notice(table); !word.message.empty())
     findings_.warning("table", word.message, word.hint);
-  const Types source_types = load_column_types(source, table.columns);
-  const Types local_types = load_column_types(catalog_, local_.columns);
+  const Types source_types = reader_->session().column_types(table.columns);
+  const Types local_types = load_local_types(local_.columns);
   const TablePair tables{table, source_types, local_, local_types};
   const std::optional<ColumnMap> map =
       check_columns({tables, request_.pull.columns, parse_format(request_.pull.format)}, findings_);
@@ -261,7 +260,7 @@ void Check::check_destination() {
   const LocalCheck check = {.table = request_.pull.table,
                             .name = local_.name,
                             .from_item = local_from_item(request_.pull.table),
-                            .is_replica = request_.replication_role == "replica",
+                            .is_replica = request_.pull.replication_role == "replica",
                             .workers = request_.pull.workers,
                             .source_bytes = source_bytes_};
   run_in_subtransaction(

@@ -22,6 +22,8 @@
 #include "extension/server/process/waiting_session.hpp"
 #include "extension/server/process/work_session.hpp"
 #include "extension/server/shared/mailbox.hpp"
+#include "extension/server/shared/run_inbox.hpp"
+#include "extension/server/shared/worker_slots.hpp"
 #include "extension/server/sql/result_set.hpp"
 
 extern "C" {
@@ -47,7 +49,8 @@ std::string serialize_source(const std::string &src_dsn, Oid owner) {
 }
 
 WorkRequest read_work_request(FunctionCallInfo fcinfo) {
-  const WorkRequest request = {argument_int(fcinfo, 2, 1), argument_int(fcinfo, 3, 0)};
+  const bool is_whole = PG_NARGS() > 4 && !fcinfo->args[4].isnull && PG_GETARG_BOOL(4);
+  const WorkRequest request = {argument_int(fcinfo, 2, 1), argument_int(fcinfo, 3, 0), is_whole};
   if (request.workers < 1 || request.workers > kMaxWorkers) {
     throw Error(sqlstate::kInvalidParameterValue,
                 "\"workers\" must be between 1 and " + std::to_string(kMaxWorkers));
@@ -58,12 +61,74 @@ WorkRequest read_work_request(FunctionCallInfo fcinfo) {
 }
 
 // A worker would wait for the end of its own chunk, and nobody see why.
-void require_other_pull(int64_t pull_id) {
-  if (call([]() noexcept { return background_pull_id(); }) != pull_id)
+void require_other_pull(const FoundPull &found) {
+  if (call([]() noexcept { return background_coordinator_id(); }) != found.coordinator)
     return;
-  throw Error("55006", "pull " + std::to_string(pull_id) + " cannot wait for itself",
+  throw Error("55006", "pull " + std::to_string(found.pull_id) + " cannot wait for itself",
               "A worker of the pull calls the function, in a trigger, default or constraint.",
               "Wait in another session.");
+}
+
+// The error of a pull of a run that has failed or was cancelled: the whole of it where it was the
+// first one.
+[[noreturn]] void throw_error_of(const FoundPull &found, SharedPull *run) {
+  call([&]() noexcept {
+    ErrorReport report;
+    if (shared_pull_error(run, &report) &&
+        (run->error_pull_id == found.pull_id || run->error_pull_id == 0))
+      error_report_raise(&report);
+  });
+  SpiExecutor executor(SpiMode::kReadLatest);
+  const PullError error = Ledger(executor).error_of(found.pull_id);
+  const std::string end = "Pull " + std::to_string(found.pull_id) + " " +
+                          (found.state == PullState::kFailed ? "failed." : "was cancelled.");
+  throw Error(error.sqlstate, error.message, error.detail.empty() ? end : error.detail, error.hint);
+}
+
+// The chunks of a pull that is about to end are taken back before.
+bool is_about_to_end(int64_t pull_id) {
+  SpiExecutor executor(SpiMode::kReadLatest);
+  return Ledger(executor).has_withheld_chunks(pull_id);
+}
+
+// Returns how many of its chunks are left.  Throws the error that has ended the pull.
+int await_pull_of_run(int64_t pull_id, SharedPull *run) {
+  ScratchMemory memory;
+  for (;; memory.reset()) {
+    const FoundPull found = find_pull(pull_id);
+    if (found.state == PullState::kFailed || found.state == PullState::kCancelled)
+      throw_error_of(found, run);
+    if (found.state == PullState::kInterrupted)
+      call([&]() noexcept { work_session_raise_interrupted(pull_id); });
+    if (found.state == PullState::kDone) {
+      if (pg_atomic_read_u32(&run->awaits_plans) == 0 && !worker_slots_any_unclaimed(run) &&
+          !worker_slots_any_used(run))
+        call([&]() noexcept { work_session_wait_for_end(run); });
+      return 0;
+    }
+    if (found.chunks_left > 0 && !is_about_to_end(pull_id))
+      return found.chunks_left;
+    call([&]() noexcept { waiting_session_wait_turn(run, kLookAgainMs / 5); });
+  }
+}
+
+// Returns how many chunks of the run are left.  What has ended some of its pulls is in the ledger.
+int await_run(const FoundPull &found, SharedPull *run) {
+  ScratchMemory memory;
+  for (;; memory.reset()) {
+    int left = 0;
+    {
+      SpiExecutor executor(SpiMode::kReadLatest);
+      left = RunLedger(executor).open_chunks(found.coordinator);
+    }
+    const bool has_ended = shared_pull_phase(run) == kPhaseEnded || run->coordinator_pid == 0;
+    if (left > 0 || has_ended) {
+      if (has_ended && !call([&]() noexcept { return mailbox_is_stop_posted(run); }))
+        call([&]() noexcept { last_commit_report(run); });
+      return has_ended ? 0 : left;
+    }
+    call([&]() noexcept { waiting_session_wait_turn(run, kLookAgainMs / 5); });
+  }
 }
 
 WorkResult work(FunctionCallInfo fcinfo) {
@@ -74,7 +139,7 @@ WorkResult work(FunctionCallInfo fcinfo) {
   if (found.state == PullState::kDone)
     return {};
   require_joinable(found);
-  require_other_pull(found.pull_id);
+  require_other_pull(found);
   call([&]() noexcept { lock_trap_check_before_start(found.table); });
   std::string address = serialize_source(src_dsn, found.owner);
   const WipeAtEnd wiped_address(address);
@@ -86,13 +151,19 @@ WorkResult work(FunctionCallInfo fcinfo) {
     refuse_old_coordinator(now);
     return {};
   }
+  const int64 only = request.is_of_run ? 0 : found.pull_id;
   WorkResult result = call([&]() noexcept {
     work_session_wait_for_plan(attached.get());
-    return work_session_run(attached.segment(), attached.get(), &request, address.data(),
+    return work_session_run(attached.segment(), attached.get(), &request, only, address.data(),
                             address.size());
   });
   if (result.lacks_slot)
     throw no_free_slot("call " + call_text("parallel_pull_work", found.pull_id) + " again");
+  if (attached.get()->is_run) {
+    result.remaining = only == 0 ? await_run(found, attached.get())
+                                 : await_pull_of_run(found.pull_id, attached.get());
+    return result;
+  }
   result.remaining = find_pull(found.pull_id).chunks_left;
   if (result.remaining == 0)
     call([&]() noexcept { work_session_wait_for_end(attached.get()); });
@@ -125,14 +196,20 @@ std::string wait_for(int64 pull_id, int64 timeout_ms) {
     const FoundPull found = find_pull(pull_id);
     if (!found.is_live || milliseconds_until(deadline) <= 0)
       return std::string(state_name(found.state));
-    require_other_pull(pull_id);
+    require_other_pull(found);
     const AttachedPull attached(found);
-    if (attached.get() != nullptr) {
+    if (attached.get() != nullptr && attached.get()->is_run) { // each of its pulls ends by itself
+      const int64 left_ms = Min(milliseconds_until(deadline), kLookAgainMs);
+      call([&]() noexcept {
+        waiting_session_wait_turn(attached.get(), static_cast<long>(Max(left_ms, 1)));
+      });
+    } else if (attached.get() != nullptr) {
       wait_for_end(attached.get(), deadline);
       if (!std::exchange(is_told, true)) // who began the pull may not have waited for its plan
         call([&]() noexcept { waiting_session_report_notice(attached.get()); });
     }
-    call([]() noexcept { latch_sleep(kLookAgainMs / 5); }); // its coordinator is about to go
+    if (attached.get() == nullptr || !attached.get()->is_run)
+      call([]() noexcept { latch_sleep(kLookAgainMs / 5); }); // its coordinator is about to go
   }
 }
 
@@ -197,11 +274,33 @@ void notice_last_wait(const SharedPull *pull) {
   });
 }
 
+// Its coordinator takes it out of the run, or has seen its last chunk before.
+CancelStep cancel_in_run(int64_t pull_id, SharedPull *run) {
+  RunMessage message = {};
+  message.news = kNewsCancelled;
+  message.pull_id = pull_id;
+  if (!call([&]() noexcept { return run_inbox_post(run, &message); }))
+    return CancelStep::kAgain;
+  ScratchMemory memory;
+  for (;; memory.reset()) {
+    const FoundPull now = find_pull(pull_id);
+    if (now.state == PullState::kCancelled)
+      return CancelStep::kDone;
+    if (!now.is_live)
+      return CancelStep::kTooLate;
+    call([&]() noexcept { waiting_session_wait_turn(run, kLookAgainMs / 5); });
+  }
+}
+
 CancelStep cancel_live(const FoundPull &found) {
   const AttachedPull attached(found);
   SharedPull *pull = attached.get();
   if (pull == nullptr) // it has just ended, or is of an earlier version
     return cancel_old_coordinator(found) ? CancelStep::kDone : CancelStep::kAgain;
+  const bool is_alone =
+      pg_atomic_read_u32(&pull->pull_count) <= 1 && pg_atomic_read_u32(&pull->has_run_workers) == 0;
+  if (pull->is_run && !is_alone)
+    return cancel_in_run(found.pull_id, pull);
   const bool was_waiting = last_commit_waits(pull);
   call([&]() noexcept { mailbox_post_urgent_stop(pull, kStopCancelled); });
   if (was_waiting)
@@ -211,7 +310,12 @@ CancelStep cancel_live(const FoundPull &found) {
 
 CancelStep cancel_held(const FoundPull &found) {
   const AttachedPull attached(found);
-  if (attached.get() != nullptr)
+  if (SharedPull *pull = attached.get(); pull != nullptr && pull->is_run) {
+    RunMessage message = {};
+    message.news = kNewsForgotten;
+    message.pull_id = found.pull_id;
+    call([&]() noexcept { run_inbox_post(pull, &message); });
+  } else if (pull != nullptr)
     call([&]() noexcept { mailbox_post_hold_end(attached.get(), kHoldCancelled); });
   else if (!end_old_holder(found))
     return CancelStep::kAgain;
@@ -221,8 +325,8 @@ CancelStep cancel_held(const FoundPull &found) {
 // Under the lock that a resume takes first, so that none begins.
 CancelStep cancel_without_coordinator(const FoundPull &found) {
   SpiExecutor executor(SpiMode::kWrite);
-  Ledger(executor).end_pull(found.pull_id, PullEvent::kCancel, PullActor::kCaller, "57014",
-                            "canceling pull due to user request");
+  Ledger(executor).end_pull(found.pull_id, PullEvent::kCancel, PullActor::kCaller,
+                            {.sqlstate = "57014", .message = "canceling pull due to user request"});
   return CancelStep::kDone;
 }
 

@@ -108,22 +108,6 @@ std::string counterpart_name(uint32_t table) {
   return QualifiedName{info.schema, info.name}.quoted();
 }
 
-// A run's pulls share the snapshot that the first one's coordinator holds.
-void join_run(FunctionCallInfo fcinfo, const ArgumentLayout &layout, Request &request) {
-  const int64_t run_id = layout.run_id < 0 ? 0 : argument_bigint(fcinfo, layout.run_id, 0);
-  if (run_id == 0)
-    return;
-  const FoundPull first = find_pull(run_id);
-  if (!first.is_live || first.snapshot.empty()) {
-    throw Error("55000", "run " + std::to_string(run_id) + " holds no snapshot any more",
-                "Its first pull is " + std::string(state_name(first.state)) + ".",
-                "Begin a new run.");
-  }
-  request.pull.run_id = run_id;
-  SpiExecutor executor(SpiMode::kReadLatest);
-  request.snapshot = Ledger(executor).load_plan(run_id).snapshot;
-}
-
 } // namespace
 
 std::string text_argument(FunctionCallInfo fcinfo, int number) {
@@ -143,8 +127,8 @@ int64_t pull_id_argument(FunctionCallInfo fcinfo) {
 void read_session(Request &request) {
   request.pull.timezone = setting("TimeZone");
   request.pull.date_order = session_date_order();
-  request.search_path = setting("search_path");
-  request.replication_role = setting("session_replication_role");
+  request.pull.search_path = setting("search_path");
+  request.pull.replication_role = setting("session_replication_role");
   request.snapshot_hold_ms = int64_t{setting_snapshot_hold_s} * 1000;
   request.retry_budget_ms = int64_t{setting_retry_budget_s} * 1000;
   request.route = static_cast<RouteSetting>(setting_route);
@@ -178,9 +162,22 @@ Request read_local_request(FunctionCallInfo fcinfo, const ArgumentLayout &layout
   read_bounds(fcinfo, layout, request);
   request.snapshot.name = optional_text(fcinfo, layout.snapshot);
   request.window = optional_text(fcinfo, layout.window);
-  join_run(fcinfo, layout, request);
+  pull.run_id = layout.run_id < 0 ? 0 : argument_bigint(fcinfo, layout.run_id, 0);
   read_session(request);
   return request;
+}
+
+// A run's pulls share the snapshot that another one's coordinator holds.
+void join_run(Request &request) {
+  const int64_t run_id = request.pull.run_id;
+  const FoundPull first = find_pull(run_id);
+  if (!first.is_live || first.snapshot.empty()) {
+    throw Error("55000", "run " + std::to_string(run_id) + " holds no snapshot any more",
+                "Its first pull is " + std::string(state_name(first.state)) + ".",
+                "Begin a new run.");
+  }
+  SpiExecutor executor(SpiMode::kReadLatest);
+  request.snapshot = Ledger(executor).load_plan(run_id).snapshot;
 }
 
 Request read_request(FunctionCallInfo fcinfo, const ArgumentLayout &layout, RequestKind kind) {
@@ -200,7 +197,10 @@ Request resume_request(const FoundPull &found, const std::string &src_dsn, bool 
   request.new_snapshot = new_snapshot;
   read_session(request);
   SpiExecutor executor(SpiMode::kReadLatest);
-  request.pull = Ledger(executor).load_pull(found.pull_id).request; // bounds are read as at first
+  PullRequest recorded = Ledger(executor).load_pull(found.pull_id).request;
+  recorded.search_path = std::move(request.pull.search_path);
+  recorded.replication_role = std::move(request.pull.replication_role);
+  request.pull = std::move(recorded); // bounds are read as at first
   check_destination(request.pull.table, request.kind);
   if (found.is_read())
     return request;

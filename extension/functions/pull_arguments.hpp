@@ -62,6 +62,10 @@ void read_session(Request &request);
 [[nodiscard]] Request read_request(FunctionCallInfo fcinfo, const ArgumentLayout &layout,
                                    RequestKind kind);
 
+/// Has the request read under the snapshot of its run.  Throws Error 42704 when there is no such
+/// run, 55000 when it holds no snapshot.
+void join_run(Request &request);
+
 /// The request to go on with a pull that is in the ledger.  An empty `src_dsn` is the source that
 /// the ledger names, or, while the pull's snapshot is held, the one its coordinator was given.
 /// Throws as read_request does.

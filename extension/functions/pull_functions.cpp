@@ -14,6 +14,7 @@
 #include "extension/ledger/pull_refusal.hpp"
 #include "extension/ledger/rows_notice.hpp"
 #include "extension/server/base/notice.hpp"
+#include "extension/server/process/plan_session.hpp"
 #include "extension/server/process/settings.hpp"
 #include "extension/server/process/waiting_session.hpp"
 #include "extension/server/sql/destination_table.hpp"
@@ -63,8 +64,12 @@ WaitingSession prepare(Request &request) {
   request.source.conninfo.wipe_secrets();
   const Oid owner = request.pull.owner;
   const Oid table = request.pull.table;
-  return call(
-      [&]() noexcept { return waiting_session_prepare(owner, table, bytes.data(), bytes.size()); });
+  const bool is_run = request.kind == RequestKind::kCreate;
+  return call([&]() noexcept {
+    WaitingSession session = waiting_session_prepare(owner, table, bytes.data(), bytes.size());
+    session.pull->is_run = is_run;
+    return session;
+  });
 }
 
 // Starts the coordinator as soon as there is room for it.  Nothing is recorded before.
@@ -94,6 +99,43 @@ int64 start_and_leave(Request request, PullPhase phase) {
     waiting_session_release(&session);
     return pull_id;
   });
+}
+
+// What tells one source from another, as far as it was named.
+void require_same_source(const Request &request, SharedPull *run) {
+  const ConnInfo there = parse_request({run->request, run->request_size}).source.conninfo;
+  for (const char *keyword : {"host", "hostaddr", "port", "dbname", "user", "service"}) {
+    if (request.source.conninfo.get(keyword) == there.get(keyword))
+      continue;
+    throw Error("55000",
+                "run " + std::to_string(request.pull.run_id) + " reads from another source",
+                std::string("The run's \"") + keyword + "\" is \"" +
+                    std::string(there.get(keyword)) + "\", and that of src_dsn is \"" +
+                    std::string(request.source.conninfo.get(keyword)) + "\".",
+                "Give the source of the run in src_dsn, or begin a new run.");
+  }
+}
+
+// Has the coordinator of the run plan the pull.  Returns 0 where there is none that does so.
+int64 create_in_run(Request &request) {
+  const std::optional<FoundRun> found = find_run(request.pull.run_id);
+  if (!found)
+    return 0;
+  const AttachedPull attached(*found);
+  SharedPull *run = attached.get();
+  if (run == nullptr || shared_pull_phase(run) != kPhasePlanned)
+    return 0;
+  if (found->owner != request.pull.owner) {
+    throw Error(sqlstate::kInsufficientPrivilege,
+                "run " + std::to_string(request.pull.run_id) + " belongs to another role",
+                "Its pulls are those of one role, which owns the processes that copy them.",
+                "Begin a new run.");
+  }
+  require_same_source(request, run);
+  notice_rows_there(request);
+  request.source.conninfo = ConnInfo(); // the coordinator has it
+  const std::string bytes = serialize_request(request);
+  return call([&]() noexcept { return plan_session_run(run, bytes.data(), bytes.size()); });
 }
 
 void warn_of_lost_bounds(int64 pull_id) {
@@ -233,8 +275,14 @@ Datum parallel_pull_start(PG_FUNCTION_ARGS) {
 Datum parallel_pull_create(PG_FUNCTION_ARGS) {
   return entry([&] {
     guard_call(fcinfo, kSourceArgument);
-    return Int64GetDatum(
-        start_and_leave(read_request(fcinfo, kCreateLayout, RequestKind::kCreate), kPhasePlanned));
+    Request request = read_request(fcinfo, kCreateLayout, RequestKind::kCreate);
+    if (request.pull.run_id != 0) {
+      Request copy = request;
+      if (const int64 pull_id = create_in_run(copy); pull_id != 0)
+        return Int64GetDatum(pull_id);
+      join_run(request);
+    }
+    return Int64GetDatum(start_and_leave(std::move(request), kPhasePlanned));
   });
 }
 

@@ -144,9 +144,9 @@ void Verification::prepare() {
   Connection &source = reader.session().connection();
   SpiExecutor catalog(SpiMode::kReadLatest);
   table_ = reader.find_table(parse_qualified_name(request_.pull.source_table));
-  const Types source_types = load_column_types(source, table_.columns);
+  const Types source_types = reader.session().column_types(table_.columns);
   const DestinationTable destination = describe_local_table(request_.pull.table);
-  const Types local_types = load_column_types(catalog, destination.columns);
+  const Types local_types = load_local_types(destination.columns);
   const TablePair tables{table_, source_types, destination, local_types};
 
   const TextForm form = common_text_form(

@@ -35,13 +35,6 @@ std::string noted_text(SharedPull *pull) {
   return text;
 }
 
-// When the pull ends unless somebody works on it; 0: somebody does.
-TimestampTz given_up_at(SharedPull *pull) {
-  return worker_slots_any_used(pull)
-             ? 0
-             : static_cast<TimestampTz>(pg_atomic_read_u64(&pull->given_up_at));
-}
-
 std::string duration_text(int64_t seconds) {
   constexpr int64_t kMinute = 60;
   const std::string rest = std::to_string(seconds % kMinute) + " s";
@@ -55,6 +48,13 @@ std::string abandoned_text(int64_t pull_id, TimestampTz end) {
 }
 
 } // namespace
+
+TimestampTz given_up_at(SharedPull *pull) {
+  const bool is_worked_on = worker_slots_any_used(pull) ||
+                            pg_atomic_read_u32(&pull->slot_waiters) != 0 ||
+                            pg_atomic_read_u32(&pull->workers_allowed) != 0;
+  return is_worked_on ? 0 : static_cast<TimestampTz>(pg_atomic_read_u64(&pull->given_up_at));
+}
 
 std::string waiting_text(const FoundPull &found, SharedPull *pull) {
   if (is_closing(pull))

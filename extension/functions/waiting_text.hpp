@@ -14,4 +14,8 @@ namespace parallel_loader {
 /// True while no worker can move the pull, whatever the rate of a moment ago.
 [[nodiscard]] bool stands_still(SharedPull *pull);
 
+/// When the pull ends unless somebody works on it; 0: somebody does, or its coordinator
+/// starts workers itself.
+[[nodiscard]] TimestampTz given_up_at(SharedPull *pull);
+
 } // namespace parallel_loader

@@ -16,7 +16,7 @@ bool AttemptNotes::write_one(const Note &note) {
   try {
     call([]() noexcept { session_begin(); });
     SpiExecutor executor(SpiMode::kWrite);
-    const bool is_written = Ledger(executor).note_attempt(pull_->pull_id, note.chunk, note.attempt);
+    const bool is_written = Ledger(executor).note_attempt(note.pull_id, note.chunk, note.attempt);
     call([]() noexcept { session_commit(); });
     return is_written;
   } catch (const PgError &error) {

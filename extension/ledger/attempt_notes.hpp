@@ -6,29 +6,27 @@
 #include <string>
 #include <vector>
 
-#include "extension/server/shared/shared_pull.hpp"
-
 namespace parallel_loader {
 
 /// The worker that takes a chunk next locks its row while it moves it, so a note may have to wait;
 /// its writer need not.
 class AttemptNotes {
 public:
-  explicit AttemptNotes(SharedPull *pull) : pull_(pull) {}
-
-  void add(int chunk, FailedAttempt attempt) { notes_.push_back({chunk, std::move(attempt)}); }
+  void add(int64_t pull_id, int chunk, FailedAttempt attempt) {
+    notes_.push_back({pull_id, chunk, std::move(attempt)});
+  }
   /// Writes the notes whose chunks nobody has, each in a transaction of its own; false if some are
   /// left.  What fails is left too, but for a cancel, which is thrown.
   bool write();
 
 private:
   struct Note {
+    int64_t pull_id;
     int chunk;
     FailedAttempt attempt;
   };
   [[nodiscard]] bool write_one(const Note &note);
 
-  SharedPull *pull_;
   std::vector<Note> notes_;
 };
 

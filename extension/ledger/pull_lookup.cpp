@@ -49,6 +49,13 @@ std::vector<FoundPull> find_held_pulls() {
   return PullFinder(executor).find_held();
 }
 
+std::vector<FoundPull> find_coordinators() {
+  SpiExecutor executor(SpiMode::kReadLatest);
+  std::vector<FoundPull> pulls = PullFinder(executor).find_coordinators();
+  std::erase_if(pulls, [](const FoundPull &found) { return !may_see(found); });
+  return pulls;
+}
+
 std::optional<int64_t> find_live_pull_into(Oid table) {
   SpiExecutor executor(SpiMode::kReadLatest);
   return PullFinder(executor).find_live_into(table);
@@ -59,14 +66,25 @@ std::optional<int64_t> find_live_whole_pull(const AppendSubject &subject) {
   return PullFinder(executor).find_live_whole(subject);
 }
 
+std::optional<FoundRun> find_run(int64_t run_id) {
+  SpiExecutor executor(SpiMode::kReadLatest);
+  return RunLedger(executor).find(run_id);
+}
+
 AttachedPull::AttachedPull(const FoundPull &found) {
-  if (!found.is_live && !found.is_held)
-    return;
-  segment_ =
-      call([&]() noexcept { return shared_pull_attach(found.segment, &pull_, &is_new_mapping_); });
+  if (found.is_live || found.is_held)
+    attach(found.segment, found.coordinator, found.ledger);
+}
+
+AttachedPull::AttachedPull(const FoundRun &found) {
+  attach(found.segment, found.coordinator, found.ledger);
+}
+
+void AttachedPull::attach(dsm_handle handle, int64_t coordinator, Oid ledger) {
+  segment_ = call([&]() noexcept { return shared_pull_attach(handle, &pull_, &is_new_mapping_); });
   if (segment_ == nullptr)
     return;
-  if (pull_->pull_id != found.pull_id || pull_->ledger != found.ledger)
+  if (pull_->coordinator_id != coordinator || pull_->ledger != ledger)
     pull_ = nullptr;
 }
 

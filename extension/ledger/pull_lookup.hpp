@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/ledger/found_pull.hpp"
+#include "core/ledger/run_ledger.hpp"
 
 #include <cstdint>
 #include <optional>
@@ -26,6 +27,12 @@ namespace parallel_loader {
 /// that failed first come first.
 [[nodiscard]] std::vector<FoundPull> find_held_pulls();
 
+/// The coordinator of the run that takes more pulls, of any role.
+[[nodiscard]] std::optional<FoundRun> find_run(int64_t run_id);
+
+/// Of each coordinator that is alive, of pulls of the current user, one of its pulls.
+[[nodiscard]] std::vector<FoundPull> find_coordinators();
+
 /// A pull into the table, of any role, whose coordinator is alive and which has not ended.
 [[nodiscard]] std::optional<int64_t> find_live_pull_into(Oid table);
 
@@ -37,6 +44,7 @@ namespace parallel_loader {
 class AttachedPull {
 public:
   explicit AttachedPull(const FoundPull &found);
+  explicit AttachedPull(const FoundRun &found);
   AttachedPull(const AttachedPull &) = delete;
   AttachedPull &operator=(const AttachedPull &) = delete;
   ~AttachedPull();
@@ -45,6 +53,8 @@ public:
   [[nodiscard]] dsm_segment *segment() const noexcept { return segment_; }
 
 private:
+  void attach(dsm_handle handle, int64_t coordinator, Oid ledger);
+
   SharedPull *pull_ = nullptr;
   dsm_segment *segment_ = nullptr;
   bool is_new_mapping_ = false;

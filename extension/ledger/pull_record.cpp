@@ -4,6 +4,13 @@
 
 namespace parallel_loader {
 
+PullError pull_error(const ErrorReport &report) {
+  return {.sqlstate = error_report_sqlstate(&report),
+          .message = report.message,
+          .detail = report.detail,
+          .hint = report.hint};
+}
+
 // The lock comes before the commit, so that nobody sees the pull without its coordinator.
 void PullRecord::create(const PullRequest &request) {
   while (!try_create(request)) {
@@ -18,11 +25,12 @@ bool PullRecord::try_create(const PullRequest &request) {
   call([]() noexcept { session_begin(); });
   SpiExecutor executor(SpiMode::kWrite);
   const int64_t pull_id = Ledger(executor).create_pull(request);
+  const int64_t key = request.begins_run ? -pull_id : pull_id;
   bool is_locked = false;
   for (int step = 0; !is_locked && step < kSteps; step++) {
     if (step > 0)
       call([]() noexcept { latch_sleep(kStepMs); });
-    is_locked = call([&]() noexcept { return session_try_lock_pull(pull_id); });
+    is_locked = call([&]() noexcept { return session_try_lock_pull(key); });
   }
   if (!is_locked) {
     call([]() noexcept { session_abort(); });
@@ -30,6 +38,7 @@ bool PullRecord::try_create(const PullRequest &request) {
   }
   call([]() noexcept { session_commit(); });
   pull_->pull_id = pull_id;
+  pull_->coordinator_id = key;
   state_ = PullState::kPlanned;
   return true;
 }
@@ -63,8 +72,7 @@ void PullRecord::go_on() {
 
 void PullRecord::end(Ledger &ledger, PullEvent event, const ErrorReport *report) {
   ledger.end_pull(pull_->pull_id, event, PullActor::kCoordinator,
-                  report != nullptr ? error_report_sqlstate(report) : "",
-                  report != nullptr ? report->message : "");
+                  report != nullptr ? pull_error(*report) : PullError());
   call([]() noexcept { session_force_flush(); });
   state_ = state_after(event, PullActor::kCoordinator);
 }

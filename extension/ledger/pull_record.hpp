@@ -13,6 +13,9 @@
 
 namespace parallel_loader {
 
+/// As the ledger keeps it.
+[[nodiscard]] PullError pull_error(const ErrorReport &report);
+
 /// What the pull is, apart from the process that works on it and from the snapshot that it reads.
 class PullRecord {
 public:

@@ -1,6 +1,7 @@
 #include "extension/ledger/pull_refusal.hpp"
 
 #include "core/connection/conninfo.hpp"
+#include "core/ledger/local_relations.hpp"
 
 #include <algorithm>
 
@@ -60,6 +61,10 @@ std::string resume_hint(const FoundPull &found) {
   if (!found.is_begun && !found.shares_snapshot)
     return "Call " + call_text("parallel_pull_resume", found.pull_id) + " to start it again." +
            password_hint(found);
+  if (!found.is_begun)
+    return "Its snapshot, which it shared with other pulls of its run, is lost. Call " +
+           call_text("parallel_pull_resume", found.pull_id, "new_snapshot => true") +
+           " to start it again under a new one." + password_hint(found);
   if (found.key == "ctid")
     return "Its snapshot is lost, and its chunks are ranges of ctid: empty the table and pull it "
            "again.";
@@ -101,6 +106,13 @@ void require_joinable(const FoundPull &found) {
                 name_of(found) + " cannot be joined: it is " + std::string(state_name(found.state)),
                 "", resume_hint(found));
   }
+}
+
+Error changed_while_running(const FoundPull &found, const std::string &change) {
+  return {"55000", "table " + found.table_name + " was changed while the pull ran", change,
+          found.has_table ? local_change_hint(found.table_name,
+                                              call_text("parallel_pull_resume", found.pull_id))
+                          : "Create the table, and pull it again."};
 }
 
 Error being_changed(int64_t pull_id) {

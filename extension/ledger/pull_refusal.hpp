@@ -30,6 +30,9 @@ void require_resumable(const FoundPull &found);
 /// Throws Error 55000 unless the pull has a coordinator that workers can join.
 void require_joinable(const FoundPull &found);
 
+/// 55000: the pull's table was changed, as `change` says, after rows went into it.
+[[nodiscard]] Error changed_while_running(const FoundPull &found, const std::string &change);
+
 /// 55006: another session resumes the pull, or has changed it and not committed yet.
 [[nodiscard]] Error being_changed(int64_t pull_id);
 

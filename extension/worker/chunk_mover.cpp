@@ -6,6 +6,7 @@
 #include "core/source/types.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "extension/bridge/boundary.hpp"
 #include "extension/bridge/local_table.hpp"
@@ -15,53 +16,107 @@
 #include "extension/server/load/copy_from.hpp"
 #include "extension/server/load/local_relations.hpp"
 #include "extension/server/process/session.hpp"
+#include "extension/server/shared/run_inbox.hpp"
 #include "extension/server/shared/worker_slots.hpp"
 #include "extension/worker/append.hpp"
 #include "extension/worker/route.hpp"
 
 extern "C" {
+#include "miscadmin.h"
 #include "utils/lsyscache.h"
+#include "utils/timestamp.h"
 }
 
 namespace parallel_loader {
 
-ChunkMover::ChunkMover(const WorkerContext &context)
-    : context_(context), slot_(context.pull->slots[context.slot]), waiter_(&slot_.is_told_to_stop) {
+namespace {
+
+// Since 1970, as to_timestamp takes them.
+double seconds_of(TimestampTz time) {
+  return static_cast<double>(time) / USECS_PER_SEC +
+         static_cast<double>(POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * SECS_PER_DAY;
 }
+
+} // namespace
+
+ChunkMover::ChunkMover(const WorkerContext &context)
+    : context_(context), slot_(context.pull->slots[context.slot]), waiter_(&slot_.is_told_to_stop),
+      request_(context.request), pull_id_(context.pull->is_run ? 0 : context.pull->pull_id) {}
 
 void ChunkMover::load_plan() {
   call([]() noexcept { session_begin(); });
   SpiExecutor executor(SpiMode::kWrite);
-  plan_ = Ledger(executor).load_plan(context_.pull->pull_id);
-  table_name_ = find_pull(context_.pull->pull_id).table_name; // the table may be gone
+  plan_ = Ledger(executor).load_plan(pull_id_);
+  table_name_ = find_pull(pull_id_).table_name; // the table may be gone
   call([]() noexcept { session_commit(); });
+  take_plan();
+}
+
+void ChunkMover::take_plan() {
   source_shape_ = read_shape(plan_->source_shape);
   local_shape_ = read_shape(plan_->local_shape);
   columns_ = {plan_->columns, plan_->format, {}};
 }
 
+// In the transaction of the claim.  The session on the source stays, and its snapshot: what it has
+// locked and set for the pull before is taken back there.
+void ChunkMover::enter_pull(Ledger &ledger, int64_t pull_id) {
+  const std::optional<PullPlan> before = std::exchange(plan_, std::nullopt);
+  pull_id_ = pull_id;
+  RecordedPull recorded = ledger.load_pull(pull_id);
+  const bool is_same_place = before && before->snapshot.place == recorded.plan.snapshot.place &&
+                             before->snapshot.name == recorded.plan.snapshot.name;
+  const bool is_read_alike = request_.pull.date_order == recorded.request.date_order;
+  request_.pull = std::move(recorded.request);
+  plan_ = std::move(recorded.plan);
+  written_.reset();
+  take_plan();
+  table_name_ = find_pull(pull_id).table_name; // the table may be gone
+  pin_worker_session(request_);
+  if (!is_same_place || !is_read_alike)
+    disconnect();
+  if (!reader_)
+    return;
+  locked_.clear();
+  read_.clear();
+  pg_atomic_write_u32(&slot_.has_lock, 0);
+  reader_->begin_anew();
+  prepare_table(*reader_);
+}
+
+std::optional<ClaimedChunk> ChunkMover::claim(Ledger &ledger) {
+  if (!context_.pull->is_run)
+    return ledger.claim_chunk(pull_id_);
+  return ledger.claim_run_chunk(context_.pull->coordinator_id,
+                                context_.session != nullptr ? context_.session->pull_id : 0);
+}
+
 bool ChunkMover::move_next() {
-  pin_worker_session(context_.request); // triggers of the chunk before may have changed settings
-  if (!plan_)
+  pin_worker_session(request_); // triggers of the chunk before may have changed settings
+  if (!plan_ && !context_.pull->is_run)
     load_plan();
   call([]() noexcept { session_begin(); });
   SpiExecutor executor(SpiMode::kWrite);
   Ledger ledger(executor);
-  const std::optional<ClaimedChunk> chunk = ledger.claim_chunk(context_.pull->pull_id);
+  const std::optional<ClaimedChunk> chunk = claim(ledger);
   if (!chunk) {
     call([]() noexcept { session_commit(); });
     return false;
   }
   chunk_ = chunk->number;
   is_copying_ = false;
-  worker_slot_begin_chunk(context_.pull, context_.slot, chunk_,
+  worker_slot_begin_chunk(context_.pull, context_.slot, chunk->pull_id, chunk_,
                           std::max<int64_t>(chunk->byte_estimate, 1));
+  if (context_.pull->is_run && (chunk->pull_id != pull_id_ || !plan_))
+    enter_pull(ledger, chunk->pull_id);
   ChunkResult result = move(open_source(*chunk), *chunk);
+  result.started = seconds_of(slot_.begun_at);
+  result.copied_by = MyProcPid;
   require_source_unchanged(*chunk);
   note_read();
   const std::string written = note_written(executor, result);
   call([]() noexcept { spi_fire_deferred_triggers(); });
-  ledger.complete_chunk(context_.pull->pull_id, chunk_, result);
+  ledger.complete_chunk(pull_id_, chunk_, result);
   call([]() noexcept { session_commit(); });
   written_ = written;
   note_done(result);
@@ -77,10 +132,12 @@ Connection &ChunkMover::open_source(const ClaimedChunk &chunk) {
   if (reader_ && locked_.size() >= kMostLocked && !locked_.contains(from_item(chunk)))
     disconnect();
   if (!reader_) {
-    reader_.emplace(context_.request, source_address(), plan_->snapshot,
+    reader_.emplace(request_, source_address(), plan_->snapshot,
                     worker_session_name(context_.pull->pull_id), waiter_);
     pg_atomic_write_u32(&slot_.source_pid,
                         static_cast<uint32>(reader_->session().connection().backend_pid()));
+    if (context_.pull->is_run)
+      reader_->allow_anew();
     prepare_table(*reader_);
   }
   pg_atomic_write_u32(&slot_.has_lock, locked_.contains(from_item(chunk)) ? 1 : 0);
@@ -101,9 +158,9 @@ SourceAddress ChunkMover::source_address() const {
 }
 
 void ChunkMover::prepare_table(SourceReader &reader) {
-  reader.set_timezone(context_.request, plan_->format);
+  reader.set_timezone(request_, plan_->format);
   table_ = reader.find_table(plan_->source_table);
-  const Types types = load_column_types(reader.session().connection(), table_.columns);
+  const Types &types = reader.session().column_types(table_.columns);
   key_ = Key::resolve(plan_->key, table_, types, plan_->bound_type);
   std::vector<std::string> names;
   for (const ShapeLine &line : source_shape_)
@@ -118,13 +175,13 @@ void ChunkMover::prepare_table(SourceReader &reader) {
 // A table or a column that is gone is found out under the lock.
 void ChunkMover::find_chars(const Types &types) {
   SpiExecutor executor(SpiMode::kReadLatest);
-  const Oid table = context_.request.pull.table;
+  const Oid table = request_.pull.table;
   if (find_char_flaw(types.server(), server_info(executor)) == CharFlaw::kNone ||
       call([&]() noexcept { return get_rel_relkind(table); }) == '\0')
     return;
   const DestinationTable local = describe_local_table(table);
-  columns_.chars = find_char_text(table_, types, local, load_column_types(executor, local.columns),
-                                  columns_.columns);
+  columns_.chars =
+      find_char_text(table_, types, local, load_local_types(local.columns), columns_.columns);
 }
 
 std::string ChunkMover::from_item(const ClaimedChunk &chunk) const {
@@ -160,12 +217,12 @@ ExpectedRelation ChunkMover::relation_of(const ClaimedChunk &chunk) const {
 // Once a session: all its chunks are read by the same filter.  That of an append is read as its
 // mark says: see append.hpp.
 void ChunkMover::lock_filter(const std::string &from) {
-  const PullRequest &pull = context_.request.pull;
+  const PullRequest &pull = request_.pull;
   if (!locked_.empty() || pull.filter.empty() || pull.kind == PullKind::kAppend)
     return;
   const Shape now = reader_->lock_filter(table_, from, plan_->source_path, pull.filter);
   if (const auto change = find_filter_change(source_shape_, now))
-    throw other_filter(context_.pull->pull_id, *change, "Empty the table and pull it again.");
+    throw other_filter(pull_id_, *change, "Empty the table and pull it again.");
 }
 
 bool ChunkMover::has_members() const {
@@ -174,10 +231,10 @@ bool ChunkMover::has_members() const {
 }
 
 void ChunkMover::throw_altered(const ShapeChange &change, const std::string &table) {
-  const std::string pull = std::to_string(context_.pull->pull_id);
-  const bool is_untouched = worker_slots_counts(context_.pull).chunks_done == 0;
+  const std::string pull = std::to_string(pull_id_);
+  const bool is_untouched = done_count() == 0;
   const std::string resume = next_resume();
-  const bool is_append = context_.request.pull.kind == PullKind::kAppend;
+  const bool is_append = request_.pull.kind == PullKind::kAppend;
   throw Error("55000",
               "column \"" + change.name + "\" of table " + table + " was altered since pull " +
                   pull + " was planned",
@@ -187,6 +244,14 @@ void ChunkMover::throw_altered(const ShapeChange &change, const std::string &tab
               : resume.empty()
                   ? "Empty the table and pull it again."
                   : "Alter it back and call " + resume + ", or empty the table and pull it again.");
+}
+
+// Of the pull: the counts in shared memory are those of the whole run.
+int ChunkMover::done_count() const {
+  if (!context_.pull->is_run)
+    return worker_slots_counts(context_.pull).chunks_done;
+  SpiExecutor executor(SpiMode::kReadLatest);
+  return Ledger(executor).totals(pull_id_).done_count;
 }
 
 void ChunkMover::require_types(const Shape &now, PlaceRule places) {
@@ -205,7 +270,7 @@ void ChunkMover::throw_other_members(const std::string &change) {
   throw Error("55000",
               "table " + table_.name.cited() +
                   " of the source consists of other tables than when pull " +
-                  std::to_string(context_.pull->pull_id) + " was planned",
+                  std::to_string(pull_id_) + " was planned",
               change, "Empty the table and pull it again.");
 }
 
@@ -222,7 +287,7 @@ void ChunkMover::require_source_unchanged(const ClaimedChunk &chunk) {
   if (!reader_)
     return;
   lock_relation(chunk);
-  const bool is_append = context_.request.pull.kind == PullKind::kAppend;
+  const bool is_append = request_.pull.kind == PullKind::kAppend;
   const ExpectedRelation relation = relation_of(chunk);
   if (!is_append)
     require_as_snapshot(reader_->session().connection(), {&relation, 1});
@@ -230,10 +295,9 @@ void ChunkMover::require_source_unchanged(const ClaimedChunk &chunk) {
           find_label_change(source_shape_, labels_.read(reader_->session().connection())))
     throw_altered(*change, table_.name.cited() + " of the source");
   const bool is_whole = chunk.relation.empty() && has_members();
-  const bool has_filter = !context_.request.pull.filter.empty();
+  const bool has_filter = !request_.pull.filter.empty();
   if (!is_append && (has_filter || (is_whole && table_.kind == 'v')))
-    require_no_namesake(context_.pull->pull_id, source_shape_,
-                        reader_->require_locked_as_snapshot(), read_,
+    require_no_namesake(pull_id_, source_shape_, reader_->require_locked_as_snapshot(), read_,
                         "Empty the table and pull it again.");
   if (!is_whole || table_.kind != 'p')
     return;
@@ -244,7 +308,7 @@ void ChunkMover::require_source_unchanged(const ClaimedChunk &chunk) {
 
 // Under the lock that the rows are written with.
 void ChunkMover::require_local_types() {
-  const Oid table = context_.request.pull.table;
+  const Oid table = request_.pull.table;
   if (call([&]() noexcept { return get_rel_relkind(table); }) == '\0')
     throw Error(sqlstate::kUndefinedTable, "table " + table_name_ + " no longer exists", "",
                 "Create the table, and pull it again.");
@@ -271,19 +335,16 @@ ChunkResult ChunkMover::move(Connection &source, const ClaimedChunk &chunk) {
   const std::string description = describe(chunk);
   call([&]() noexcept { session_report_activity(description.c_str()); });
   const std::string from = from_item(chunk);
-  const std::string &filter = context_.request.pull.filter;
-  const RowTask task = {context_.request.pull.table,
-                        copy_statement(from, columns_, key_.condition(chunk.range), filter),
-                        &columns_,
-                        description,
-                        context_.request.route,
-                        filter.empty() ? FilterPath() : plan_->source_path};
+  const std::string &filter = request_.pull.filter;
+  const RowTask task = {
+      request_.pull.table, copy_statement(from, columns_, key_.condition(chunk.range), filter),
+      &columns_,           description,
+      request_.route,      filter.empty() ? FilterPath() : plan_->source_path};
   try {
     require_local_types();
-    if (context_.request.pull.kind == PullKind::kAppend)
-      return run_append(
-          {context_.request, table_, columns_, key_, description, *reader_, is_copying_}, source,
-          context_.pull, context_.slot);
+    if (request_.pull.kind == PullKind::kAppend)
+      return run_append({request_, table_, columns_, key_, description, *reader_, is_copying_},
+                        source, context_.pull, context_.slot);
     is_copying_ = true;
     return move_rows(task, source, context_.pull, context_.slot);
   } catch (const Error &error) { // the source does not know our names for things
@@ -299,15 +360,15 @@ ChunkResult ChunkMover::move(Connection &source, const ClaimedChunk &chunk) {
 // into many partitions records those that none before it has.
 std::string ChunkMover::note_written(Executor &executor, ChunkResult &result) {
   constexpr size_t kLongList = 2000;
-  const Oid table = context_.request.pull.table;
+  const Oid table = request_.pull.table;
   std::string written = call([&]() noexcept { return local_relations_written(table); });
-  if (context_.request.pull.kind == PullKind::kAppend) { // one chunk, which looks after its mark
+  if (request_.pull.kind == PullKind::kAppend) { // one chunk, which looks after its mark
     result.local_relations = written;
     return written;
   }
   LocalRelations relations(executor);
   if (!written_)
-    written_ = relations.recorded(context_.pull->pull_id);
+    written_ = relations.recorded(pull_id_);
   if (const std::optional<std::string> other = find_other_filenode(*written_, written)) {
     throw Error("55000", "table " + table_name_ + " was changed while the pull ran",
                 "Since rows went into table " + relations.display_name(*other) +
@@ -321,14 +382,15 @@ std::string ChunkMover::note_written(Executor &executor, ChunkResult &result) {
 
 // By the time somebody reads it: the pull is about to fail.
 std::string ChunkMover::next_resume() const {
-  return resume_call(context_.pull->pull_id, plan_->key, context_.request.snapshot_hold_ms > 0);
+  return resume_call(pull_id_, plan_->key, request_.snapshot_hold_ms > 0);
 }
 
 // A session that will read nothing more must not keep the source from cleaning up dead rows while
 // this process commits.
 void ChunkMover::note_read() {
   worker_slot_chunk_read(context_.pull, context_.slot);
-  if (!worker_slots_any_unclaimed(context_.pull) && !may_be_needed())
+  if (!worker_slots_any_unclaimed(context_.pull) && !may_be_needed() &&
+      pg_atomic_read_u32(&context_.pull->awaits_plans) == 0)
     disconnect();
 }
 
@@ -340,6 +402,8 @@ bool ChunkMover::may_be_needed() const {
 
 void ChunkMover::note_done(const ChunkResult &result) {
   worker_slot_chunk_done(context_.pull, context_.slot, result.row_count, result.byte_count);
+  if (context_.pull->is_run)
+    run_inbox_touch(context_.pull, pull_id_);
   if (context_.session != nullptr) {
     pg_atomic_fetch_add_u64(&context_.session->rows, result.row_count);
     pg_atomic_fetch_add_u64(&context_.session->bytes, result.byte_count);
@@ -350,8 +414,7 @@ void ChunkMover::note_done(const ChunkResult &result) {
 
 std::string ChunkMover::describe(const ClaimedChunk &chunk) const {
   std::string text = "loading table " + table_name_ + " from source, pull " +
-                     std::to_string(context_.pull->pull_id) + ", chunk " +
-                     std::to_string(chunk.number);
+                     std::to_string(pull_id_) + ", chunk " + std::to_string(chunk.number);
   if (chunk.range.nulls)
     return text + " (rows with a null key)";
   if (chunk.range.start || chunk.range.end) {

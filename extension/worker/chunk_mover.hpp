@@ -19,8 +19,9 @@
 
 namespace parallel_loader {
 
-/// One per worker.  It owns the worker's session on the source, from its first chunk to an error,
-/// to 32 locked relations, or to the last row of the pull.
+/// One per worker.  In a run it goes from pull to pull, and knows one at a time.  It owns the
+/// worker's session on the source, from its first chunk to an error, to 32 locked relations, or to
+/// the last row of the pull.
 class ChunkMover {
 public:
   explicit ChunkMover(const WorkerContext &context);
@@ -40,11 +41,21 @@ public:
   /// source.
   [[nodiscard]] bool may_be_needed() const;
 
+  /// The pull of that chunk, or of the one before; 0: it has had none of its run yet.
+  [[nodiscard]] int64_t pull_id() const noexcept { return pull_id_; }
+
+  /// What is known of that pull.
+  [[nodiscard]] const PullRequest &pull() const noexcept { return request_.pull; }
+
   /// Gives up the session on the source; the next chunk connects anew.
   void disconnect();
 
 private:
   void load_plan();
+  void take_plan();
+  void enter_pull(Ledger &ledger, int64_t pull_id);
+  std::optional<ClaimedChunk> claim(Ledger &ledger);
+  [[nodiscard]] int done_count() const;
   Connection &open_source(const ClaimedChunk &chunk);
   [[nodiscard]] SourceAddress source_address() const;
   void prepare_table(SourceReader &reader);
@@ -70,6 +81,8 @@ private:
   const WorkerContext &context_;
   WorkerSlot &slot_;
   LatchWaiter waiter_;
+  Request request_; // of the pull that it is at
+  int64_t pull_id_; // 0: of a run, and none yet
   std::optional<SourceReader> reader_;
   std::optional<PullPlan> plan_;
   SourceTable table_;

@@ -4,11 +4,15 @@
 #include "core/connection/conninfo.hpp"
 #include "core/source/source_session.hpp"
 
+#include <map>
+#include <string_view>
 #include <utility>
 
 #include "extension/bridge/boundary.hpp"
+#include "extension/bridge/spi_executor.hpp"
 #include "extension/ledger/attempt_notes.hpp"
 #include "extension/server/process/session.hpp"
+#include "extension/server/shared/run_inbox.hpp"
 #include "extension/server/shared/throttle.hpp"
 #include "extension/server/shared/worker_slots.hpp"
 #include "extension/worker/chunk_mover.hpp"
@@ -23,18 +27,27 @@ namespace {
 
 class Worker {
 public:
-  explicit Worker(const WorkerContext &context)
-      : context_(context), mover_(context), notes_(context.pull) {}
+  explicit Worker(const WorkerContext &context) : context_(context), mover_(context) {}
 
   /// Moves chunks until none is left for this worker.  Returns false when it failed.
   bool run();
 
 private:
-  enum class Attempt { kMoved, kAwaited, kNoneLeft, kFailed };
+  enum class Attempt { kMoved, kAwaited, kPlansAwaited, kLeftPull, kNoneLeft, kFailed };
 
   Attempt attempt();
   [[nodiscard]] bool may_begin_chunk();
   [[nodiscard]] bool is_being_stopped() const;
+  [[nodiscard]] bool is_to_leave_pull() const;
+  [[nodiscard]] bool is_of_whole_run() const;
+  [[nodiscard]] bool may_come_plans() const;
+  [[nodiscard]] bool is_failure_of_pull(int chunk) const;
+  [[nodiscard]] int done_count() const;
+  [[nodiscard]] int64 pull_id() const;
+  [[nodiscard]] bool leave_pull();
+  void wait_for_plans();
+  int64 note_trouble();
+  bool give_up_pull(int chunk);
   bool go_on_after_failure();
   void leave_to_others();
   void wait_for_others();
@@ -54,7 +67,8 @@ private:
   ChunkMover mover_;
   AttemptNotes notes_;
   Backoff backoff_;
-  ErrorReport failure_ = {}; // of the last attempt
+  std::map<int64_t, TimestampTz> troubles_; // pulls of a run that fail, since when
+  ErrorReport failure_ = {};                // of the last attempt
   PullStop reason_ = kStopFailed;
   bool may_retry_ = false;
   bool is_snapshot_gone_ = false;
@@ -69,15 +83,28 @@ bool Worker::run() {
       return true;
     case Attempt::kMoved:
       backoff_.reset();
+      troubles_.erase(mover_.pull_id());
       static_cast<void>(notes_.write());
       break;
     case Attempt::kAwaited:
       wait_for_others();
       break;
+    case Attempt::kPlansAwaited:
+      wait_for_plans();
+      break;
+    case Attempt::kLeftPull:
+      if (!leave_pull())
+        return true;
+      break;
     case Attempt::kFailed:
       if (is_being_stopped()) { // what a stop interrupts is no failure
         call([]() noexcept { session_abort(); });
         return true;
+      }
+      if (is_to_leave_pull()) {
+        if (!leave_pull())
+          return true;
+        break;
       }
       if (!go_on_after_failure())
         return false;
@@ -92,9 +119,11 @@ Worker::Attempt Worker::attempt() {
   const bool was_snapshot_gone = std::exchange(is_snapshot_gone_, false);
   try {
     if (!may_begin_chunk())
-      return Attempt::kNoneLeft;
+      return is_to_leave_pull() ? Attempt::kLeftPull : Attempt::kNoneLeft;
     if (mover_.move_next())
       return Attempt::kMoved;
+    if (may_come_plans())
+      return Attempt::kPlansAwaited;
     return mover_.may_be_needed() ? Attempt::kAwaited : Attempt::kNoneLeft;
   } catch (const PgError &error) {
     failure_ = error.report();
@@ -118,8 +147,8 @@ Worker::Attempt Worker::attempt() {
 }
 
 void Worker::describe_loss(const SnapshotGone &gone) {
-  const std::string message = "the snapshot of pull " + std::to_string(context_.pull->pull_id) +
-                              " is lost: " + gone.message();
+  const std::string message =
+      "the snapshot of pull " + std::to_string(pull_id()) + " is lost: " + gone.message();
   const bool has_own_source = context_.session != nullptr && context_.session->address_size > 0;
   error_report_set(&failure_, "08006", message.c_str(), gone.detail().c_str(),
                    has_own_source ? "Give the pull's own source in src_dsn."
@@ -136,8 +165,67 @@ bool Worker::may_begin_chunk() {
 }
 
 bool Worker::is_being_stopped() const {
-  return pg_atomic_read_u32(&context_.pull->slots[context_.slot].is_told_to_stop) != 0 ||
+  return pg_atomic_read_u32(&context_.pull->slots[context_.slot].is_told_to_stop) == kOrderStop ||
          pg_atomic_read_u32(&context_.pull->stop) != kStopNone;
+}
+
+bool Worker::is_to_leave_pull() const {
+  return worker_slot_is_to_leave_pull(&context_.pull->slots[context_.slot]);
+}
+
+bool Worker::is_of_whole_run() const {
+  return context_.pull->is_run && (context_.session == nullptr || context_.session->pull_id == 0);
+}
+
+// The pull of the chunk has ended.  Returns false where it is all that this worker is there for.
+bool Worker::leave_pull() {
+  call([]() noexcept { session_abort(); });
+  mover_.disconnect();
+  worker_slot_chunk_failed(context_.pull, context_.slot, false);
+  call([&]() noexcept { worker_slot_left_pull(&context_.pull->slots[context_.slot]); });
+  if (context_.session != nullptr)
+    shared_session_return_chunk(context_.session);
+  return is_of_whole_run();
+}
+
+bool Worker::may_come_plans() const {
+  return is_of_whole_run() && pg_atomic_read_u32(&context_.pull->awaits_plans) != 0;
+}
+
+// The coordinator wakes whoever waits here when it has planned a pull.
+void Worker::wait_for_plans() {
+  constexpr long kStepMs = 100;
+  constexpr long kBusyMs = 10; // chunks of a pull that is about to end
+  if (context_.session != nullptr)
+    shared_session_return_chunk(context_.session);
+  static_cast<void>(notes_.write());
+  if (worker_slots_any_unclaimed(context_.pull))
+    call([]() noexcept { latch_sleep(kBusyMs); });
+  WorkerSlot &slot = context_.pull->slots[context_.slot];
+  while (!is_being_stopped() && pg_atomic_read_u32(&slot.is_surplus) == 0 && may_come_plans() &&
+         !worker_slots_any_unclaimed(context_.pull))
+    call([]() noexcept { latch_sleep(kStepMs); });
+}
+
+// Of one pull of a run, whose others may go well all the time; else of all.
+int64 Worker::note_trouble() {
+  const int64 trouble_ms = worker_slot_chunk_failed(context_.pull, context_.slot, may_retry_);
+  if (!context_.pull->is_run || mover_.chunk() == 0)
+    return trouble_ms;
+  constexpr size_t kMost = 100; // pulls that fail at once
+  if (troubles_.size() >= kMost)
+    troubles_.erase(troubles_.begin());
+  const TimestampTz now = GetCurrentTimestamp();
+  TimestampTz &since = troubles_.try_emplace(mover_.pull_id(), now).first->second;
+  if (pg_atomic_read_u32(&context_.pull->is_paused) != 0)
+    since = now;
+  return (now - since) / 1000;
+}
+
+// A pull of a run fails by itself, unless what failed is the source, or its snapshot.
+bool Worker::is_failure_of_pull(int chunk) const {
+  return context_.pull->is_run && chunk != 0 && !is_snapshot_gone_ &&
+         !std::string_view(error_report_sqlstate(&failure_)).starts_with("08");
 }
 
 // Returns true when there is to be another attempt, after a rest; else the pull has failed.
@@ -148,8 +236,10 @@ bool Worker::go_on_after_failure() {
   if (is_refused_lock_)
     pg_atomic_write_u64(&context_.pull->lock_refused_at,
                         static_cast<uint64>(GetCurrentTimestamp()));
-  const int64 trouble_ms = worker_slot_chunk_failed(context_.pull, context_.slot, may_retry_);
+  const int64 trouble_ms = note_trouble();
   if (!may_retry_ || trouble_ms >= context_.request.retry_budget_ms) {
+    if (is_failure_of_pull(chunk))
+      return give_up_pull(chunk);
     give_up(chunk);
     return false;
   }
@@ -200,10 +290,32 @@ void Worker::give_up(int chunk) {
     call([&]() noexcept { latch_sleep(kStep.count()); });
 }
 
+// The coordinator ends the pull.  Returns true when this worker goes on with others.
+bool Worker::give_up_pull(int chunk) {
+  locate(chunk);
+  shared_pull_keep_error(context_.pull, &failure_, mover_.pull_id());
+  tell_ledger(chunk, true);
+  RunMessage message = {.news = reason_ == kStopCancelled ? kNewsCancelled : kNewsFailed,
+                        .ticket = 0,
+                        .pull_id = mover_.pull_id(),
+                        .sqlstate = {},
+                        .message = {},
+                        .detail = {},
+                        .hint = {}};
+  call([&]() noexcept {
+    run_message_set_error(&message, &failure_);
+    run_inbox_post(context_.pull, &message);
+  });
+  troubles_.erase(mover_.pull_id());
+  if (context_.session != nullptr)
+    shared_session_return_chunk(context_.session);
+  return is_of_whole_run();
+}
+
 // An append that is refused was not in the middle of its only chunk.
 void Worker::locate(int chunk) {
-  const bool has_place = context_.request.pull.kind != PullKind::kAppend || mover_.is_copying();
-  std::string sentence = "Pull " + std::to_string(context_.pull->pull_id) + " failed";
+  const bool has_place = mover_.pull().kind != PullKind::kAppend || mover_.is_copying();
+  std::string sentence = "Pull " + std::to_string(pull_id()) + " failed";
   sentence += chunk != 0 && has_place ? " at chunk " + std::to_string(chunk) + "." : ".";
   error_report_add_detail(&failure_, sentence.c_str());
   if (failure_.sqlerrcode == ERRCODE_UNIQUE_VIOLATION && failure_.hint[0] == '\0')
@@ -215,23 +327,22 @@ void Worker::locate(int chunk) {
 // What to do once the lock is free: another session of the source has it.
 std::string Worker::lock_hint() const {
   constexpr const char *kThen = " when that session has released the lock.";
-  if (context_.request.pull.kind == PullKind::kAppend)
+  if (mover_.pull().kind == PullKind::kAppend)
     return std::string("Call parallel_pull_append again") + kThen;
   if (!is_resumable())
     return std::string("Pull again") + kThen;
-  return "Call parallel_pull_resume(" + std::to_string(context_.pull->pull_id) + ")" + kThen +
-         password_hint();
+  return "Call parallel_pull_resume(" + std::to_string(pull_id()) + ")" + kThen + password_hint();
 }
 
 // An append brings what was changed as new rows.  Where chunks have come without a duplicate, the
 // table had some strange rows, and else it had mostly been pulled before.
 std::string Worker::duplicates_hint() const {
-  if (context_.request.pull.kind == PullKind::kAppend)
+  if (mover_.pull().kind == PullKind::kAppend)
     return "If the row was changed on the source, delete its old version on the destination and "
            "call parallel_pull_append again.";
-  const std::string resume = "remove the conflicting row and call parallel_pull_resume(" +
-                             std::to_string(context_.pull->pull_id) + ")";
-  if (worker_slots_counts(context_.pull).chunks_done == 0)
+  const std::string resume =
+      "remove the conflicting row and call parallel_pull_resume(" + std::to_string(pull_id()) + ")";
+  if (done_count() == 0)
     return "If the table has rows of the source already, empty it and pull it again, or let "
            "parallel_pull_append copy the rows that were added since. Otherwise " +
            resume + "." + password_hint();
@@ -242,12 +353,32 @@ std::string Worker::duplicates_hint() const {
 }
 
 bool Worker::is_resumable() const {
-  return context_.request.snapshot_hold_ms > 0 ||
-         worker_slots_counts(context_.pull).chunks_done == 0;
+  return context_.request.snapshot_hold_ms > 0 || done_count() == 0;
+}
+
+// Of the pull.  Its transaction is over.
+int Worker::done_count() const {
+  if (!context_.pull->is_run)
+    return worker_slots_counts(context_.pull).chunks_done;
+  int count = 0;
+  try {
+    call([]() noexcept { session_begin(); });
+    SpiExecutor executor(SpiMode::kReadLatest);
+    count = Ledger(executor).totals(mover_.pull_id()).done_count;
+    call([]() noexcept { session_commit(); });
+  } catch (const PgError &) { // a hint is all that is at stake
+    call([]() noexcept { session_abort(); });
+  }
+  return count;
+}
+
+// For messages: the run's first one while this worker has come to none.
+int64 Worker::pull_id() const {
+  return mover_.pull_id() != 0 ? mover_.pull_id() : context_.pull->pull_id;
 }
 
 std::string Worker::password_hint() const {
-  const std::string &source = context_.request.pull.source;
+  const std::string &source = mover_.pull().source;
   return is_conninfo(source) && !context_.source.conninfo.get("password").empty()
              ? " If its connection string had a password, give it again in src_dsn."
              : "";
@@ -256,7 +387,7 @@ std::string Worker::password_hint() const {
 // The ledger may be what failed; the pull's error says all the same what happened first.
 void Worker::tell_ledger(int chunk, bool is_final) {
   if (chunk != 0)
-    notes_.add(chunk, {error_report_sqlstate(&failure_), failure_.message, is_final});
+    notes_.add(pull_id(), chunk, {error_report_sqlstate(&failure_), failure_.message, is_final});
   static_cast<void>(notes_.write());
 }
 
@@ -285,7 +416,7 @@ bool run_worker(const WorkerContext &context) {
     return worker.run();
   } catch (const PgError &error) { // a cancel between two chunks
     // What a stop interrupts is no failure, nor somebody's wish to cancel all.
-    if (pg_atomic_read_u32(&context.pull->slots[context.slot].is_told_to_stop) != 0) {
+    if (pg_atomic_read_u32(&context.pull->slots[context.slot].is_told_to_stop) != kOrderNone) {
       call([]() noexcept { session_abort(); });
       return true;
     }

@@ -17,7 +17,8 @@ namespace parallel_loader {
 
 void pin_worker_session(const Request &request) {
   const SessionSettings settings = {request.pull.timezone.c_str(), request.pull.date_order.c_str(),
-                                    request.search_path.c_str(), request.replication_role.c_str()};
+                                    request.pull.search_path.c_str(),
+                                    request.pull.replication_role.c_str()};
   call([&]() noexcept {
     session_pin_settings(&settings);
     session_commit_asynchronously();

@@ -12,6 +12,7 @@ enum class ExitStatus : int {
   kUsage = 2,
   kSourceUnreachable = 3,
   kDestinationUnreachable = 4,
+  kDiffers = 5,
   kInterrupted = 130, // 128 + SIGINT, as shells have it
 };
 
@@ -21,14 +22,15 @@ struct ExitStatusDoc {
 };
 
 /// Every exit status, in the order in which the help lists them.
-inline constexpr std::array<ExitStatusDoc, 6> kExitStatuses{{
+inline constexpr std::array<ExitStatusDoc, 7> kExitStatuses{{
     {ExitStatus::kDone, "done"},
-    {ExitStatus::kFailed, "the table was not copied, or not whole"},
+    {ExitStatus::kFailed, "a table has failed, is not there, or is not ready"},
     {ExitStatus::kUsage, "wrong usage"},
     {ExitStatus::kSourceUnreachable,
      "the source cannot be reached, from here or from the destination server"},
     {ExitStatus::kDestinationUnreachable,
      "the destination cannot be reached, or lacks the extension"},
+    {ExitStatus::kDiffers, "verification has found differences"},
     {ExitStatus::kInterrupted, "interrupted by a signal"},
 }};
 

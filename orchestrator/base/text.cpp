@@ -1,18 +1,13 @@
 #include "orchestrator/base/text.hpp"
 
 #include "core/base/size_text.hpp"
+#include "orchestrator/base/utf8.hpp"
 
 #include <fmt/format.h>
-
-#include <algorithm>
 
 namespace parallel_loader {
 
 namespace {
-
-constexpr bool is_continuation(char byte) {
-  return (byte & 0xC0) == 0x80;
-}
 
 // Not 1024: `1000.0 kB` and `1023 MB` do not fit the columns.
 SizeUnit unit_for(double bytes) {
@@ -28,9 +23,43 @@ std::string short_number(double value, const SizeUnit &unit) {
 } // namespace
 
 size_t text_width(std::string_view text) noexcept {
-  return static_cast<size_t>(std::ranges::count_if(
-      text, [](char byte) { return !is_continuation(byte); }));
+  size_t width = 0;
+  while (!text.empty())
+    width += char_width(take_char(text));
+  return width;
 }
+
+namespace {
+
+/// The longest head of `text` that fits, with all that is drawn over its last character.
+std::string_view head_of(std::string_view text, size_t width) {
+  size_t used = 0;
+  for (std::string_view rest = text; !rest.empty();) {
+    const size_t at = text.size() - rest.size();
+    used += char_width(take_char(rest));
+    if (used > width)
+      return text.substr(0, at);
+  }
+  return text;
+}
+
+/// The longest tail that fits; it does not begin with what belongs to the character before it.
+std::string_view tail_of(std::string_view text, size_t width) {
+  size_t used = text_width(text);
+  bool is_cut = false;
+  while (!text.empty()) {
+    std::string_view rest = text;
+    const size_t first = char_width(take_char(rest));
+    if (used <= width && !(is_cut && first == 0))
+      return text;
+    used -= first;
+    text = rest;
+    is_cut = true;
+  }
+  return text;
+}
+
+} // namespace
 
 std::string fit_text(std::string_view text, size_t width) {
   constexpr std::string_view kGap = "..";
@@ -38,20 +67,11 @@ std::string fit_text(std::string_view text, size_t width) {
     return std::string(text);
   if (width <= kGap.size())
     return std::string(kGap.substr(0, width));
-  std::string head;
-  std::string tail;
   const size_t kept = width - kGap.size();
   const size_t tail_width = kept / 2;
-  const size_t tail_from = text_width(text) - tail_width;
-  size_t point = 0; // one past the code point that the byte belongs to
-  for (const char byte : text) {
-    point += is_continuation(byte) ? 0 : 1;
-    if (point <= kept - tail_width)
-      head += byte;
-    else if (point > tail_from)
-      tail += byte;
-  }
-  return head.append(kGap).append(tail);
+  return std::string(head_of(text, kept - tail_width))
+      .append(kGap)
+      .append(tail_of(text, tail_width));
 }
 
 std::string pad_left(std::string_view text, size_t width) {
@@ -65,10 +85,15 @@ std::string pad_right(std::string_view text, size_t width) {
 }
 
 std::string printable(std::string_view text) {
-  std::string result(text);
-  std::ranges::replace_if(
-      result, [](char byte) { return static_cast<unsigned char>(byte) < ' ' || byte == '\177'; },
-      '?');
+  std::string result;
+  result.reserve(text.size());
+  while (!text.empty()) {
+    const Utf8Char character = take_char(text);
+    if (!character.is_valid || is_control(character))
+      result += '?';
+    else
+      result += character.bytes;
+  }
   return result;
 }
 

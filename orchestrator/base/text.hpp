@@ -8,15 +8,16 @@
 
 namespace parallel_loader {
 
-/// The columns that UTF-8 `text` takes on a terminal: one per code point.
+/// The columns that UTF-8 `text` takes on a terminal: two for wide characters of East Asia, none
+/// for combining ones.
 [[nodiscard]] size_t text_width(std::string_view text) noexcept;
 /// Cuts out of the middle of `text` what does not fit `width`, so that both a schema and the end of
 /// a name stay readable; the gap shows as `..`.
 [[nodiscard]] std::string fit_text(std::string_view text, size_t width);
 [[nodiscard]] std::string pad_left(std::string_view text, size_t width);
 [[nodiscard]] std::string pad_right(std::string_view text, size_t width);
-/// `text` with each control character as `?`: names of tables may hold newlines and escape
-/// sequences.
+/// `text` with `?` for each control character, also for those that turn the direction of writing,
+/// and for each byte that is no UTF-8: names of tables may hold newlines and escape sequences.
 [[nodiscard]] std::string printable(std::string_view text);
 
 /// `1234567` as `1 234 567`.

@@ -1,7 +1,9 @@
 #include "orchestrator/cli/options.hpp"
 
-#include "orchestrator/base/failure.hpp"
-#include "orchestrator/cli/option_table.hpp"
+#include "core/base/quote.hpp"
+#include "orchestrator/cli/command_text.hpp"
+#include "orchestrator/cli/definition.hpp"
+#include "orchestrator/cli/usage_error.hpp"
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -11,8 +13,6 @@
 namespace parallel_loader {
 
 namespace {
-
-constexpr std::string_view kTryHelp = R"(Try "parallel-loader copy --help".)";
 
 /// CLI11 takes the next argument as the value of `--name=`; as an argument of its own the empty
 /// value is one.
@@ -32,150 +32,162 @@ std::vector<std::string> separate_empty_values(std::span<const std::string> argu
   return result;
 }
 
-/// The edits that turn `from` into `to` (Levenshtein).
-size_t edit_distance(std::string_view from, std::string_view to) {
-  std::vector<size_t> row(to.size() + 1);
-  for (size_t column = 0; column <= to.size(); ++column)
-    row[column] = column;
-  for (size_t line = 1; line <= from.size(); ++line) {
-    size_t diagonal = row[0];
-    row[0] = line;
-    for (size_t column = 1; column <= to.size(); ++column) {
-      const size_t replaced = diagonal + (from[line - 1] == to[column - 1] ? 0 : 1);
-      diagonal = row[column];
-      row[column] = std::min({replaced, row[column] + 1, row[column - 1] + 1});
-    }
+/// What an option asks for in place of the command.
+std::optional<Action> other_action(const CLI::App &app) {
+  const auto commands = app.get_subcommands();
+  if (!commands.empty()) {
+    if (commands.front()->count("--help") > 0)
+      return Action::kCommandHelp;
+    if (commands.front()->count("-?") > 0)
+      return Action::kCommandUsage;
   }
-  return row.back();
+  if (app.count("--help") > 0)
+    return Action::kHelp;
+  if (app.count("-?") > 0)
+    return Action::kUsage;
+  if (app.count("--version") > 0)
+    return Action::kVersion;
+  return std::nullopt;
 }
 
-Failure unrecognized_option(std::string_view argument) {
-  const std::string_view option = argument.substr(0, argument.find('='));
-  const std::string message = fmt::format("unrecognized option \"{}\"", option);
-  if (option == "-h")
-    return usage_failure(message, "-h does not show help: use --help or -?.");
-  constexpr size_t kCloseEnough = 2;
-  for (const OptionSpec &spec : copy_option_table()) {
-    const std::string name = fmt::format("--{}", spec.name);
-    if (option.starts_with("--") && edit_distance(option, name) <= kCloseEnough)
-      return usage_failure(message, fmt::format("Did you mean \"{}\"?", name));
-  }
-  return usage_failure(message, std::string(kTryHelp));
-}
-
-CLI::Option *add_option(CLI::App &app, const OptionSpec &spec) {
-  const std::string names = spec.letter == 0 ? fmt::format("--{}", spec.name)
-                                             : fmt::format("-{},--{}", spec.letter, spec.name);
-  if (spec.value.empty())
-    return app.add_flag(names)->group(std::string(spec.group));
-  // All of them, so that a second one is seen here and not silently taken.
-  return app.add_option(names)
-      ->group(std::string(spec.group))
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-}
-
-void apply_option(const OptionSpec &spec, const CLI::Option &option, const Environment &environment,
-                  CopyOptions &options) {
-  const std::string name = fmt::format("--{}", spec.name);
-  if (spec.value.empty()) {
-    if (std::ranges::any_of(option.results(), [](const auto &value) { return value != "true"; }))
-      throw usage_failure(fmt::format("option \"{}\" takes no value", name), std::string(kTryHelp));
-    if (option.count() > 0)
-      spec.apply(options, "");
-    return;
-  }
-  if (option.count() > 1)
-    throw usage_failure(fmt::format("option \"{}\" is given more than once", name),
-                        "Give it once; several conditions can be joined by AND in --where.");
-  if (option.count() == 1)
-    return spec.apply(options, option.results().front());
-  if (!spec.environment.empty())
-    if (const auto value = environment(spec.environment); value && !value->empty())
-      spec.apply(options, *value);
-}
-
-void require_connection(std::string_view conninfo, std::string_view name,
-                        std::string_view variable) {
-  if (conninfo.empty())
-    throw usage_failure(fmt::format("no {} is given", name),
-                        fmt::format("Use --{} CONN or set {}.", name, variable));
-}
-
-void require_tables(std::span<const std::string> tables) {
-  if (tables.empty())
-    throw usage_failure("no table is given",
-                        "Name it as the last argument: TABLE or TABLE=TARGET_TABLE.");
-  if (tables.size() > 1)
-    throw usage_failure(
-        fmt::format("too many arguments: \"{}\" follows table \"{}\"", tables[1], tables[0]),
-        "This version copies one table per call: run it once for each.");
-}
-
-/// Returns what is neither an option nor a table.
-std::vector<std::string> parse_arguments(CLI::App &app, std::span<const std::string> arguments) {
+void parse(CLI::App &app, std::span<const std::string> arguments) {
   std::vector<std::string> reversed = separate_empty_values(arguments);
   std::ranges::reverse(reversed); // what App::parse(vector) expects
-  try {
-    app.parse(std::move(reversed));
-  } catch (const CLI::ArgumentMismatch &error) {
-    const std::string_view what = error.what();
-    throw usage_failure(fmt::format("option \"{}\" needs a value", what.substr(0, what.find(':'))),
-                        std::string(kTryHelp));
-  } catch (const CLI::ParseError &error) {
-    throw usage_failure(error.what(), std::string(kTryHelp));
-  }
-  std::vector<std::string> extras = app.remaining();
-  std::erase(extras, "--"); // CLI11 leaves the mark there that ends the options
-  return extras;
+  app.parse(std::move(reversed));
 }
 
-Invocation parse_copy(std::span<const std::string> arguments, const Environment &environment) {
-  CLI::App app;
-  app.set_help_flag();
-  app.allow_extras();
-  std::vector<CLI::Option *> parsed;
-  for (const OptionSpec &spec : copy_option_table())
-    parsed.push_back(add_option(app, spec));
-  std::vector<std::string> tables;
-  app.add_option("tables", tables);
-  const std::vector<std::string> extras = parse_arguments(app, arguments);
-  if (app.count("--help") > 0) // whatever else is wrong
-    return {Action::kCopyHelp, {}};
+/// Names of the file of --config stand for what it has there.
+void resolve_names(Connections &connections, const NamedConnections &named) {
+  const auto resolve = [&](std::string &connection, std::string &name) {
+    if (const auto found = named.find(connection); found != named.end()) {
+      name = connection;
+      connection = found->second;
+    }
+  };
+  resolve(connections.source, connections.source_name);
+  resolve(connections.destination, connections.destination_name);
+  if (connections.source_on_destination)
+    resolve(*connections.source_on_destination, connections.source_on_destination_name);
+}
 
-  CopyOptions options;
-  for (size_t index = 0; index < parsed.size(); ++index)
-    apply_option(copy_option_table()[index], *parsed[index], environment, options);
-  if (!extras.empty())
-    throw unrecognized_option(extras.front());
-  require_tables(tables);
-  require_connection(options.source, "source", "PARALLEL_LOADER_SOURCE");
-  require_connection(options.destination, "target", "PARALLEL_LOADER_TARGET");
-  options.table = parse_table_argument(tables.front());
-  return {Action::kCopy, std::move(options)};
+/// Commands that the help does not show: they are for packages and shells.
+std::optional<Invocation> parse_hidden(std::span<const std::string> arguments) {
+  if (arguments.empty())
+    return std::nullopt;
+  const std::vector<std::string> rest(arguments.begin() + 1, arguments.end());
+  if (arguments.front() == "generate")
+    return Invocation{.action = Action::kGenerate, .options = {}, .arguments = rest};
+  if (arguments.front() == "complete-tables")
+    return Invocation{.action = Action::kCompleteTables, .options = {}, .arguments = rest};
+  return std::nullopt;
+}
+
+Command given_command(const CLI::App &app) {
+  const auto commands = app.get_subcommands();
+  const auto texts = command_texts();
+  return commands.empty()
+             ? Command::kCopy
+             : std::ranges::find(texts, commands.front()->get_name(), &CommandText::name)->command;
+}
+
+bool needs_tables(const Options &options) {
+  switch (options.command) {
+  case Command::kCopy:
+    return !options.safety.resume;
+  case Command::kPlan:
+  case Command::kCheck:
+  case Command::kVerify:
+  case Command::kAppend:
+    return true;
+  case Command::kResume:
+  case Command::kStatus:
+  case Command::kCancel:
+  case Command::kAlter:
+  case Command::kSequences: // all of the database
+    return false;
+  }
+  return false;
+}
+
+void check_columns(const Selection &selection) {
+  for (const ForTable &columns : selection.columns_of)
+    try {
+      (void)split_identifier_list(columns.value);
+    } catch (const Error &) {
+      throw usage_failure(
+          fmt::format("invalid value \"{}\" for option \"--columns-for\"", columns.value),
+          R"(Give names as in SQL, with commas between them: 'id, "Odd Name"'.)");
+    }
+}
+
+/// CLI11 takes an argument in brackets for a list.
+void check_brackets(const Selection &selection, std::span<const std::string> arguments) {
+  for (const std::string &argument : arguments)
+    if (argument.size() > 2 && argument.front() == '[' && argument.back() == ']')
+      for (const std::string &table : selection.tables)
+        if (argument.find(table) == 1)
+          throw usage_failure(fmt::format("pattern \"{}\" cannot be read", argument),
+                              fmt::format("Write it as '({})'.", argument));
+}
+
+/// What is more than one option alone can tell.
+void check_together(const Options &options) {
+  if (needs_tables(options) && !selects_tables(options.selection))
+    throw usage_failure("no table is given",
+                        "Name tables as the last arguments, TABLE or TABLE=TARGET_TABLE, or use "
+                        "--schema, --table-list or --all.");
+  if (options.command == Command::kAlter && !options.speed.jobs && !options.speed.max_rate_kb &&
+      !options.speed.is_paused)
+    throw usage_failure("no change is given", "Use --jobs, --max-rate or --pause.");
+  check_columns(options.selection);
 }
 
 } // namespace
 
-Invocation parse_invocation(std::span<const std::string> arguments,
-                            const Environment &environment) {
-  constexpr std::string_view kTryMainHelp = R"(Try "parallel-loader --help".)";
-  if (arguments.empty())
-    throw usage_failure("no command is given", std::string(kTryMainHelp));
-  const std::string &first = arguments.front();
-  if (first == "--help" || first == "-?")
-    return {Action::kHelp, {}};
-  if (first == "--version" || first == "-V")
-    return {Action::kVersion, {}};
-  if (first == "--help-markdown")
-    return {Action::kHelpMarkdown, {}};
-  if (first.starts_with('-'))
-    throw usage_failure(
-        fmt::format("option \"{}\" stands before the command", first.substr(0, first.find('='))),
-        R"(The command comes first: parallel-loader copy [OPTION]... TABLE.)");
-  if (first != "copy")
-    throw usage_failure(fmt::format("unrecognized command \"{}\"", first),
-                        std::string(kTryMainHelp));
-  return parse_copy(arguments.subspan(1), environment);
+bool selects_tables(const Selection &selection) {
+  return !selection.tables.empty() || !selection.schemas.empty() || selection.all ||
+         selection.table_list.has_value();
+}
+
+Invocation parse_invocation(std::span<const std::string> arguments) {
+  if (auto hidden = parse_hidden(arguments))
+    return *hidden;
+  Options options;
+  NamedConnections named;
+  const std::unique_ptr<CLI::App> app = define_command_line(options, named);
+  std::optional<Failure> failure;
+  try {
+    parse(*app, arguments);
+  } catch (const CLI::ParseError &error) {
+    failure = usage_error(error, *app, arguments);
+  } catch (const Failure &thrown) { // of the file of --config
+    failure = thrown;
+  }
+  options.command = given_command(*app);
+  if (const auto action = other_action(*app)) // whatever else is wrong
+    return {*action, std::move(options), {}};
+  if (failure)
+    throw Failure(*failure);
+  resolve_names(options.connections, named);
+  options.connections.config = app->get_config_ptr()->as<std::string>();
+  check_together(options);
+  check_brackets(options.selection, arguments);
+  return {Action::kRun, std::move(options), {}};
+}
+
+std::string source_given(std::span<const std::string> arguments) {
+  Options options;
+  NamedConnections named;
+  const std::unique_ptr<CLI::App> app = define_command_line(options, named);
+  try {
+    parse(*app, arguments);
+  } catch (const CLI::ParseError &) {
+    // What follows is still being typed.
+  } catch (const Failure &) {
+    return "";
+  }
+  resolve_names(options.connections, named);
+  return options.connections.source;
 }
 
 } // namespace parallel_loader

@@ -3,14 +3,15 @@
 #include "core/plan/range.hpp"
 #include "core/source/filter_path.hpp"
 #include "core/source/source_session.hpp"
-#include "core/source/source_table.hpp"
 #include "core/source/types.hpp"
 #include "orchestrator/base/failure.hpp"
+#include "orchestrator/tables/table_list.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cstdlib>
+#include <unordered_map>
 #include <utility>
 
 namespace parallel_loader {
@@ -47,10 +48,15 @@ ConnInfo address_of(const Connection &source, const ConnInfo &given) {
   return address;
 }
 
+/// A source that was lost halfway is unreachable, whatever was being asked.
+bool is_connection_failure(const Error &error) {
+  return error.sqlstate().starts_with("08");
+}
+
 /// The key that --start and --end are values of.
-Key resolve_key(Executor &source, const SourceTable &table, const CopyOptions &options) {
-  const std::optional<std::string> name =
-      options.key ? options.key : find_default_key(source, table);
+Key resolve_key(Executor &source, const SourceTable &table,
+                const std::optional<std::string> &given) {
+  const std::optional<std::string> name = given ? given : find_default_key(source, table);
   if (!name)
     throw usage_failure(
         fmt::format("table {} has no primary or unique key of one column that --start and "
@@ -64,79 +70,139 @@ std::optional<Bound> untyped(const std::optional<std::string> &value) {
   return value ? std::optional(Bound{*value, ""}) : std::nullopt;
 }
 
-std::string range_condition(Executor &source, const Key &key, const CopyOptions &options) {
+std::string range_condition(Executor &source, const Key &key, const Selection &selection) {
   const auto resolved = failing_with(ExitStatus::kUsage, [&] {
-    return resolve_range(source, key, untyped(options.start), untyped(options.end));
+    return resolve_range(source, key, untyped(selection.start), untyped(selection.end));
   });
   return resolved.is_empty ? "false" : key.condition(resolved.range);
 }
 
-/// The name in "The source has NAME.", as a shell reads it between single quotes.
-std::string named_in(std::string_view detail) {
-  constexpr std::string_view kBefore = "The source has ";
-  std::string name;
-  for (const char c : detail.substr(std::min(kBefore.size(), detail.size())))
-    name += c == '\'' ? "'\\''" : std::string(1, c);
-  if (name.ends_with('.'))
-    name.pop_back();
-  return name;
+TableNames names_of(const Selection &selection) {
+  TableNames names{.tables = selection.tables,
+                   .schemas = selection.schemas,
+                   .all = selection.all,
+                   .excludes = selection.excluded};
+  if (selection.table_list)
+    for (std::string &entry : read_table_list(*selection.table_list))
+      names.tables.push_back(std::move(entry));
+  return names;
 }
 
-SourceTable find_table(SourceSession &session, const QualifiedName &name) {
+/// What --key-for and its kin say, by the table's OID on the source.
+class ForTables {
+public:
+  /// `option` is for messages.
+  ForTables(SourceSession &session, const TableSelection &selection,
+            const std::vector<ForTable> &given, std::string_view option) {
+    for (const ForTable &entry : given) {
+      const SelectedTable *table = find_selected(session, selection, entry.table);
+      if (table == nullptr)
+        throw usage_failure(
+            fmt::format("{}: table \"{}\" is not selected", option, entry.table),
+            "Name a table that is copied, as it is called on the source: SCHEMA.TABLE.");
+      values_[table->oid] = entry.value;
+    }
+  }
+
+  [[nodiscard]] std::optional<std::string> find(const SelectedTable &table) const {
+    const auto found = values_.find(table.oid);
+    return found == values_.end() ? std::nullopt : std::optional(found->second);
+  }
+
+private:
+  std::unordered_map<uint32_t, std::string> values_;
+};
+
+/// Makes a job of each selected table.
+class JobMaker {
+public:
+  JobMaker(SourceSession &session, const Options &options, const TableSelection &selection)
+      : session_(session), options_(options),
+        keys_(session, selection, options.selection.keys, "--key-for"),
+        conditions_(session, selection, options.selection.conditions, "--where-for"),
+        columns_(session, selection, options.selection.columns_of, "--columns-for") {}
+
+  [[nodiscard]] TableJob make(const SelectedTable &table);
+
+private:
+  void add_range(const SelectedTable &table, TableTask &task);
+  [[nodiscard]] std::optional<std::vector<std::string>>
+  columns_of(const SelectedTable &table) const;
+
+  SourceSession &session_;
+  const Options &options_;
+  ForTables keys_;
+  ForTables conditions_;
+  ForTables columns_;
+};
+
+std::optional<std::vector<std::string>> JobMaker::columns_of(const SelectedTable &table) const {
+  const std::optional<std::string> list = columns_.find(table);
+  if (!list)
+    return options_.selection.columns;
+  return failing_with(ExitStatus::kUsage, [&] { return split_identifier_list(*list); });
+}
+
+TableJob JobMaker::make(const SelectedTable &table) {
+  const Selection &selection = options_.selection;
+  const std::optional<std::string> key = keys_.find(table);
+  const std::optional<std::string> condition = conditions_.find(table);
+  TableJob job{.task = {.source_table = table.source,
+                        .table = table.destination,
+                        .key = key ? key : selection.key,
+                        .columns = columns_of(table),
+                        .filter = condition ? condition : selection.where,
+                        .chunk_size = options_.speed.chunk_size,
+                        .snapshot = options_.safety.snapshot,
+                        .window = options_.repetition.window,
+                        .format = options_.speed.format,
+                        .workers = options_.speed.jobs.value_or(kDefaultJobs)},
+               .bytes = table.bytes,
+               .is_whole = true};
+  if (selection.start || selection.end)
+    add_range(table, job.task);
+  job.is_whole = !job.task.filter;
+  if (!job.is_whole || job.task.columns)
+    job.bytes = 0;
+  return job;
+}
+
+void JobMaker::add_range(const SelectedTable &selected, TableTask &task) {
+  Connection &source = session_.connection();
+  const SourceTable table = find_source_table(session_, selected.source);
+  const Key key = resolve_key(source, table, task.key);
+  task.key = key.text();
+  if (task.filter) // by itself: the destination sees both as one
+    require_readable_filter(source, session_.filter_path(), table.probe_item(), *task.filter);
+  task.filter = join_conditions(range_condition(source, key, options_.selection), task.filter);
+}
+
+std::string version_text(int version) {
+  return fmt::format("{}.{}", version / 10000, version % 10000);
+}
+
+/// Runs `step` in a session on the source.
+template <class Step> SourceTables in_session(const Options &options, Waiter &waiter, Step &&step) {
+  const ConnInfo conninfo = parse_conninfo("source", options.connections.source);
   try {
-    return SourceTable::find(session.connection(), name, session.search_path());
+    SourceSession session =
+        SourceSession::open(conninfo, "parallel-loader", PasswordRule::kAny, waiter);
+    session.begin({.encoding = "UTF8", .date_order = "MDY"}, std::nullopt);
+    SourceTables tables;
+    tables.address = address_of(session.connection(), conninfo);
+    tables.server = {.address = tables.address.display(),
+                     .version = version_text(session.connection().server_version())};
+    step(session, tables);
+    session.end();
+    return tables;
   } catch (const Error &error) {
-    if (error.sqlstate() != sqlstate::kUndefinedTable)
-      throw;
-    // core/ speaks of the SQL functions' parameters.
-    if (!error.detail().empty())
-      throw Error(error.sqlstate(), error.message(), error.detail(),
-                  "Put names with capitals into double quotes, and the whole into single quotes "
-                  "for the shell, as in '" +
-                      named_in(error.detail()) + "'.");
-    throw Error(error.sqlstate(), error.message(), error.detail(),
-                "Give its schema if that is not in the search path of the source's user: "
-                "SCHEMA.TABLE. If the names differ: TABLE=TARGET_TABLE.");
+    if (error.sqlstate() == sqlstate::kCannotConnect)
+      throw Failure(ExitStatus::kSourceUnreachable,
+                    error.with_detail("This machine made the connection."));
+    if (is_connection_failure(error))
+      throw Failure(ExitStatus::kSourceUnreachable, error);
+    throw;
   }
-}
-
-/// As SQL cuts a name: to the server's length, in its encoding.
-std::string cut_name(Executor &source, const std::string &name, std::vector<CutName> &cut_names) {
-  std::string cut =
-      source.exec("SELECT $1::pg_catalog.text::pg_catalog.name::pg_catalog.text", {name})
-          .text(0, 0);
-  if (cut != name)
-    cut_names.push_back({name, cut});
-  return cut;
-}
-
-SourceView inspect_table(SourceSession &session, const ConnInfo &conninfo,
-                         const CopyOptions &options) {
-  Connection &source = session.connection();
-  const QualifiedName &given = options.table.table;
-  std::vector<CutName> cut_names;
-  const SourceTable table = find_table(session, {cut_name(source, given.schema, cut_names),
-                                                 cut_name(source, given.name, cut_names)});
-  SourceView view{.conninfo = address_of(source, conninfo),
-                  .table = table.name,
-                  .key = options.key,
-                  .filter = options.where,
-                  .estimated_bytes = options.where || options.columns ? 0 : table.bytes,
-                  .cut_names = std::move(cut_names)};
-  if (options.start || options.end) {
-    const Key key = resolve_key(source, table, options);
-    view.key = key.text();
-    if (options.where) // by itself: the destination sees both as one
-      require_readable_filter(source, session.filter_path(), table.probe_item(), *options.where);
-    view.filter = join_conditions(range_condition(source, key, options), options.where);
-    view.estimated_bytes = 0;
-  }
-  return view;
-}
-
-/// A source that was lost halfway is unreachable, whatever was being asked.
-bool is_connection_failure(const Error &error) {
-  return error.sqlstate().starts_with("08");
 }
 
 } // namespace
@@ -159,23 +225,26 @@ ConnInfo parse_conninfo(std::string_view server, std::string_view text) {
   }
 }
 
-SourceView inspect_source(const CopyOptions &options, Waiter &waiter) {
-  const ConnInfo conninfo = parse_conninfo("source", options.source);
-  try {
-    SourceSession session =
-        SourceSession::open(conninfo, "parallel-loader", PasswordRule::kAny, waiter);
-    session.begin({.encoding = "UTF8", .date_order = "MDY"}, std::nullopt);
-    SourceView view = inspect_table(session, conninfo, options);
-    session.end();
-    return view;
-  } catch (const Error &error) {
-    if (error.sqlstate() == sqlstate::kCannotConnect)
-      throw Failure(ExitStatus::kSourceUnreachable,
-                    error.with_detail("This machine made the connection."));
-    if (is_connection_failure(error))
-      throw Failure(ExitStatus::kSourceUnreachable, error);
-    throw;
-  }
+SourceTables inspect_source(const Options &options, Waiter &waiter) {
+  return in_session(
+      options, waiter,
+      [&](SourceSession &session, SourceTables &tables) {
+        TableSelection selection = select_tables(session, names_of(options.selection));
+        JobMaker maker(session, options, selection);
+        for (const SelectedTable &table : selection.tables)
+          tables.jobs.push_back(maker.make(table));
+        tables.missing = std::move(selection.missing);
+        tables.cut_names = std::move(selection.cut_names);
+      });
+}
+
+SourceTables reach_source(const Options &options, Waiter &waiter) {
+  return in_session(
+      options, waiter, [](SourceSession &, SourceTables &) {});
+}
+
+std::string source_for_destination(const Options &options, const SourceTables &source) {
+  return options.connections.source_on_destination.value_or(source.address.to_conninfo());
 }
 
 } // namespace parallel_loader

@@ -1,10 +1,11 @@
-// source: what the binary asks the source itself before the destination pulls from it.
+// source: what the program asks the source itself before the destination pulls from it.
 #pragma once
 
-#include "core/base/quote.hpp"
 #include "core/connection/conninfo.hpp"
 #include "core/connection/waiter.hpp"
 #include "orchestrator/cli/options.hpp"
+#include "orchestrator/run/mover.hpp"
+#include "orchestrator/tables/table_selection.hpp"
 
 #include <cstdint>
 #include <optional>
@@ -14,33 +15,36 @@
 
 namespace parallel_loader {
 
-/// A name that was longer than a server's names are.
-struct CutName {
-  std::string given;
-  std::string cut;
-
-  friend bool operator==(const CutName &, const CutName &) = default;
+/// A selected table, and what is to be done with it.
+struct TableJob {
+  TableTask task;    // its destination as it was given: not looked up yet
+  int64_t bytes = 0; // what will travel, as far as it is known; 0: unknown
+  bool is_whole = true;
 };
 
-/// The source's part of a pull.
-struct SourceView {
-  ConnInfo conninfo; // as libpq resolved it, for the destination to dial; with the password
-  QualifiedName table;
-  std::optional<std::string> key;    // as Key::text() has it; nullopt leaves it to the destination
-  std::optional<std::string> filter; // SQL condition: the range and --where
-  int64_t estimated_bytes = 0;       // what will travel, as far as it is known; 0: unknown
-  std::vector<CutName> cut_names;    // of the table
+struct SourceTables {
+  ConnInfo address; // as libpq resolved it, for the destination to dial; with the password
+  ServerView server;
+  std::vector<TableJob> jobs;
+  std::vector<MissingTable> missing;
+  std::vector<CutName> cut_names;
 };
 
-/// Connects, looks the table up, reads --start and --end as values of its key.
+/// Connects, looks the tables up, reads --start and --end as values of the key of each.
 ///
-/// Throws Failure: kSourceUnreachable when the source cannot be reached or is lost, kUsage when the
-/// bounds cannot be used, kFailed when the table or the key column is missing; Error 57014 when
-/// `waiter` is interrupted.
-[[nodiscard]] SourceView inspect_source(const CopyOptions &options, Waiter &waiter);
+/// Throws Failure: kSourceUnreachable when the source cannot be reached or is lost, kUsage when
+/// bounds, names or options for one table cannot be used; Error 57014 when `waiter` is interrupted.
+[[nodiscard]] SourceTables inspect_source(const Options &options, Waiter &waiter);
+
+/// Connects, and returns the address and the server alone.  Throws as inspect_source() does.
+[[nodiscard]] SourceTables reach_source(const Options &options, Waiter &waiter);
 
 /// Reads a conninfo string or URI.  Throws Failure kUsage that names the server and not the text.
 [[nodiscard]] ConnInfo parse_conninfo(std::string_view server, std::string_view text);
+
+/// How the destination server is to reach the source: with the password.
+[[nodiscard]] std::string source_for_destination(const Options &options,
+                                                 const SourceTables &source);
 
 /// `range` AND `where`, each of which may be absent.
 [[nodiscard]] std::optional<std::string> join_conditions(const std::optional<std::string> &range,

@@ -46,6 +46,12 @@ size_t terminal_width(int fd) {
   return ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : kUsual;
 }
 
+size_t terminal_height(int fd) {
+  constexpr size_t kUsual = 24;
+  winsize size{};
+  return ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_row > 0 ? size.ws_row : kUsual;
+}
+
 Color choose_color(When when, const Terminal &terminal) noexcept {
   switch (when) {
   case When::kAlways:

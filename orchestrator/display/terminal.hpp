@@ -2,7 +2,6 @@
 #pragma once
 
 #include "orchestrator/base/paint.hpp"
-#include "orchestrator/display/progress.hpp"
 
 #include <functional>
 #include <optional>
@@ -30,6 +29,8 @@ struct Terminal {
 [[nodiscard]] Terminal inspect_terminal(int fd, const Environment &environment);
 /// The columns of `fd` now, since windows change; 80 where it cannot be told.
 [[nodiscard]] size_t terminal_width(int fd);
+/// The lines likewise; 24 where it cannot be told.
+[[nodiscard]] size_t terminal_height(int fd);
 
 /// A flag wins over all that the terminal and the environment say.
 [[nodiscard]] Color choose_color(When when, const Terminal &terminal) noexcept;

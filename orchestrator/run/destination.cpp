@@ -81,12 +81,12 @@ Rows Destination::query(const std::string &sql, std::initializer_list<Param> par
   });
 }
 
-Rows Destination::call(const std::string &sql, std::initializer_list<Param> params) {
+Rows Destination::call(const std::string &sql, std::span<const Param> params) {
   return in_transaction([&] { return connection_.exec(sql, params); });
 }
 
 Rows Destination::call_function(std::string_view function, const std::string &sql,
-                                std::initializer_list<Param> params) {
+                                std::span<const Param> params) {
   try {
     return call(sql, params);
   } catch (const Error &error) {
@@ -146,74 +146,9 @@ TableInfo Destination::find_table(const QualifiedName &name) {
           .name = {.schema = rows.text(0, 1), .name = rows.text(0, 2)}};
 }
 
-int64_t Destination::create_pull(const CopyRequest &request, NoticeHandler on_notice) {
-  connection_.on_notice(std::move(on_notice));
-  const std::string sql = fmt::format(
-      "SELECT {}.parallel_pull_create(src_dsn => $1::pg_catalog.text, "
-      "\"table\" => $2::pg_catalog.oid::pg_catalog.regclass, "
-      "source_table => $3::pg_catalog.text, key => $4::pg_catalog.text, "
-      "columns => $5::pg_catalog.text[], filter => $6::pg_catalog.text, workers => $7::integer, "
-      "format => $8::pg_catalog.text, chunk_size => $9::pg_catalog.text)",
-      schema_);
-  const Param columns = request.columns ? Param(array_literal(*request.columns)) : std::nullopt;
-  // By bind parameter: statements are logged and shown in pg_stat_activity, and the source's
-  // password is in the first.
-  const Rows rows = call_function(
-      "create", sql,
-      {request.source, std::to_string(request.table), request.source_table, request.key, columns,
-       request.filter, std::to_string(request.workers), request.format, request.chunk_size});
-  return rows.integer(0, 0);
-}
-
-void Destination::work(int64_t pull_id, NoticeHandler on_notice) {
-  connection_.on_notice(std::move(on_notice));
-  call_function("work",
-                fmt::format("SELECT chunks, rows, bytes, remaining "
-                            "FROM {}.parallel_pull_work($1::bigint)",
-                            schema_),
-                {std::to_string(pull_id)});
-}
-
-PullStatus Destination::read_pull(int64_t pull_id) {
-  const Rows rows = query(
-      fmt::format(
-          "SELECT p.state, p.rows, p.bytes, d.rows, d.bytes, p.chunks, p.chunks_done, "
-          "p.key, p.format, p.sqlstate, p.error, p.state OPERATOR(pg_catalog.=) 'failed'::text "
-          // As the coordinator's lock says: see session.hpp of the extension.
-          "AND EXISTS (SELECT FROM pg_catalog.pg_locks AS l "
-          "WHERE l.locktype OPERATOR(pg_catalog.=) 'advisory'::text AND l.granted "
-          "AND l.objsubid OPERATOR(pg_catalog.=) 20556 AND l.objid::bigint "
-          "OPERATOR(pg_catalog.=) ($1::bigint OPERATOR(pg_catalog.&) 4294967295) "
-          "AND l.classid::bigint OPERATOR(pg_catalog.=) "
-          "($1::bigint OPERATOR(pg_catalog.>>) 32)), "
-          // Which the view of an older extension lacks.
-          "pg_catalog.to_jsonb(p) OPERATOR(pg_catalog.->>) 'warning'::text "
-          "FROM {0}.parallel_pulls AS p CROSS JOIN ("
-          "SELECT pg_catalog.sum(rows)::bigint AS rows, pg_catalog.sum(bytes)::bigint AS "
-          "bytes FROM {0}.parallel_pull_chunks WHERE pull_id = $1::bigint AND state = "
-          "'done') AS d WHERE p.pull_id = $1::bigint",
-          schema_),
-      {std::to_string(pull_id)});
-  if (rows.empty())
-    throw Error(sqlstate::kUndefinedObject, fmt::format("pull {} does not exist", pull_id));
-  return {.state = parse_run_state(rows.text(0, 0)),
-          .row_count = rows.integer(0, 1),
-          .byte_count = rows.integer(0, 2),
-          .done_row_count = rows.integer(0, 3),
-          .done_byte_count = rows.integer(0, 4),
-          .chunk_count = static_cast<int>(rows.integer(0, 5)),
-          .chunk_done_count = static_cast<int>(rows.integer(0, 6)),
-          .key = rows.text(0, 7),
-          .format = rows.text(0, 8),
-          .sqlstate = rows.text(0, 9),
-          .error = rows.text(0, 10),
-          .is_held = rows.boolean(0, 11),
-          .warning = rows.text(0, 12)};
-}
-
-void Destination::cancel_pull(int64_t pull_id) {
-  call_function("cancel", fmt::format("SELECT {}.parallel_pull_cancel($1::bigint)", schema_),
-                {std::to_string(pull_id)});
+std::string Destination::version() const {
+  return fmt::format("{}.{}", connection_.server_version() / 10000,
+                     connection_.server_version() % 10000);
 }
 
 bool Destination::is_alive() noexcept {

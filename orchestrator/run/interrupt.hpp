@@ -3,6 +3,7 @@
 
 #include "core/connection/poll_waiter.hpp"
 #include "core/connection/waiter.hpp"
+#include "orchestrator/base/failure.hpp"
 #include "orchestrator/run/wakeup.hpp"
 
 namespace parallel_loader {
@@ -24,6 +25,11 @@ public:
 private:
   Wakeup wakeup_;
 };
+
+/// What a command that a signal ended has come to.
+[[nodiscard]] inline Failure interrupted_failure() {
+  return {ExitStatus::kInterrupted, Error("57014", "interrupted by a signal")};
+}
 
 /// Gives waits up when interrupted, but only until hold_on(): a session that plans the work is
 /// dropped by an interrupt, and the same session then lives on to cancel it.

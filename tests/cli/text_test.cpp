@@ -10,9 +10,12 @@ namespace {
 
 using std::chrono::milliseconds;
 
-TEST(Text, counts_code_points_not_bytes) {
+TEST(Text, counts_columns_not_bytes) {
   EXPECT_EQ(text_width("━╸─"), 3U);
   EXPECT_EQ(text_width(""), 0U);
+  EXPECT_EQ(text_width("注文.orders"), 11U);     // wide
+  EXPECT_EQ(text_width("e\u0301te\u0301"), 3U);  // combining
+  EXPECT_EQ(text_width("\xE4\xFF\xE6\xB3"), 4U); // no UTF-8
 }
 
 TEST(Text, cuts_names_in_the_middle_between_code_points) {
@@ -23,6 +26,16 @@ TEST(Text, cuts_names_in_the_middle_between_code_points) {
   EXPECT_EQ(fit_text("sales.orders", 0), "");
 }
 
+TEST(Text, cuts_neither_through_wide_characters_nor_before_combining_ones) {
+  EXPECT_EQ(fit_text("注文明細", 8), "注文明細");
+  EXPECT_EQ(fit_text("注文明細", 7), "注..細"); // one column stays empty
+  EXPECT_EQ(fit_text("注文明細", 6), "注..細");
+  EXPECT_EQ(fit_text("注文明細", 5), "注..");
+  EXPECT_EQ(fit_text("ae\u0301iioue\u0301", 6), "ae\u0301..ue\u0301");
+  for (size_t width = 0; width < 12; ++width)
+    EXPECT_LE(text_width(fit_text("a注文e\u0301明細\xFFz", width)), width);
+}
+
 TEST(Text, pads_by_columns) {
   EXPECT_EQ(pad_left("ä", 3), "  ä");
   EXPECT_EQ(pad_right("ä", 3), "ä  ");
@@ -31,6 +44,9 @@ TEST(Text, pads_by_columns) {
 
 TEST(Text, hides_control_characters) {
   EXPECT_EQ(printable("a\nb\033[2Jc\177"), "a?b?[2Jc?");
+  EXPECT_EQ(printable("a\u009B2J"), "a?2J");                 // CSI in one character
+  EXPECT_EQ(printable("a\u202Eb\u2066c\u2028d"), "a?b?c?d"); // other directions, another line
+  EXPECT_EQ(printable("\xE4\xC0\x80ü注"), "???ü注");
 }
 
 TEST(Text, groups_thousands_with_spaces) {

@@ -138,6 +138,7 @@ $pair->close_gate;
 my $leaving = $pair->session('destination');
 $leaving->start("SELECT parallel_pull_work($pull_id, workers => 2)");
 $pair->wait_at_gate(2);
+$pair->state_becomes($pull_id, 'running', 'a pull that a session works on runs');
 $pair->destination_sql('SELECT pg_cancel_backend(' . $leaving->backend_pid . ')');
 $pair->result_is_error($leaving->finish(5), '57014', qr/cancel/,
   'a session that joined can be cancelled');

@@ -204,6 +204,7 @@ like($screen, qr/Loading 1 table, .*\r.*\x{e2}\x{94}\x{81}.* 100%.*COPY $ROWS/s,
 my @both = ('--source', $source, '--target', $destination);
 my $closed = 'host=127.0.0.1 port=' . PostgreSQL::Test::Cluster::get_free_port()
   . ' dbname=postgres';
+$pair->destination_sql('TRUNCATE signals, checked');
 exits('a table that the source lacks', 1, qr/no_such/, 'copy', @both, 'no_such');
 exits('a table that the destination lacks', 1, qr/not_there/, 'copy', @both, 'not_there');
 exits('a column that is missing', 1, qr/nope/, 'copy', @both, '--columns', 'nope', 'signals');
@@ -213,7 +214,10 @@ exits("a condition that leaves its parentheses$_->[0]", 1, qr/filter is not a si
   'id > 5) OR (id = 3', @$_[1 .. $#$_], 'signals')
   for [''], [' and the range', '--start', 5, '--end', 20];
 exits('a violated constraint', 1, qr/checked_id_check/, 'copy', @both, 'signals=checked');
-exits('a primary key that is taken', 1, qr/signals_pkey/, 'copy', @both, 'signals');
+$pair->destination_sql('INSERT INTO signals VALUES (1)');
+exits('a table that has rows', 1, qr/table "public\.signals" has rows already/, 'copy', @both, 'signals');
+exits('a primary key that is taken', 1, qr/signals_pkey/, 'copy', @both, '--start=-100', 'signals');
+$pair->destination_sql('TRUNCATE signals, checked');
 exits('a start after the end', 2, qr/start/, 'copy', @both, '--start', 5, '--end', 1, 'signals');
 exits('no table', 2, qr/TABLE/i, 'copy', @both);
 exits('a start that is no key', 2, qr/22P02|invalid input/, 'copy', @both, '--start', 'x',
@@ -237,6 +241,7 @@ exits('a destination that cannot be reached', 4, qr/destination/,
 exits('a destination without the extension', 4, qr/extension/,
   'copy', '-s', $source, '-d', $pair->destination->connstr('without_extension'), 'signals');
 
+$pair->destination_sql('TRUNCATE checked');
 $run = copy('--json', 'signals=checked');
 $document = eval { JSON::PP->new->decode($run->{out}) } // {};
 is($run->{code}, 1, '--json of a failed copy: exits with 1');
@@ -269,31 +274,36 @@ for my $signal (qw(INT TERM)) {
   cmp_ok($seconds->(), '<', $ParallelLoader::Test::PROMPT_S, "SIG$signal: ends in time");
   is($job->{run}->full_result(0) >> 8, 130, '… exits with 130');
   my $told = eval { JSON::PP->new->decode($job->{out}) } // {};
-  is($told->{state}, 'cancelled', '… says that it was cancelled');
+  is($told->{state}, 'running', '… says that the pull has not ended');
   is($told->{rows}, $pair->destination_sql('SELECT count(*) FROM gated'),
     '… and what is in the table');
-  like($told->{error}{hint}, qr/1 of 2 chunks is done.*parallel_pull_resume/, '… and how to go on');
-  $pair->nothing_left('… leaves nothing');
-  $pair->state_becomes($pair->newest_pull_id, 'cancelled', '… the pull is cancelled');
-  $pair->only_done_chunks_left_rows($pair->newest_pull_id, 'gated', 'id',
-    '… only done chunks have left rows');
+  my $id = $pair->newest_pull_id;
+  like($told->{error}{hint}, qr/parallel-loader resume $id .*parallel-loader cancel $id /s,
+    '… and how to go on, or not to');
+  ok(wait_until($ParallelLoader::Test::PROMPT_S, sub { !$pair->worker_pids && !$pair->pids_at_gate }),
+    '… leaves no worker and no source query');
+  $pair->only_done_chunks_left_rows($id, 'gated', 'id', '… only done chunks have left rows');
+  $pair->open_gate;
+  my $resumed = run_program('resume', $id, @both);
+  is("$resumed->{code} $resumed->{out}", "0 COPY 4000\n", '… and what it names goes on') or diag $resumed->{err};
+  is($pair->destination_sql('SELECT count(*), count(DISTINCT id) FROM gated'), '4000|4000', '… with every row once');
+  $pair->nothing_left('… and leaves nothing');
 }
 
+# The second signal does not wait for the servers; the pull waits for others all the same.
 my $job = start_stuck(@GATED);
-$job->{run}->signal('INT');
-eval { $job->{run}->finish };
-like($job->{err}, qr/1 of 2 chunks/, 'an interrupted copy says what is done');
-$pair->nothing_left('… and leaves nothing');
-
-# The second signal does not wait for the servers; the pull is cancelled all the same.
-$job = start_stuck(@GATED);
 my $twice = stopwatch();
 $job->{run}->signal('INT');
 $job->{run}->signal('INT');
 eval { $job->{run}->finish };
 is($job->{run}->full_result(0) >> 8, 130, 'two SIGINTs: exits with 130');
 cmp_ok($twice->(), '<', 3, '… within a second or so');
-$pair->state_becomes($pair->newest_pull_id, 'cancelled', '… the pull is cancelled');
+ok(wait_until($ParallelLoader::Test::PROMPT_S, sub { !$pair->worker_pids && !$pair->pids_at_gate }),
+  '… and no worker and no source query is left');
+is($pair->pull->{state}, 'running', '… the pull waits for who joins it');
+my $cancelled = run_program('cancel', $pair->newest_pull_id, '--target', $destination);
+is($cancelled->{code}, 0, '… or for its end') or diag $cancelled->{err};
+$pair->state_becomes($pair->newest_pull_id, 'cancelled', '… which it gets');
 $pair->nothing_left('… and leaves nothing');
 
 $job = start_stuck(@GATED);
@@ -355,8 +365,7 @@ for my $is_back (1, 0) {
   is($told->{state}, 'interrupted', '… the document says that the pull was lost');
   is($told->{rows}, $is_back ? $pair->destination_sql('SELECT count(*) FROM gated') : undef, '… and what is in the table, if it is known');
   is($told->{chunks_done}, $is_back ? $pair->pull->{chunks_done} : undef, '… and how many chunks');
-  like($told->{error}{hint}, $is_back ? qr/1 of 2 chunks.*parallel_pull_resume/ : qr/ledger has what is done.*parallel_pull_resume/,
-    '… and how to go on');
+  like($told->{error}{hint}, qr/parallel-loader resume \d+ /, '… and how to go on');
 }
 $pair->nothing_left('… and no session is left');
 
@@ -389,6 +398,7 @@ chmod 0600, $pass_file or die;
   $job->{run}->signal('INT');
   eval { $job->{run}->finish };
   unlike($job->{out} . $job->{err}, qr/$SECRET/, 'no password in the program\'s output');
+  $pair->destination_sql('SELECT parallel_pull_cancel(' . $pair->newest_pull_id . ')');
 }
 for my $side (qw(source destination)) {
   my @lines = grep { /$SECRET/ && !/CREATE ROLE/ } split /\n/, slurp_file($pair->$side->logfile);

@@ -349,7 +349,24 @@ for my $id ($first, $second) {
 }
 refuses('a pull of a run takes no snapshot of its own by itself', $_, '55000', qr/lost/)
   for $first, $second;
+# hint: extension/coordinator/source_connection.cpp: parallel_pull_resume (to start it again)
+like($pair->try_sql(resume_sql($first))->error->{hint}, qr/call parallel_pull_resume\($first, new_snapshot => true\)\./,
+  '… and says how to ask for one');
+# hint: extension/ledger/pull_refusal.cpp: parallel_pull_resume (of a run, under a new snapshot)
+like($pair->try_sql("SELECT parallel_pull_work($first)")->error->{hint},
+  qr/Call parallel_pull_resume\($first, new_snapshot => true\) to start it again/, '… as does whoever is to work on it');
 resumes('… only if asked to', $first, new_snapshot => 1);
+
+# Ranges of ctid of which none is done are cut anew.
+start_over();
+$first = $pair->destination_sql($pair->table_sql('parallel_pull_create', 'other', {source_table => 't'}));
+$second = $pair->destination_sql($pair->table_sql('parallel_pull_create', 't', {key => 'ctid', run_id => $first}));
+$pair->destination_sql("SELECT parallel_pull_cancel($_)") for $first, $second;
+$pair->state_becomes($_, 'cancelled', 'another run is cancelled') for $first, $second;
+$pair->source_sql('DELETE FROM t WHERE id % 3 = 0');
+$pair->source_sql('VACUUM FULL t');
+refuses('ranges of ctid wait to be asked to, as well', $second, '55000', qr/lost/);
+resumes('… and start again under a new snapshot', $second, new_snapshot => 1, query => 'SELECT * FROM t');
 
 # ---- another source ----
 

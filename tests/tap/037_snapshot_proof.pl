@@ -77,7 +77,7 @@ $pair->same_rows('SELECT * FROM t', '… with the right rows');
 my $run = create({});
 $planted->close;
 $planted = plant_snapshot($stranger, ledger($run, 'snapshot'));
-$pair->error_is("SELECT parallel_pull_create($other, 'u', run_id => $run)", '55000', qr/not on this server/,
+$pair->error_is("SELECT parallel_pull_create($other, 'u', run_id => $run)", '55000', qr/reads from another source/,
   'a pull of a run whose source is another server is refused');
 my $second = $pair->destination_sql("SELECT parallel_pull_create(" . literal($pair->dsn)
     . ", 'u', run_id => $run, chunk_size => '64kB')");

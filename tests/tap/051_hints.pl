@@ -128,8 +128,8 @@ $pair->source_sql('DELETE FROM t WHERE id = 6001');
 
 # hint: extension/worker/worker.cpp: remove the conflicting row and call parallel_pull_resume(
 $pair->destination_sql('CREATE TABLE t_stray (LIKE t, UNIQUE (id)); INSERT INTO t_stray VALUES (4900)');
-my $cut = {source_table => 't', key => 'id', chunk_size => '64kB', workers => 1};
-$resume = hint($pair, pull('t_stray', $cut) =~ s/^/SET client_min_messages = warning; /r, '23505',
+my $one_by_one = {source_table => 't', key => 'id', chunk_size => '64kB', workers => 1};
+$resume = hint($pair, pull('t_stray', $one_by_one) =~ s/^/SET client_min_messages = warning; /r, '23505',
   qr/done, remove the conflicting row and call (parallel_pull_resume\(\d+\))\. Otherwise empty/, 'a row in the way of one chunk');
 $pair->destination_sql('DELETE FROM t_stray WHERE id = 4900');
 works($pair, "SELECT * FROM $resume", 'a row in the way of one chunk');

@@ -77,16 +77,17 @@ sub copies {
 my $key = said(copy('--start', 2, 'keyless'), qr/with (--key)\./, 'a table without a key');
 copies('a table without a key', 'keyless', $key, 'id', '--start', 2);
 
-# hint: orchestrator/cli/options.cpp: use --help
+# hint: orchestrator/cli/usage_error.cpp: use --help
 my $help = said(copy('-h', 't'), qr/use (--help)/, '-h');
 is(end_of({run => IPC::Run::start([$program, $help], '<', \'', '>', \my $out, '2>', \my $err)})->{code}, 0, '-h: what it says works');
 
-# hint: orchestrator/cli/options.cpp: joined by AND in --where
+# hint: orchestrator/cli/usage_error.cpp: joined by AND in --where
 my $where = said(copy('--where', 'id > 5', '--where', 'id < 9', 'keyless'), qr/joined by AND in (--where)/, 'two conditions');
 copies('two conditions', 'keyless', $where, 'id > 5 AND id < 9');
 
 # hint: orchestrator/run/destination.cpp: Run there: CREATE EXTENSION
 # hint: orchestrator/run/destination.cpp: pg_dump --schema-only --table
+# hint: orchestrator/commands/copy.cpp: pg_dump --schema-only --table
 my $fresh = $pair->destination->connstr('fresh');
 my $create = said(end_of(start_copy($source, $fresh, 't')), qr/^Run there: (CREATE EXTENSION .*;)$/, 'no extension');
 works($pair, $create, 'no extension', dbname => 'fresh');
@@ -99,7 +100,7 @@ sub system_or_bail_out {
   return system "$command -d '$source' | psql -qX -d '$into' >/dev/null 2>&1";
 }
 
-# hint: orchestrator/commands/copy_command.cpp: give that one with --source-on-target
+# hint: orchestrator/commands/run_session.cpp: give that one with --source-on-target
 $pair->destination_sql('TRUNCATE t');
 my $home = getcwd();
 ok(chdir $pair->source->host, 'the program stands in the folder of the socket');
@@ -110,49 +111,92 @@ is(end_of(start_copy($here, $destination, $address, $source, 't'))->{code}, 0, '
 chdir $home;
 
 # Another reason is not hidden behind this one.
+$pair->destination_sql('TRUNCATE t');
 like(end_of(start_copy("$source user=crowded",
-      "$destination options='-c parallel_loader.retry_budget=0'", 't'))->{err}, qr/^parallel-loader: hint: .*CONNECTION LIMIT/m,
-  'too many sessions for the role: the hint names the limit');
+      "$destination options='-c parallel_loader.retry_budget=0'", 't'))->{err}, qr/^parallel-loader: error: .*too many connections for role "crowded"/m,
+  'too many sessions for the role: the error names it');
 
 $pair->source_sql('CREATE TABLE "OrderHead" (id integer PRIMARY KEY); INSERT INTO "OrderHead" VALUES (1)');
 $pair->destination_sql('CREATE TABLE "OrderHead" (id integer)');
 my $name = said(copy('OrderHead'), qr/for the shell, as in '(.*)'\.$/, 'a name with capitals');
 copies('a name with capitals', $name);
 
+# ---- tables that cannot be taken as they are ----
+
+# hint: orchestrator/tables/table_selection.cpp: take --all
+my $list = PostgreSQL::Test::Utils::tempdir() . '/list';
+append_to_file($list, "# none\n");
+my $all = said(copy('--table-list', $list), qr/or take (--all)\./, 'no table');
+$pair->destination_sql('TRUNCATE t, "OrderHead"');
+is(copy($all, '--exclude', 'keyless')->{code}, 0, 'no table: what it says works');
+
+# hint: orchestrator/commands/copy.cpp: empty it with --truncate
+my $truncate = said(copy('"OrderHead"'), qr/empty it with (--truncate)\./, 'a table that has rows');
+copies('a table that has rows', '"OrderHead"', $truncate);
+# hint: orchestrator/commands/copy.cpp: name that with --start, --end or --where
+my $part = said(copy('"OrderHead"'), qr/name that with (--start), --end or --where\./, 'a table that has rows');
+$pair->source_sql('INSERT INTO "OrderHead" VALUES (2)');
+copies('a part of its rows', '"OrderHead"', $part, 2);
+is($pair->destination_sql('SELECT count(*) FROM "OrderHead"'), 2, '… which are added');
+
+# hint: orchestrator/report/report_file.cpp: Give --report a file in a folder
+my $place = PostgreSQL::Test::Utils::tempdir();
+said(copy('--report', '/does/not/exist/report.html', 't'), qr/(Give --report a file in a folder that exists)/, 'no folder');
+copies('no folder', 't', '--truncate', '--report', "$place/report.html");
+like(slurp_file("$place/report.html"), qr/<html/, '… and the report is there');
+
 # ---- after Ctrl-C, and after a failure ----
 
 sub interrupted {
-  my ($from, $to) = @_;
+  my ($from, $to, @tables) = @_;
   $pair->close_gate;
   $pair->destination_sql('TRUNCATE t');
-  my $job = start_copy($from, $to // $destination, '--jobs', 1, '--chunk-size', '64kB', '--key', 'id', '--where',
-    'public.gate(id, 3000)', 't');
+  my $job = start_copy($from, $to // $destination, '--jobs', 1, '--chunk-size', '64kB', '--key', 'id',
+    '--where-for', 't', 'public.gate(id, 3000)', 't', @tables);
   $pair->wait_at_gate;
   $job->{run}->signal('INT');
   end_of($job);
   ok(wait_until(5, sub { !$pair->pids_at_gate }), 'an interrupted copy leaves no session that reads');
   $pair->open_gate;
-  $pair->nothing_left('an interrupted copy leaves nothing') if !defined $to;
   return $job;
 }
 
-sub goes_on {
-  my ($sql, $rule) = @_;
+# The command as a shell reads it, which ends with success.
+sub shell_works {
+  my ($command, $rule, %environment) = @_;
   local $Test::Builder::Level = $Test::Builder::Level + 1;
-  works($pair, $sql, $rule);
-  return is($pair->destination_sql("SELECT count(*), count(DISTINCT id) FROM t"), '4000|4000',
-    '… every row is there once');
+  local %ENV = (%ENV, %environment);
+  my ($out, $err) = ('', '');
+  IPC::Run::run(['sh', '-c', $command =~ s/^parallel-loader/$program/r], '<', \'', '>', \$out, '2>', \$err);
+  return is($? >> 8, 0, "$rule: the command works") || diag("$command\n$err");
 }
 
-# hint: orchestrator/display/report.cpp: new_snapshot
-my $resume = said(interrupted($source), qr/On the destination, (SELECT .*?\)); copies the others/, 'Ctrl-C');
-like($resume, qr/new_snapshot => true/, '… it takes a new snapshot');
-goes_on($resume, 'Ctrl-C');
+sub command_in {
+  my ($job, $pattern, $rule) = @_;
+  local $Test::Builder::Level = $Test::Builder::Level + 1;
+  my ($command) = $job->{err} =~ /$pattern(parallel-loader .*)$/m;
+  ok(defined $command, "$rule: has a command") or diag($job->{err});
+  return $command // 'no_command';
+}
+
+sub all_there {
+  my ($rule) = @_;
+  local $Test::Builder::Level = $Test::Builder::Level + 1;
+  is($pair->destination_sql('SELECT count(*), count(DISTINCT id) FROM t'), '4000|4000', "$rule: every row is there once");
+  return $pair->nothing_left('… and nothing is left');
+}
+
+shell_works(command_in(interrupted($source), 'To go on: ', 'Ctrl-C'), 'Ctrl-C');
+all_there('Ctrl-C');
+
+shell_works(command_in(interrupted($source), 'To give up: ', 'Ctrl-C'), 'Ctrl-C');
+$pair->nothing_left('… and nothing is left');
 
 my $secret = "$source user=reader password=Plum";
-$resume = said(interrupted($secret), qr/On the destination, (SELECT .*?\)); copies the others/, 'Ctrl-C, with a password');
+my $resume = command_in(interrupted($secret), 'To go on: ', 'Ctrl-C, with a password');
 unlike($resume, qr/Plum/, '… which it does not show');
-goes_on($resume =~ s/'CONNECTION STRING WITH ITS PASSWORD'/literal($secret)/er, 'Ctrl-C, with a password');
+shell_works($resume, 'Ctrl-C, with a password', PGPASSWORD => 'Plum');
+all_there('Ctrl-C, with a password');
 
 # ---- a role that may not call what the program calls ----
 
@@ -169,31 +213,22 @@ for my $function (qw(create work)) {
   $pair->destination_sql("SELECT \"Lo ader\".parallel_pull_cancel(pull_id) FROM \"Lo ader\".parallel_pulls WHERE state IN ('planned', 'running')");
 }
 
-# hint: orchestrator/display/report.cpp: Otherwise cancel the pull and
 {
   my $job = interrupted($secret, $limited);
   is($job->{code}, 130, 'Ctrl-C by a role that may not cancel: exits with 130');
-  like($job->{err}, qr/^parallel-loader: warning: pull \d+ could not be cancelled$/m, '… says so');
-  my ($grant) = $job->{err} =~ /^parallel-loader: hint: Run on the destination: (GRANT .*;)$/m;
-  like($grant // '', qr/parallel_pull_cancel TO "Lo ader";/, '… and the right that it lacks');
-  my ($work) = $job->{err} =~ /On the destination, (SELECT .*?\)); copies the others\. Otherwise cancel/;
-  ok(defined $work, '… and how to go on') or diag($job->{err});
-  my $pull = $pair->destination_sql('SELECT max(pull_id) FROM parallel_loader.pull');
-  is($pair->destination_sql("SELECT state, chunks_done FROM \"Lo ader\".parallel_pulls WHERE pull_id = $pull"), 'running|6', '… the pull moves nothing any more');
-  goes_on($work // 'no_hint', 'Ctrl-C by a role that may not cancel');
-  works($pair, $grant // 'no_hint', 'no right to call _cancel');
-  $job = interrupted($secret, $limited);
-  unlike($job->{err}, qr/could not be cancelled/, '… with that right the pull is cancelled');
-  $pair->nothing_left('… and nothing is left');
+  my $cancel = command_in($job, 'To give up: ', 'a role that may not cancel');
+  my ($out, $err) = ('', '');
+  IPC::Run::run(['sh', '-c', $cancel =~ s/^parallel-loader/$program/r], '<', \'', '>', \$out, '2>', \$err);
+  my ($grant) = $err =~ /(GRANT .*parallel_pull_cancel TO "Lo ader";)$/m;
+  ok(defined $grant, '… is told the right that it lacks') or diag($err);
+  shell_works(command_in($job, 'To go on: ', 'a role that may not cancel'), '… and can go on', PGPASSWORD => 'Plum');
+  all_there('a role that may not cancel');
 }
 
-# hint: orchestrator/display/report.cpp: While the snapshot is held
 $pair->destination_sql('TRUNCATE t; ALTER TABLE t ADD CONSTRAINT refuse CHECK (id <> 3500)');
 my $failed = copy('--jobs', 1, '--chunk-size', '64kB', '--key', 'id', 't');
 $pair->destination_sql('ALTER TABLE t DROP CONSTRAINT refuse');
-my ($goes_on) = $failed->{err} =~ /While the snapshot is held, (SELECT .*?\)); on the destination copies/;
-ok(defined $goes_on, 'a copy that failed: has a hint') or diag($failed->{err});
-goes_on($goes_on // 'no_hint', 'a copy that failed');
+shell_works(command_in($failed, 'Continue with(?: this table)?: ', 'a copy that failed'), 'a copy that failed');
+all_there('a copy that failed');
 
-$pair->nothing_left('no process or session is left');
 $pair->finish;

@@ -177,7 +177,7 @@ for my $hold ('10min', '0') {
   keeps_and_resumes("SELECT parallel_pull_resume($id)", '55000', "a table emptied before a resume, hold $hold");
 }
 
-# hint: extension/coordinator/coordinator.cpp: parallel_pull_resume
+# hint: extension/ledger/pull_refusal.cpp: parallel_pull_resume (emptied after the last chunk)
 my $looker = $pair->session('destination');
 $looker->query_safe('BEGIN; LOCK TABLE parallel_loader.unlogged_chunk IN ACCESS EXCLUSIVE MODE');
 my $session = $pair->session('destination');

@@ -17,7 +17,7 @@ std::vector<std::optional<std::string>> pull_row(const std::string &id, const st
                                                  const std::optional<std::string> &coordinator) {
   return {id,     "10", "16384",  state, "3-1", "2", "4711", coordinator ? "t" : "f",
           "pull", "4",  "host=a", "id",  "t",   "f", "t",    coordinator,
-          "s.t",  "t",  "16390"};
+          "s.t",  "t",  "16390",  "-5",  "3"};
 }
 
 TEST(PullFinder, pull_is_read_back) {
@@ -44,6 +44,8 @@ TEST(PullFinder, pull_is_read_back) {
   EXPECT_EQ(found->table_name, "s.t");
   EXPECT_TRUE(found->has_table);
   EXPECT_EQ(found->ledger, 16390U);
+  EXPECT_EQ(found->coordinator, -5);
+  EXPECT_EQ(found->run_id, 3);
 }
 
 TEST(PullFinder, coordinator_tells_live_from_interrupted_and_held_from_ended) {

@@ -141,10 +141,10 @@ TEST(Ledger, pull_is_read_back_for_a_resume) {
       one_row({"public.\"T\"", "id", "\"pg_catalog\".\"int8\"", "text", "3-1", "150020", "9", "",
                "", "", "", "{public}"}),
       Rows(1, {"id"}), Rows(),
-      one_row({"9",          "10",     "16384",  "old_server", "id",      "1",
-               std::nullopt, "id > 0", "auto",   "4",          "1048576", "UTC",
-               "DMY",        "append", "failed", "512",        "7001",    "2",
-               "d",          "0/5",    "700",    "720",        "t",       "16384:16390"})};
+      one_row({"9",      "10",   "16384",       "old_server", "id",    "1",   std::nullopt,
+               "id > 0", "auto", "4",           "1048576",    "UTC",   "DMY", "append",
+               "failed", "512",  "7001",        "2",          "d",     "0/5", "700",
+               "720",    "t",    "16384:16390", "public",     "origin"})};
   const RecordedPull pull = Ledger(executor).load_pull(5);
   EXPECT_EQ(pull.request.run_id, 9);
   EXPECT_EQ(pull.request.owner, 10U);
@@ -173,6 +173,8 @@ TEST(Ledger, pull_is_read_back_for_a_resume) {
   EXPECT_EQ(pull.plan.snapshot.name, "3-1");
   EXPECT_TRUE(pull.shares_snapshot);
   EXPECT_EQ(pull.plan.relations, "16384:16390");
+  EXPECT_EQ(pull.request.search_path, "public");
+  EXPECT_EQ(pull.request.replication_role, "origin");
 }
 
 TEST(Ledger, resume_widens_the_bounds_and_frees_failed_chunks) {
@@ -265,7 +267,8 @@ TEST(Ledger, attempt_is_noted_unless_another_worker_has_the_chunk) {
 
 TEST(Ledger, claim_returns_the_chunk_or_nothing) {
   FakeExecutor executor;
-  executor.answers = {one_row({"4", "1", std::nullopt, "f", "\"s\".\"p\"", "4096", "16390", "f"})};
+  executor.answers = {
+      one_row({"4", "1", std::nullopt, "f", "\"s\".\"p\"", "4096", "16390", "f", "1"})};
   Ledger ledger(executor);
   const std::optional<ClaimedChunk> chunk = ledger.claim_chunk(1);
   ASSERT_TRUE(chunk);
@@ -275,6 +278,34 @@ TEST(Ledger, claim_returns_the_chunk_or_nothing) {
   EXPECT_EQ(chunk->relation_oid, 16390U);
   EXPECT_EQ(chunk->byte_estimate, 4096);
   EXPECT_FALSE(ledger.claim_chunk(1));
+}
+
+TEST(Ledger, chunk_says_when_it_was_claimed_and_by_whom) {
+  FakeExecutor executor;
+  executor.answers = {affected(1), affected(1)};
+  Ledger ledger(executor);
+  ChunkResult result{};
+  ledger.complete_chunk(7, 4, result);
+  result.started = 1795806000.25;
+  result.copied_by = 4242;
+  ledger.complete_chunk(7, 3, result);
+  EXPECT_EQ(executor.calls.at(0).params.at(7), std::nullopt);
+  EXPECT_EQ(executor.calls.at(0).params.at(8), std::nullopt);
+  EXPECT_EQ(executor.calls.at(1).params.at(7), "1795806000.250000");
+  EXPECT_EQ(executor.calls.at(1).params.at(8), "4242");
+}
+
+TEST(Ledger, chunks_of_a_plan_have_the_bytes_of_their_table_as_priority) {
+  FakeExecutor executor;
+  executor.answers = {affected(1)};
+  PullPlan plan;
+  plan.began_empty = true;
+  plan.chunks.resize(2);
+  plan.chunks[0].byte_estimate = 100;
+  plan.chunks[1].byte_estimate = 23;
+  Ledger(executor).record_plan(5, plan);
+  EXPECT_EQ(executor.calls.at(0).params.at(21), "t");
+  EXPECT_EQ(executor.calls.at(2).params.at(8), "123");
 }
 
 TEST(Ledger, claim_takes_a_row_lock_and_never_waits_for_one) {
@@ -298,7 +329,7 @@ TEST(Ledger, chunk_keeps_the_tables_that_it_went_into) {
   executor.answers = {affected(1), affected(1), affected(1)};
   Ledger ledger(executor);
   ledger.complete_chunk(7, 3, {10, 100, "copy", "", "@7 1:10"});
-  EXPECT_EQ(executor.calls.at(0).params.back(), "@7 1:10");
+  EXPECT_EQ(executor.calls.at(0).params.at(6), "@7 1:10");
   EXPECT_EQ(executor.calls.size(), 1U);
   ledger.complete_chunk(7, 4, {10, 100, "copy", "", "@7 1:10:u"});
   ASSERT_EQ(executor.calls.size(), 3U);
@@ -319,14 +350,18 @@ TEST(Ledger, an_end_is_written_with_its_error) {
   FakeExecutor executor;
   executor.answers = {affected(1), {}, affected(1), {}, affected(0)};
   Ledger ledger(executor);
-  ledger.end_pull(1, PullEvent::kAllDone, PullActor::kCoordinator, "", "");
-  ledger.end_pull(1, PullEvent::kFailure, PullActor::kCoordinator, "22012", "division by zero");
-  EXPECT_SQLSTATE("55000",
-                  ledger.end_pull(1, PullEvent::kCancel, PullActor::kCaller, "57014", "x"));
+  ledger.end_pull(1, PullEvent::kAllDone, PullActor::kCoordinator, {});
+  const PullError error{.sqlstate = "22012",
+                        .message = "division by zero",
+                        .detail = "By a zero.",
+                        .hint = "Do not."};
+  ledger.end_pull(1, PullEvent::kFailure, PullActor::kCoordinator, error);
+  EXPECT_SQLSTATE("55000", ledger.end_pull(1, PullEvent::kCancel, PullActor::kCaller, error));
   EXPECT_EQ(executor.calls.at(0).params.at(1), "done");
-  EXPECT_EQ(executor.calls.at(1).params, (std::vector<Param>{"1", {}, {}}));
+  EXPECT_EQ(executor.calls.at(1).params, (std::vector<Param>{"1", {}, {}, {}, {}}));
   EXPECT_EQ(executor.calls.at(2).params.at(1), "failed");
-  EXPECT_EQ(executor.calls.at(3).params, (std::vector<Param>{"1", "22012", "division by zero"}));
+  EXPECT_EQ(executor.calls.at(3).params,
+            (std::vector<Param>{"1", "22012", "division by zero", "By a zero.", "Do not."}));
   EXPECT_EQ(executor.calls.at(4).params.at(1), "cancelled");
 }
 

@@ -160,23 +160,26 @@ const HeldSnapshot kHeld = {
 // or why the snapshot is gone.
 std::string prove(const std::vector<std::string> &answer) {
   std::string question;
-  FakeServer server([&](FakeBackend &backend) {
-    backend.admit();
-    backend.answer_command("BEGIN");
-    backend.answer_command("SET");
-    backend.answer_row({"x"});
-    question = backend.answer_row(answer);
-    backend.await_close();
-  });
-  PollWaiter waiter;
-  SourceSession session =
-      SourceSession::open(server.conninfo(), "test", PasswordRule::kAny, waiter);
-  try {
-    session.begin(kFormats, kHeld);
-    return question;
-  } catch (const SnapshotGone &error) {
-    return "gone: " + error.message();
+  std::string gone;
+  { // the question is there once the server has ended
+    FakeServer server([&](FakeBackend &backend) {
+      backend.admit();
+      backend.answer_command("BEGIN");
+      backend.answer_command("SET");
+      backend.answer_row({"x"});
+      question = backend.answer_row(answer);
+      backend.await_close();
+    });
+    PollWaiter waiter;
+    SourceSession session =
+        SourceSession::open(server.conninfo(), "test", PasswordRule::kAny, waiter);
+    try {
+      session.begin(kFormats, kHeld);
+    } catch (const SnapshotGone &error) {
+      gone = "gone: " + error.message();
+    }
   }
+  return gone.empty() ? question : gone;
 }
 
 TEST(SourceSession, holder_is_looked_for_by_both_halves_of_its_lock) {

@@ -115,8 +115,8 @@ static void leave_slot_behind(dsm_segment *segment, Datum slot) {
     worker_slot_leave(pull, index, kSlotLost);
 }
 
-int64 background_pull_id() {
-  return pull_segment == nullptr ? 0 : pull_of(pull_segment)->pull_id;
+int64 background_coordinator_id() {
+  return pull_segment == nullptr ? 0 : pull_of(pull_segment)->coordinator_id;
 }
 
 void background_enter_slot(SharedPull *pull, const WorkerArgs *args) {

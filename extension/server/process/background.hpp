@@ -47,8 +47,8 @@ void background_await_end(BackgroundWorkerHandle *const *handles, size_t count);
 /// Ends the process quietly when the segment is gone (whoever started it has given up).
 SharedPull *background_attach(dsm_handle handle);
 
-/// The pull that this process works for, as coordinator or worker; 0 in a session.
-int64 background_pull_id();
+/// Key of the lock of the coordinator that this process is, or is a worker of; 0 in a session.
+int64 background_coordinator_id();
 
 /// Takes the slot that was reserved for this process; if it goes without leaving it, the slot is
 /// marked lost.  Ends the process quietly when the reservation is over.

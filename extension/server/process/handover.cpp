@@ -12,8 +12,20 @@ static void ask_holder_to_go(dsm_handle handle, int64 pull_id) {
   dsm_segment *segment = shared_pull_attach(handle, &pull, &is_new_mapping);
   if (segment == nullptr)
     return;
-  if (pull->pull_id == pull_id && pg_atomic_read_u32(&pull->holds_snapshot) != 0)
+  if (!pull->is_run && pull->pull_id == pull_id && pg_atomic_read_u32(&pull->holds_snapshot) != 0)
     mailbox_post_hold_end(pull, kHoldResumed);
+  if (is_new_mapping)
+    dsm_detach(segment);
+}
+
+void handover_tell(dsm_handle handle, int64 coordinator) {
+  SharedPull *pull = nullptr;
+  bool is_new_mapping;
+  dsm_segment *segment = shared_pull_attach(handle, &pull, &is_new_mapping);
+  if (segment == nullptr)
+    return;
+  if (pull->is_run && pull->coordinator_id == coordinator)
+    shared_pull_wake(pull->coordinator_pid);
   if (is_new_mapping)
     dsm_detach(segment);
 }

@@ -9,4 +9,7 @@ namespace parallel_loader {
 /// to let it go, and takes the pull's lock.  Raises 55006 when somebody else keeps the lock.
 void handover_receive(dsm_handle segment, int64 pull_id);
 
+/// After a pull of a run was taken up by a coordinator of its own: has the one that held it look.
+void handover_tell(dsm_handle segment, int64 coordinator);
+
 } // namespace parallel_loader

@@ -54,6 +54,10 @@ void session_commit_asynchronously() {
   pin("synchronous_commit", "off");
 }
 
+void session_limit_locks(bool is_limited) {
+  pin("lock_timeout", is_limited ? "3s" : "0");
+}
+
 // Outside of transactions the server leaves its processes in memory that lasts as long as they do.
 void session_reset_memory() {
   static MemoryContext context = nullptr;

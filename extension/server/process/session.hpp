@@ -24,6 +24,9 @@ void session_commit_locally();
 /// Commits of this process may be lost in a crash, whole: the pull's last commit flushes them all.
 void session_commit_asynchronously();
 
+/// Waits for locks end after three seconds from now on, or not at all again.
+void session_limit_locks(bool is_limited);
+
 /// Starts a transaction of the session user's, with an active snapshot.  Until it has been
 /// committed or aborted, no statement can become another role, not even the session user.
 void session_begin();

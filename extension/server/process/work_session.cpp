@@ -139,24 +139,30 @@ static void raise_error(SharedPull *pull) {
   ErrorReport report;
   if (shared_pull_error(pull, &report))
     error_report_raise(&report);
+  work_session_raise_interrupted(pull->pull_id);
+}
+
+void work_session_raise_interrupted(int64 pull_id) {
   ereport(ERROR,
           (errcode(ERRCODE_ADMIN_SHUTDOWN), errmsg("the coordinator of the pull was terminated"),
-           errdetail("Pull " INT64_FORMAT " was interrupted.", pull->pull_id)));
+           errdetail("Pull " INT64_FORMAT " was interrupted.", pull_id)));
 }
 
 WorkResult work_session_run(dsm_segment *segment, SharedPull *pull, const WorkRequest *request,
-                            char *address, Size address_size) {
+                            int64 pull_id, char *address, Size address_size) {
   pull_owner_require_connect(pull->owner);
   last_commit_ask(pull);
   const uint32 chunks_allowed =
       request->max_chunks > 0 ? static_cast<uint32>(request->max_chunks) : kNoChunkLimit;
-  dsm_segment *work_segment = shared_session_create(chunks_allowed, address, address_size);
+  dsm_segment *work_segment = shared_session_create(chunks_allowed, pull_id, address, address_size);
   auto *session = static_cast<SharedSession *>(dsm_segment_address(work_segment));
   const WorkPlace place = {pull, session, dsm_segment_handle(segment),
                            dsm_segment_handle(work_segment)};
   auto *own = static_cast<OwnWorkers *>(palloc0(sizeof(OwnWorkers)));
   on_dsm_detach(segment, leave_workers_behind, Datum(0));
 
+  if (pull_id == 0)
+    pg_atomic_write_u32(&pull->has_run_workers, 1);
   const int wanted =
       request->max_chunks > 0 ? Min(request->workers, request->max_chunks) : request->workers;
   const bool lacks_slot = !bring_workers(&place, wanted, own);

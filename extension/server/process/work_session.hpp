@@ -8,6 +8,7 @@ namespace parallel_loader {
 struct WorkRequest {
   int workers;
   int max_chunks; // 0: no limit
+  bool is_of_run; // chunks of any pull of the run
 };
 
 struct WorkResult {
@@ -24,8 +25,12 @@ struct WorkResult {
 /// others.
 /// Raises the pull's error, 55006 for the lock trap, 42501 when the pull's owner may not connect.
 /// Leaves `remaining` unset.
+/// `pull_id` is the one pull of a run whose chunks they take, 0: of any.
 WorkResult work_session_run(dsm_segment *segment, SharedPull *pull, const WorkRequest *request,
-                            char *address, Size address_size);
+                            int64 pull_id, char *address, Size address_size);
+
+/// Raises 57P01: the coordinator of the pull is gone.
+[[noreturn]] void work_session_raise_interrupted(int64 pull_id);
 
 /// Waits until a pull has its chunks, or has ended.
 void work_session_wait_for_plan(SharedPull *pull);

@@ -13,7 +13,7 @@ extern "C" {
 
 namespace parallel_loader {
 
-static constexpr uint32 kMagic = 0x504c3035; // "PL05": changes with the layout
+static constexpr uint32 kMagic = 0x504c3036; // "PL06": changes with the layout
 
 static void init_slot(WorkerSlot *slot) {
   pg_atomic_init_u32(&slot->state, kSlotFree);
@@ -39,12 +39,14 @@ dsm_segment *shared_pull_create(Oid owner, Oid table, const char *request, Size 
   for (pg_atomic_uint32 *flag :
        {&shared->holds_snapshot, &shared->needs_background_slot, &shared->slot_waiters,
         &shared->workers_wanted, &shared->workers_started, &shared->workers_allowed,
-        &shared->is_paused, &shared->has_joined, &shared->is_closing, &shared->is_unreplicated})
+        &shared->is_paused, &shared->has_joined, &shared->is_closing, &shared->is_unreplicated,
+        &shared->awaits_plans, &shared->has_run_workers, &shared->pull_count})
     pg_atomic_init_u32(flag, 0);
   pg_atomic_init_u64(&shared->max_rate, 0);
   pg_atomic_init_u64(&shared->bytes_moved, 0);
   pg_atomic_init_u64(&shared->bytes_per_second, 0);
   pg_atomic_init_u64(&shared->given_up_at, 0);
+  pg_atomic_init_u64(&shared->hold_ends, 0);
   pg_atomic_init_u64(&shared->lock_refused_at, 0);
   pg_atomic_init_u32(&shared->waiting_version, 0);
   pg_atomic_init_u32(&shared->error_state, kErrorNone);
@@ -88,7 +90,7 @@ void shared_pull_wake(int pid) noexcept {
     SetLatch(&proc->procLatch);
 }
 
-static void wake_launchers(SharedPull *pull) {
+void shared_pull_wake_launchers(SharedPull *pull) {
   shared_pull_wake(pull->waiting_pid);
   for (const WorkerSlot &slot : pull->slots)
     if (slot.launcher_pid != 0 && slot.launcher_pid != pull->coordinator_pid)
@@ -98,7 +100,7 @@ static void wake_launchers(SharedPull *pull) {
 void shared_pull_enter_phase(SharedPull *pull, PullPhase phase) {
   pg_write_barrier();
   pg_atomic_write_u32(&pull->phase, phase);
-  wake_launchers(pull);
+  shared_pull_wake_launchers(pull);
 }
 
 PullPhase shared_pull_phase(const SharedPull *pull) noexcept {
@@ -120,16 +122,32 @@ static ErrorState settled_error_state(SharedPull *pull) noexcept {
 }
 
 // The process with the first error gives the reason, too; the others leave both to it.
-void shared_pull_fail(SharedPull *pull, const ErrorReport *report, PullStop reason) noexcept {
+void shared_pull_keep_error(SharedPull *pull, const ErrorReport *report, int64 pull_id) noexcept {
   uint32 state = kErrorNone;
   if (pg_atomic_compare_exchange_u32(&pull->error_state, &state, kErrorWriting)) {
     pull->error = *report;
+    pull->error_pull_id = pull_id;
     error_report_detach(&pull->error);
     pg_write_barrier();
     pg_atomic_write_u32(&pull->error_state, kErrorWritten);
   } else {
     settled_error_state(pull);
   }
+}
+
+void shared_pull_replace_error(SharedPull *pull, const ErrorReport *report) noexcept {
+  settled_error_state(pull);
+  pg_atomic_write_u32(&pull->error_state, kErrorWriting);
+  pull->error = *report;
+  error_report_detach(&pull->error);
+  pull->error_pull_id = 0;
+  pg_write_barrier();
+  pg_atomic_write_u32(&pull->error_state, kErrorWritten);
+}
+
+// One pull of a run may have left its error there before: the end of all has none then.
+void shared_pull_fail(SharedPull *pull, const ErrorReport *report, PullStop reason) noexcept {
+  shared_pull_keep_error(pull, report, 0);
   mailbox_post_stop(pull, reason);
 }
 
@@ -162,15 +180,15 @@ void shared_pull_waiting(SharedPull *pull, char *text) noexcept {
   }
 }
 
-static void copy_cut(char *buffer, const char *text) {
+void shared_pull_copy_notice(char *buffer, const char *text) {
   const int size = pg_mbcliplen(text, static_cast<int>(strlen(text)), kNoticeSize - 1);
   memcpy(buffer, text, static_cast<size_t>(size));
   buffer[size] = '\0';
 }
 
 void shared_pull_set_notice(SharedPull *pull, const char *message, const char *hint) {
-  copy_cut(pull->notice, message);
-  copy_cut(pull->notice_hint, hint);
+  shared_pull_copy_notice(pull->notice, message);
+  shared_pull_copy_notice(pull->notice_hint, hint);
 }
 
 } // namespace parallel_loader

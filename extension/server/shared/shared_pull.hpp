@@ -47,6 +47,14 @@ enum SlotState : uint32 {
   kSlotLost,     // its worker went without a word
 };
 
+/// What the coordinator has told a worker.
+enum SlotOrder : uint32 {
+  kOrderNone,
+  kOrderStop,       // to end
+  kOrderBeingGiven, // the next one, and its signal is on its way
+  kOrderLeavePull,  // to give up the chunk, whose pull ends, and to go on with others of the run
+};
+
 /// Whoever moves it from none to writing is the one who writes the error.
 enum ErrorState : uint32 { kErrorNone, kErrorWriting, kErrorWritten };
 
@@ -55,18 +63,21 @@ enum ErrorState : uint32 { kErrorNone, kErrorWriting, kErrorWritten };
 /// it leaves; if it could not, the coordinator does.
 struct WorkerSlot {
   pg_atomic_uint32 state;
-  pg_atomic_uint32 is_told_to_stop;  // written by the coordinator alone
+  pg_atomic_uint32 is_told_to_stop;  // SlotOrder; written by the coordinator, and by the worker to
+                                     // say that it has left a pull
   pg_atomic_uint32 is_surplus;       // likewise: to leave before its next chunk
   pg_atomic_uint32 is_launcher_gone; // written by the launcher as it goes
   uint32 generation;                 // grows with each reservation: a worker comes to its own only
   int pid;
   int proc_number;             // of that process, among the server's
   int launcher_pid;            // who started the worker and waits for it
+  int64 pull_id;               // of the chunk; written under the mutex
   pg_atomic_uint32 chunk;      // being moved; 0 between chunks
   pg_atomic_uint32 is_read;    // that chunk's last row has come
   pg_atomic_uint64 rows;       // of that chunk so far
   pg_atomic_uint64 bytes;      // likewise
   int64 estimate;              // bytes that the plan gives that chunk
+  TimestampTz begun_at;        // when that chunk was claimed
   pg_atomic_uint32 source_pid; // backend that serves the worker on the source; 0: none
   pg_atomic_uint32 has_lock;   // that backend has locked what the chunk is read from
 };
@@ -105,6 +116,37 @@ struct Mailbox {
   pg_atomic_uint32 is_given_up;  // who began the pull does not wait for it any more
 };
 
+/// What others tell the coordinator of a run about one of its pulls.
+enum RunNews : uint32 {
+  kNewsTicket = 1, // a pull is to be planned: see plan_ticket.hpp
+  kNewsFailed,     // a worker has failed at it
+  kNewsCancelled,  // somebody cancels it
+  kNewsForgotten,  // somebody cancels one that has failed: its snapshot is not needed
+};
+
+struct RunMessage {
+  RunNews news;
+  dsm_handle ticket;
+  int64 pull_id;
+  char sqlstate[6];
+  char message[1018]; // of the error, all cut
+  char detail[1024];
+  char hint[1024];
+};
+
+inline constexpr int kMostMessages = 64;
+inline constexpr int kMostTouched = 1024;
+
+/// The mail of a run's coordinator about single pulls, under the mutex: see run_inbox.hpp.
+struct RunInbox {
+  int first;
+  int count;
+  RunMessage messages[kMostMessages];
+  int touched_count;
+  bool has_overflown;          // more pulls were touched than there is room for
+  int64 touched[kMostTouched]; // pulls of which a chunk was done
+};
+
 /// A pull while it lives, in a dynamic shared memory segment of its own.  The waiting session
 /// creates it; each process of the pull maps it, and for moments those who look at the pull; it is
 /// gone with the last mapping.  After kPhaseRecorded the coordinator alone writes what has no other
@@ -116,7 +158,9 @@ struct SharedPull {
   bool owner_may_log_in; // has LOGIN
   Oid table;             // that is loaded
   Oid ledger;            // that the pull stands in: see spi_expect_ledger
-  int64 pull_id;         // set before kPhaseRecorded
+  int64 pull_id;         // set before kPhaseRecorded; of a run: the first one of its coordinator
+  int64 coordinator_id;  // likewise: key of the coordinator's lock
+  bool is_run;           // more pulls may come, and each ends by itself
   int waiting_pid;       // who is told of every change; 0: nobody
   int coordinator_pid;
   pg_atomic_uint32 phase;
@@ -136,17 +180,23 @@ struct SharedPull {
   pg_atomic_uint64 max_rate;        // bytes a second; 0: no limit
   pg_atomic_uint64 bytes_moved; // by all attempts together, so it only grows; added by the workers
   pg_atomic_uint64 bytes_per_second; // of late
-  pg_atomic_uint64 given_up_at; // when the pull ends unless somebody works on it; 0: somebody does
+  pg_atomic_uint64 given_up_at;      // when the pull ends if nobody works on it any more
+  pg_atomic_uint64 hold_ends; // when the snapshot of a failed pull is let go; 0: it is not held
   pg_atomic_uint64
       lock_refused_at; // when a worker last failed to get a lock on the source, set by it; 0: never
-  TimestampTz snapshot_taken; // 0: not yet
+  TimestampTz snapshot_taken;       // 0: not yet
+  pg_atomic_uint32 awaits_plans;    // of a run: more chunks may come
+  pg_atomic_uint32 has_run_workers; // of a run: workers came that take chunks of any of its pulls
+  pg_atomic_uint32 pull_count;      // of a run: planned so far
+  int64 error_pull_id;              // whose error `error` is; 0: of all
 
   char notice[kNoticeSize];      // for the caller; written before kPhasePlanned; may be empty
   char notice_hint[kNoticeSize]; // likewise
 
   slock_t mutex; // guards what follows, for a few instructions at a time; anybody may write it
   PullCounts counts;
-  PullProgress shown;         // the most that was ever shown: what is shown never goes back
+  PullProgress shown; // the most that was ever shown: what is shown never goes back
+  RunInbox inbox;
   TimestampTz trouble_since;  // of the first failure since a chunk was last done; 0: none
   TimestampTz rate_free_from; // when bytes may flow again under max_rate
   uint32 rate_epoch;          // grows with each change of max_rate
@@ -176,10 +226,20 @@ dsm_segment *shared_pull_attach(dsm_handle handle, SharedPull **pull, bool *is_n
 /// Wakes the process with this id, if there is one, so that it looks at the shared memory again.
 void shared_pull_wake(int pid) noexcept;
 
+/// Wakes the session that waits for the pull, and those that have brought workers.
+void shared_pull_wake_launchers(SharedPull *pull);
+/// Copies a text for a caller into `buffer`, of kNoticeSize bytes; what is too long is cut.
+void shared_pull_copy_notice(char *buffer, const char *text);
 /// Enters a phase and tells session and launchers.
 void shared_pull_enter_phase(SharedPull *pull, PullPhase phase);
 PullPhase shared_pull_phase(const SharedPull *pull) noexcept;
 
+/// Keeps `report` if it is the first error of this memory; `pull_id` is that of one pull of a run,
+/// or 0.
+void shared_pull_keep_error(SharedPull *pull, const ErrorReport *report, int64 pull_id) noexcept;
+/// In the coordinator of a run, once no worker writes any more: what ends all of it takes the place
+/// of what one pull has left there.
+void shared_pull_replace_error(SharedPull *pull, const ErrorReport *report) noexcept;
 /// Keeps `report` if it is the pull's first error, and asks for the end for `reason`.
 void shared_pull_fail(SharedPull *pull, const ErrorReport *report, PullStop reason) noexcept;
 /// Copies the pull's error; false when there is none.

@@ -8,7 +8,8 @@ static void wipe_address(dsm_segment *segment, Datum /*unused*/) {
   explicit_bzero(session->address, session->address_size);
 }
 
-dsm_segment *shared_session_create(uint32 chunks_allowed, char *address, Size address_size) {
+dsm_segment *shared_session_create(uint32 chunks_allowed, int64 pull_id, char *address,
+                                   Size address_size) {
   dsm_segment *segment = dsm_create(offsetof(SharedSession, address) + address_size, 0);
   auto *session = static_cast<SharedSession *>(dsm_segment_address(segment));
   pg_atomic_init_u32(&session->chunks_allowed, chunks_allowed);
@@ -16,6 +17,7 @@ dsm_segment *shared_session_create(uint32 chunks_allowed, char *address, Size ad
   pg_atomic_init_u32(&session->chunks, 0);
   pg_atomic_init_u64(&session->rows, 0);
   pg_atomic_init_u64(&session->bytes, 0);
+  session->pull_id = pull_id;
   session->address_size = address_size;
   memcpy(session->address, address, address_size);
   explicit_bzero(address, address_size);

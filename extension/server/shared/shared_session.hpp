@@ -16,6 +16,7 @@ struct SharedSession {
   pg_atomic_uint32 chunks;          // done so far, with their rows and bytes
   pg_atomic_uint64 rows;
   pg_atomic_uint64 bytes;
+  int64 pull_id;     // whose chunks its workers take; 0: of any pull of the run
   Size address_size; // of a source of their own, see request.hpp; 0: the pull's source
   char address[FLEXIBLE_ARRAY_MEMBER];
 };
@@ -24,7 +25,8 @@ inline constexpr uint32 kNoChunkLimit = PG_UINT32_MAX;
 
 /// Creates the segment; the creating transaction's owner detaches it, which overwrites the address,
 /// as `address` is here once it is copied: it may hold a password.
-dsm_segment *shared_session_create(uint32 chunks_allowed, char *address, Size address_size);
+dsm_segment *shared_session_create(uint32 chunks_allowed, int64 pull_id, char *address,
+                                   Size address_size);
 
 /// Attaches the segment for as long as the process lives; nullptr when it is gone, and the session
 /// with it.

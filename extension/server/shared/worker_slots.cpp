@@ -5,6 +5,7 @@
 #include "extension/server/shared/blockers.hpp"
 
 extern "C" {
+#include "miscadmin.h"
 #include "storage/procarray.h"
 #include "utils/timestamp.h"
 }
@@ -122,7 +123,7 @@ static bool has_worker(WorkerSlot *slot) {
 }
 
 static void stop_worker(WorkerSlot *slot) {
-  pg_atomic_write_u32(&slot->is_told_to_stop, 1);
+  pg_atomic_write_u32(&slot->is_told_to_stop, kOrderStop);
   signal_worker(slot->pid, SIGINT); // a query cancel: it ends what the worker waits for
 }
 
@@ -135,7 +136,7 @@ void worker_slots_stop(SharedPull *pull) {
 void worker_slots_stop_left(SharedPull *pull) {
   for (WorkerSlot &slot : pull->slots)
     if (pg_atomic_read_u32(&slot.is_launcher_gone) != 0 &&
-        pg_atomic_read_u32(&slot.is_told_to_stop) == 0 && has_worker(&slot))
+        pg_atomic_read_u32(&slot.is_told_to_stop) != kOrderStop && has_worker(&slot))
       stop_worker(&slot);
 }
 
@@ -149,7 +150,7 @@ void worker_slots_leave_behind(SharedPull *pull) {
 bool worker_slots_any_left(SharedPull *pull) {
   for (WorkerSlot &slot : pull->slots)
     if (slot.launcher_pid == MyProcPid && pg_atomic_read_u32(&slot.is_launcher_gone) != 0 &&
-        pg_atomic_read_u32(&slot.is_told_to_stop) == 0 && has_worker(&slot))
+        pg_atomic_read_u32(&slot.is_told_to_stop) != kOrderStop && has_worker(&slot))
       return true;
   return false;
 }
@@ -159,10 +160,75 @@ void worker_slots_terminate(SharedPull *pull) {
     signal_worker(slot.pid, SIGTERM);
 }
 
-void worker_slot_begin_chunk(SharedPull *pull, int index, int chunk, int64 estimate) noexcept {
+bool worker_slots_any_at(SharedPull *pull, int64 pull_id) noexcept {
+  for (WorkerSlot &slot : pull->slots)
+    if (pg_atomic_read_u32(&slot.state) == kSlotRunning && pg_atomic_read_u32(&slot.chunk) != 0 &&
+        slot.pull_id == pull_id)
+      return true;
+  return false;
+}
+
+// The signal comes before the order is given whole: the worker that has seen it whole knows that no
+// signal is still to come, and that a cancel is nobody's wish.
+void worker_slots_stop_pull(SharedPull *pull, int64 pull_id) {
+  for (WorkerSlot &slot : pull->slots) {
+    if (pg_atomic_read_u32(&slot.state) != kSlotRunning || pg_atomic_read_u32(&slot.chunk) == 0 ||
+        slot.pull_id != pull_id)
+      continue;
+    uint32 none = kOrderNone;
+    if (!pg_atomic_compare_exchange_u32(&slot.is_told_to_stop, &none, kOrderBeingGiven))
+      continue;
+    signal_worker(slot.pid, SIGINT);
+    uint32 given = kOrderBeingGiven;
+    pg_atomic_compare_exchange_u32(&slot.is_told_to_stop, &given, kOrderLeavePull);
+    shared_pull_wake(slot.pid);
+  }
+}
+
+bool worker_slot_is_to_leave_pull(const WorkerSlot *slot) noexcept {
+  const uint32 order = pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&slot->is_told_to_stop));
+  return order == kOrderBeingGiven || order == kOrderLeavePull;
+}
+
+void worker_slot_left_pull(WorkerSlot *slot) {
+  constexpr long kStepUs = 200;
+  constexpr int kSteps = 5000; // should the coordinator die in between, all are stopped
+  for (int step = 0; step < kSteps; step++) {
+    pg_usleep(kStepUs); // in which the signal's handler runs
+    uint32 order = kOrderLeavePull;
+    if (pg_atomic_compare_exchange_u32(&slot->is_told_to_stop, &order, kOrderNone) ||
+        order != kOrderBeingGiven)
+      break;
+  }
+  QueryCancelPending = false;
+}
+
+void worker_slots_wake_idle(SharedPull *pull) {
+  for (const WorkerSlot &slot : pull->slots)
+    if (pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&slot.state)) == kSlotRunning &&
+        pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&slot.chunk)) == 0)
+      shared_pull_wake(slot.pid);
+}
+
+void worker_slots_add_chunks(SharedPull *pull, int chunks, int64 estimate) noexcept {
+  SpinLockAcquire(&pull->mutex);
+  pull->counts.chunks += chunks;
+  pull->counts.estimate_all += estimate;
+  SpinLockRelease(&pull->mutex);
+}
+
+void worker_slots_drop_chunks(SharedPull *pull, int chunks, int64 estimate) noexcept {
+  worker_slots_add_chunks(pull, -chunks, -estimate);
+}
+
+void worker_slot_begin_chunk(SharedPull *pull, int index, int64 pull_id, int chunk,
+                             int64 estimate) noexcept {
   WorkerSlot *slot = &pull->slots[index];
+  const TimestampTz now = GetCurrentTimestamp();
   SpinLockAcquire(&pull->mutex);
   slot->estimate = estimate;
+  slot->begun_at = now;
+  slot->pull_id = pull_id;
   pg_atomic_write_u32(&slot->is_read, 0);
   pg_atomic_write_u64(&slot->rows, 0);
   pg_atomic_write_u64(&slot->bytes, 0);
@@ -231,8 +297,8 @@ bool worker_slots_any_without_lock(SharedPull *pull, int own) noexcept {
   for (int index = 0; index < kMaxWorkers; index++) {
     WorkerSlot *slot = &pull->slots[index];
     if (index != own && pg_atomic_read_u32(&slot->state) == kSlotRunning &&
-        pg_atomic_read_u32(&slot->chunk) != 0 && pg_atomic_read_u32(&slot->is_read) == 0 &&
-        pg_atomic_read_u32(&slot->has_lock) == 0)
+        slot->pull_id == pull->slots[own].pull_id && pg_atomic_read_u32(&slot->chunk) != 0 &&
+        pg_atomic_read_u32(&slot->is_read) == 0 && pg_atomic_read_u32(&slot->has_lock) == 0)
       return true;
   }
   return false;

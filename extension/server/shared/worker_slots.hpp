@@ -32,8 +32,24 @@ bool worker_slots_any_left(SharedPull *pull);
 /// Ends the processes of workers that do not heed worker_slots_stop.
 void worker_slots_terminate(SharedPull *pull);
 
+/// Tells the workers that move chunks of one pull of a run to leave it.
+void worker_slots_stop_pull(SharedPull *pull, int64 pull_id);
+/// True if some worker moves a chunk of that pull.
+bool worker_slots_any_at(SharedPull *pull, int64 pull_id) noexcept;
+/// True if the worker is told to leave its pull, and to stay.
+bool worker_slot_is_to_leave_pull(const WorkerSlot *slot) noexcept;
+/// In the worker, when it has: waits until the signal has come, and drops it.
+void worker_slot_left_pull(WorkerSlot *slot);
+/// Wakes workers of a run that have no chunk.
+void worker_slots_wake_idle(SharedPull *pull);
+/// Adds what a plan brings.
+void worker_slots_add_chunks(SharedPull *pull, int chunks, int64 estimate) noexcept;
+/// Takes off what a pull that has ended leaves undone.
+void worker_slots_drop_chunks(SharedPull *pull, int chunks, int64 estimate) noexcept;
+
 /// A worker begins a chunk to which the plan gives `estimate` bytes.
-void worker_slot_begin_chunk(SharedPull *pull, int slot, int chunk, int64 estimate) noexcept;
+void worker_slot_begin_chunk(SharedPull *pull, int slot, int64 pull_id, int chunk,
+                             int64 estimate) noexcept;
 /// The chunk's last row has come from the source; the coordinator is told when it was the pull's
 /// last.
 void worker_slot_chunk_read(SharedPull *pull, int slot) noexcept;

@@ -3,6 +3,7 @@
 #include "extension/server/sql/spi.hpp"
 
 #include "extension/server/base/installed_version.hpp"
+#include "extension/server/sql/kept_plan.hpp"
 
 extern "C" {
 #include "access/htup_details.h"
@@ -10,7 +11,6 @@ extern "C" {
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
-#include "executor/spi.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -78,20 +78,41 @@ static SpiRows collect_rows(MemoryContext context) {
   return rows;
 }
 
-static int execute(SpiMode mode, const char *sql, int param_count, const char *const *params) {
-  auto *types = static_cast<Oid *>(palloc(sizeof(Oid) * Max(1, param_count)));
-  auto *values = static_cast<Datum *>(palloc(sizeof(Datum) * Max(1, param_count)));
-  auto *nulls = static_cast<char *>(palloc(Max(1, param_count)));
-  for (int index = 0; index < param_count; index++) {
-    const bool is_null = params[index] == nullptr;
+/// The parameters of a statement, as SPI takes them.
+struct SpiParams {
+  int count;
+  Oid *types;
+  Datum *values;
+  char *nulls;
+};
+
+static SpiParams text_params(int count, const char *const *texts) {
+  const SpiParams params = {count, static_cast<Oid *>(palloc(sizeof(Oid) * Max(1, count))),
+                            static_cast<Datum *>(palloc(sizeof(Datum) * Max(1, count))),
+                            static_cast<char *>(palloc(Max(1, count)))};
+  for (int index = 0; index < count; index++) {
+    const bool is_null = texts[index] == nullptr;
     if (!is_null)
-      pg_verifymbstr(params[index], static_cast<int>(strlen(params[index])), false);
-    types[index] = TEXTOID;
-    values[index] = is_null ? Datum(0) : CStringGetTextDatum(params[index]);
-    nulls[index] = is_null ? 'n' : ' ';
+      pg_verifymbstr(texts[index], static_cast<int>(strlen(texts[index])), false);
+    params.types[index] = TEXTOID;
+    params.values[index] = is_null ? Datum(0) : CStringGetTextDatum(texts[index]);
+    params.nulls[index] = is_null ? 'n' : ' ';
   }
-  return SPI_execute_with_args(sql, param_count, types, values, nulls, mode == SpiMode::kReadLatest,
-                               0);
+  return params;
+}
+
+/// Whether the statement comes again.
+enum class SpiUse { kOnce, kAgain };
+
+static int execute(SpiMode mode, SpiUse use, const char *sql, int param_count,
+                   const char *const *texts) {
+  const bool is_read_only = mode == SpiMode::kReadLatest;
+  const SpiParams params = text_params(param_count, texts);
+  if (use == SpiUse::kAgain)
+    return SPI_execute_plan(kept_plan(sql, param_count), params.values, params.nulls, is_read_only,
+                            0);
+  return SPI_execute_with_args(sql, param_count, params.types, params.values, params.nulls,
+                               is_read_only, 0);
 }
 
 static void pin(const char *name, const char *value) {
@@ -107,13 +128,14 @@ static void pin_settings() {
 }
 
 // kReadLatest keeps SPI from writing, and allows parallel plans.
-static SpiRows run(SpiMode mode, const char *sql, int param_count, const char *const *params) {
+static SpiRows run(SpiMode mode, SpiUse use, const char *sql, int param_count,
+                   const char *const *params) {
   const MemoryContext caller = CurrentMemoryContext;
   PushActiveSnapshot(mode == SpiMode::kReadLatest ? GetLatestSnapshot() : GetTransactionSnapshot());
   SPI_connect();
-  const int code = execute(mode, sql, param_count, params);
+  const int code = execute(mode, use, sql, param_count, params);
   if (code < 0)
-    elog(ERROR, "SPI_execute_with_args failed: %s", SPI_result_code_string(code));
+    elog(ERROR, "SPI_execute failed: %s", SPI_result_code_string(code));
   const SpiRows rows = collect_rows(caller);
   SPI_finish();
   PopActiveSnapshot();
@@ -127,7 +149,7 @@ SpiRows spi_execute(SpiMode mode, const char *sql, int param_count, const char *
   SetUserIdAndSecContext(spi_ledger_owner(), security_context | SECURITY_LOCAL_USERID_CHANGE);
   const int nest_level = NewGUCNestLevel();
   pin_settings();
-  const SpiRows rows = run(mode, sql, param_count, params);
+  const SpiRows rows = run(mode, SpiUse::kAgain, sql, param_count, params);
   AtEOXact_GUC(true, nest_level);
   SetUserIdAndSecContext(user, security_context);
   // The statement's locks keep what it found until the transaction ends, so this tells what it was.
@@ -163,7 +185,7 @@ SpiRows spi_execute_as_caller(SpiMode mode, const SpiFormats *formats, const cha
   const int nest_level = NewGUCNestLevel();
   pin_settings();
   pin_formats(formats);
-  const SpiRows rows = run(mode, sql, param_count, params);
+  const SpiRows rows = run(mode, SpiUse::kOnce, sql, param_count, params);
   AtEOXact_GUC(true, nest_level);
   return rows;
 }

@@ -58,7 +58,8 @@ sub _run {
   my $address = sprintf q(host '%s', port '%d'), $source->host, $source->port;
   my $page = ParallelLoader::Page->new($path, nodes => $self->{nodes}, database => 'plant',
     replace => [[q(host 'old.example.com'), $address],
-      ['host=old.example.com', sprintf 'host=%s port=%d', $source->host, $source->port]]);
+      map { my $node = $self->{nodes}{$_->[1]}; [$_->[0], sprintf 'host=%s port=%d', $node->host, $node->port] }
+        ['host=old.example.com', 'source'], ['host=new.example.com', 'destination']]);
   $self->_begin($address, slurp_file($path) !~ /^CREATE EXTENSION parallel_loader/m) if $page->has_runs;
   $page->run;
   return;

@@ -1,0 +1,14 @@
+// append: loads rows that are new since the last time, perhaps again and again.
+#pragma once
+
+#include "orchestrator/base/exit_status.hpp"
+#include "orchestrator/cli/options.hpp"
+#include "orchestrator/display/terminal.hpp"
+#include "orchestrator/run/interrupt.hpp"
+
+namespace parallel_loader {
+
+[[nodiscard]] ExitStatus append_tables(const Options &options, const Terminal &terminal,
+                                       const Interrupt &interrupt);
+
+} // namespace parallel_loader

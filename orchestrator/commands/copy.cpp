@@ -1,0 +1,274 @@
+#include "orchestrator/commands/copy.hpp"
+
+#include "orchestrator/base/output.hpp"
+#include "orchestrator/base/shell.hpp"
+#include "orchestrator/base/text.hpp"
+#include "orchestrator/commands/dry_run.hpp"
+#include "orchestrator/commands/pull_lookup.hpp"
+#include "orchestrator/commands/resume.hpp"
+#include "orchestrator/commands/resume_work.hpp"
+#include "orchestrator/commands/run_session.hpp"
+#include "orchestrator/report/run_report.hpp"
+#include "orchestrator/run/destination_tables.hpp"
+#include "orchestrator/run/run_figures.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <unordered_map>
+
+namespace parallel_loader {
+
+namespace {
+
+class Copy {
+public:
+  explicit Copy(RunSession &session) : session_(session), options_(session.options()) {}
+
+  void run();
+
+private:
+  void inspect();
+  void tell_cut(const CutName &name);
+  void add_missing(const SourceTables &source);
+  void find_destinations();
+  void accept(TableJob &&job, const DestinationTable &table);
+  void refuse(const TableJob &job, const Error &error, std::string command = "");
+  void take_pulls();
+  void look_for_rows();
+  void refuse_with_rows(size_t index);
+  [[nodiscard]] bool is_to_stop() const;
+  void truncate();
+  [[nodiscard]] const RunOrders &orders();
+  [[nodiscard]] std::string copy_command(const TableJob &job, const std::string &more) const;
+
+  RunSession &session_;
+  const Options &options_;
+  std::vector<TableJob> jobs_;           // accepted; the n-th is for …
+  std::vector<size_t> places_;           // … this table of the view,
+  std::vector<DestinationTable> tables_; // and goes there
+  std::vector<CutName> told_;
+  RunOrders orders_;
+  std::vector<TableJob> selected_; // not looked up on the destination yet
+};
+
+void Copy::run() {
+  for (const std::string &path : options_.output.reports)
+    check_report(path);
+  inspect();
+  find_destinations();
+  if (is_to_stop())
+    return;
+  if (options_.safety.resume)
+    take_pulls();
+  look_for_rows();
+  if (is_to_stop())
+    return;
+  if (options_.output.verbosity != Verbosity::kQuiet)
+    for (const std::string &text : find_obstacles(session_.mover().destination(), tables_))
+      session_.warn(Error("01000", text));
+  if (options_.safety.is_dry_run)
+    return show_dry_run(session_, jobs_, places_);
+  truncate();
+  session_.carry_out(orders());
+  if (options_.safety.resume)
+    ResumeWork(session_, orders_).note_snapshots();
+  std::vector<std::optional<TableTask>> tasks(session_.view().pulls.size());
+  for (size_t index = 0; index < jobs_.size(); ++index)
+    tasks[places_[index]] = jobs_[index].task;
+  session_.follow_up(tasks);
+}
+
+void Copy::inspect() {
+  SourceTables source = inspect_source(options_, session_.waiter());
+  session_.view().source = source.server;
+  session_.note("source: " + source.server.address);
+  for (const CutName &name : source.cut_names)
+    tell_cut(name);
+  add_missing(source);
+  session_.open_destination(source_for_destination(options_, source));
+  selected_ = std::move(source.jobs);
+}
+
+// A name of both servers is told once.
+void Copy::tell_cut(const CutName &name) {
+  if (name.given == name.cut || std::ranges::find(told_, name) != told_.end())
+    return;
+  told_.push_back(name);
+  session_.warn(Error(
+      "42622", fmt::format("identifier \"{}\" will be truncated to \"{}\"", name.given, name.cut)));
+}
+
+void Copy::add_missing(const SourceTables &source) {
+  for (const MissingTable &missing : source.missing) {
+    PullView &pull = session_.view().pulls.emplace_back();
+    pull.source_table = missing.name;
+    pull.state = PullState::kFailed;
+    pull.failure = failure_view(missing.error);
+  }
+}
+
+// Two names may stand for one table.
+void Copy::find_destinations() {
+  std::vector<QualifiedName> names;
+  for (const TableJob &job : selected_)
+    names.push_back(job.task.table);
+  const std::vector<DestinationTable> found = find_tables(session_.mover().destination(), names);
+  std::unordered_map<uint32_t, size_t> seen;
+  for (size_t index = 0; index < selected_.size(); ++index) {
+    const DestinationTable &table = found[index];
+    const TableJob &job = selected_[index];
+    if (table.error)
+      refuse(job, *table.error);
+    else if (table.oid == 0)
+      refuse(job, Error(sqlstate::kUndefinedTable,
+                        fmt::format("table {} does not exist on the destination",
+                                    job.task.table.cited()),
+                        "", "Create it first, for example with pg_dump --schema-only --table."));
+    else if (!seen.emplace(table.oid, index).second)
+      refuse(job, Error("42P07",
+                        fmt::format("another table of this copy goes into table {}, too",
+                                    table.name.cited()),
+                        "",
+                        "Give one of them another name on the destination: "
+                        "TABLE=TARGET_TABLE."));
+    else
+      accept(std::move(selected_[index]), table);
+  }
+  selected_.clear();
+}
+
+void Copy::accept(TableJob &&job, const DestinationTable &table) {
+  PullView &pull = session_.view().pulls.emplace_back();
+  pull.source_table = job.task.source_table.display();
+  pull.table = table.name.display();
+  tell_cut({.given = job.task.table.name, .cut = table.name.name});
+  pull.estimated_bytes = job.bytes;
+  places_.push_back(session_.view().pulls.size() - 1);
+  job.task.table = table.name;
+  jobs_.push_back(std::move(job));
+  tables_.push_back(table);
+}
+
+void Copy::refuse(const TableJob &job, const Error &error, std::string command) {
+  PullView &pull = session_.view().pulls.emplace_back();
+  pull.source_table = job.task.source_table.display();
+  pull.table = job.task.table.display();
+  pull.state = PullState::kFailed;
+  pull.failure = failure_view(error);
+  pull.failure->command = std::move(command);
+}
+
+// Of the run of --resume.  A table that has a pull goes on with that.
+void Copy::take_pulls() {
+  std::unordered_map<std::string, PullView> by_table;
+  for (PullView &pull : find_pulls(session_.mover(), *options_.safety.resume))
+    by_table[pull.table] = std::move(pull);
+  orders_.session_count = 0;
+  std::vector<size_t> resumed;
+  for (size_t index = 0; index < jobs_.size(); ++index) {
+    const size_t place = places_[index];
+    PullView &pull = session_.view().pulls[place];
+    const auto found = by_table.find(pull.table);
+    if (found == by_table.end())
+      continue;
+    const int64_t estimated_bytes = pull.estimated_bytes;
+    pull = found->second;
+    pull.estimated_bytes = estimated_bytes;
+    session_.view().id = std::to_string(pull.run_id);
+    resumed.push_back(place);
+    if (!is_over(pull))
+      session_.join(pull.run_id);
+  }
+  ResumeWork work(session_, orders_);
+  for (const size_t place : resumed)
+    work.add(place);
+}
+
+void Copy::look_for_rows() {
+  if (options_.safety.truncates)
+    return;
+  find_rows(session_.mover().destination(), tables_);
+  size_t kept = 0;
+  for (size_t index = 0; index < jobs_.size(); ++index) {
+    const bool has_pull = session_.view().pulls[places_[index]].pull_id != 0;
+    if (!has_pull && tables_[index].has_rows && jobs_[index].is_whole) {
+      refuse_with_rows(index);
+      continue;
+    }
+    if (!has_pull && tables_[index].has_rows)
+      session_.warn(Error("01000", fmt::format("table {} has rows already, which stay",
+                                               tables_[index].name.cited())));
+    if (kept != index) {
+      jobs_[kept] = std::move(jobs_[index]);
+      places_[kept] = places_[index];
+      tables_[kept] = std::move(tables_[index]);
+    }
+    ++kept;
+  }
+  jobs_.resize(kept);
+  places_.resize(kept);
+  tables_.resize(kept);
+}
+
+void Copy::refuse_with_rows(size_t index) {
+  PullView &pull = session_.view().pulls[places_[index]];
+  pull.state = PullState::kFailed;
+  pull.failure = failure_view(
+      Error("55000", fmt::format("table {} has rows already", tables_[index].name.cited()), "",
+            "To load all of it anew, empty it with --truncate. To add a part of the source's "
+            "rows, name that with --start, --end or --where."));
+  pull.failure->command = copy_command(jobs_[index], " --truncate");
+}
+
+bool Copy::is_to_stop() const {
+  const auto has_failed = [](const PullView &pull) { return pull.failure.has_value(); };
+  return jobs_.empty() || (options_.safety.on_error == OnError::kStop &&
+                           std::ranges::any_of(session_.view().pulls, has_failed));
+}
+
+void Copy::truncate() {
+  if (options_.safety.truncates)
+    truncate_tables(session_.mover().destination(), tables_);
+}
+
+std::string Copy::copy_command(const TableJob &job, const std::string &more) const {
+  const std::string source = job.task.source_table.display();
+  const std::string table = job.task.table.display();
+  return session_.command(
+      fmt::format("copy {}{}", shell_word(source == table ? source : source + "=" + table), more));
+}
+
+// The biggest first, so that the last one does not move alone.
+const RunOrders &Copy::orders() {
+  std::vector<size_t> order;
+  for (size_t index = 0; index < jobs_.size(); ++index)
+    if (session_.view().pulls[places_[index]].pull_id == 0)
+      order.push_back(index);
+  std::ranges::stable_sort(order,
+                           [&](size_t a, size_t b) { return jobs_[a].bytes > jobs_[b].bytes; });
+  orders_.stops_on_error = options_.safety.on_error == OnError::kStop;
+  if (!order.empty())
+    orders_.session_count = session_.jobs();
+  std::vector<TableWork> creations; // before resumes, which take their time
+  creations.reserve(order.size());
+  for (const size_t index : order)
+    creations.push_back({.table = places_[index], .step = session_.creation(jobs_[index].task)});
+  orders_.work.insert(orders_.work.begin(), creations.begin(), creations.end());
+  return orders_;
+}
+
+} // namespace
+
+ExitStatus copy_tables(const Options &options, const Terminal &terminal,
+                       const Interrupt &interrupt) {
+  if (options.safety.resume && !selects_tables(options.selection)) {
+    Options resume = options;
+    resume.id = *options.safety.resume;
+    return resume_run(resume, terminal, interrupt);
+  }
+  RunSession session(options, terminal, interrupt);
+  return session.run([&] { Copy(session).run(); });
+}
+
+} // namespace parallel_loader

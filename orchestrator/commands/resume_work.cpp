@@ -1,0 +1,152 @@
+#include "orchestrator/commands/resume_work.hpp"
+
+#include "orchestrator/run/destination_tables.hpp"
+#include "orchestrator/run/run_figures.hpp"
+
+#include <fmt/format.h>
+
+#include <unordered_set>
+
+namespace parallel_loader {
+
+namespace {
+
+/// What a pull needs.
+enum class Need {
+  kNothing, // it is done
+  kJoin,    // its coordinator lives: sessions join it
+  kResume,  // its snapshot lives
+  kRenew,   // it has no snapshot, and nothing of it is done: it goes into its run, if that lives
+  kAnew,    // it never had a plan: nothing of it is to be resumed
+  kChoice,  // its snapshot is lost, and a part of it is done
+};
+
+Need need_of(const PullView &pull) noexcept {
+  if (pull.state == PullState::kDone)
+    return Need::kNothing;
+  if (!is_over(pull))
+    return Need::kJoin;
+  if (pull.chunks == 0)
+    return Need::kAnew;
+  if (pull.coordinator_pid != 0)
+    return Need::kResume;
+  return pull.chunks_done == 0 ? Need::kRenew : Need::kChoice;
+}
+
+} // namespace
+
+void ResumeWork::add(size_t table) {
+  PullView &pull = session_.view().pulls[table];
+  switch (need_of(pull)) {
+  case Need::kNothing:
+    return;
+  case Need::kJoin:
+    orders_.joined_pull = pull.pull_id;
+    orders_.session_count = session_.jobs();
+    return;
+  case Need::kResume:
+    return resume(table, false);
+  case Need::kRenew:
+    return session_.joined_run() != 0 ? add_creation(table, task_of(pull).value())
+                                      : resume(table, true);
+  case Need::kAnew:
+    return begin_anew(table);
+  case Need::kChoice:
+    if (options_.safety.takes_new_snapshot)
+      return resume(table, true);
+    if (options_.safety.restarts)
+      return restart(table);
+    return refuse(pull);
+  }
+}
+
+void ResumeWork::resume(size_t table, bool takes_new_snapshot) {
+  PullView &pull = session_.view().pulls[table];
+  pull.failure.reset();
+  orders_.work.push_back(
+      {.table = table,
+       .step = [id = pull.pull_id, takes_new_snapshot](Mover &mover, const TakeNotice &take) {
+         mover.resume(id, takes_new_snapshot, take);
+         return id;
+       }});
+}
+
+// What the table has may be the user's own, unless the pull found it empty.
+void ResumeWork::restart(size_t table) {
+  PullView &pull = session_.view().pulls[table];
+  if (pull.began_empty != true) {
+    pull.failure = FailureView{
+        .sqlstate = "55000",
+        .message = fmt::format("table {} is not emptied: it had rows when pull {} began, or that "
+                               "is not known",
+                               pull.table, pull.id),
+        .detail = {},
+        .hint = "Remove the rows that are not to stay by yourself, and copy the table again.",
+        .command = {}};
+    return;
+  }
+  const TableTask task = task_of(pull).value();
+  const DestinationTable name{.oid = 1, .name = task.table, .error = {}};
+  truncate_tables(session_.mover().destination(), {&name, 1});
+  add_creation(table, task);
+}
+
+// Whoever has loaded the table meanwhile is not to find its rows twice.
+void ResumeWork::begin_anew(size_t table) {
+  PullView &pull = session_.view().pulls[table];
+  const TableTask task = task_of(pull).value();
+  std::vector<DestinationTable> found =
+      find_tables(session_.mover().destination(), {&task.table, 1});
+  if (found.front().oid != 0)
+    find_rows(session_.mover().destination(), found);
+  if (!found.front().has_rows)
+    return add_creation(table, task);
+  pull.failure = FailureView{
+      .sqlstate = "55000",
+      .message =
+          fmt::format("table {} has rows, none of which are of pull {}", pull.table, pull.id),
+      .detail = "The pull ended before it was planned.",
+      .hint =
+          "If the table was loaded meanwhile, nothing is to be done. Else copy it again: empty, "
+          "or with --start, --end or --where.",
+      .command = {}};
+}
+
+// Before resumes, which take their time: the run may have ended then.
+void ResumeWork::add_creation(size_t table, TableTask task) {
+  session_.view().pulls[table].failure.reset();
+  task.workers = session_.jobs();
+  orders_.work.insert(orders_.work.begin(), {.table = table, .step = session_.creation(task)});
+  orders_.session_count = session_.jobs();
+}
+
+void ResumeWork::refuse(PullView &pull) {
+  const bool has_ranges = pull.key != "ctid";
+  const std::string restart = session_.command(fmt::format("resume {} --restart", pull.id));
+  const std::string anew = session_.command(fmt::format("resume {} --new-snapshot", pull.id));
+  pull.failure = FailureView{
+      .sqlstate = "55000",
+      .message = fmt::format("the snapshot of pull {} is lost, and {} of its {} chunks are done",
+                             pull.id, pull.chunks_done, pull.chunks),
+      .detail = pull.hold_ended,
+      .hint = has_ranges ? fmt::format("To go on under a new snapshot, so that the table does not "
+                                       "show one moment of the source: {}\nTo empty the table and "
+                                       "load it again: {}",
+                                       anew, restart)
+                         : "Ranges of ctid mean nothing under another snapshot: empty the table "
+                           "and load it again.",
+      .command = has_ranges ? anew : restart};
+}
+
+void ResumeWork::note_snapshots() {
+  std::unordered_set<std::string> snapshots;
+  for (const PullView &pull : session_.view().pulls)
+    if (!pull.snapshot.empty())
+      snapshots.insert(pull.snapshot);
+  session_.view().has_several_snapshots = snapshots.size() > 1;
+  if (snapshots.size() > 1)
+    session_.warn(Error("01000", "the tables of this run do not show one moment of the source: "
+                                 "some were read under a new snapshot"));
+}
+
+} // namespace parallel_loader

@@ -1,0 +1,324 @@
+#include "orchestrator/commands/run_session.hpp"
+
+#include "core/connection/connection_error.hpp"
+#include "orchestrator/base/output.hpp"
+#include "orchestrator/commands/own_command.hpp"
+#include "orchestrator/commands/swapped_servers.hpp"
+#include "orchestrator/display/summary.hpp"
+#include "orchestrator/report/json_report.hpp"
+#include "orchestrator/report/run_report.hpp"
+#include "orchestrator/run/destination_tables.hpp"
+#include "orchestrator/run/run_figures.hpp"
+#include "orchestrator/run/table_pool.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace parallel_loader {
+
+namespace {
+
+bool is_alive(Mover &mover, int64_t run_id) {
+  return std::ranges::any_of(
+      mover.read_run(run_id), [](const PullView &pull) { return pull.coordinator_pid != 0; });
+}
+
+/// In the run, or in a new one (`run_id` becomes 0) where that has let its snapshot go meanwhile.
+int64_t create_pull(Mover &mover, const TableTask &task, int64_t &run_id, const TakeNotice &take) {
+  try {
+    return mover.create(task, run_id, take);
+  } catch (const Failure &) {
+    throw;
+  } catch (const Error &error) {
+    if (run_id == 0 || error.sqlstate() != "55000" || is_alive(mover, run_id))
+      throw;
+  }
+  run_id = 0;
+  return mover.create(task, run_id, take);
+}
+
+bool is_done(const PullView &pull) noexcept {
+  return pull.state == PullState::kDone;
+}
+
+/// We have just reached the source ourselves, so it may be the address that differs over there.
+void explain_unreachable_source(FailureView &failure) {
+  if (failure.sqlstate != sqlstate::kCannotConnect || !failure.hint.starts_with(kUnreachableHint))
+    return;
+  failure.hint = "The destination server connects to the source itself. If it reaches the source "
+                 "under another address, give that one with --source-on-target.";
+}
+
+} // namespace
+
+RunSession::RunSession(const Options &options, const Terminal &terminal, const Interrupt &interrupt)
+    : options_(options), terminal_(terminal),
+      interrupt_(interrupt), style_{.verbosity = options.output.verbosity,
+                                    .color = choose_color(options.output.color, terminal)},
+      waiter_(interrupt) {
+  view_.command = command_name(options.command);
+  view_.started = std::chrono::system_clock::now();
+}
+
+ExtensionMover &RunSession::open_destination(std::string source) {
+  source_ = std::move(source);
+  destination_ = parse_conninfo("destination", options_.connections.destination);
+  try {
+    mover_.emplace(destination_, source_, waiter_);
+  } catch (const Failure &failure) {
+    throw explain_swapped(failure, options_.connections, waiter_);
+  }
+  view_.destination = {.address = mover_->destination().display(),
+                       .version = mover_->destination().version()};
+  note("destination: " + view_.destination.address);
+  return *mover_;
+}
+
+ExtensionMover &RunSession::mover() {
+  if (!mover_)
+    mover_.emplace(destination_, source_, waiter_);
+  return *mover_;
+}
+
+std::string RunSession::reach_source_if_named() {
+  if (options_.connections.source_on_destination)
+    return *options_.connections.source_on_destination;
+  if (options_.connections.source.empty())
+    return "";
+  const SourceTables reached = reach_source(options_, waiter_);
+  view_.source = reached.server;
+  return source_for_destination(options_, reached);
+}
+
+OpenMover RunSession::opener() const {
+  return [destination = destination_, source = source_](Waiter &waiter) {
+    return std::make_unique<ExtensionMover>(destination, source, waiter);
+  };
+}
+
+PlanStep RunSession::creation(const TableTask &task) const {
+  return [task, run_id = run_id_, rate = options_.speed.max_rate_kb](Mover &mover,
+                                                                     const TakeNotice &take) {
+    const int64_t pull_id = create_pull(mover, task, *run_id, take);
+    if (*run_id != 0)
+      return pull_id;
+    const int64_t ids[] = {pull_id};
+    *run_id = mover.read_pulls(ids).at(0).run_id;
+    if (rate)
+      mover.alter(pull_id, std::nullopt, rate);
+    return pull_id;
+  };
+}
+
+DisplayMode RunSession::display_mode() const {
+  if (style_.verbosity == Verbosity::kQuiet && !options_.output.has_json_progress)
+    return DisplayMode::kOff;
+  return choose_display(options_.output.progress, options_.output.has_json_progress, terminal_);
+}
+
+ScreenStyle RunSession::screen_style() const {
+  const bool is_ascii = options_.output.is_ascii || !terminal_.has_utf8;
+  return {.glyphs = is_ascii ? Glyphs::kAscii : Glyphs::kUnicode, .color = style_.color};
+}
+
+void RunSession::for_each_table(std::span<const size_t> tables,
+                                const std::function<void(Mover &, size_t)> &work) const {
+  work_on_tables(tables, jobs(), opener(), interrupt_, work);
+}
+
+void RunSession::carry_out(const RunOrders &orders) {
+  RunDisplay display(display_mode(), screen_style(), options_.output.report_every);
+  view_.sessions = orders.session_count;
+  mover_.reset(); // a session that idles for hours is one that can be lost
+  RunWork work(opener(), interrupt_, view_);
+  display.begin(view_);
+  end_ = work.carry_out(orders,
+                        {.update = [&](const RunView &run) { display.update(run); },
+                         .note = [&](const std::string &text) { display.say(note_text(text)); }});
+  display.end(view_);
+  view_.sessions = std::clamp(totals_of(view_).chunks, 1, std::max(1, orders.session_count));
+  if (end_.lost) {
+    forget_unended();
+    throw Failure(*end_.lost);
+  }
+  if (!options_.output.reports.empty())
+    work.read_chunks();
+  if (end_.is_interrupted)
+    throw interrupted_failure();
+}
+
+/// A crash may have taken back what was seen last: only the ledger knows.
+void RunSession::forget_unended() {
+  for (PullView &pull : view_.pulls)
+    if (pull.pull_id != 0 && !is_over(pull)) {
+      pull.is_known = false;
+      pull.state = PullState::kInterrupted;
+    }
+}
+
+void RunSession::follow_up(const std::vector<std::optional<TableTask>> &tasks) {
+  if (options_.safety.sequences.value_or(true))
+    set_sequences(tasks);
+  if (options_.safety.verify != Verification::kNone)
+    verify(tasks);
+}
+
+void RunSession::set_sequences(const std::vector<std::optional<TableTask>> &tasks) {
+  std::vector<QualifiedName> names;
+  for (size_t table = 0; table < tasks.size(); ++table)
+    if (tasks[table] && is_done(view_.pulls[table]) && !tasks[table]->filter)
+      names.push_back(tasks[table]->table);
+  for (const QualifiedName &name : tables_with_sequences(mover().destination(), names)) {
+    try {
+      for (SequenceView &sequence : mover().set_sequences(name))
+        view_.sequences.push_back(std::move(sequence));
+    } catch (const Failure &) {
+      throw;
+    } catch (const Error &error) {
+      warn(Error(
+          error.sqlstate(),
+          fmt::format("sequences of table {} were not set: {}", name.cited(), error.message()),
+          error.detail(), error.hint()));
+    }
+  }
+}
+
+void RunSession::verify(const std::vector<std::optional<TableTask>> &tasks) {
+  std::vector<size_t> tables;
+  for (size_t table = 0; table < tasks.size(); ++table)
+    if (tasks[table] && is_done(view_.pulls[table]))
+      tables.push_back(table);
+  for_each_table(tables, [&](Mover &mover, size_t table) {
+    TableTask task = *tasks[table];
+    task.workers = tables.size() == 1 ? jobs() : 1; // sessions share the tables
+    compare(mover, task, view_.pulls[table]);
+  });
+}
+
+void RunSession::compare(Mover &mover, const TableTask &task, PullView &pull) {
+  VerifyView verify{.mode = options_.safety.verify, .matches = true};
+  for (const VerifiedRange &range : mover.verify(task)) {
+    const bool is_equal =
+        verify.mode == Verification::kCount ? range.source_rows == range.local_rows : range.matches;
+    verify.source_rows += range.source_rows;
+    verify.local_rows += range.local_rows;
+    ++verify.range_count;
+    verify.differing_count += is_equal ? 0 : 1;
+  }
+  verify.matches = verify.differing_count == 0;
+  pull.verify = verify;
+}
+
+void RunSession::warn(const Error &warning) {
+  view_.warnings.push_back(warning.message());
+  write_message(warning_text(warning, style_));
+}
+
+void RunSession::note(const std::string &text) const {
+  if (style_.verbosity == Verbosity::kVerbose)
+    write_message(note_text(text));
+}
+
+std::string RunSession::command(const std::string &words) const {
+  return own_command(words, options_.connections);
+}
+
+void RunSession::explain_failures() {
+  for (PullView &pull : view_.pulls) {
+    if (is_done(pull))
+      continue;
+    if (!pull.failure && is_over(pull))
+      pull.failure =
+          FailureView{.sqlstate = pull.state == PullState::kCancelled ? "57014" : "55000",
+                      .message = fmt::format("pull {} {}", pull.id,
+                                             pull.state == PullState::kCancelled
+                                                 ? "was cancelled"
+                                                 : "ended before all its chunks were done"),
+                      .detail = {},
+                      .hint = {},
+                      .command = {}};
+    if (pull.failure && !options_.connections.source_on_destination)
+      explain_unreachable_source(*pull.failure);
+    if (pull.pull_id != 0 && pull.next_command.empty())
+      pull.next_command = command("resume " + pull.id);
+    if (pull.failure && pull.failure->command.empty())
+      pull.failure->command = pull.next_command;
+  }
+}
+
+/// What sessions met and the ledger does not say.
+void RunSession::note_failures_of_sessions() {
+  for (const Failure &failure : end_.failures) {
+    const bool is_told = (failure_ && failure_->message() == failure.message()) ||
+                         std::ranges::any_of(view_.pulls, [&](const PullView &pull) {
+                           return pull.failure && pull.failure->message == failure.message();
+                         });
+    if (!is_told)
+      warn(failure);
+  }
+}
+
+ExitStatus RunSession::status() const {
+  if (failure_)
+    return failure_->status();
+  const RunTotals totals = totals_of(view_);
+  if (options_.safety.is_dry_run)
+    return totals.failed > 0 ? ExitStatus::kFailed : ExitStatus::kDone;
+  if (totals.failed > 0 || totals.done < totals.tables) {
+    if (totals.chunks_done == 0 && totals.rows == 0)
+      for (const Failure &failure : end_.plan_failures)
+        if (failure.status() != ExitStatus::kFailed)
+          return failure.status();
+    return ExitStatus::kFailed;
+  }
+  const bool differs = std::ranges::any_of(
+      view_.pulls, [](const PullView &pull) { return pull.verify && !pull.verify->matches; });
+  return differs ? ExitStatus::kDiffers : ExitStatus::kDone;
+}
+
+/// For commands that only the destination is asked about.
+Connections RunSession::without_source() const {
+  Connections connections = options_.connections;
+  connections.source.clear();
+  connections.source_on_destination.reset();
+  return connections;
+}
+
+std::string RunSession::way_on() const {
+  const auto is_unbegun = [](const PullView &pull) { return pull.pull_id == 0 && !pull.failure; };
+  const auto unbegun = std::ranges::count_if(view_.pulls, is_unbegun);
+  std::string text = fmt::format(
+      "The pulls wait for others to join them, for parallel_loader.snapshot_hold.\n"
+      "To go on: {}\nTo give up: {}",
+      command("resume " + view_.id), own_command("cancel " + view_.id, without_source()));
+  if (unbegun > 0)
+    text += fmt::format(
+        "\n{} not begun: the same command with --resume {}, and without --truncate, "
+        "loads them as well.",
+        unbegun == 1 ? "1 table was" : fmt::format("{} tables were", unbegun), view_.id);
+  return text;
+}
+
+ExitStatus RunSession::finish() {
+  if (failure_)
+    view_.failure = failure_view(*failure_);
+  if (end_.is_interrupted && !view_.id.empty())
+    view_.failure->hint = way_on();
+  explain_failures();
+  note_failures_of_sessions();
+  if (!options_.safety.is_dry_run)
+    write_message(summary_text(view_, style_));
+  write_message(failures_text(view_, style_));
+  ExitStatus result = status();
+  for (const std::string &path : options_.output.reports)
+    result = write_report(path, view_, result, style_);
+  if (options_.output.is_json)
+    return write_result(copy_document(view_, JsonDetail::kRun) + "\n", result);
+  const RunTotals totals = totals_of(view_);
+  if (totals.tables > 0 && totals.done == totals.tables)
+    return write_result(command_tag(view_) + "\n", result);
+  return result;
+}
+
+} // namespace parallel_loader

@@ -1,0 +1,106 @@
+// run_session: what copy and resume share: the servers, the display, and how a run ends.
+#pragma once
+
+#include "orchestrator/base/failure.hpp"
+#include "orchestrator/base/message.hpp"
+#include "orchestrator/cli/options.hpp"
+#include "orchestrator/commands/source.hpp"
+#include "orchestrator/display/run_display.hpp"
+#include "orchestrator/display/terminal.hpp"
+#include "orchestrator/run/extension_mover.hpp"
+#include "orchestrator/run/run_work.hpp"
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace parallel_loader {
+
+class RunSession {
+public:
+  RunSession(const Options &options, const Terminal &terminal, const Interrupt &interrupt);
+
+  /// Runs `body`, which brings view() to its end, and writes what has come of it: summary, result,
+  /// reports.  Every failure ends up there.
+  template <class Body> [[nodiscard]] ExitStatus run(Body &&body) {
+    try {
+      body();
+    } catch (const Failure &failure) {
+      failure_ = failure;
+    } catch (const Error &error) {
+      failure_ = Failure(ExitStatus::kFailed, error);
+    }
+    return finish();
+  }
+
+  /// Connects to the destination; `source` is how that reaches the source, empty: not at all.
+  ExtensionMover &open_destination(std::string source);
+  /// How the destination is to reach the source, where the options name that; empty where not: the
+  /// ledger knows it, but for a password.  Throws as reach_source() does.
+  [[nodiscard]] std::string reach_source_if_named();
+  /// The session of open_destination().
+  [[nodiscard]] ExtensionMover &mover();
+  [[nodiscard]] RunView &view() noexcept { return view_; }
+  [[nodiscard]] InterruptibleWaiter &waiter() noexcept { return waiter_; }
+  [[nodiscard]] const Options &options() const noexcept { return options_; }
+  [[nodiscard]] int jobs() const noexcept { return options_.speed.jobs.value_or(kDefaultJobs); }
+
+  /// Pulls that creation() makes join that run, as long as it holds its snapshot.
+  void join(int64_t run_id) { *run_id_ = run_id; }
+  /// The run that they join; 0: a new one.
+  [[nodiscard]] int64_t joined_run() const noexcept { return *run_id_; }
+  /// Creates a pull.  The first of a new run sets its rate, and the next ones join it.
+  [[nodiscard]] PlanStep creation(const TableTask &task) const;
+
+  /// Plans and moves, and shows it.
+  void carry_out(const RunOrders &orders);
+
+  /// After the run, as the options want it: sets the sequences of whole tables that are done, and
+  /// compares tables that are done with those of the source.  The n-th task is for the n-th table
+  /// of the view; those without one are left out.
+  void follow_up(const std::vector<std::optional<TableTask>> &tasks);
+
+  /// Calls `work` for each, by as many sessions as the run may have: see work_on_tables().
+  void for_each_table(std::span<const size_t> tables,
+                      const std::function<void(Mover &, size_t)> &work) const;
+
+  /// On standard error, and in the view.
+  void warn(const Error &warning);
+  void note(const std::string &text) const;
+
+  /// A command for a shell that does `words` with the servers of this one.
+  [[nodiscard]] std::string command(const std::string &words) const;
+
+private:
+  [[nodiscard]] OpenMover opener() const;
+  [[nodiscard]] DisplayMode display_mode() const;
+  [[nodiscard]] ScreenStyle screen_style() const;
+  void set_sequences(const std::vector<std::optional<TableTask>> &tasks);
+  void verify(const std::vector<std::optional<TableTask>> &tasks);
+  void compare(Mover &mover, const TableTask &task, PullView &pull);
+  void forget_unended();
+  void explain_failures();
+  void note_failures_of_sessions();
+  [[nodiscard]] ExitStatus status() const;
+  [[nodiscard]] ExitStatus finish();
+  [[nodiscard]] std::string way_on() const;
+  [[nodiscard]] Connections without_source() const;
+
+  const Options &options_;
+  const Terminal &terminal_;
+  const Interrupt &interrupt_;
+  MessageStyle style_;
+  InterruptibleWaiter waiter_;
+  std::string source_; // as the destination reaches it, with its password
+  ConnInfo destination_;
+  std::optional<ExtensionMover> mover_;
+  std::shared_ptr<int64_t> run_id_ = std::make_shared<int64_t>(0); // the planner's while it runs
+  RunView view_;
+  RunEnd end_;
+  std::optional<Failure> failure_;
+};
+
+} // namespace parallel_loader

@@ -1,0 +1,47 @@
+#include "orchestrator/commands/sequences.hpp"
+
+#include "orchestrator/base/text_table.hpp"
+#include "orchestrator/commands/command_frame.hpp"
+
+namespace parallel_loader {
+
+namespace {
+
+void add(std::vector<SequenceView> &sequences, std::vector<SequenceView> more) {
+  sequences.insert(sequences.end(), more.begin(), more.end());
+}
+
+std::string sequences_text(const std::vector<SequenceView> &sequences) {
+  std::vector<std::vector<std::string>> rows;
+  rows.reserve(sequences.size());
+  for (const SequenceView &sequence : sequences)
+    rows.push_back({sequence.name, std::to_string(sequence.value)});
+  return text_table({{"sequence"}, {"value", Align::kRight}}, rows);
+}
+
+} // namespace
+
+ExitStatus set_sequences(const Options &options, const Terminal &terminal,
+                         const Interrupt &interrupt) {
+  CommandFrame frame(options, terminal, interrupt);
+  std::vector<SequenceView> sequences;
+  std::vector<TableOf> tables;
+  frame.attempt([&] {
+    if (selects_tables(options.selection))
+      return frame.for_each_table<TableOf>(
+          tables, [&](ExtensionMover &mover, const TableTask &task, TableOf &) {
+            add(sequences, mover.set_sequences(task.table));
+          });
+    const SourceTables source = reach_source(options, frame.waiter());
+    add(sequences, frame.open_destination(source_for_destination(options, source))
+                       .set_sequences(std::nullopt));
+  });
+  CommandFailure failure = frame.document_failure();
+  for (const TableOf &table : tables)
+    if (!failure)
+      failure = table.failure;
+  return frame.finish(status_of(tables), sequences_document(sequences, failure),
+                      frame.failure() ? "" : sequences_text(sequences));
+}
+
+} // namespace parallel_loader

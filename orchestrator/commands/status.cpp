@@ -1,0 +1,259 @@
+#include "orchestrator/commands/status.hpp"
+
+#include "orchestrator/base/output.hpp"
+#include "orchestrator/base/text.hpp"
+#include "orchestrator/base/text_table.hpp"
+#include "orchestrator/commands/command_frame.hpp"
+#include "orchestrator/commands/pull_lookup.hpp"
+#include "orchestrator/display/run_display.hpp"
+#include "orchestrator/run/rate_window.hpp"
+#include "orchestrator/run/run_figures.hpp"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <string_view>
+
+namespace parallel_loader {
+
+namespace {
+
+/// Runs in the order of their first pulls, the latest last.
+std::vector<RunView> runs_of(std::vector<PullView> pulls) {
+  std::map<int64_t, RunView> runs;
+  for (PullView &pull : pulls) {
+    RunView &run = runs[pull.run_id];
+    run.command = "status";
+    run.id = std::to_string(pull.run_id);
+    if (pull.started && (!run.started || *pull.started < *run.started))
+      run.started = pull.started;
+    if (run.snapshot.empty())
+      run.snapshot = pull.snapshot;
+    run.pulls.push_back(std::move(pull));
+  }
+  std::vector<RunView> list;
+  list.reserve(runs.size());
+  for (auto &[id, run] : runs)
+    list.push_back(std::move(run));
+  return list;
+}
+
+/// Of pulls that ended before they were done, the later one that found their table emptied: what
+/// they have copied is gone, and nothing is left to be resumed.
+std::map<int64_t, int64_t> find_successors(const std::vector<PullView> &pulls) {
+  std::map<std::string_view, int64_t> newest; // by table
+  std::map<int64_t, int64_t> successors;
+  for (auto place = pulls.rbegin(); place != pulls.rend(); ++place) {
+    const PullView &pull = *place;
+    const auto newer = newest.find(pull.table);
+    if (newer != newest.end() && is_over(pull) && pull.state != PullState::kDone)
+      successors[pull.pull_id] = newer->second;
+    if (newer == newest.end() && pull.began_empty == true)
+      newest[pull.table] = pull.pull_id;
+  }
+  return successors;
+}
+
+/// What goes on with it, as words behind the program's name; empty: nothing is to be done.
+std::string next_words(const PullView &pull) {
+  if (pull.state == PullState::kDone)
+    return "";
+  if (pull.state == PullState::kPaused)
+    return fmt::format("alter {} --jobs {}", pull.id, kDefaultJobs);
+  // Nobody works on it, or nobody will.
+  return is_over(pull) || pull.workers == 0 ? fmt::format("resume {}", pull.id) : "";
+}
+
+std::string time_text(const std::optional<WallTime> &time) {
+  return time ? fmt::format("{:%Y-%m-%d %H:%M:%S}",
+                            fmt::localtime(std::chrono::system_clock::to_time_t(*time)))
+              : "-";
+}
+
+/// Why it does not move, and what it holds; `successor` is 0 or the pull that follows it.
+std::string note_of(const PullView &pull, int64_t successor) {
+  std::string note;
+  const auto add = [&note](const std::string &text) { note += (note.empty() ? "" : "; ") + text; };
+  if (pull.failure)
+    add(pull.failure->message);
+  if (successor != 0)
+    add(fmt::format("pull {} began anew with the empty table", successor));
+  if (!pull.waiting_for.empty() && !is_over(pull))
+    add(wait_words(pull.waiting_for));
+  else if (!is_over(pull) && pull.state != PullState::kPaused && pull.workers == 0)
+    add("nobody works on it");
+  if (is_over(pull) && pull.state != PullState::kDone && pull.coordinator_pid != 0)
+    add(fmt::format("its snapshot of {} is held until {}", time_text(pull.snapshot_taken),
+                    time_text(pull.coordinator_ends)));
+  if (!pull.hold_ended.empty() && pull.state != PullState::kDone)
+    add(fmt::format("its snapshot is gone: {}", pull.hold_ended));
+  if (!pull.warning.empty())
+    add(pull.warning);
+  return note;
+}
+
+std::string run_table(const std::vector<RunView> &runs) {
+  std::vector<std::vector<std::string>> rows;
+  for (const RunView &run : runs) {
+    const RunTotals totals = totals_of(run);
+    rows.push_back(
+        {run.id, std::string(state_name(state_of(run))),
+         run.pulls.size() == 1 ? run.pulls.front().table : format_number_of(totals.tables, "table"),
+         fmt::format("{} of {}", totals.done, totals.tables), format_count(totals.rows),
+         format_size(totals.bytes), time_text(run.started)});
+  }
+  return text_table({{"run", Align::kRight},
+                     {"state"},
+                     {"tables"},
+                     {"done", Align::kRight},
+                     {"rows", Align::kRight},
+                     {"size", Align::kRight},
+                     {"started"}},
+                    rows);
+}
+
+std::string pull_table(const RunView &run, const std::map<int64_t, int64_t> &successors) {
+  const auto successor_of = [&](const PullView &pull) {
+    const auto found = successors.find(pull.pull_id);
+    return found == successors.end() ? 0 : found->second;
+  };
+  std::vector<std::vector<std::string>> rows;
+  for (const PullView &pull : run.pulls)
+    rows.push_back({pull.id, pull.table, std::string(state_name(pull.state)),
+                    fmt::format("{} of {}", pull.chunks_done, pull.chunks), format_count(pull.rows),
+                    format_size(pull.bytes), note_of(pull, successor_of(pull))});
+  return text_table({{"pull", Align::kRight},
+                     {"table"},
+                     {"state"},
+                     {"chunks", Align::kRight},
+                     {"rows", Align::kRight},
+                     {"size", Align::kRight},
+                     {"note"}},
+                    rows);
+}
+
+class Status {
+public:
+  Status(CommandFrame &frame, const Options &options, const Terminal &terminal)
+      : frame_(frame), options_(options), terminal_(terminal) {}
+
+  [[nodiscard]] ExitStatus run() {
+    frame_.attempt([&] {
+      frame_.open_destination("");
+      successors_ = find_successors(frame_.mover().read_run(0));
+      read();
+      if (options_.output.watches)
+        watch();
+    });
+    return frame_.finish(ExitStatus::kDone, status_document(runs_, frame_.document_failure()),
+                         text());
+  }
+
+private:
+  void read() {
+    runs_ = runs_of(options_.id.empty() ? frame_.mover().read_run(0)
+                                        : find_pulls(frame_.mover(), options_.id));
+    for (RunView &run : runs_)
+      for (PullView &pull : run.pulls)
+        if (const std::string words = next_words_of(pull); !words.empty())
+          pull.next_command = frame_.command(words);
+  }
+
+  [[nodiscard]] std::string next_words_of(const PullView &pull) const {
+    return successors_.contains(pull.pull_id) ? "" : next_words(pull);
+  }
+
+  // Without an id: the latest run.
+  void watch() {
+    if (runs_.empty())
+      return;
+    const std::string id = runs_.back().id;
+    RunDisplay display(choose_display(options_.output.progress, false, terminal_),
+                       {.glyphs = options_.output.is_ascii || !terminal_.has_utf8
+                                      ? Glyphs::kAscii
+                                      : Glyphs::kUnicode,
+                        .color = choose_color(options_.output.color, terminal_)},
+                       options_.output.report_every);
+    const auto began = std::chrono::steady_clock::now();
+    bool has_begun = false;
+    while (true) {
+      std::erase_if(runs_, [&](const RunView &run) { return run.id != id; });
+      RunView &run = runs_.front();
+      take_rates(run, std::chrono::steady_clock::now() - began);
+      has_begun ? display.update(run) : display.begin(run);
+      has_begun = true;
+      if (is_over(run) || frame_.interrupt().is_raised())
+        break;
+      wait_for_any({frame_.interrupt().fd()}, std::chrono::milliseconds(500));
+      if (!frame_.interrupt().is_raised())
+        read();
+    }
+    display.end(runs_.front());
+  }
+
+  void take_rates(RunView &run, std::chrono::steady_clock::duration since) {
+    const auto elapsed = std::chrono::duration_cast<std::chrono::milliseconds>(since);
+    // Of the run, by the destination's clock, where it says when it began.
+    run.elapsed = run.started ? std::chrono::duration_cast<std::chrono::milliseconds>(
+                                    std::chrono::system_clock::now() - *run.started)
+                              : elapsed;
+    for (PullView &pull : run.pulls)
+      pull.bytes_per_s = rates_[pull.pull_id].add(elapsed, pull.bytes);
+  }
+
+  [[nodiscard]] std::string text() const {
+    if (frame_.failure() && runs_.empty())
+      return "";
+    if (runs_.empty())
+      return "There are no runs.\n";
+    std::string text =
+        runs_.size() == 1 ? pull_table(runs_.front(), successors_) : run_table(runs_);
+    return text + next_steps();
+  }
+
+  [[nodiscard]] std::string next_steps() const {
+    std::string text;
+    for (const RunView &run : runs_) {
+      std::vector<const PullView *> open;
+      for (const PullView &pull : run.pulls)
+        if (!pull.next_command.empty())
+          open.push_back(&pull);
+      if (open.empty())
+        continue;
+      // One command for all of them, where they need the same.
+      const std::string words = next_words(*open.front());
+      const std::string verb = words.substr(0, words.find(' '));
+      const bool is_one = std::ranges::all_of(
+          open, [&](const PullView *pull) { return next_words(*pull).starts_with(verb + ' '); });
+      if (is_one && run.pulls.size() > 1 && options_.id != open.front()->id) {
+        const std::string rest =
+            words.substr(std::min(words.find(' ', verb.size() + 1), words.size()));
+        text +=
+            fmt::format("next: {}\n", frame_.command(fmt::format("{} {}{}", verb, run.id, rest)));
+        continue;
+      }
+      for (const PullView *const pull : open)
+        text += fmt::format("next: {}\n", pull->next_command);
+    }
+    return text.empty() ? "" : '\n' + text;
+  }
+
+  CommandFrame &frame_;
+  const Options &options_;
+  const Terminal &terminal_;
+  std::vector<RunView> runs_;
+  std::map<int64_t, RateWindow> rates_;
+  std::map<int64_t, int64_t> successors_; // by pull, as it was at the start
+};
+
+} // namespace
+
+ExitStatus show_status(const Options &options, const Terminal &terminal,
+                       const Interrupt &interrupt) {
+  CommandFrame frame(options, terminal, interrupt);
+  return Status(frame, options, terminal).run();
+}
+
+} // namespace parallel_loader

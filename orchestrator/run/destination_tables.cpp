@@ -1,0 +1,211 @@
+#include "orchestrator/run/destination_tables.hpp"
+
+#include "orchestrator/base/text.hpp"
+
+#include <fmt/format.h>
+
+namespace parallel_loader {
+
+namespace {
+
+constexpr std::string_view kDescribe = R"sql(
+SELECT w.number, n.nspname, c.relname, c.relkind IN ('r', 'p')
+FROM pg_catalog.unnest($1::oid[]) WITH ORDINALITY AS w(oid, number)
+JOIN pg_catalog.pg_class AS c ON c.oid = w.oid
+JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace)sql";
+
+// Those with a file that is not empty may have rows; all others have none.
+constexpr std::string_view kWithBlocks = R"sql(
+SELECT w.number,
+  pg_catalog.has_table_privilege(c.oid, 'SELECT')
+    OR pg_catalog.has_any_column_privilege(c.oid, 'SELECT')
+FROM pg_catalog.unnest($1::oid[]) WITH ORDINALITY AS w(oid, number)
+JOIN pg_catalog.pg_class AS c ON c.oid = w.oid
+WHERE CASE WHEN c.relkind = 'r' THEN pg_catalog.pg_relation_size(c.oid::regclass) > 0
+           ELSE EXISTS (SELECT FROM pg_catalog.pg_partition_tree(c.oid::regclass) AS t
+                        WHERE t.isleaf AND pg_catalog.pg_relation_size(t.relid) > 0) END)sql";
+
+constexpr std::string_view kForeignKeys = R"sql(
+SELECT n.nspname, c.relname,
+  k.conname, fn.nspname, f.relname
+FROM pg_catalog.pg_constraint AS k
+JOIN pg_catalog.pg_class AS c ON c.oid = k.conrelid
+JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+JOIN pg_catalog.pg_class AS f ON f.oid = k.confrelid
+JOIN pg_catalog.pg_namespace AS fn ON fn.oid = f.relnamespace
+WHERE k.contype = 'f' AND k.conparentid = 0 AND k.conrelid = ANY ($1::oid[])
+ORDER BY n.nspname, c.relname, k.conname)sql";
+
+constexpr std::string_view kTriggers = R"sql(
+SELECT DISTINCT n.nspname, c.relname
+FROM pg_catalog.pg_trigger AS t
+JOIN pg_catalog.pg_class AS c ON c.oid = t.tgrelid
+JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+-- 4: for INSERT.
+WHERE NOT t.tgisinternal AND t.tgenabled IN ('O', 'A') AND t.tgtype::integer & 4 <> 0
+  AND t.tgrelid = ANY ($1::oid[])
+ORDER BY n.nspname, c.relname)sql";
+
+constexpr std::string_view kIndexes = R"sql(
+SELECT n.nspname, c.relname
+FROM pg_catalog.pg_index AS i
+JOIN pg_catalog.pg_class AS c ON c.oid = i.indrelid
+JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+WHERE NOT i.indisunique AND NOT i.indisexclusion AND i.indrelid = ANY ($1::oid[])
+GROUP BY n.nspname, c.relname
+ORDER BY n.nspname, c.relname)sql";
+
+constexpr std::string_view kWithSequences = R"sql(
+SELECT DISTINCT n.nspname, c.relname
+FROM pg_catalog.unnest($1::text[]) AS w(name)
+JOIN pg_catalog.pg_class AS c ON c.oid = pg_catalog.to_regclass(w.name)
+JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+WHERE EXISTS (SELECT FROM pg_catalog.pg_depend AS d
+              JOIN pg_catalog.pg_class AS s ON s.oid = d.objid AND s.relkind = 'S'
+              WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass
+                AND d.refobjid = c.oid AND d.refobjsubid > 0 AND d.deptype IN ('a', 'i'))
+   OR EXISTS (SELECT FROM pg_catalog.pg_attrdef AS a
+              JOIN pg_catalog.pg_depend AS d
+                ON d.classid = 'pg_attrdef'::regclass AND d.objid = a.oid
+              JOIN pg_catalog.pg_class AS s ON s.oid = d.refobjid AND s.relkind = 'S'
+              WHERE a.adrelid = c.oid AND d.refclassid = 'pg_class'::regclass)
+ORDER BY n.nspname, c.relname)sql";
+
+std::string oid_array(std::span<const DestinationTable> tables) {
+  std::string text = "{";
+  for (const DestinationTable &table : tables)
+    text += (text.size() > 1 ? "," : "") + std::to_string(table.oid);
+  return text + "}";
+}
+
+size_t index_of(const Rows &rows, size_t row, size_t count) {
+  return static_cast<size_t>(rows.required_integer(row, 0, 1, static_cast<int64_t>(count)) - 1);
+}
+
+/// `a, b, c, and 4 more`.
+std::string some_of(const Rows &rows) {
+  constexpr size_t kShown = 5;
+  std::string text;
+  for (size_t row = 0; row < rows.size() && row < kShown; ++row)
+    text += (row > 0 ? ", " : "") +
+            printable(QualifiedName{rows.text(row, 0), rows.text(row, 1)}.display());
+  if (rows.size() > kShown)
+    text += fmt::format(", and {} more", rows.size() - kShown);
+  return text;
+}
+
+std::string foreign_keys_text(const Rows &rows) {
+  constexpr size_t kShown = 5;
+  std::string text;
+  for (size_t row = 0; row < rows.size() && row < kShown; ++row)
+    text += fmt::format("{}{} of {} to {}", row > 0 ? ", " : "", printable(rows.text(row, 2)),
+                        printable(QualifiedName{rows.text(row, 0), rows.text(row, 1)}.display()),
+                        printable(QualifiedName{rows.text(row, 3), rows.text(row, 4)}.display()));
+  if (rows.size() > kShown)
+    text += fmt::format(", and {} more", rows.size() - kShown);
+  return text;
+}
+
+std::vector<DestinationTable> look_up_together(Destination &destination,
+                                               std::span<const QualifiedName> names) {
+  std::vector<std::string> quoted;
+  for (const QualifiedName &name : names)
+    quoted.push_back(name.quoted());
+  // Found along the user's search path, described under ours.
+  const Rows found = destination.call(
+      "SELECT coalesce(pg_catalog.to_regclass(w.name)::pg_catalog.oid, 0::pg_catalog.oid) "
+      "FROM pg_catalog.unnest($1::pg_catalog.text[]) WITH ORDINALITY AS w(name, number) "
+      "ORDER BY w.number",
+      {array_literal(quoted)});
+  found.require_size(names.size());
+  std::vector<DestinationTable> tables;
+  for (size_t row = 0; row < found.size(); ++row)
+    tables.push_back(
+        {.oid = static_cast<uint32_t>(found.integer(row, 0)), .name = names[row], .error = {}});
+  return tables;
+}
+
+/// One name that must not be looked up, as its schema may not be used, leaves the others alone.
+std::vector<DestinationTable> look_up(Destination &destination,
+                                      std::span<const QualifiedName> names) {
+  try {
+    return look_up_together(destination, names);
+  } catch (const Error &error) {
+    if (error.sqlstate() != sqlstate::kInsufficientPrivilege)
+      throw;
+    if (names.size() == 1)
+      return {{.oid = 0, .name = names.front(), .error = error}};
+  }
+  std::vector<DestinationTable> tables;
+  for (const QualifiedName &name : names)
+    tables.push_back(look_up(destination, {&name, 1}).front());
+  return tables;
+}
+
+} // namespace
+
+std::vector<DestinationTable> find_tables(Destination &destination,
+                                          std::span<const QualifiedName> names) {
+  std::vector<DestinationTable> tables = look_up(destination, names);
+  const Rows described = destination.query(std::string(kDescribe), {oid_array(tables)});
+  std::vector<bool> is_described(tables.size());
+  for (size_t row = 0; row < described.size(); ++row) {
+    const size_t index = index_of(described, row, tables.size());
+    is_described[index] = true;
+    tables[index].name = {described.text(row, 1), described.text(row, 2)};
+    tables[index].is_table = described.boolean(row, 3);
+  }
+  for (size_t index = 0; index < tables.size(); ++index)
+    if (!is_described[index]) // dropped in between
+      tables[index].oid = 0;
+  return tables;
+}
+
+void find_rows(Destination &destination, std::span<DestinationTable> tables) {
+  const Rows rows = destination.query(std::string(kWithBlocks), {oid_array(tables)});
+  for (size_t row = 0; row < rows.size(); ++row) {
+    DestinationTable &table = tables[index_of(rows, row, tables.size())];
+    if (rows.boolean(row, 1)) // else nobody can tell
+      table.has_rows = destination.query("SELECT EXISTS (SELECT FROM " + table.name.quoted() + ")")
+                           .boolean(0, 0);
+  }
+}
+
+void truncate_tables(Destination &destination, std::span<const DestinationTable> tables) {
+  std::string list;
+  for (const DestinationTable &table : tables)
+    list += (list.empty() ? "" : ", ") + table.name.quoted();
+  destination.call("TRUNCATE TABLE " + list);
+}
+
+std::vector<QualifiedName> tables_with_sequences(Destination &destination,
+                                                 std::span<const QualifiedName> names) {
+  std::vector<std::string> quoted;
+  for (const QualifiedName &name : names)
+    quoted.push_back(name.quoted());
+  const Rows rows = destination.query(std::string(kWithSequences), {array_literal(quoted)});
+  std::vector<QualifiedName> tables;
+  for (size_t row = 0; row < rows.size(); ++row)
+    tables.push_back({rows.text(row, 0), rows.text(row, 1)});
+  return tables;
+}
+
+std::vector<std::string> find_obstacles(Destination &destination,
+                                        std::span<const DestinationTable> tables) {
+  const std::string oids = oid_array(tables);
+  std::vector<std::string> texts;
+  if (const Rows keys = destination.query(std::string(kForeignKeys), {oids}); !keys.empty())
+    texts.push_back(fmt::format(
+        "foreign keys are checked while rows are loaded, and refuse rows that come before those "
+        "they refer to: {}",
+        foreign_keys_text(keys)));
+  if (const Rows triggers = destination.query(std::string(kTriggers), {oids}); !triggers.empty())
+    texts.push_back("triggers fire for each row of: " + some_of(triggers));
+  if (const Rows indexes = destination.query(std::string(kIndexes), {oids}); !indexes.empty())
+    texts.push_back("indexes that are not unique are faster to create after the load than to fill "
+                    "during it: those of " +
+                    some_of(indexes));
+  return texts;
+}
+
+} // namespace parallel_loader

@@ -1,0 +1,44 @@
+// destination_tables: what is on the destination where tables are to go.
+#pragma once
+
+#include "core/base/quote.hpp"
+#include "orchestrator/run/destination.hpp"
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace parallel_loader {
+
+struct DestinationTable {
+  uint32_t oid = 0; // 0: there is none
+  QualifiedName name;
+  bool is_table = false;      // ordinary or partitioned: rows can go into it
+  bool has_rows = false;      // as far as the role may see
+  std::optional<Error> error; // why it could not be looked up
+};
+
+/// Finds the tables along the user's search path, in their order; those that are not there have no
+/// OID.  Whether they have rows is left open.
+[[nodiscard]] std::vector<DestinationTable> find_tables(Destination &destination,
+                                                        std::span<const QualifiedName> names);
+
+/// Finds out which of the tables have rows.
+void find_rows(Destination &destination, std::span<DestinationTable> tables);
+
+/// Empties the tables, and those that inherit from them, in one statement and transaction.
+/// Throws Error 0A000 when a table that is not among them refers to one of them.
+void truncate_tables(Destination &destination, std::span<const DestinationTable> tables);
+
+/// Those of the tables that have columns with a sequence of their own.
+[[nodiscard]] std::vector<QualifiedName>
+tables_with_sequences(Destination &destination, std::span<const QualifiedName> names);
+
+/// What makes a load slow or fail, for people: foreign keys, triggers, and indexes that could be
+/// created afterwards; a sentence each, which names some of the tables.
+[[nodiscard]] std::vector<std::string> find_obstacles(Destination &destination,
+                                                      std::span<const DestinationTable> tables);
+
+} // namespace parallel_loader

@@ -1,0 +1,110 @@
+// mover: what moves tables: the commands of the program, whoever carries them out.
+#pragma once
+
+#include "core/base/quote.hpp"
+#include "orchestrator/run/run_view.hpp"
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace parallel_loader {
+
+/// What is to be done with one table: the arguments that the SQL functions share.
+struct TableTask {
+  QualifiedName source_table;
+  QualifiedName table; // on the destination
+  std::optional<std::string> key;
+  std::optional<std::vector<std::string>> columns;
+  std::optional<std::string> filter;     // SQL, on the source
+  std::optional<std::string> chunk_size; // as the extension reads it
+  std::optional<std::string> snapshot;   // of the source, exported by somebody else
+  std::optional<std::string> window;     // append alone
+  std::string format = "auto";
+  std::optional<int> workers = {}; // that share the table; as the server is set
+};
+
+struct PlannedChunk {
+  int number = 0;
+  std::string start; // empty: open, like the next
+  std::string end;
+  bool nulls = false;
+  int64_t estimated_rows = 0;
+  int64_t estimated_bytes = 0;
+  std::string relation;
+  std::string route;
+  std::string route_reason;
+};
+
+struct CheckItem {
+  std::string level; // ok, notice, warning, error
+  std::string item;
+  std::string message;
+  std::string hint;
+};
+
+struct VerifiedRange {
+  int number = 0;
+  std::string start;
+  std::string end;
+  bool nulls = false;
+  int64_t source_rows = 0;
+  int64_t local_rows = 0;
+  bool matches = false;
+};
+
+/// The task that the pull is about, to be done again or compared; nullopt when its names cannot be
+/// read.
+[[nodiscard]] std::optional<TableTask> task_of(const PullView &pull);
+
+/// Takes what a server says meanwhile.
+using TakeNotice = std::function<void(std::string_view message, std::string_view hint)>;
+
+/// One session's view of the destination and of how it moves tables.  Every call is a transaction
+/// of its own there.  Each throws Failure when a server cannot be reached, and Error with the
+/// SQLSTATE of what went wrong.  Not for two threads at once.
+class Mover {
+public:
+  virtual ~Mover() = default;
+
+  /// `extension`; `client` moves rows through the program itself.
+  [[nodiscard]] virtual std::string_view via() const noexcept = 0;
+
+  // About one table.
+  /// Plans and records a pull of that run, or of a new one for 0; moves nothing.  Returns its id.
+  [[nodiscard]] virtual int64_t create(const TableTask &task, int64_t run_id,
+                                       const TakeNotice &take) = 0;
+  [[nodiscard]] virtual std::vector<PlannedChunk> plan(const TableTask &task) = 0;
+  [[nodiscard]] virtual std::vector<CheckItem> check(const TableTask &task) = 0;
+  [[nodiscard]] virtual std::vector<VerifiedRange> verify(const TableTask &task) = 0;
+  /// Sets the sequences of the table, or without one of all tables.
+  [[nodiscard]] virtual std::vector<SequenceView>
+  set_sequences(const std::optional<QualifiedName> &table) = 0;
+  /// Returns how many rows were new.
+  [[nodiscard]] virtual int64_t append(const TableTask &task, const TakeNotice &take) = 0;
+
+  // About pulls in the ledger.
+  /// All pulls of the run, or of all runs for 0, the oldest first.
+  [[nodiscard]] virtual std::vector<PullView> read_run(int64_t run_id) = 0;
+  /// These pulls; those that are not there are left out.
+  [[nodiscard]] virtual std::vector<PullView> read_pulls(std::span<const int64_t> pull_ids) = 0;
+  /// The pull's chunks, in their order.
+  [[nodiscard]] virtual std::vector<ChunkView> read_chunks(int64_t pull_id) = 0;
+  /// How many chunks the pull was cut into.
+  [[nodiscard]] virtual int chunk_count(int64_t pull_id) = 0;
+  /// Moves chunks of any pull of the run that `pull_id` is in, until none is left.
+  virtual void work(int64_t pull_id, const TakeNotice &take) = 0;
+  /// `workers` 0 pauses; `max_rate_kb` 0: no limit.
+  virtual void alter(int64_t pull_id, std::optional<int> workers,
+                     std::optional<int> max_rate_kb) = 0;
+  /// False when it had ended already.
+  [[nodiscard]] virtual bool cancel(int64_t pull_id) = 0;
+  /// Goes on with a pull that has ended unfinished, and waits for it.
+  virtual void resume(int64_t pull_id, bool takes_new_snapshot, const TakeNotice &take) = 0;
+};
+
+} // namespace parallel_loader

@@ -1,0 +1,203 @@
+#include "orchestrator/run/run_figures.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace parallel_loader {
+
+using std::chrono::milliseconds;
+
+std::string label_of(const PullView &pull) {
+  if (pull.source_table.empty())
+    return pull.table;
+  return pull.table.empty() || pull.table == pull.source_table
+             ? pull.source_table
+             : pull.source_table + " -> " + pull.table;
+}
+
+std::string wait_words(const std::string &reason) {
+  const bool is_thing = reason.starts_with("a ") || reason.starts_with("the ");
+  return is_thing ? "waiting for " + reason : reason;
+}
+
+int64_t total_bytes_of(const PullView &pull) noexcept {
+  if (pull.state == PullState::kDone)
+    return pull.bytes;
+  return pull.estimated_bytes == 0 ? 0 : std::max(pull.estimated_bytes, pull.bytes);
+}
+
+int64_t total_bytes_of(const RunView &run) noexcept {
+  int64_t total = 0;
+  bool is_known = true;
+  for (const PullView &pull : run.pulls) {
+    total += std::max(total_bytes_of(pull), pull.bytes);
+    is_known = is_known && (total_bytes_of(pull) > 0 || is_over(pull) || pull.bytes == 0);
+  }
+  return is_known ? total : 0;
+}
+
+namespace {
+
+constexpr double kNotDone = 0.99;
+
+double ratio(double part, double whole) noexcept {
+  return whole <= 0 ? 0 : part / whole;
+}
+
+} // namespace
+
+double fraction_of(const PullView &pull) noexcept {
+  if (pull.state == PullState::kDone)
+    return 1;
+  if (pull.chunks <= 0)
+    return 0;
+  const int open = std::max(0, pull.chunks - pull.chunks_done);
+  const double least = ratio(pull.chunks_done, pull.chunks);
+  const double most = ratio(pull.chunks_done + std::clamp(pull.workers, 0, open), pull.chunks);
+  const double by_bytes =
+      ratio(static_cast<double>(pull.bytes), static_cast<double>(total_bytes_of(pull)));
+  return std::clamp(std::clamp(by_bytes, least, most), 0.0, kNotDone);
+}
+
+double fraction_of(const RunView &run) noexcept {
+  const RunTotals totals = totals_of(run);
+  if (totals.tables > 0 && totals.done == totals.tables)
+    return 1;
+  double weight = 0;
+  double done = 0;
+  for (const PullView &pull : run.pulls) {
+    // Of a table that is done, what it was thought to be, too: a share that was reached stays.
+    const auto bytes = static_cast<double>(std::max(pull.estimated_bytes, pull.bytes));
+    weight += bytes;
+    done += bytes * fraction_of(pull);
+  }
+  if (weight <= 0)
+    done = ratio(totals.chunks_done, totals.chunks);
+  else
+    done /= weight;
+  return std::clamp(done, 0.0, kNotDone);
+}
+
+int percent_of(double fraction) noexcept {
+  return static_cast<int>(fraction * 100.0 + 1e-9);
+}
+
+bool is_over(const PullView &pull) noexcept {
+  return has_ended(pull.state) || pull.state == PullState::kInterrupted || pull.failure;
+}
+
+bool is_over(const RunView &run) noexcept {
+  return std::ranges::all_of(
+      run.pulls, [](const PullView &pull) { return is_over(pull); });
+}
+
+PullState state_of(const RunView &run) noexcept {
+  const auto has = [&run](PullState state) {
+    return std::ranges::any_of(run.pulls, [state](const PullView &pull) {
+      return (pull.failure && !has_ended(pull.state) && pull.state != PullState::kInterrupted
+                  ? PullState::kFailed
+                  : pull.state) == state;
+    });
+  };
+  for (const PullState state : {PullState::kRunning, PullState::kPaused, PullState::kInterrupted})
+    if (has(state))
+      return state;
+  if (run.failure && run.failure->sqlstate != "57014")
+    return PullState::kFailed;
+  for (const PullState state : {PullState::kFailed, PullState::kCancelled, PullState::kPlanned})
+    if (has(state))
+      return state;
+  return run.failure ? PullState::kCancelled : PullState::kDone;
+}
+
+namespace {
+
+/// From the first chunk's start to the last one's end.
+std::optional<milliseconds> duration_of_chunks(const PullView &pull) noexcept {
+  std::optional<WallTime> first;
+  std::optional<WallTime> last;
+  for (const ChunkView &chunk : pull.chunk_list) {
+    if (!chunk.started || !chunk.finished)
+      continue;
+    first = first ? std::min(*first, *chunk.started) : *chunk.started;
+    last = last ? std::max(*last, *chunk.finished) : *chunk.finished;
+  }
+  if (!first)
+    return std::nullopt;
+  return std::max(milliseconds(0), std::chrono::duration_cast<milliseconds>(*last - *first));
+}
+
+} // namespace
+
+std::optional<milliseconds> duration_of(const PullView &pull, const RunView &run) noexcept {
+  if (pull.state == PullState::kDone)
+    if (const auto duration = duration_of_chunks(pull))
+      return duration;
+  if (pull.moving_since)
+    return pull.moved_for;
+  if (!pull.started)
+    return std::nullopt;
+  const std::optional<WallTime> end = pull.finished ? pull.finished
+                                      : run.started ? std::optional(*run.started + run.elapsed)
+                                                    : std::nullopt;
+  if (!end)
+    return std::nullopt;
+  return std::max(milliseconds(0), std::chrono::duration_cast<milliseconds>(*end - *pull.started));
+}
+
+double per_second(int64_t amount, milliseconds duration) noexcept {
+  return ratio(static_cast<double>(amount) * 1000.0, static_cast<double>(duration.count()));
+}
+
+namespace {
+
+constexpr std::chrono::seconds kWindow{10};
+
+double rate_by_samples(const RunView &run) noexcept {
+  if (run.samples.size() < 2)
+    return 0;
+  const Sample &last = run.samples.back();
+  const auto first = std::ranges::find_if(run.samples, [&last](const Sample &sample) {
+    return last.elapsed - sample.elapsed <= kWindow;
+  });
+  return std::max(0.0, per_second(last.bytes - first->bytes, last.elapsed - first->elapsed));
+}
+
+std::optional<milliseconds> time_for(double bytes, double rate, milliseconds elapsed) noexcept {
+  constexpr std::chrono::seconds kTooEarly{3};
+  if (elapsed < kTooEarly || bytes <= 0 || rate <= 0)
+    return std::nullopt;
+  const double seconds = bytes / rate;
+  constexpr double kFarthest = 99.0 * 24 * 3600; // a rate close to 0 says nothing
+  if (seconds > kFarthest)
+    return std::nullopt;
+  // Whole seconds: tenths would promise a precision that there is not.
+  return std::chrono::seconds(std::max<int64_t>(1, std::llround(seconds)));
+}
+
+double bytes_left(const PullView &pull) noexcept {
+  return is_over(pull) ? 0 : static_cast<double>(total_bytes_of(pull)) * (1 - fraction_of(pull));
+}
+
+} // namespace
+
+double current_rate(const RunView &run) noexcept {
+  double rate = 0;
+  for (const PullView &pull : run.pulls)
+    if (!is_over(pull))
+      rate += pull.bytes_per_s;
+  return rate > 0 || is_over(run) ? rate : rate_by_samples(run);
+}
+
+std::optional<milliseconds> time_left(const PullView &pull, const RunView &run) noexcept {
+  return time_for(bytes_left(pull), pull.bytes_per_s, run.elapsed);
+}
+
+std::optional<milliseconds> time_left(const RunView &run) noexcept {
+  double left = 0;
+  for (const PullView &pull : run.pulls)
+    left += bytes_left(pull);
+  return time_for(left, current_rate(run), run.elapsed);
+}
+
+} // namespace parallel_loader

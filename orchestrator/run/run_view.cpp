@@ -1,0 +1,30 @@
+#include "orchestrator/run/run_view.hpp"
+
+namespace parallel_loader {
+
+FailureView failure_view(const Error &error) {
+  return {.sqlstate = error.sqlstate(),
+          .message = error.message(),
+          .detail = error.detail(),
+          .hint = error.hint()};
+}
+
+RunTotals totals_of(const RunView &run) noexcept {
+  RunTotals totals;
+  for (const PullView &pull : run.pulls) {
+    ++totals.tables;
+    if (pull.state == PullState::kDone)
+      ++totals.done;
+    else if (pull.failure || has_ended(pull.state) || pull.state == PullState::kInterrupted)
+      ++totals.failed;
+    totals.rows += pull.rows;
+    totals.bytes += pull.bytes;
+    totals.estimated_bytes += pull.estimated_bytes;
+    totals.chunks += pull.chunks;
+    totals.chunks_done += pull.chunks_done;
+    totals.retries += pull.retries;
+  }
+  return totals;
+}
+
+} // namespace parallel_loader

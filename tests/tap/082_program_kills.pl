@@ -1,0 +1,124 @@
+# Runs of the program that are hit at a random moment: the program, its sessions or a server is
+# killed.  The source is at rest; whoever follows what the program prints has every row once.
+# PARALLEL_LOADER_CHAOS sets the number of rounds; a failure names the seed to give as
+# PARALLEL_LOADER_SEED.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/lib";
+
+use IPC::Run ();
+use ParallelLoader::Test;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(sleep);
+
+my $ROUNDS = $ENV{PARALLEL_LOADER_CHAOS} // 10;
+my $SEED = $ENV{PARALLEL_LOADER_SEED} // time;
+srand $SEED;
+
+my $program = program_under_test();
+my $pair = ParallelLoader::Test->new;
+my @both = ('--source', $pair->source->connstr('postgres'), '--target', $pair->destination->connstr('postgres'));
+my @TABLES = map { "t$_" } 1 .. 8;
+my @KEYLESS = qw(keyless);
+$pair->both_sql("CREATE TABLE $_ (id integer PRIMARY KEY, note text)") for @TABLES;
+$pair->both_sql("CREATE TABLE $_ (id integer, note text)") for @KEYLESS;
+$pair->source_sql("INSERT INTO $TABLES[$_ - 1] SELECT i, repeat('n', 110) || i FROM generate_series(1, $_ * 4000) AS i")
+  for 1 .. @TABLES;
+$pair->source_sql("INSERT INTO $_ SELECT i, repeat('k', 110) || i FROM generate_series(1, 30000) AS i") for @KEYLESS;
+$pair->source_sql('ANALYZE');
+
+sub start_program {
+  my @command = @_;
+  my $job = {out => '', err => ''};
+  $job->{run} = IPC::Run::start(@command, '<', \'', '>', \$job->{out}, '2>', \$job->{err}, IPC::Run::timeout(120));
+  return $job;
+}
+
+sub end_of {
+  my ($job) = @_;
+  eval { $job->{run}->finish };
+  my $result = $job->{run}->full_result(0);
+  $job->{code} = $result & 127 ? "signal $result" : $result >> 8;
+  return $job;
+}
+
+sub shell {
+  my ($command) = @_;
+  return end_of(start_program(['sh', '-c', $command =~ s/^parallel-loader/$program/r]));
+}
+
+sub terminate_one {
+  my ($side, $where) = @_;
+  my $sql = "${side}_sql";
+  $pair->$sql("SELECT count(pg_terminate_backend(pid)) FROM"
+      . " (SELECT pid FROM pg_stat_activity WHERE $where AND pid <> pg_backend_pid() ORDER BY random() LIMIT 1) AS one");
+  return;
+}
+
+# Each returns what is to be done before the user goes on.
+my %BLOW = (
+  'kill -9 of the program' => sub { $_[0]->{run}->signal('KILL'); return sub { } },
+  'Ctrl-C' => sub { $_[0]->{run}->signal('INT'); return sub { } },
+  'a session of the client is lost' => sub {
+    terminate_one('destination', q(query LIKE '%parallel_pull_%' AND backend_type = 'client backend'));
+    return sub { };
+  },
+  'a session on the source is lost' => sub {
+    terminate_one('source', q(application_name LIKE 'parallel_loader%'));
+    return sub { };
+  },
+  'kill -9 of the destination' => sub { return $pair->crash('destination') },
+  'kill -9 of the source' => sub { return $pair->crash('source') });
+
+# The commands that lead on, as the program has printed them.
+sub ways_on {
+  my ($job) = @_;
+  my ($on) = $job->{err} =~ /^To go on: (parallel-loader .*)$/m;
+  return $on // $job->{err} =~ /Continue with(?: this table)?: (parallel-loader .*)$/mg;
+}
+
+sub picture {
+  my ($side) = @_;
+  my $sql = "${side}_sql";
+  my @rows = map { "SELECT '$_', count(*), coalesce(sum(hashtextextended(id || note, 0)::numeric), 0) FROM $_" }
+    @TABLES, @KEYLESS;
+  return $pair->$sql(join(' UNION ALL ', @rows) . ' ORDER BY 1');
+}
+
+my @ARGUMENTS = ('--all', '-j', 3, '--chunk-size', '128kB');
+my $whole = picture('source');
+my @blows = sort keys %BLOW;
+for my $round (1 .. $ROUNDS) {
+  my $blow = $blows[$round % @blows];
+  my $pause = 0.1 + rand 1.2;
+  my $case = sprintf 'round %d of seed %d: %s after %.2f s', $round, $SEED, $blow, $pause;
+  $pair->destination_sql('TRUNCATE ' . join ', ', @TABLES, @KEYLESS);
+  my $last = $pair->newest_pull_id;
+  my $job = start_program([$program, 'copy', @both, @ARGUMENTS]);
+  sleep $pause;
+  $BLOW{$blow}->($job)->();
+  end_of($job);
+
+  my $run = $pair->destination_sql("SELECT max(run_id) FROM parallel_pulls WHERE pull_id > $last");
+  my $said = "== $case: $job->{code}\n$job->{err}";
+  # Tables that the run has no pull of yet are known to those alone who gave the command.
+  my $pulls = $pair->destination_sql("SELECT count(*) FROM parallel_pulls WHERE pull_id > $last");
+  my @todo = $pulls < @TABLES + @KEYLESS
+    ? join ' ', map { "'$_'" } $program, 'copy', @both, @ARGUMENTS, $run eq '' ? () : ('--resume', $run)
+    : $job->{code} eq '0' ? ()
+    : ways_on($job) ? ways_on($job) : join ' ', 'parallel-loader', 'resume', map { "'$_'" } @both;
+  for my $step (1 .. 30) {
+    my $command = shift @todo // last;
+    my $next = shell($command);
+    $said .= "== $command: $next->{code}\n$next->{err}";
+    push @todo, ways_on($next) if $next->{code} ne '0';
+  }
+  is(picture('destination'), $whole, "$case: every row is there once") or diag $said;
+  $pair->nothing_left('… and nothing is left') or diag $said;
+}
+
+$pair->finish;
