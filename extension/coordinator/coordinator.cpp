@@ -153,18 +153,16 @@ void Coordinator::count_chunks(Ledger &ledger) {
 
 void Coordinator::start() {
   pull_->snapshot_taken = GetCurrentTimestamp();
-  if (request_.kind != RequestKind::kCreate) {
-    const PullCounts counts = worker_slots_counts(pull_);
-    uint32 allowed = 0; // unless parallel_pull_alter was quicker
-    if (pg_atomic_compare_exchange_u32(&pull_->workers_allowed, &allowed,
-                                       static_cast<uint32>(request_.pull.workers)))
-      allowed = static_cast<uint32>(request_.pull.workers);
-    const int wanted = std::min(static_cast<int>(allowed), counts.chunks - counts.chunks_done);
-    const int started = workers_.grow_to(wanted);
-    pg_atomic_write_u32(&pull_->workers_wanted, static_cast<uint32>(wanted));
-    pg_atomic_write_u32(&pull_->workers_started, static_cast<uint32>(started));
-    pg_atomic_write_u32(&pull_->needs_background_slot, wanted > 0 && started == 0 ? 1 : 0);
-  }
+  const PullCounts counts = worker_slots_counts(pull_);
+  uint32 allowed = 0; // unless parallel_pull_alter was quicker
+  if (pg_atomic_compare_exchange_u32(&pull_->workers_allowed, &allowed,
+                                     static_cast<uint32>(request_.pull.workers)))
+    allowed = static_cast<uint32>(request_.pull.workers);
+  const int wanted = std::min(static_cast<int>(allowed), counts.chunks - counts.chunks_done);
+  const int started = workers_.grow_to(wanted);
+  pg_atomic_write_u32(&pull_->workers_wanted, static_cast<uint32>(wanted));
+  pg_atomic_write_u32(&pull_->workers_started, static_cast<uint32>(started));
+  pg_atomic_write_u32(&pull_->needs_background_slot, wanted > 0 && started == 0 ? 1 : 0);
   call([&]() noexcept { shared_pull_enter_phase(pull_, kPhasePlanned); });
 }
 
@@ -191,8 +189,6 @@ void Coordinator::turn() {
   follow_orders();
   staff();
   watchdog_.look();
-  if (request_.kind == RequestKind::kCreate)
-    throw_if_abandoned();
 }
 
 // Once the last row has been read, nothing is left to be read under the snapshot.  A worker that
@@ -330,23 +326,6 @@ bool Coordinator::is_done() {
     done = totals.done_count == totals.chunk_count;
   });
   return done;
-}
-
-// A created pull whose workers do not come keeps the source from cleaning up dead rows.
-void Coordinator::throw_if_abandoned() {
-  constexpr int64_t kLeastMs = 60'000; // with no hold at all nobody would have time to join
-  const int64_t hold_ms = request_.snapshot_hold_ms > 0 ? request_.snapshot_hold_ms : kLeastMs;
-  const bool is_worked_on =
-      worker_slots_any_used(pull_) || pg_atomic_read_u32(&pull_->slot_waiters) != 0;
-  if (is_worked_on)
-    worked_at_ = GetCurrentTimestamp();
-  const TimestampTz end = worked_at_ + hold_ms * 1000;
-  pg_atomic_write_u64(&pull_->given_up_at, static_cast<uint64>(end));
-  if (GetCurrentTimestamp() > end) {
-    hold_.close();
-    throw Error("55000", "no session has worked on the pull for parallel_loader.snapshot_hold",
-                "Its snapshot of the source was released.");
-  }
 }
 
 // A pull whose rows were taken away while it ran is not done.  Rows and mark of an append were one

@@ -79,7 +79,6 @@ private:
   void tell_end(bool is_holding);
   [[nodiscard]] std::vector<int> source_backends() const;
   [[nodiscard]] bool is_done();
-  void throw_if_abandoned();
 
   SharedPull *pull_;
   Request request_;
@@ -92,7 +91,6 @@ private:
   SourceHold hold_;
   std::optional<SlotWait> slot_wait_;
   int chunks_done_ = 0;                           // at the last look
-  TimestampTz worked_at_ = GetCurrentTimestamp(); // when a worker was last there
   TimestampTz unread_at_ = GetCurrentTimestamp(); // when a row was last to be read
 };
 

@@ -34,8 +34,10 @@ void explain_stop(SharedPull *pull) {
   shared_pull_fail(pull, &report, reason);
 }
 
-// Runs the pull to its end; returns false when it did not get there.
-bool run_pull(Coordinator &coordinator, SharedPull *pull) {
+// Runs it to its end; returns false when it did not get there, after `fail`, which tells everybody
+// why, unless a stop has told that.
+template <class AnyCoordinator, class Fail>
+bool run_to_end(AnyCoordinator &coordinator, SharedPull *pull, Fail fail) {
   ErrorReport report;
   PullStop reason = kStopFailed;
   try {
@@ -50,11 +52,18 @@ bool run_pull(Coordinator &coordinator, SharedPull *pull) {
   } catch (...) {
     describe_current_exception(report);
   }
-  if (mailbox_stop(pull) == kStopNone) { // else a stop interrupted us, by a cancel
-    locate(coordinator, report);
-    shared_pull_fail(pull, &report, reason);
-  }
+  if (mailbox_stop(pull) == kStopNone) // else a stop interrupted us, by a cancel
+    fail(report, reason);
   return false;
+}
+
+bool run_pull(Coordinator &coordinator, SharedPull *pull) {
+  return run_to_end(
+      coordinator, pull,
+      [&](ErrorReport &report, PullStop reason) {
+        locate(coordinator, report);
+        shared_pull_fail(pull, &report, reason);
+      });
 }
 
 // Returns true if the snapshot is to be kept for a resume.
@@ -74,30 +83,17 @@ bool close_failed_pull(Coordinator &coordinator, SharedPull *pull) {
   return is_worth_holding;
 }
 
-// Runs the pulls of the run; returns false when all that are left end with an error.
+// Returns false when all pulls of the run that are left end with an error.
 bool run_pulls(RunCoordinator &coordinator, SharedPull *run) {
-  ErrorReport report;
-  PullStop reason = kStopFailed;
-  try {
-    coordinator.begin();
-    coordinator.supervise();
-    return mailbox_close_for_done(run);
-  } catch (const Stopped &) {
-    return false;
-  } catch (const PgError &error) {
-    report = error.report();
-    reason = error.is_cancel() ? kStopCancelled : kStopFailed;
-  } catch (...) {
-    describe_current_exception(report);
-  }
-  if (mailbox_stop(run) == kStopNone) { // else a stop interrupted us, by a cancel
-    if (coordinator.pull_id() != 0 && pg_atomic_read_u32(&run->pull_count) <= 1)
-      error_report_add_detail(
-          &report, ("Pull " + std::to_string(coordinator.pull_id()) + " failed.").c_str());
-    shared_pull_replace_error(run, &report);
-    mailbox_post_stop(run, reason);
-  }
-  return false;
+  return run_to_end(
+      coordinator, run,
+      [&](ErrorReport &report, PullStop reason) {
+        if (coordinator.pull_id() != 0 && pg_atomic_read_u32(&run->pull_count) <= 1)
+          error_report_add_detail(
+              &report, ("Pull " + std::to_string(coordinator.pull_id()) + " failed.").c_str());
+        shared_pull_replace_error(run, &report);
+        mailbox_post_stop(run, reason);
+      });
 }
 
 void close_failed_run(RunCoordinator &coordinator, SharedPull *run) {
