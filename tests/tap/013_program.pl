@@ -9,6 +9,7 @@ use lib "$FindBin::RealBin/lib";
 
 use IPC::Run ();
 use JSON::PP ();
+use ParallelLoader::Program;
 use ParallelLoader::Test;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -50,20 +51,6 @@ CREATE TABLE "Odd Schema"."Odd=Table" (id integer PRIMARY KEY, "a, b" text);
 CREATE TABLE gated (id integer, tag text, passed boolean);
 CREATE DATABASE without_extension;
 SQL
-
-# Runs the program and returns {code, out, err}.  Options for its environment come first.
-sub run_program {
-  my $env = ref $_[0] ? shift : {};
-  my @arguments = @_;
-  local %ENV = (%ENV, %$env);
-  my ($out, $err) = ('', '');
-  my $run = IPC::Run::start([$program, @arguments], '<', \'', '>', \$out, '2>', \$err,
-    IPC::Run::timeout(60));
-  my $is_finished = eval { $run->finish; 1 };
-  $run->kill_kill unless $is_finished;
-  return {code => $is_finished ? $run->full_result(0) >> 8 : 'none in time', out => $out,
-    err => $err};
-}
 
 sub copy { return run_program('copy', '--source', $source, '--target', $destination, @_) }
 

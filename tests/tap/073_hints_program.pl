@@ -9,6 +9,7 @@ use lib "$FindBin::RealBin/lib";
 use Cwd qw(abs_path getcwd);
 use IPC::Run ();
 use ParallelLoader::Hints;
+use ParallelLoader::Program;
 use ParallelLoader::Test;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -41,17 +42,7 @@ my ($source, $destination) = ($pair->source->connstr('postgres'), $pair->destina
 
 sub start_copy {
   my ($from, $to, @arguments) = @_;
-  my $job = {out => '', err => ''};
-  $job->{run} = IPC::Run::start([$program, 'copy', '--source', $from, '--target', $to, @arguments],
-    '<', \'', '>', \$job->{out}, '2>', \$job->{err}, IPC::Run::timeout(60));
-  return $job;
-}
-
-sub end_of {
-  my ($job) = @_;
-  eval { $job->{run}->finish };
-  $job->{code} = $job->{run}->full_result(0) >> 8;
-  return $job;
+  return start_program('copy', '--source', $from, '--target', $to, @arguments);
 }
 
 sub copy { return end_of(start_copy($source, $destination, @_)) }

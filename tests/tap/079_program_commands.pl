@@ -9,6 +9,7 @@ use lib "$FindBin::RealBin/lib";
 
 use IPC::Run ();
 use JSON::PP ();
+use ParallelLoader::Program;
 use ParallelLoader::Test;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -35,17 +36,6 @@ GRANT SELECT ON orders TO reader;
 ANALYZE;
 SQL
 $pair->destination_sql('CREATE DATABASE bare');
-
-sub run_program {
-  my $env = ref $_[0] eq 'HASH' ? shift : {};
-  my @arguments = @_;
-  local %ENV = (%ENV, %$env);
-  my ($out, $err) = ('', '');
-  my $run = IPC::Run::start([$program, @arguments], '<', \'', '>', \$out, '2>', \$err, IPC::Run::timeout(60));
-  my $is_finished = eval { $run->finish; 1 };
-  $run->kill_kill unless $is_finished;
-  return {code => $is_finished ? $run->full_result(0) >> 8 : 'none in time', out => $out, err => $err};
-}
 
 my @both = ('--source', $source, '--target', $destination);
 my @there = ('--target', $destination);

@@ -7,50 +7,24 @@ use warnings;
 use FindBin;
 use lib "$FindBin::RealBin/lib";
 
-use IPC::Run ();
 use JSON::PP ();
+use ParallelLoader::Program;
 use ParallelLoader::Test;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $program = program_under_test();
 my $pair = ParallelLoader::Test->new(retries => 1);
 my ($source, $destination) = ($pair->source->connstr('postgres'), $pair->destination->connstr('postgres'));
 my @both = ('--source', $source, '--target', $destination);
 
-sub start_program {
-  my @arguments = @_;
-  my $job = {out => '', err => ''};
-  $job->{run} = IPC::Run::start([$program, @arguments], '<', \'', '>', \$job->{out}, '2>', \$job->{err},
-    IPC::Run::timeout(120));
-  return $job;
-}
-
-sub end_of {
-  my ($job) = @_;
-  eval { $job->{run}->finish };
-  $job->{code} = $job->{run}->full_result(0) >> 8;
-  return $job;
-}
-
-sub run_program { return end_of(start_program(@_)) }
-
 sub copy { return run_program('copy', @both, @_) }
 
-# The command that the pattern leads to in what the program said, as a shell runs it.
+# The command that the pattern leads to in what the program said.
 sub command_in {
   my ($job, $before) = @_;
   my ($command) = $job->{err} =~ /$before(parallel-loader .*)$/m;
-  return defined $command ? $command =~ s/^parallel-loader/$program/r : 'false';
-}
-
-sub shell {
-  my ($command) = @_;
-  my $job = {out => '', err => ''};
-  $job->{run} = IPC::Run::start(['sh', '-c', $command], '<', \'', '>', \$job->{out}, '2>', \$job->{err},
-    IPC::Run::timeout(120));
-  return end_of($job);
+  return $command // 'false';
 }
 
 # Name on both servers, rows, and what the destination has of them.

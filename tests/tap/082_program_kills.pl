@@ -9,7 +9,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::RealBin/lib";
 
-use IPC::Run ();
+use ParallelLoader::Program;
 use ParallelLoader::Test;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -19,7 +19,6 @@ my $ROUNDS = $ENV{PARALLEL_LOADER_CHAOS} // 10;
 my $SEED = $ENV{PARALLEL_LOADER_SEED} // time;
 srand $SEED;
 
-my $program = program_under_test();
 my $pair = ParallelLoader::Test->new;
 my @both = ('--source', $pair->source->connstr('postgres'), '--target', $pair->destination->connstr('postgres'));
 my @TABLES = map { "t$_" } 1 .. 8;
@@ -30,26 +29,6 @@ $pair->source_sql("INSERT INTO $TABLES[$_ - 1] SELECT i, repeat('n', 110) || i F
   for 1 .. @TABLES;
 $pair->source_sql("INSERT INTO $_ SELECT i, repeat('k', 110) || i FROM generate_series(1, 30000) AS i") for @KEYLESS;
 $pair->source_sql('ANALYZE');
-
-sub start_program {
-  my @command = @_;
-  my $job = {out => '', err => ''};
-  $job->{run} = IPC::Run::start(@command, '<', \'', '>', \$job->{out}, '2>', \$job->{err}, IPC::Run::timeout(120));
-  return $job;
-}
-
-sub end_of {
-  my ($job) = @_;
-  eval { $job->{run}->finish };
-  my $result = $job->{run}->full_result(0);
-  $job->{code} = $result & 127 ? "signal $result" : $result >> 8;
-  return $job;
-}
-
-sub shell {
-  my ($command) = @_;
-  return end_of(start_program(['sh', '-c', $command =~ s/^parallel-loader/$program/r]));
-}
 
 sub terminate_one {
   my ($side, $where) = @_;
@@ -98,7 +77,7 @@ for my $round (1 .. $ROUNDS) {
   my $case = sprintf 'round %d of seed %d: %s after %.2f s', $round, $SEED, $blow, $pause;
   $pair->destination_sql('TRUNCATE ' . join ', ', @TABLES, @KEYLESS);
   my $last = $pair->newest_pull_id;
-  my $job = start_program([$program, 'copy', @both, @ARGUMENTS]);
+  my $job = start_program('copy', @both, @ARGUMENTS);
   sleep $pause;
   $BLOW{$blow}->($job)->();
   end_of($job);
@@ -108,7 +87,7 @@ for my $round (1 .. $ROUNDS) {
   # Tables that the run has no pull of yet are known to those alone who gave the command.
   my $pulls = $pair->destination_sql("SELECT count(*) FROM parallel_pulls WHERE pull_id > $last");
   my @todo = $pulls < @TABLES + @KEYLESS
-    ? join ' ', map { "'$_'" } $program, 'copy', @both, @ARGUMENTS, $run eq '' ? () : ('--resume', $run)
+    ? join ' ', 'parallel-loader', map { "'$_'" } 'copy', @both, @ARGUMENTS, $run eq '' ? () : ('--resume', $run)
     : $job->{code} eq '0' ? ()
     : ways_on($job) ? ways_on($job) : join ' ', 'parallel-loader', 'resume', map { "'$_'" } @both;
   for my $step (1 .. 30) {
