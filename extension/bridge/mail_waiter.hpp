@@ -17,6 +17,7 @@ public:
     call([&]() noexcept { mailbox_take_stop(pull_); });
     has_news_ = mailbox_take_limits(pull_) || has_news_;
   }
+  [[nodiscard]] bool has_news() const noexcept { return has_news_; }
   /// True once after limits have changed: they are to be written down.
   [[nodiscard]] bool take_news() { return std::exchange(has_news_, false); }
 

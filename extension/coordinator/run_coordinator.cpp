@@ -93,7 +93,7 @@ void RunCoordinator::supervise() {
     const bool is_hurried = slot_wait_ || endings_.is_waiting() || !queue_.is_empty() ||
                             pg_atomic_read_u32(&run_->awaits_plans) != 0;
     const long turn_ms = is_hurried ? kHurriedTurnMs : kTurnMs;
-    if (milliseconds_since(turned_at_) >= kHurriedTurnMs)
+    if (waiter_.has_news() || milliseconds_since(turned_at_) >= kHurriedTurnMs)
       turn();
     if (!run_inbox_has_mail(run_) && !waiter_.take_waited())
       call([&]() noexcept { latch_sleep(turn_ms); });

@@ -6,5 +6,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::RealBin/lib";
 
+use ParallelLoader::Test;
+
 our $FROM = '0.4';
 require 'update_from.pl';

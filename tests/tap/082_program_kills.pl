@@ -57,7 +57,8 @@ my %BLOW = (
 sub ways_on {
   my ($job) = @_;
   my ($on) = $job->{err} =~ /^To go on: (parallel-loader .*)$/m;
-  return $on // $job->{err} =~ /Continue with(?: this table)?: (parallel-loader .*)$/mg;
+  my @by_table = $job->{err} =~ /Continue with(?: this table)?: (parallel-loader .*)$/mg;
+  return defined $on ? $on : @by_table;
 }
 
 sub picture {
@@ -89,7 +90,8 @@ for my $round (1 .. $ROUNDS) {
   my @todo = $pulls < @TABLES + @KEYLESS
     ? join ' ', 'parallel-loader', map { "'$_'" } 'copy', @both, @ARGUMENTS, $run eq '' ? () : ('--resume', $run)
     : $job->{code} eq '0' ? ()
-    : ways_on($job) ? ways_on($job) : join ' ', 'parallel-loader', 'resume', map { "'$_'" } @both;
+    : ways_on($job) ? ways_on($job)
+    : join ' ', 'parallel-loader', 'resume', map { "'$_'" } @both;
   for my $step (1 .. 30) {
     my $command = shift @todo // last;
     my $next = shell($command);
