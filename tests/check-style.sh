@@ -16,52 +16,53 @@ files() {
   } | while read -r file; do [ ! -f "$file" ] || echo "$file"; done | sort
 }
 
-sources() { files | grep -E '\.[ch]pp$' || true; }
+mapfile -t every_file < <(files)
 
-shell_scripts() {
-  files | while read -r file; do
-    ! head -n 3 "$file" | grep -qE '^#!/bin/(ba)?sh|^# shellcheck shell' || echo "$file"
-  done
+# matching REGEX: those whose path does.
+matching() { printf '%s\n' "${every_file[@]}" | grep -E "$1" || true; }
+sources() { matching '\.[ch]pp$'; }
+
+# beginning LINES REGEX: files one of whose first lines matches. awk reads all files at once: a process
+# for each file takes longer than what it does.
+beginning() {
+  # shellcheck disable=SC2016 # $0 is awk's
+  printf '%s\0' "${every_file[@]}" |
+    xargs -0 awk -v lines="$1" -v pattern="$2" \
+      'FNR > lines { nextfile } $0 ~ pattern { print FILENAME; nextfile }'
 }
 
-python_files() {
-  files | while read -r file; do
-    [[ $file != *.py ]] && ! head -n 1 "$file" | tr -d '\0' | grep -q '^#!.*python3' || echo "$file"
-  done
-}
+shell_scripts() { beginning 3 '^#!/bin/(ba)?sh|^# shellcheck shell'; }
+
+python_files() { { matching '\.py$' && beginning 1 '^#!.*python3'; } | sort -u; }
 
 badly_formatted() {
-  local file
-  for file in $(sources); do
-    clang-format --dry-run -Werror "$file" >/dev/null 2>&1 || echo "$file: clang-format -i $file"
-  done
+  { sources | xargs -r -P "$(nproc)" -n 16 clang-format --dry-run -Werror 2>&1 || true; } |
+    sed -nE 's/^([^: ]+):[0-9]+:[0-9]+: error: .*/\1: clang-format -i \1/p' | sort -u
 }
 
 # The header of a pair says it for both.
 without_first_line() {
-  local file noun
+  local file files=()
   for file in $(sources); do
-    [[ $file != *.cpp || ! -e ${file%.cpp}.hpp ]] || continue
-    noun=$(basename "$file" | sed 's/\.[a-z]*$//')
-    head -n 1 "$file" | grep -qE "^// ${noun}: .+" || echo "$file: the first line is not \"// $noun: …\""
+    if [[ $file != *.cpp || ! -e ${file%.cpp}.hpp ]]; then files+=("$file"); fi
   done
+  awk 'FNR == 1 {
+         noun = FILENAME
+         sub(/.*\//, "", noun)
+         sub(/\.[a-z]*$/, "", noun)
+         if ($0 !~ "^// " noun ": .+")
+           print FILENAME ": the first line is not \"// " noun ": …\""
+         nextfile
+       }' "${files[@]}"
 }
 
 too_long() {
-  local file lines
-  for file in $(sources) $(shell_scripts) $(python_files) $(files | grep -E '\.p[lm]$' || true); do
-    lines=$(wc -l <"$file")
-    [[ $file != *.[ch]pp || $file == tests/* ]] || [ "$lines" -le 500 ] || echo "$file: $lines lines"
-    [ "$lines" -le 700 ] || echo "$file: $lines lines"
-  done
+  { sources && shell_scripts && python_files && matching '\.p[lm]$'; } | sort -u | xargs wc -l |
+    awk '$2 == "total" { next }
+         $2 ~ /\.[ch]pp$/ && $2 !~ /^tests\// && $1 > 500 || $1 > 700 { print $2 ": " $1 " lines" }'
 }
 
-without_once() {
-  local file
-  for file in $(sources | grep 'hpp$'); do
-    grep -q '^#pragma once$' "$file" || echo "$file"
-  done
-}
+without_once() { sources | grep 'hpp$' | xargs grep -L '^#pragma once$' || true; }
 
 unscheduled() {
   local file
@@ -73,7 +74,7 @@ unscheduled() {
   done
 }
 
-shared_numbers() { files | sed -nE 's:^tests/tap/([0-9]+)_.*\.pl$:\1:p' | uniq -d; }
+shared_numbers() { printf '%s\n' "${every_file[@]}" | sed -nE 's:^tests/tap/([0-9]+)_.*\.pl$:\1:p' | uniq -d; }
 
 # The control file is the only place of the version; what must repeat it is compared with it.
 wrong_versions() {
@@ -104,11 +105,11 @@ wrong_versions() {
 }
 
 untidy_text() {
-  local file
-  for file in $(files | grep -vE '^expected/|^tests/cli/.*\.(out|txt)$|^tests/fuzz/corpus/'); do
-    grep -nIHE '[[:space:]]+$' "$file" | cut -c 1-100 || true
-    [[ $file =~ (^|/)(Makefile|rules)$ ]] || grep -nIHP '\t' "$file" | cut -c 1-100 || true
-  done
+  local texts
+  mapfile -t texts < <(printf '%s\n' "${every_file[@]}" | grep -vE '^expected/|^tests/cli/.*\.(out|txt)$|^tests/fuzz/corpus/')
+  grep -nIHE '[[:space:]]+$' "${texts[@]}" | cut -c 1-100 || true
+  mapfile -t texts < <(printf '%s\n' "${texts[@]}" | grep -vE '(^|/)(Makefile|rules)$')
+  grep -nIHP '\t' "${texts[@]}" | cut -c 1-100 || true
 }
 
 broken_scripts() {
@@ -117,26 +118,26 @@ broken_scripts() {
     bash -n "$file" 2>&1 || true
     if [ -n "$(command -v shellcheck)" ]; then shellcheck -x -P SCRIPTDIR "$file" 2>&1 || true; fi
   done
-  for file in $(files); do
-    [ "$(head -c 2 "$file" | tr -d '\0')" != '#!' ] || [ -x "$file" ] ||
-      echo "$file begins with #! and is not executable"
+  for file in $(beginning 1 '^#!'); do
+    [ -x "$file" ] || echo "$file begins with #! and is not executable"
   done
 }
 
 # Python is needed for bench/ alone.
 broken_python() {
-  local file
   [ -n "$(command -v python3)" ] || return 0
-  for file in $(python_files); do
-    python3 -c 'import ast, sys; ast.parse(open(sys.argv[1], encoding="utf-8").read(), sys.argv[1])' "$file" 2>&1 || true
-  done
+  python_files | xargs -r python3 -c '
+import ast, sys
+for path in sys.argv[1:]:
+    try:
+        ast.parse(open(path, encoding="utf-8").read(), path)
+    except SyntaxError as error:
+        print(f"{path}: {error}")'
 }
 
 todo_without_issue() {
-  local file
-  for file in $(sources) $(python_files) $(files | grep -E '\.(sql|p[lm])$' || true); do
-    grep -HnE '(TODO|FIXME)' "$file" | grep -vE 'TODO\(#[0-9]+\)' || true
-  done
+  { sources && python_files && matching '\.(sql|p[lm])$'; } | sort -u | xargs grep -HnE '(TODO|FIXME)' |
+    grep -vE 'TODO\(#[0-9]+\)' || true
 }
 
 if clang-format --version | grep -q 'version 14\.'; then
@@ -155,7 +156,7 @@ untidy_text | report "no tabs and no blanks at the end of a line"
 broken_scripts | report "shell scripts are sound"
 broken_python | report "Python files can be read by Python"
 tests/broken-links | report "links and sources that the documentation names are there, and README leads to each page"
-files | tests/check-words | report "one word for one thing, and no riddles"
+printf '%s\n' "${every_file[@]}" | tests/check-words | report "one word for one thing, and no riddles"
 tests/unnamed-hints | report "a test runs every hint with a call or a command"
 todo_without_issue | report "each TODO names its issue"
 exit "$failed"
