@@ -27,7 +27,6 @@ namespace {
 
 constexpr long kTurnMs = 500;
 constexpr long kHurriedTurnMs = 100; // somebody waits for a worker slot
-constexpr long kPartAfterMs = 1000;
 
 // A turn may be cut short by a wake-up, so times are not counted in turns.
 int64_t milliseconds_since(TimestampTz then) {
@@ -191,23 +190,14 @@ void Coordinator::turn() {
   watchdog_.look();
 }
 
-// Once the last row has been read, nothing is left to be read under the snapshot.  A worker that
-// may be long at its commit, and thought that it would read more, is parted from its session.
+// Once the last row has been read, nothing is left to be read under the snapshot.
 void Coordinator::release_if_all_read() {
   const PullCounts counts = worker_slots_counts(pull_);
   if (counts.chunks_done > chunks_done_)
     workers_.note_success();
   chunks_done_ = counts.chunks_done;
-  const bool is_unread = worker_slots_any_unread(pull_);
-  if (is_unread)
-    unread_at_ = GetCurrentTimestamp();
-  if (!hold_.is_open() || is_unread)
-    return;
-  const std::vector<int> backends = source_backends();
-  if (!backends.empty() && milliseconds_since(unread_at_) < kPartAfterMs)
-    return;
-  hold_.end_backends(backends);
-  end_snapshot_durably();
+  if (hold_.is_done_with(false))
+    end_snapshot_durably();
 }
 
 // While workers have their locks, a session that wants the source's table alone waits for them.
@@ -234,14 +224,6 @@ void Coordinator::end_snapshot_durably() {
   });
   if (!is_durable)
     call([&]() noexcept { session_log_no_mark(pull_->pull_id); });
-}
-
-std::vector<int> Coordinator::source_backends() const {
-  std::vector<int> backends;
-  for (WorkerSlot &slot : pull_->slots)
-    if (const uint32 backend = pg_atomic_read_u32(&slot.source_pid); backend != 0)
-      backends.push_back(static_cast<int>(backend));
-  return backends;
 }
 
 void Coordinator::replace_lost_workers() {
@@ -384,7 +366,18 @@ bool Coordinator::is_worth_holding() {
 }
 
 void Coordinator::hold_snapshot() {
-  hold_.keep_for_resume(request_.snapshot_hold_ms, record_, waiter_);
+  bool is_resumed = false; // it goes on under the snapshot
+  const std::string reason = hold_.keep_for_resume(request_.snapshot_hold_ms, waiter_, [&] {
+    record_.require_there();
+    const auto hold_end = static_cast<HoldEnd>(pg_atomic_read_u32(&pull_->mail.hold_end));
+    is_resumed = hold_end == kHoldResumed;
+    return std::string(is_resumed                   ? "the pull was resumed"
+                       : hold_end == kHoldCancelled ? "the pull was cancelled"
+                                                    : "");
+  });
+  hold_.close();
+  if (!is_resumed)
+    record_.in_transaction([&](Ledger &ledger) { ledger.note_hold_ended(pull_id(), reason); });
 }
 
 } // namespace parallel_loader

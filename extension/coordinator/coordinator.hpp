@@ -16,11 +16,6 @@
 
 #include <optional>
 #include <string>
-#include <vector>
-
-extern "C" {
-#include "utils/timestamp.h"
-}
 
 namespace parallel_loader {
 
@@ -77,7 +72,6 @@ private:
   void end_snapshot_durably();
   void require_rows_kept();
   void tell_end(bool is_holding);
-  [[nodiscard]] std::vector<int> source_backends() const;
   [[nodiscard]] bool is_done();
 
   SharedPull *pull_;
@@ -90,8 +84,7 @@ private:
   SourceConnection source_;
   SourceHold hold_;
   std::optional<SlotWait> slot_wait_;
-  int chunks_done_ = 0;                           // at the last look
-  TimestampTz unread_at_ = GetCurrentTimestamp(); // when a row was last to be read
+  int chunks_done_ = 0; // at the last look
 };
 
 } // namespace parallel_loader

@@ -247,13 +247,7 @@ void RunCoordinator::answer_plan(QueuedTicket &queued, Request &request) {
 }
 
 void RunCoordinator::release_if_all_read() {
-  if (!hold_.is_open() || worker_slots_any_unread(run_) || endings_.is_any_held() || is_lingering())
-    return;
-  std::vector<int> backends;
-  for (WorkerSlot &slot : run_->slots)
-    if (const uint32 backend = pg_atomic_read_u32(&slot.source_pid); backend != 0)
-      backends.push_back(static_cast<int>(backend));
-  if (backends.empty())
+  if (hold_.is_done_with(endings_.is_any_held() || is_lingering()))
     end_snapshot_durably();
 }
 
@@ -417,43 +411,17 @@ bool RunCoordinator::is_worth_holding() {
   return endings_.is_any_held();
 }
 
+// Until a resume has taken up the last of the pulls that have failed.
 void RunCoordinator::hold_snapshot() {
-  waiter_.heed(&run_->mail.hold_end); // the run's own stop has been heeded
-  const TimestampTz end = GetCurrentTimestamp() + request_.snapshot_hold_ms * 1000;
-  pg_atomic_write_u64(&run_->hold_ends, static_cast<uint64>(end));
-  const std::string reason = why_hold_ends(end);
+  const std::string reason = hold_.keep_for_resume(request_.snapshot_hold_ms, waiter_, [&] {
+    take_mail();
+    queue_.return_all();
+    bool has_failed = false;
+    in_run_transaction([&](RunLedger &ledger) { has_failed = ledger.has_failed(key()); });
+    return std::string(has_failed ? "" : "its pulls were resumed or cancelled");
+  });
   end_snapshot_durably();
   in_run_transaction([&](RunLedger &ledger) { ledger.note_hold_ended(key(), reason); });
-}
-
-// Until a resume has taken up the last of the pulls that have failed.
-std::string RunCoordinator::why_hold_ends(TimestampTz end) {
-  try {
-    while (GetCurrentTimestamp() < end) {
-      take_mail();
-      queue_.return_all();
-      bool has_failed = false;
-      in_run_transaction([&](RunLedger &ledger) { has_failed = ledger.has_failed(key()); });
-      if (!has_failed)
-        return "its pulls were resumed or cancelled";
-      if (pg_atomic_read_u32(&run_->mail.hold_end) == kHoldGaveWay)
-        return "another pull needed the background worker slot";
-      hold_.require_alive();
-      if (hold_.is_in_the_way())
-        return "a session of the source waited for a lock that the pull held";
-      const bool has_waited = waiter_.take_waited();
-      call([&]() noexcept {
-        session_reset_memory();
-        if (!has_waited)
-          latch_sleep(kTurnMs);
-      });
-    }
-    return "parallel_loader.snapshot_hold has passed";
-  } catch (const Stopped &) { // in the middle of a look
-    return why_hold_ends(end);
-  } catch (const Error &error) {
-    return "the source ended the session: " + error.message();
-  }
 }
 
 } // namespace parallel_loader

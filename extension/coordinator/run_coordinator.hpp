@@ -68,7 +68,6 @@ private:
   void look_for_slots(bool lacks_workers);
   void throw_if_abandoned();
   [[nodiscard]] bool is_lingering() const;
-  [[nodiscard]] std::string why_hold_ends(TimestampTz end);
   [[nodiscard]] int64_t key() const noexcept { return run_->coordinator_id; }
   template <class Fn> void in_run_transaction(Fn fn) {
     record_.in_transaction([&](Ledger & /*ledger*/) {

@@ -7,6 +7,7 @@
 #include "extension/bridge/boundary.hpp"
 #include "extension/server/base/socket_wait.hpp"
 #include "extension/server/process/session.hpp"
+#include "extension/server/shared/worker_slots.hpp"
 
 namespace parallel_loader {
 
@@ -83,6 +84,28 @@ bool SourceHold::is_in_the_way() {
   return waited_since_ && now - *waited_since_ >= kPatience;
 }
 
+std::vector<int> SourceHold::worker_backends() const {
+  std::vector<int> backends;
+  for (WorkerSlot &slot : pull_->slots)
+    if (const uint32 backend = pg_atomic_read_u32(&slot.source_pid); backend != 0)
+      backends.push_back(static_cast<int>(backend));
+  return backends;
+}
+
+bool SourceHold::is_done_with(bool is_awaiting) {
+  constexpr std::chrono::seconds kPatience{1};
+  const bool is_unread = is_awaiting || worker_slots_any_unread(pull_);
+  if (is_unread)
+    unread_at_ = Clock::now();
+  if (is_unread || !is_open())
+    return false;
+  const std::vector<int> backends = worker_backends();
+  if (!backends.empty() && Clock::now() - unread_at_ < kPatience)
+    return false;
+  end_backends(backends);
+  return true;
+}
+
 // By name as well: behind a pooler a backend's number is not the source's.
 void SourceHold::end_backends(const std::vector<int> &backends) {
   if (backends.empty())
@@ -97,47 +120,30 @@ void SourceHold::end_backends(const std::vector<int> &backends) {
   }
 }
 
-void SourceHold::keep_for_resume(int64_t hold_ms, PullRecord &record, MailWaiter &waiter) {
+void SourceHold::begin_hold(int64_t hold_ms, MailWaiter &waiter) {
   waiter.heed(&pull_->mail.hold_end); // the pull's own stop has been heeded
-  const TimestampTz end = GetCurrentTimestamp() + hold_ms * 1000;
-  pg_atomic_write_u64(&pull_->hold_ends, static_cast<uint64>(end));
-  const std::string reason = why_hold_ends(end, record, waiter);
-  close();
-  if (!reason.empty())
-    record.in_transaction([&](Ledger &ledger) { ledger.note_hold_ended(pull_->pull_id, reason); });
+  hold_ends_ = GetCurrentTimestamp() + hold_ms * 1000;
+  pg_atomic_write_u64(&pull_->hold_ends, static_cast<uint64>(hold_ends_));
 }
 
-// Returns an empty text when the pull goes on under the snapshot.
-std::string SourceHold::why_hold_ends(TimestampTz end, PullRecord &record, MailWaiter &waiter) {
-  try {
-    while (GetCurrentTimestamp() < end) {
-      switch (static_cast<HoldEnd>(pg_atomic_read_u32(&pull_->mail.hold_end))) {
-      case kHoldKept:
-        break;
-      case kHoldResumed:
-        return {};
-      case kHoldCancelled:
-        return "the pull was cancelled";
-      case kHoldGaveWay:
-        return "another pull needed the background worker slot";
-      }
-      record.require_there();
-      require_alive();
-      if (is_in_the_way())
-        return "a session of the source waited for a lock that the pull held";
-      const bool has_waited = waiter.take_waited();
-      call([&]() noexcept {
-        session_reset_memory();
-        if (!has_waited)
-          latch_sleep(kTurnMs);
-      });
-    }
+std::string SourceHold::why_not_held() {
+  if (GetCurrentTimestamp() >= hold_ends_)
     return "parallel_loader.snapshot_hold has passed";
-  } catch (const Stopped &) { // in the middle of a look
-    return why_hold_ends(end, record, waiter);
-  } catch (const Error &error) {
-    return "the source ended the session: " + error.message();
-  }
+  if (pg_atomic_read_u32(&pull_->mail.hold_end) == kHoldGaveWay)
+    return "another pull needed the background worker slot";
+  require_alive();
+  if (is_in_the_way())
+    return "a session of the source waited for a lock that the pull held";
+  return {};
+}
+
+void SourceHold::sleep(MailWaiter &waiter) {
+  const bool has_waited = waiter.take_waited();
+  call([&]() noexcept {
+    session_reset_memory();
+    if (!has_waited)
+      latch_sleep(kTurnMs);
+  });
 }
 
 } // namespace parallel_loader

@@ -41,29 +41,53 @@ public:
   [[nodiscard]] bool is_in_the_way();
   /// Lets go of the locks on the source's tables, and keeps the snapshot.
   void release_locks() { source_.release_locks(); }
-  /// Ends those of these backends of the source that serve workers of the pull.
-  void end_backends(const std::vector<int> &backends);
+  /// True once every row has been read, no more are to come (`is_awaiting`), and no worker is in a
+  /// session on the source any more.  One that may be long at its commit, and thought that it would
+  /// read more, is parted from its session after a second.
+  [[nodiscard]] bool is_done_with(bool is_awaiting);
   /// Lets the snapshot go, and makes sure that the source cannot lose what it showed, so that its
   /// bounds stay true; false when the source may, or has gone before.
   [[nodiscard]] bool end_durably();
   /// Lets the snapshot go.
   void close() { source_.close(); }
 
-  /// Keeps the snapshot of a pull that has failed, for `hold_ms` at the most, or until a resume has
-  /// it, the pull is cancelled, or somebody needs what it takes: the worker slot here, a lock on
-  /// the source.  Then lets it go, and the ledger says why.
-  void keep_for_resume(int64_t hold_ms, PullRecord &record, MailWaiter &waiter);
+  /// Keeps the snapshot for a resume, for `hold_ms` at the most, until `why_end` has a reason,
+  /// twice a second, or until somebody needs what the hold takes: the worker slot here, a lock on
+  /// the source. Returns the reason.
+  template <class WhyEnd>
+  [[nodiscard]] std::string keep_for_resume(int64_t hold_ms, MailWaiter &waiter, WhyEnd why_end) {
+    begin_hold(hold_ms, waiter);
+    while (true) {
+      try {
+        std::string reason = why_end();
+        if (reason.empty())
+          reason = why_not_held();
+        if (!reason.empty())
+          return reason;
+        sleep(waiter);
+      } catch (const Stopped &) { // in the middle of a look
+      } catch (const Error &error) {
+        return "the source ended the session: " + error.message();
+      }
+    }
+  }
 
 private:
   using Clock = std::chrono::steady_clock;
 
   [[nodiscard]] bool has_waiters();
-  [[nodiscard]] std::string why_hold_ends(TimestampTz end, PullRecord &record, MailWaiter &waiter);
+  [[nodiscard]] std::vector<int> worker_backends() const;
+  void end_backends(const std::vector<int> &backends);
+  void begin_hold(int64_t hold_ms, MailWaiter &waiter);
+  [[nodiscard]] std::string why_not_held();
+  void sleep(MailWaiter &waiter);
 
   SourceConnection &source_;
   SharedPull *pull_;
   bool is_standby_ = false;
-  bool leaves_mark_ = false;                      // an append may begin at the pull's snapshot
+  bool leaves_mark_ = false;                   // an append may begin at the pull's snapshot
+  Clock::time_point unread_at_ = Clock::now(); // when a row was last to be read
+  TimestampTz hold_ends_ = 0;
   Clock::time_point next_look_;                   // of is_in_the_way
   std::optional<Clock::time_point> waited_since_; // as it has seen
 };
