@@ -3,6 +3,8 @@
 #include "core/base/error.hpp"
 #include "orchestrator/base/message.hpp"
 
+#include <fcntl.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -14,12 +16,20 @@ namespace parallel_loader {
 
 namespace {
 
+/// In a stream that whoever shares it has made non-blocking.
+void wait_for_room(int fd) noexcept {
+  pollfd stream{.fd = fd, .events = POLLOUT, .revents = 0};
+  (void)poll(&stream, 1, -1);
+}
+
 /// Returns 0 or the errno of the write that failed.
 int write_all(int fd, std::string_view text) noexcept {
   while (!text.empty()) {
     const ssize_t written = write(fd, text.data(), text.size());
     if (written > 0)
       text.remove_prefix(static_cast<size_t>(written));
+    else if (errno == EAGAIN)
+      wait_for_room(fd);
     else if (errno != EINTR)
       return errno;
   }
@@ -42,8 +52,12 @@ void write_message(std::string_view text) noexcept {
   (void)write_all(STDERR_FILENO, text);
 }
 
-void ignore_closed_pipes() noexcept {
+void prepare_streams() noexcept {
   std::signal(SIGPIPE, SIG_IGN);
+  // The lowest free number is what open() returns. Neither can be written to: as if it were closed.
+  for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+    if (fcntl(stream, F_GETFD) == -1 && errno == EBADF)
+      (void)open("/dev/null", stream == STDIN_FILENO ? O_WRONLY : O_RDONLY);
 }
 
 } // namespace parallel_loader

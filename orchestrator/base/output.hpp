@@ -15,7 +15,9 @@ namespace parallel_loader {
 /// Writes to standard error, at once.  Nothing can be done when that fails.
 void write_message(std::string_view text) noexcept;
 
-/// Makes writes to closed pipes return an error in place of ending the program.
-void ignore_closed_pipes() noexcept;
+/// Makes writes to closed pipes return an error in place of ending the program, and keeps the
+/// numbers of standard streams that the caller has closed from the connections, into which results
+/// would go.
+void prepare_streams() noexcept;
 
 } // namespace parallel_loader

@@ -27,9 +27,9 @@ Tables must exist on the destination. If one has rows and is to be copied whole,
 is given. A table that fails does not stop the others (`--on-error`). At the end, each failure is shown with
 the command that goes on with just that.
 
-The first Ctrl-C (or SIGTERM) stops the sessions, shows what is done and the commands that resume or cancel
-the run. Chunks that are done stay in the tables. The second one ends the program within a second and shows
-nothing.
+The first Ctrl-C (or SIGTERM, or a terminal that is closed: SIGHUP) stops the sessions, shows what is done and
+the commands that resume or cancel the run. Chunks that are done stay in the tables. The second one ends the
+program within a second and shows nothing.
 )"},
     {Command::kResume, "resume", "go on with a run that did not finish",
      "parallel-loader resume goes on with a run or a pull that did not finish, from the chunks "

@@ -148,7 +148,7 @@ ExitStatus run_program(const std::vector<std::string> &arguments) {
 
 int main(int argc, char **argv) {
   using namespace parallel_loader;
-  ignore_closed_pipes();
+  prepare_streams();
   try {
     char **const begin = argv + std::min(argc, 1);
     const std::vector<std::string> arguments(begin, argv + argc);

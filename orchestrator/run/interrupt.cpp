@@ -16,6 +16,7 @@ std::atomic<Wakeup *> signalled{nullptr};
 static_assert(std::atomic<Wakeup *>::is_always_lock_free);
 std::atomic<bool> is_leaving{false};
 constexpr unsigned kLeaveAfterS = 1;
+constexpr int kSignals[] = {SIGHUP, SIGINT, SIGTERM};
 
 extern "C" void on_signal(int) {
   // Taken by the first signal; the second finds nothing to wake.
@@ -34,6 +35,9 @@ extern "C" void on_alarm(int) {
 
 void handle_with(int signal, void (*handler)(int)) noexcept {
   struct sigaction action {};
+  // Under nohup it goes on.
+  if (signal == SIGHUP && sigaction(signal, nullptr, &action) == 0 && action.sa_handler == SIG_IGN)
+    return;
   action.sa_handler = handler;
   action.sa_flags = SA_RESTART; // every wait also polls the wakeup
   sigemptyset(&action.sa_mask);
@@ -45,13 +49,13 @@ void handle_with(int signal, void (*handler)(int)) noexcept {
 Interrupt::Interrupt() {
   signalled = &wakeup_;
   handle_with(SIGALRM, on_alarm);
-  handle_with(SIGINT, on_signal);
-  handle_with(SIGTERM, on_signal);
+  for (const int signal : kSignals)
+    handle_with(signal, on_signal);
 }
 
 Interrupt::~Interrupt() {
-  handle_with(SIGINT, SIG_DFL);
-  handle_with(SIGTERM, SIG_DFL);
+  for (const int signal : kSignals)
+    handle_with(signal, SIG_DFL);
   signalled = nullptr;
 }
 

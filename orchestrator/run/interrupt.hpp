@@ -1,4 +1,4 @@
-// interrupt: SIGINT and SIGTERM, the first as an event, the second as the end.
+// interrupt: SIGINT, SIGTERM and SIGHUP, the first as an event, the second as the end.
 #pragma once
 
 #include "core/connection/poll_waiter.hpp"
@@ -8,10 +8,10 @@
 
 namespace parallel_loader {
 
-/// While one lives, the first SIGINT or SIGTERM raises it and the second ends the process with
-/// status 130 a second later: time for the word that cancels the pull to leave, since a pull whose
-/// sessions just vanish waits for others to join it.  There is one at a time: handlers are the
-/// process's.
+/// While one lives, the first SIGINT, SIGTERM or SIGHUP raises it and the second ends the process
+/// with status 130 a second later: time for the word that cancels the pull to leave, since a pull
+/// whose sessions just vanish waits for others to join it.  There is one at a time: handlers are
+/// the process's.
 class Interrupt {
 public:
   Interrupt();
