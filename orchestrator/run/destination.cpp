@@ -3,6 +3,7 @@
 #include "core/base/pinned_settings.hpp"
 
 #include "orchestrator/base/failure.hpp"
+#include "orchestrator/base/version.hpp"
 
 #include <fmt/format.h>
 
@@ -117,7 +118,7 @@ Error Destination::with_grant(const Error &error, std::string_view function) {
 }
 
 void Destination::find_extension() {
-  const Rows rows = query("SELECT n.nspname FROM pg_catalog.pg_extension AS e "
+  const Rows rows = query("SELECT n.nspname, e.extversion FROM pg_catalog.pg_extension AS e "
                           "JOIN pg_catalog.pg_namespace AS n ON n.oid = e.extnamespace "
                           "WHERE e.extname = 'parallel_loader'");
   if (rows.empty())
@@ -128,6 +129,17 @@ void Destination::find_extension() {
                                     connection_.resolved().get("dbname")),
                         "", "Run there: CREATE EXTENSION parallel_loader CASCADE;"));
   schema_ = quote_identifier(rows.text(0, 0));
+  if (const std::string version = rows.text(0, 1); is_older(version, program_version()))
+    throw Failure(
+        ExitStatus::kDestinationUnreachable,
+        Error("55000",
+              fmt::format("extension \"parallel_loader\" of destination database \"{}\" has "
+                          "version {}, but this program needs version {}",
+                          connection_.resolved().get("dbname"), version, program_version()),
+              "",
+              fmt::format("Install version {} on that server, and run there: ALTER EXTENSION "
+                          "parallel_loader UPDATE;",
+                          program_version())));
 }
 
 TableInfo Destination::find_table(const QualifiedName &name) {

@@ -86,6 +86,17 @@ my $dump = said(end_of(start_copy($source, $fresh, 't')), qr/with (pg_dump --sch
 is(system_or_bail_out("$dump t", $fresh), 0, 'no table: what it says can be run');
 is(end_of(start_copy($source, $fresh, 't'))->{code}, 0, 'no table: what it says works');
 
+# hint: orchestrator/run/destination.cpp: ALTER EXTENSION parallel_loader UPDATE;
+$pair->destination_sql('CREATE DATABASE older');
+$pair->destination_sql(q(CREATE EXTENSION parallel_loader VERSION '0.5' CASCADE; CREATE TABLE t (id integer, note text)), dbname => 'older');
+my $older = $pair->destination->connstr('older');
+my $refused = end_of(start_copy($source, $older, 't'));
+is($refused->{code}, 4, 'an older extension: exits with 4');
+like($refused->{err}, qr/"parallel_loader" of destination database "older" has version 0\.5, but this program needs version /, '… and says so');
+my $update = said($refused, qr/and run there: (ALTER EXTENSION .*;)$/, 'an older extension');
+works($pair, $update, 'an older extension', dbname => 'older');
+is(end_of(start_copy($source, $older, 't'))->{code}, 0, 'an older extension: what it says works');
+
 sub system_or_bail_out {
   my ($command, $into) = @_;
   return system "$command -d '$source' | psql -qX -d '$into' >/dev/null 2>&1";
