@@ -7,6 +7,7 @@
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
@@ -139,7 +140,21 @@ void check_together(const Options &options) {
   if (options.command == Command::kAlter && !options.speed.jobs && !options.speed.max_rate_kb &&
       !options.speed.is_paused)
     throw usage_failure("no change is given", "Use --jobs, --max-rate or --pause.");
+  if (!options.selection.excluded.empty() && !selects_tables(options.selection))
+    throw usage_failure("nothing is selected that tables could be excluded from",
+                        "Use --exclude with --all, --schema, --table-list or a pattern.");
   check_columns(options.selection);
+}
+
+/// Connection strings may hold passwords.
+std::vector<std::pair<std::string, std::string>> given_options(const CLI::App &app) {
+  std::vector<std::pair<std::string, std::string>> given;
+  for (const CLI::App *command : app.get_subcommands())
+    for (const CLI::Option *option : command->get_options())
+      if (option->count() > 0 && option->nonpositional() && option->get_group() != "Connection")
+        given.emplace_back(option->get_name(),
+                           fmt::format("{}", fmt::join(option->results(), " ")));
+  return given;
 }
 
 } // namespace
@@ -169,6 +184,7 @@ Invocation parse_invocation(std::span<const std::string> arguments) {
   if (failure)
     throw Failure(*failure);
   resolve_names(options.connections, named);
+  options.given = given_options(*app);
   options.connections.config = app->get_config_ptr()->as<std::string>();
   check_together(options);
   check_brackets(options.selection, arguments);

@@ -125,6 +125,7 @@ struct Options {
   Safety safety;
   Output output;
   Repetition repetition;
+  std::vector<std::pair<std::string, std::string>> given; // names and values, without servers
 };
 
 enum class Action {

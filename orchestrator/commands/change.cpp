@@ -11,7 +11,8 @@ namespace parallel_loader {
 
 namespace {
 
-/// What is done with a pull that has not ended; false: it has ended meanwhile.
+/// What is done with a pull that has not ended, or whose snapshot is held; false: nothing is left
+/// to do.
 using Change = std::function<bool(Mover &, const PullView &)>;
 
 struct Result {
@@ -27,7 +28,7 @@ Result change(Mover &mover, const PullView &pull, const Change &change, std::str
                          .failure = {}},
                 .text = {}};
   try {
-    result.pull.is_changed = !is_over(pull) && change(mover, pull);
+    result.pull.is_changed = (!is_over(pull) || pull.coordinator_pid != 0) && change(mover, pull);
     result.text = result.pull.is_changed ? std::string(done)
                                          : "had ended: " + std::string(state_name(pull.state));
   } catch (const Failure &) {
@@ -77,6 +78,8 @@ ExitStatus alter_run(const Options &options, const Terminal &terminal, const Int
   return change_run(
       frame,
       [&](Mover &mover, const PullView &pull) {
+        if (is_over(pull))
+          return false;
         mover.alter(pull.pull_id, workers, options.speed.max_rate_kb);
         return true;
       },

@@ -58,6 +58,7 @@ RunSession::RunSession(const Options &options, const Terminal &terminal, const I
                                     .color = choose_color(options.output.color, terminal)},
       waiter_(interrupt) {
   view_.command = command_name(options.command);
+  view_.options = options.given;
   view_.started = std::chrono::system_clock::now();
 }
 
@@ -171,7 +172,10 @@ void RunSession::set_sequences(const std::vector<std::optional<TableTask>> &task
       names.push_back(tasks[table]->table);
   for (const QualifiedName &name : tables_with_sequences(mover().destination(), names)) {
     try {
-      for (SequenceView &sequence : mover().set_sequences(name))
+      const auto take = [this](std::string_view message, std::string_view hint) {
+        warn(Error("01000", std::string(message), {}, std::string(hint)));
+      };
+      for (SequenceView &sequence : mover().set_sequences(name, take))
         view_.sequences.push_back(std::move(sequence));
     } catch (const Failure &) {
       throw;
@@ -294,7 +298,7 @@ std::string RunSession::way_on() const {
       command("resume " + view_.id), own_command("cancel " + view_.id, without_source()));
   if (unbegun > 0)
     text += fmt::format(
-        "\n{} not begun: the same command with --resume {}, and without --truncate, "
+        "\n{} not begun: the same command with --resume {}, without --truncate and --snapshot, "
         "loads them as well.",
         unbegun == 1 ? "1 table was" : fmt::format("{} tables were", unbegun), view_.id);
   return text;
@@ -307,6 +311,9 @@ ExitStatus RunSession::finish() {
     view_.failure->hint = way_on();
   explain_failures();
   note_failures_of_sessions();
+  for (const PullView &pull : view_.pulls)
+    if (view_.snapshot.empty())
+      view_.snapshot = pull.snapshot;
   if (!options_.safety.is_dry_run)
     write_message(summary_text(view_, style_));
   write_message(failures_text(view_, style_));

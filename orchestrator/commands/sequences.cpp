@@ -15,7 +15,7 @@ std::string sequences_text(const std::vector<SequenceView> &sequences) {
   std::vector<std::vector<std::string>> rows;
   rows.reserve(sequences.size());
   for (const SequenceView &sequence : sequences)
-    rows.push_back({sequence.name, std::to_string(sequence.value)});
+    rows.push_back({sequence.name, sequence.value ? std::to_string(*sequence.value) : "-"});
   return text_table({{"sequence"}, {"value", Align::kRight}}, rows);
 }
 
@@ -30,11 +30,11 @@ ExitStatus set_sequences(const Options &options, const Terminal &terminal,
     if (selects_tables(options.selection))
       return frame.for_each_table<TableOf>(
           tables, [&](ExtensionMover &mover, const TableTask &task, TableOf &) {
-            add(sequences, mover.set_sequences(task.table));
+            add(sequences, mover.set_sequences(task.table, frame.notices()));
           });
     const SourceTables source = reach_source(options, frame.waiter());
     add(sequences, frame.open_destination(source_for_destination(options, source))
-                       .set_sequences(std::nullopt));
+                       .set_sequences(std::nullopt, frame.notices()));
   });
   CommandFailure failure = frame.document_failure();
   for (const TableOf &table : tables)

@@ -327,7 +327,8 @@ std::string setting_section(const RunView &run) {
   for (const auto &[name, value] : run.options)
     add(name, value);
   for (const SequenceView &sequence : run.sequences)
-    add("Sequence " + printable(sequence.name), format_count(sequence.value));
+    add("Sequence " + printable(sequence.name),
+        sequence.value ? format_count(*sequence.value) : "was not set");
   text += "</dl>\n";
   return section("Versions and settings", text);
 }

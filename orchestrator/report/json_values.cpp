@@ -68,7 +68,8 @@ Json verify_json(const std::optional<VerifyView> &verify) {
 Json sequences_json(const std::vector<SequenceView> &sequences) {
   Json result = Json::array();
   for (const SequenceView &sequence : sequences)
-    result.push_back({{"name", sequence.name}, {"value", sequence.value}});
+    result.push_back(
+        {{"name", sequence.name}, {"value", sequence.value ? Json(*sequence.value) : Json()}});
   return result;
 }
 

@@ -129,7 +129,9 @@ std::vector<VerifiedRange> ExtensionMover::verify(const TableTask &task) {
   return ranges;
 }
 
-std::vector<SequenceView> ExtensionMover::set_sequences(const std::optional<QualifiedName> &table) {
+std::vector<SequenceView> ExtensionMover::set_sequences(const std::optional<QualifiedName> &table,
+                                                        const TakeNotice &take) {
+  destination_.on_notice(take);
   const Rows rows = guarded([&] {
     const Param params[] = {source_, table ? Param(existing_table(*table)) : std::nullopt};
     return destination_.call_function(
@@ -141,7 +143,9 @@ std::vector<SequenceView> ExtensionMover::set_sequences(const std::optional<Qual
   });
   std::vector<SequenceView> sequences;
   for (size_t row = 0; row < rows.size(); ++row)
-    sequences.push_back({.name = rows.text(row, 0), .value = rows.integer(row, 1)});
+    sequences.push_back(
+        {.name = rows.text(row, 0),
+         .value = rows.is_null(row, 1) ? std::nullopt : std::optional(rows.integer(row, 1))});
   return sequences;
 }
 

@@ -25,8 +25,8 @@ public:
   [[nodiscard]] std::vector<PlannedChunk> plan(const TableTask &task) override;
   [[nodiscard]] std::vector<CheckItem> check(const TableTask &task) override;
   [[nodiscard]] std::vector<VerifiedRange> verify(const TableTask &task) override;
-  [[nodiscard]] std::vector<SequenceView>
-  set_sequences(const std::optional<QualifiedName> &table) override;
+  [[nodiscard]] std::vector<SequenceView> set_sequences(const std::optional<QualifiedName> &table,
+                                                        const TakeNotice &take) override;
   [[nodiscard]] int64_t append(const TableTask &task, const TakeNotice &take) override;
 
   [[nodiscard]] std::vector<PullView> read_run(int64_t run_id) override;

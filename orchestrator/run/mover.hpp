@@ -41,7 +41,7 @@ struct PlannedChunk {
 };
 
 struct CheckItem {
-  std::string level; // ok, notice, warning, error
+  std::string level; // info, warning, error
   std::string item;
   std::string message;
   std::string hint;
@@ -81,9 +81,10 @@ public:
   [[nodiscard]] virtual std::vector<PlannedChunk> plan(const TableTask &task) = 0;
   [[nodiscard]] virtual std::vector<CheckItem> check(const TableTask &task) = 0;
   [[nodiscard]] virtual std::vector<VerifiedRange> verify(const TableTask &task) = 0;
-  /// Sets the sequences of the table, or without one of all tables.
+  /// Sets the sequences of the table, or without one of all tables; `take` is told of those that it
+  /// could not set.
   [[nodiscard]] virtual std::vector<SequenceView>
-  set_sequences(const std::optional<QualifiedName> &table) = 0;
+  set_sequences(const std::optional<QualifiedName> &table, const TakeNotice &take) = 0;
   /// Returns how many rows were new.
   [[nodiscard]] virtual int64_t append(const TableTask &task, const TakeNotice &take) = 0;
 

@@ -23,7 +23,7 @@ FROM {0}.parallel_pulls AS p
 
 constexpr std::string_view kChunks = R"sql(
 SELECT c.chunk, c.start, c."end", c.state, c.rows, c.bytes, c.attempts, c.route, {1}, {2},
-  c.copied_by
+  c.copied_by, c.error
 FROM {0}.parallel_pull_chunks AS c
 WHERE c.pull_id = $1::bigint
 ORDER BY c.chunk)sql";
@@ -150,7 +150,8 @@ std::vector<ChunkView> read_chunks(Destination &destination, int64_t pull_id) {
                       .route = rows.text(row, 7),
                       .started = time_at(rows, row, 8),
                       .finished = time_at(rows, row, 9),
-                      .copied_by = rows.integer(row, 10)});
+                      .copied_by = rows.integer(row, 10),
+                      .error = rows.text(row, 11)});
   return chunks;
 }
 

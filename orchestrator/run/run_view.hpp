@@ -119,7 +119,7 @@ struct ServerView {
 
 struct SequenceView {
   std::string name = {};
-  int64_t value = 0;
+  std::optional<int64_t> value = {}; // none: it was not set
 };
 
 struct RunView {
@@ -136,7 +136,7 @@ struct RunView {
   std::vector<PullView> pulls = {};         // every table of it, in the order of the selection
   std::vector<Sample> samples = {};         // one a second at most
   std::vector<WaitView> waits = {};         // in the order in which they began
-  std::vector<SequenceView> sequences = {}; // that were set
+  std::vector<SequenceView> sequences = {}; // that were to be set
   std::optional<FailureView> failure = {};  // what has ended the run itself, or was in its way
   std::vector<std::string> warnings = {};
   std::vector<std::pair<std::string, std::string>> options = {}; // as given, without passwords

@@ -131,7 +131,7 @@ TEST(Json, plan) {
 TEST(Json, check) {
   CheckedTable table;
   table.source_table = table.table = "sales.orders";
-  table.items = {{.level = "ok", .item = "source", .message = "PostgreSQL 12.22", .hint = ""},
+  table.items = {{.level = "info", .item = "source", .message = "PostgreSQL 12.22", .hint = ""},
                  {.level = "error",
                   .item = "columns",
                   .message = "column \"note\" does not exist on the source",

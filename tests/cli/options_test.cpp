@@ -66,99 +66,79 @@ Action action(const Arguments &arguments) {
   return parse_invocation(arguments).action;
 }
 
-TEST(Options, reads_every_option_of_copy) {
-  const Options options = parse({"-s",
-                                 "dbname=x",
-                                 "--target=dbname=y",
-                                 "--source-on-target",
-                                 "server",
-                                 "-n",
-                                 "sales*",
-                                 "--schema=[ab]",
-                                 "--table-list=-",
-                                 "--exclude",
-                                 "*.log",
-                                 "--key=id",
-                                 "--start",
-                                 "-5",
-                                 "--end=1e6",
-                                 "--where",
-                                 "a = 'b=c'",
-                                 "--columns",
-                                 "id, \"B c\"",
-                                 "--key-for",
-                                 "a.t",
-                                 "ctid",
-                                 "--key-for",
-                                 "b.t",
-                                 "id",
-                                 "--where-for",
-                                 "a.t",
-                                 "",
-                                 "--columns-for",
-                                 "a.t",
-                                 "x, y",
-                                 "-j8",
-                                 "--chunk-size",
-                                 "64MB",
-                                 "--format=text",
-                                 "--max-rate=50MB",
-                                 "--dry-run",
-                                 "--truncate",
-                                 "--on-error=stop",
-                                 "--verify=checksum",
-                                 "--no-sequences",
-                                 "--snapshot=00000003-0000002D-1",
-                                 "--report=a.html",
-                                 "--report=b.json",
-                                 "--json",
-                                 "--json-progress",
-                                 "--ascii",
-                                 "--progress=never",
-                                 "--report-every=5min",
-                                 "--color=always",
-                                 "-v",
-                                 "sales.orders=archive.\"Old=Orders\"",
-                                 "status"});
+TEST(Options, reads_the_servers_of_copy) {
+  const Options options =
+      parse({"-s", "dbname=x", "--target=dbname=y", "--source-on-target", "server", "t"});
   EXPECT_EQ(options.command, Command::kCopy);
   EXPECT_EQ(options.connections.source, "dbname=x");
   EXPECT_EQ(options.connections.destination, "dbname=y");
   EXPECT_EQ(options.connections.source_on_destination, "server");
+}
 
-  const Selection &selection = options.selection;
-  EXPECT_EQ(selection.tables, (Arguments{"sales.orders=archive.\"Old=Orders\"", "status"}));
+TEST(Options, reads_the_selection_of_copy) {
+  const Selection selection = parse({"-n", "sales*", "--schema=[ab]", "--table-list=-", "--exclude",
+                                     "*.log", "status", "sales.orders=archive.\"Old=Orders\""})
+                                  .selection;
+  EXPECT_EQ(selection.tables, (Arguments{"status", "sales.orders=archive.\"Old=Orders\""}));
   EXPECT_EQ(selection.schemas, (Arguments{"sales*", "[ab]"}));
   EXPECT_EQ(selection.table_list, "-");
   EXPECT_EQ(selection.excluded, (Arguments{"*.log"}));
+}
+
+TEST(Options, reads_what_copy_takes_of_all_tables) {
+  const Selection selection = parse({"--key=id", "--start", "-5", "--end=1e6", "--where",
+                                     "a = 'b=c'", "--columns", "id, \"B c\"", "t"})
+                                  .selection;
   EXPECT_EQ(selection.key, "id");
   EXPECT_EQ(selection.start, "-5");
   EXPECT_EQ(selection.end, "1e6");
   EXPECT_EQ(selection.where, "a = 'b=c'");
   EXPECT_EQ(selection.columns, (Arguments{"id", "B c"}));
+}
+
+TEST(Options, reads_what_copy_takes_of_single_tables) {
+  const Selection selection = parse({"--key-for", "a.t", "ctid", "--key-for", "b.t", "id",
+                                     "--where-for", "a.t", "", "--columns-for", "a.t", "x, y", "t"})
+                                  .selection;
   EXPECT_EQ(selection.keys, (std::vector<ForTable>{{"a.t", "ctid"}, {"b.t", "id"}}));
   EXPECT_EQ(selection.conditions, (std::vector<ForTable>{{"a.t", ""}}));
   EXPECT_EQ(selection.columns_of, (std::vector<ForTable>{{"a.t", "x, y"}}));
+}
 
-  EXPECT_EQ(options.speed.jobs, 8);
-  EXPECT_EQ(options.speed.chunk_size, "64MB");
-  EXPECT_EQ(options.speed.format, "text");
-  EXPECT_EQ(options.speed.max_rate_kb, 50 * 1024);
+TEST(Options, reads_the_speed_of_copy) {
+  const Speed speed =
+      parse({"-j8", "--chunk-size", "64MB", "--format=text", "--max-rate=50MB", "t"}).speed;
+  EXPECT_EQ(speed.jobs, 8);
+  EXPECT_EQ(speed.chunk_size, "64MB");
+  EXPECT_EQ(speed.format, "text");
+  EXPECT_EQ(speed.max_rate_kb, 50 * 1024);
+}
 
-  EXPECT_TRUE(options.safety.is_dry_run);
-  EXPECT_TRUE(options.safety.truncates);
-  EXPECT_EQ(options.safety.on_error, OnError::kStop);
-  EXPECT_EQ(options.safety.verify, Verification::kChecksum);
-  EXPECT_EQ(options.safety.sequences, false);
-  EXPECT_EQ(options.safety.snapshot, "00000003-0000002D-1");
+TEST(Options, reads_the_safety_of_copy) {
+  const Safety safety = parse({"--dry-run", "--truncate", "--on-error=stop", "--verify=checksum",
+                               "--no-sequences", "--snapshot=00000003-0000002D-1", "t"})
+                            .safety;
+  EXPECT_TRUE(safety.is_dry_run);
+  EXPECT_TRUE(safety.truncates);
+  EXPECT_EQ(safety.on_error, OnError::kStop);
+  EXPECT_EQ(safety.verify, Verification::kChecksum);
+  EXPECT_EQ(safety.sequences, false);
+  EXPECT_EQ(safety.snapshot, "00000003-0000002D-1");
+}
 
-  EXPECT_EQ(options.output.reports, (Arguments{"a.html", "b.json"}));
-  EXPECT_TRUE(options.output.is_json);
-  EXPECT_TRUE(options.output.has_json_progress);
-  EXPECT_TRUE(options.output.is_ascii);
-  EXPECT_EQ(options.output.progress, When::kNever);
-  EXPECT_EQ(options.output.report_every, std::chrono::minutes(5));
-  EXPECT_EQ(options.output.color, When::kAlways);
-  EXPECT_EQ(options.output.verbosity, Verbosity::kVerbose);
+TEST(Options, reads_the_output_of_copy) {
+  const Output output =
+      parse({"--report=a.html", "--report=b.json", "--json", "--json-progress", "--ascii",
+             "--progress=never", "--report-every=5min", "--color=always", "-v", "t"})
+          .output;
+  EXPECT_EQ(output.reports, (Arguments{"a.html", "b.json"}));
+  EXPECT_TRUE(output.is_json);
+  EXPECT_TRUE(output.has_json_progress);
+  EXPECT_TRUE(output.is_ascii);
+  EXPECT_EQ(output.progress, When::kNever);
+  EXPECT_EQ(output.report_every, std::chrono::minutes(5));
+  EXPECT_EQ(output.color, When::kAlways);
+  EXPECT_EQ(output.verbosity, Verbosity::kVerbose);
 }
 
 TEST(Options, reads_those_of_other_commands) {

@@ -40,7 +40,8 @@ $pair->destination_sql('CREATE DATABASE bare');
 my @both = ('--source', $source, '--target', $destination);
 my @there = ('--target', $destination);
 
-# Each command's document is one line of JSON with the same head, whatever its status.
+# Each command's document is one line of JSON with the same head, whatever its status. All are kept.
+my $documents = PostgreSQL::Test::Utils::tempdir() . '/documents';
 sub document {
   my ($rule, $code, $command, @arguments) = @_;
   local $Test::Builder::Level = $Test::Builder::Level + 1;
@@ -49,6 +50,7 @@ sub document {
   my $document = eval { JSON::PP->new->decode($run->{out}) };
   ok($document && $run->{out} =~ /\A[^\n]+\n\z/, "$rule: one document on one line") or diag($run->{out});
   is($document->{command}, $command, '… which names its command');
+  append_to_file($documents, $run->{out});
   return $document // {};
 }
 
@@ -90,6 +92,16 @@ document('verify of another row', 5, 'verify', @both, 'orders');
 shows('sequences', 0, qr/^ sequence +\| value\n-+\+-+\n \S*orders_id_seq \| +5000\n/m, qr/\A\z/, 'sequences', @both);
 is($pair->destination_sql(q(SELECT nextval('orders_id_seq'))), '5001', '… are set');
 is(document('sequences', 0, 'sequences', @both, 'orders')->{sequences}[0]{value}, 5000, 'sequences of a table');
+
+$pair->both_sql('CREATE SEQUENCE lonely');
+my $unset = run_program('sequences', @both);
+like($unset->{out}, qr/^ \S*lonely +\| +-\n/m, 'a sequence that no column owns has no value');
+like($unset->{err}, qr/sequences that no column owns were not set: 1/, '… and a warning says why');
+is(join(' ', map { "$_->{name}" } grep { !defined $_->{value} } @{document('sequences, one of them not set', 0, 'sequences', @both)->{sequences}}),
+  'lonely', '… null in a document');
+# hint: orchestrator/cli/options.cpp: Use --exclude with --all
+is(run_program('sequences', @both, '--exclude', 'orders')->{code}, 2, 'an exclusion from nothing is refused');
+is(run_program('sequences', @both, '--all', '--exclude', 'only_here', '--exclude', 'sales.*')->{code}, 0, '… what it says works');
 
 # append
 shows('append', 0, qr/^ public\.events \| +10\n/m, qr/\A\z/, 'append', @both, 'events');
@@ -208,5 +220,25 @@ SKIP: {
   my $run = run_program('complete-tables', '"O', 'copy', '-s', $source);
   is($run->{out}, qq("Odd Name"\n), 'a name that needs quotes');
 }
+
+# Documents of servers, beside those that tests/cli/golden has.
+my $report = PostgreSQL::Test::Utils::tempdir() . '/report.json';
+document('copy', 0, 'copy', @both, '--truncate', '--verify', 'count', '--report', $report, 'orders', '"Odd Name"', 'events');
+append_to_file($documents, slurp_file($report));
+document('copy with failures', 1, 'copy', @both, 'orders', 'nowhere', 'only_here');
+document('resume of what is done', 0, 'resume', @both);
+document('resume of nothing', 1, 'resume', @both, 99999);
+document('check that fails', 1, 'check', @both, 'only_here');
+document('append that fails', 1, 'append', @both, 'only_here', 'events');
+document('status of one run', 0, 'status', @there, $pair->destination_sql('SELECT max(run_id) FROM parallel_pulls'));
+document('wrong usage', 2, 'verify', '--jobs', 'many');
+document('no server', 4, 'sequences', '--source', $source, '--target', 'host=/nowhere');
+my $progress = run_program('copy', @both, '--truncate', '--json-progress', 'orders');
+my @lines = grep { /^\{/ } split /^/m, $progress->{err};
+cmp_ok(scalar @lines, '>', 0, '--json-progress writes lines');
+append_to_file($documents, join '', @lines);
+my $checked = shell("'$FindBin::RealBin/../cli/check-json' '$documents'");
+is($checked->{code}, 0, 'all documents are as docs/parallel-loader.schema.json says') or diag $checked->{out}, $checked->{err};
+is(scalar(() = $checked->{out} =~ /^ok - documents is as/mg), scalar(split /^/m, slurp_file($documents)), '… each was looked at');
 
 done_testing();
