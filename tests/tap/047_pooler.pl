@@ -111,9 +111,32 @@ $run = run_program({}, 'copy', '--source', $source, '--target', $pooled, 'no_suc
 is($run->{code}, 1, 'a table that is not there');
 pool_is_clean('after an error in a call');
 
-$running->signal('INT');
-$running->finish;
+# ---- both servers behind one ----
 
+$pair->both_sql('CREATE TABLE other (id integer PRIMARY KEY)');
+$pair->source_sql('INSERT INTO other SELECT generate_series(1, 5000)');
+$pair->destination_sql('TRUNCATE t');
+my ($before_source, $pooled_source) = start_pooler($pair->source);
+$pooled_source .= ' user=postgres';
+$run = run_program({}, 'copy', '--source', $pooled_source, '--target', $pooled, '--jobs', 2, '--chunk-size', '128kB',
+  '--verify', 'checksum', 't', 'other');
+is($run->{code}, 0, 'both servers behind poolers: tables are copied, and compared') or diag($run->{err});
+$pair->same_rows("SELECT * FROM $_", "… all of $_") for qw(t other);
+is($pair->destination_sql('SELECT count(DISTINCT snapshot) FROM parallel_pulls WHERE run_id = (SELECT max(run_id) FROM parallel_pulls)'), 1,
+  '… under one snapshot');
+pool_is_clean('after a copy between poolers');
+$pair->destination_sql('TRUNCATE t, other; ALTER TABLE t ADD CONSTRAINT few CHECK (id < 19000)');
+$run = run_program({}, 'copy', '--source', $pooled_source, '--target', $pooled, '--jobs', 2, '--chunk-size', '128kB', 't', 'other');
+is($run->{code}, 1, '… a table that fails');
+$pair->destination_sql('ALTER TABLE t DROP CONSTRAINT few');
+$run = run_program({}, 'resume', '--new-snapshot', '--source', $pooled_source, '--target', $pooled);
+is($run->{code}, 0, '… is resumed') or diag($run->{err});
+$pair->same_rows("SELECT * FROM $_", "… to all of $_") for qw(t other);
+pool_is_clean('after a resume between poolers');
+for my $pooler ($before_source, $running) {
+  $pooler->signal('INT');
+  $pooler->finish;
+}
 # ---- a pooler before the source: sessions that others had before ----
 
 $pair->destination_sql('TRUNCATE t');
