@@ -9,4 +9,4 @@ use lib "$FindBin::RealBin/../tap/lib";
 
 use ParallelLoader::Plant;
 
-run_pages(map { "docs/$_.md" } qw(append-only beside-pg-dump busy-tables it-failed monitoring whole-database));
+run_pages(map { "docs/$_.md" } qw(append-only beside-pg-dump busy-tables it-failed monitoring new-cluster whole-database));

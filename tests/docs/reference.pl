@@ -8,4 +8,4 @@ use lib "$FindBin::RealBin/../tap/lib";
 
 use ParallelLoader::Plant;
 
-run_pages(grep { !m{^docs/(?:append-only|beside-pg-dump|busy-tables|it-failed|monitoring|scheduling|whole-database)\.md$} } all_pages());
+run_pages(grep { !m{^docs/(?:append-only|beside-pg-dump|busy-tables|it-failed|monitoring|new-cluster|scheduling|whole-database)\.md$} } all_pages());
