@@ -156,10 +156,17 @@ void RunCoordinator::take_message(const RunMessage &message) {
                         {PullEvent::kCancel,
                          {.sqlstate = "57014", .message = "canceling pull due to user request"}});
   case kNewsForgotten:
-    in_run_transaction(
-        [&](RunLedger &ledger) { ledger.let_go(message.pull_id, "the pull was cancelled"); });
-    return endings_.note_forgotten();
+    return forget(message.pull_id);
   }
+}
+
+// Whoever gives a pull up may say so twice.
+void RunCoordinator::forget(int64_t pull_id) {
+  bool was_held = false;
+  in_run_transaction(
+      [&](RunLedger &ledger) { was_held = ledger.let_go(pull_id, "the pull was cancelled"); });
+  if (was_held)
+    endings_.note_forgotten();
 }
 
 void RunCoordinator::plan_next() {

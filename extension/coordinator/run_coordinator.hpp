@@ -53,6 +53,7 @@ public:
 private:
   void take_mail();
   void take_message(const RunMessage &message);
+  void forget(int64_t pull_id);
   void plan_next();
   void answer_plan(QueuedTicket &ticket, Request &request);
   void note_plan(const PullPlan &plan);

@@ -247,14 +247,22 @@ void Append::require_durable() {
 void Append::require_empty(AppendLedger &marks, const AppendSubject &subject) {
   if (run_as_caller("SELECT FROM " + local_name_ + " LIMIT 1") == 0)
     return;
-  const std::optional<int64_t> unmarked = marks.find_unmarked(subject);
-  throw Error(
-      "55000", "table " + local_name_ + " is not empty and has no mark to append from",
-      unmarked
-          ? "Pull " + std::to_string(*unmarked) +
-                " left none: the source did not confirm that it had flushed what the pull had read."
-          : "Which of the source's rows it has is not known.",
-      "Empty it and append again, which copies all rows.");
+  const std::optional<UnmarkedPull> unmarked = marks.find_unmarked(subject);
+  const std::string message =
+      "table " + local_name_ + " is not empty and has no mark to append from";
+  if (!unmarked)
+    throw Error("55000", message, "Which of the source's rows it has is not known.",
+                "Empty it and append again, which copies all rows.");
+  const std::string pull = "Pull " + std::to_string(unmarked->pull_id);
+  if (unmarked->is_open)
+    throw Error(
+        "55000", message, pull + " leaves one when its run ends.",
+        "Append again when the run has ended. If it has ended without leaving one, empty the "
+        "table and append again, which copies all rows.");
+  throw Error("55000", message,
+              pull + " left none: the source did not confirm that it had flushed what the pull had "
+                     "read.",
+              "Empty it and append again, which copies all rows.");
 }
 
 // What such a pull has left out lies below the mark, so no append would bring it.

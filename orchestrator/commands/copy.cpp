@@ -39,8 +39,9 @@ private:
   void refuse_with_rows(size_t index);
   [[nodiscard]] bool is_to_stop() const;
   void truncate();
+  void require_reachable_source();
   [[nodiscard]] const RunOrders &orders();
-  [[nodiscard]] std::string copy_command(const TableJob &job, const std::string &more) const;
+  [[nodiscard]] std::string copy_command(const TableJob &job, std::string words) const;
 
   RunSession &session_;
   const Options &options_;
@@ -50,6 +51,7 @@ private:
   std::vector<CutName> told_;
   RunOrders orders_;
   std::vector<TableJob> selected_; // not looked up on the destination yet
+  bool is_one_database_ = false;   // source and destination are
 };
 
 void Copy::run() {
@@ -71,8 +73,6 @@ void Copy::run() {
     return show_dry_run(session_, jobs_, places_);
   truncate();
   session_.carry_out(orders());
-  if (options_.safety.resume)
-    ResumeWork(session_, orders_).note_snapshots();
   std::vector<std::optional<TableTask>> tasks(session_.view().pulls.size());
   for (size_t index = 0; index < jobs_.size(); ++index)
     tasks[places_[index]] = jobs_[index].task;
@@ -87,6 +87,7 @@ void Copy::inspect() {
     tell_cut(name);
   add_missing(source);
   session_.open_destination(source_for_destination(options_, source));
+  is_one_database_ = session_.mover().destination().identity() == source.identity;
   selected_ = std::move(source.jobs);
 }
 
@@ -125,6 +126,13 @@ void Copy::find_destinations() {
                         fmt::format("table {} does not exist on the destination",
                                     job.task.table.cited()),
                         "", "Create it first, for example with pg_dump --schema-only --table."));
+    else if (is_one_database_ && table.oid == job.source_oid)
+      refuse(job, Error(sqlstate::kInvalidParameterValue,
+                        fmt::format("table {} of the source is the destination table itself",
+                                    table.name.cited()),
+                        "Source and destination are the same database.",
+                        "Give another --source or --target, or another table: "
+                        "TABLE=TARGET_TABLE."));
     else if (!seen.emplace(table.oid, index).second)
       refuse(job, Error("42P07",
                         fmt::format("another table of this copy goes into table {}, too",
@@ -183,6 +191,7 @@ void Copy::take_pulls() {
   ResumeWork work(session_, orders_);
   for (const size_t place : resumed)
     work.add(place);
+  work.empty_tables();
 }
 
 void Copy::look_for_rows() {
@@ -228,15 +237,43 @@ bool Copy::is_to_stop() const {
 }
 
 void Copy::truncate() {
-  if (options_.safety.truncates)
-    truncate_tables(session_.mover().destination(), tables_);
+  if (!options_.safety.truncates)
+    return;
+  require_reachable_source();
+  truncate_tables(session_.mover().destination(), tables_);
 }
 
-std::string Copy::copy_command(const TableJob &job, const std::string &more) const {
-  const std::string source = job.task.source_table.display();
-  const std::string table = job.task.table.display();
+// What cannot be loaded again is not emptied. Other errors are the table's own, and told as such.
+void Copy::require_reachable_source() {
+  try {
+    static_cast<void>(session_.mover().plan(jobs_.front().task));
+  } catch (const Failure &) {
+    throw;
+  } catch (const Error &error) {
+    if (error.sqlstate() == sqlstate::kPasswordRequired)
+      throw;
+  }
+}
+
+// None for a snapshot, which may be gone, and whose moment matters to whoever gave it.
+std::string Copy::copy_command(const TableJob &job, std::string words) const {
+  const TableTask &task = job.task;
+  if (task.snapshot)
+    return "";
+  const std::string source = task.source_table.display();
+  const std::string table = task.table.display();
+  if (task.columns) {
+    std::string columns;
+    for (const std::string &column : *task.columns)
+      columns += (columns.empty() ? "" : ", ") + quote_identifier(column);
+    words += " --columns " + shell_word(columns);
+  }
+  if (task.key)
+    words += " --key " + shell_word(*task.key);
+  if (task.format != "auto")
+    words += " --format " + task.format;
   return session_.command(
-      fmt::format("copy {}{}", shell_word(source == table ? source : source + "=" + table), more));
+      fmt::format("copy {}{}", shell_word(source == table ? source : source + "=" + table), words));
 }
 
 // The biggest first, so that the last one does not move alone.

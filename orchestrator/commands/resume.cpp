@@ -27,6 +27,7 @@ void resume(RunSession &session) {
   view.pulls = options.id.empty() ? read_latest_run(session.mover())
                                   : find_pulls(session.mover(), options.id);
   view.id = std::to_string(view.pulls.front().run_id);
+  drop_superseded(view.pulls);
   RunOrders orders{.session_count = 0, .stops_on_error = options.safety.on_error == OnError::kStop};
   for (const PullView &pull : view.pulls)
     if (!is_over(pull))
@@ -34,8 +35,8 @@ void resume(RunSession &session) {
   ResumeWork work(session, orders);
   for (size_t table = 0; table < view.pulls.size(); ++table)
     work.add(table);
+  work.empty_tables();
   session.carry_out(orders);
-  work.note_snapshots();
   std::vector<std::optional<TableTask>> tasks;
   for (const PullView &pull : view.pulls)
     tasks.push_back(task_of(pull));

@@ -5,7 +5,8 @@
 
 #include <fmt/format.h>
 
-#include <unordered_set>
+#include <algorithm>
+#include <utility>
 
 namespace parallel_loader {
 
@@ -35,9 +36,29 @@ Need need_of(const PullView &pull) noexcept {
 
 } // namespace
 
+void drop_superseded(std::vector<PullView> &pulls) {
+  const auto replaces = [](const PullView &later, const PullView &pull) {
+    return later.pull_id > pull.pull_id && later.table == pull.table &&
+           later.source_table == pull.source_table && later.filter == pull.filter &&
+           (pull.chunks_done == 0 || later.began_empty == true);
+  };
+  std::vector<PullView> kept;
+  for (const PullView &pull : pulls)
+    if (pull.state == PullState::kDone || !is_over(pull) ||
+        std::ranges::none_of(pulls, [&](const PullView &later) { return replaces(later, pull); }))
+      kept.push_back(pull);
+  pulls = std::move(kept);
+}
+
 void ResumeWork::add(size_t table) {
   PullView &pull = session_.view().pulls[table];
-  switch (need_of(pull)) {
+  const Need need = need_of(pull);
+  const bool creates = need == Need::kAnew ||
+                       (need == Need::kRenew && session_.joined_run() != 0) ||
+                       (need == Need::kChoice && options_.safety.restarts);
+  if (creates && !has_source(pull))
+    return;
+  switch (need) {
   case Need::kNothing:
     return;
   case Need::kJoin:
@@ -71,24 +92,45 @@ void ResumeWork::resume(size_t table, bool takes_new_snapshot) {
        }});
 }
 
-// What the table has may be the user's own, unless the pull found it empty.
+// The ledger knows where a pull reads, but for a new one that must be said.
+bool ResumeWork::has_source(PullView &pull) {
+  if (!options_.connections.source.empty() || options_.connections.source_on_destination)
+    return true;
+  pull.failure = FailureView{
+      .sqlstate = "08001",
+      .message = fmt::format("pull {} is to be begun anew, and the source is not given", pull.id),
+      .detail = {},
+      .hint = "Give --source.",
+      .command = {}};
+  return false;
+}
+
+// What the table has may be the user's own, unless the pull found it empty, or another pull's.
 void ResumeWork::restart(size_t table) {
   PullView &pull = session_.view().pulls[table];
-  if (pull.began_empty != true) {
+  std::string reason;
+  if (pull.began_empty != true)
+    reason = fmt::format("it had rows when pull {} began, or that is not known", pull.id);
+  else if (const int64_t other = find_other_loader(session_.mover().destination(), pull.pull_id))
+    reason = fmt::format("pull {} has loaded rows, too", other);
+  if (!reason.empty()) {
     pull.failure = FailureView{
         .sqlstate = "55000",
-        .message = fmt::format("table {} is not emptied: it had rows when pull {} began, or that "
-                               "is not known",
-                               pull.table, pull.id),
+        .message = fmt::format("table {} is not emptied: {}", pull.table, reason),
         .detail = {},
         .hint = "Remove the rows that are not to stay by yourself, and copy the table again.",
         .command = {}};
     return;
   }
   const TableTask task = task_of(pull).value();
-  const DestinationTable name{.oid = 1, .name = task.table, .error = {}};
-  truncate_tables(session_.mover().destination(), {&name, 1});
+  to_empty_.push_back(task.table);
   add_creation(table, task);
+}
+
+void ResumeWork::empty_tables() {
+  if (!to_empty_.empty())
+    truncate_tables(session_.mover().destination(),
+                    find_tables(session_.mover().destination(), to_empty_));
 }
 
 // Whoever has loaded the table meanwhile is not to find its rows twice.
@@ -136,17 +178,6 @@ void ResumeWork::refuse(PullView &pull) {
                          : "Ranges of ctid mean nothing under another snapshot: empty the table "
                            "and load it again.",
       .command = has_ranges ? anew : restart};
-}
-
-void ResumeWork::note_snapshots() {
-  std::unordered_set<std::string> snapshots;
-  for (const PullView &pull : session_.view().pulls)
-    if (!pull.snapshot.empty())
-      snapshots.insert(pull.snapshot);
-  session_.view().has_several_snapshots = snapshots.size() > 1;
-  if (snapshots.size() > 1)
-    session_.warn(Error("01000", "the tables of this run do not show one moment of the source: "
-                                 "some were read under a new snapshot"));
 }
 
 } // namespace parallel_loader

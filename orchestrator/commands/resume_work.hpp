@@ -17,12 +17,12 @@ public:
   /// be resumed or begun anew.  A table that cannot go on without a choice of the user's has a
   /// failure afterwards, which names the ways out.
   void add(size_t table);
-
-  /// Warns when the tables of the view were read under several snapshots.
-  void note_snapshots();
+  /// Empties the tables that are to be loaded again: all of them, or none and throws.
+  void empty_tables();
 
 private:
   void resume(size_t table, bool takes_new_snapshot);
+  [[nodiscard]] bool has_source(PullView &pull);
   void restart(size_t table);
   void begin_anew(size_t table);
   void add_creation(size_t table, TableTask task);
@@ -31,6 +31,10 @@ private:
   RunSession &session_;
   const Options &options_;
   RunOrders &orders_;
+  std::vector<QualifiedName> to_empty_;
 };
+
+/// Takes those out of `pulls` in whose place there is a later one of the same rows.
+void drop_superseded(std::vector<PullView> &pulls);
 
 } // namespace parallel_loader

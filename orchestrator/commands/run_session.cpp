@@ -14,6 +14,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <unordered_set>
 
 namespace parallel_loader {
 
@@ -180,6 +181,7 @@ void RunSession::set_sequences(const std::vector<std::optional<TableTask>> &task
     } catch (const Failure &) {
       throw;
     } catch (const Error &error) {
+      lacks_sequences_ = true;
       warn(Error(
           error.sqlstate(),
           fmt::format("sequences of table {} were not set: {}", name.cited(), error.message()),
@@ -263,6 +265,20 @@ void RunSession::note_failures_of_sessions() {
   }
 }
 
+void RunSession::note_snapshots() {
+  std::unordered_set<std::string> snapshots;
+  for (const PullView &pull : view_.pulls)
+    if (!pull.snapshot.empty())
+      snapshots.insert(pull.snapshot);
+  if (!snapshots.empty())
+    view_.snapshot = *snapshots.begin();
+  view_.has_several_snapshots = snapshots.size() > 1;
+  if (snapshots.size() > 1)
+    warn(Error("01000",
+               "the tables of this run do not show one moment of the source: some were read "
+               "under a new snapshot"));
+}
+
 ExitStatus RunSession::status() const {
   if (failure_)
     return failure_->status();
@@ -278,7 +294,9 @@ ExitStatus RunSession::status() const {
   }
   const bool differs = std::ranges::any_of(
       view_.pulls, [](const PullView &pull) { return pull.verify && !pull.verify->matches; });
-  return differs ? ExitStatus::kDiffers : ExitStatus::kDone;
+  if (differs)
+    return ExitStatus::kDiffers;
+  return lacks_sequences_ ? ExitStatus::kFailed : ExitStatus::kDone;
 }
 
 /// For commands that only the destination is asked about.
@@ -311,9 +329,7 @@ ExitStatus RunSession::finish() {
     view_.failure->hint = way_on();
   explain_failures();
   note_failures_of_sessions();
-  for (const PullView &pull : view_.pulls)
-    if (view_.snapshot.empty())
-      view_.snapshot = pull.snapshot;
+  note_snapshots();
   if (!options_.safety.is_dry_run)
     write_message(summary_text(view_, style_));
   write_message(failures_text(view_, style_));

@@ -84,6 +84,7 @@ private:
   void forget_unended();
   void explain_failures();
   void note_failures_of_sessions();
+  void note_snapshots();
   [[nodiscard]] ExitStatus status() const;
   [[nodiscard]] ExitStatus finish();
   [[nodiscard]] std::string way_on() const;
@@ -101,6 +102,7 @@ private:
   RunView view_;
   RunEnd end_;
   std::optional<Failure> failure_;
+  bool lacks_sequences_ = false; // some could not be set
 };
 
 } // namespace parallel_loader

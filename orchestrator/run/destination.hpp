@@ -16,6 +16,14 @@
 
 namespace parallel_loader {
 
+/// Which database of which server, as a text that both ends of one have in common.
+inline constexpr std::string_view kIdentity = R"sql(
+SELECT pg_catalog.concat(
+  pg_catalog.to_char(pg_catalog.timezone('UTC', pg_catalog.pg_postmaster_start_time()),
+                     'YYYY-MM-DD HH24:MI:SS.US'), ' ', d.oid)
+FROM pg_catalog.pg_database AS d
+WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database())sql";
+
 struct TableInfo {
   uint32_t oid = 0;
   QualifiedName name;
@@ -56,6 +64,8 @@ public:
   [[nodiscard]] ExitStatus status_of(const Error &error) noexcept;
   /// Where the extension's functions are, quoted.
   [[nodiscard]] const std::string &schema() const noexcept { return schema_; }
+  /// See kIdentity.
+  [[nodiscard]] std::string identity() { return query(std::string(kIdentity)).text(0, 0); }
   /// The parameters in use, for display.
   [[nodiscard]] std::string display() const { return connection_.resolved().display(); }
 

@@ -9,7 +9,7 @@ namespace parallel_loader {
 namespace {
 
 constexpr std::string_view kDescribe = R"sql(
-SELECT w.number, n.nspname, c.relname, c.relkind IN ('r', 'p')
+SELECT w.number, n.nspname, c.relname, c.relkind IN ('r', 'p'), c.relkind = 'p'
 FROM pg_catalog.unnest($1::oid[]) WITH ORDINALITY AS w(oid, number)
 JOIN pg_catalog.pg_class AS c ON c.oid = w.oid
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace)sql";
@@ -24,6 +24,14 @@ JOIN pg_catalog.pg_class AS c ON c.oid = w.oid
 WHERE CASE WHEN c.relkind = 'r' THEN pg_catalog.pg_relation_size(c.oid::regclass) > 0
            ELSE EXISTS (SELECT FROM pg_catalog.pg_partition_tree(c.oid::regclass) AS t
                         WHERE t.isleaf AND pg_catalog.pg_relation_size(t.relid) > 0) END)sql";
+
+constexpr std::string_view kOtherLoader = R"sql(
+SELECT o.pull_id
+FROM {0}.parallel_pulls AS p
+JOIN {0}.parallel_pulls AS o ON o.table_name = p.table_name AND o.pull_id <> p.pull_id
+WHERE p.pull_id = $1::bigint AND o.chunks_done > 0
+  AND (o.finished IS NULL OR o.finished > p.started)
+LIMIT 1)sql";
 
 constexpr std::string_view kForeignKeys = R"sql(
 SELECT n.nspname, c.relname,
@@ -70,6 +78,11 @@ WHERE EXISTS (SELECT FROM pg_catalog.pg_depend AS d
               JOIN pg_catalog.pg_class AS s ON s.oid = d.refobjid AND s.relkind = 'S'
               WHERE a.adrelid = c.oid AND d.refclassid = 'pg_class'::regclass)
 ORDER BY n.nspname, c.relname)sql";
+
+/// The rows that a pull of the table may write: tables that inherit from it have their own.
+std::string own_rows_of(const DestinationTable &table) {
+  return (table.is_partitioned ? "" : "ONLY ") + table.name.quoted();
+}
 
 std::string oid_array(std::span<const DestinationTable> tables) {
   std::string text = "{";
@@ -154,6 +167,7 @@ std::vector<DestinationTable> find_tables(Destination &destination,
     is_described[index] = true;
     tables[index].name = {described.text(row, 1), described.text(row, 2)};
     tables[index].is_table = described.boolean(row, 3);
+    tables[index].is_partitioned = described.boolean(row, 4);
   }
   for (size_t index = 0; index < tables.size(); ++index)
     if (!is_described[index]) // dropped in between
@@ -166,16 +180,22 @@ void find_rows(Destination &destination, std::span<DestinationTable> tables) {
   for (size_t row = 0; row < rows.size(); ++row) {
     DestinationTable &table = tables[index_of(rows, row, tables.size())];
     if (rows.boolean(row, 1)) // else nobody can tell
-      table.has_rows = destination.query("SELECT EXISTS (SELECT FROM " + table.name.quoted() + ")")
-                           .boolean(0, 0);
+      table.has_rows =
+          destination.query("SELECT EXISTS (SELECT FROM " + own_rows_of(table) + ")").boolean(0, 0);
   }
 }
 
 void truncate_tables(Destination &destination, std::span<const DestinationTable> tables) {
   std::string list;
   for (const DestinationTable &table : tables)
-    list += (list.empty() ? "" : ", ") + table.name.quoted();
+    list += (list.empty() ? "" : ", ") + own_rows_of(table);
   destination.call("TRUNCATE TABLE " + list);
+}
+
+int64_t find_other_loader(Destination &destination, int64_t pull_id) {
+  const Rows rows =
+      destination.query(fmt::format(kOtherLoader, destination.schema()), {std::to_string(pull_id)});
+  return rows.empty() ? 0 : rows.integer(0, 0);
 }
 
 std::vector<QualifiedName> tables_with_sequences(Destination &destination,
