@@ -112,6 +112,8 @@ $pair->same_rows({source => 'SELECT * FROM shard_1', destination => 'SELECT * FR
 
 # ---- a pull that was begun anew is not begun anew again ----
 
+$pair->destination->append_conf('postgresql.conf', "parallel_loader.snapshot_hold = 10min\nparallel_loader.retry_budget = 5min");
+$pair->destination->reload;
 $pair->close_gate;
 my $job = start_program('copy', @both, '--jobs', 1, '--chunk-size', '64kB', '--key-for', 'big', 'id',
   '--where-for', 'big', 'public.gate(id, 15000)', 'big', 'little');
