@@ -116,10 +116,10 @@ $pair->destination->append_conf('postgresql.conf', "parallel_loader.snapshot_hol
 $pair->destination->reload;
 $pair->close_gate;
 my $job = start_program('copy', @both, '--jobs', 1, '--chunk-size', '64kB', '--key-for', 'big', 'id',
-  '--where-for', 'big', 'public.gate(id, 15000)', 'big', 'little');
+  '--where-for', 'big', 'public.gate(id, 15000)', '--where-for', 'little', 'true', 'big', 'little');
 $pair->wait_at_gate;
-my ($run_id, $little) = split /\|/, $pair->destination_sql(
-  q(SELECT run_id, pull_id FROM parallel_pulls WHERE table_name = 'public.little'));
+my $LITTLE = q(SELECT run_id, pull_id FROM parallel_pulls WHERE table_name = 'public.little' AND state = 'planned');
+my ($run_id, $little) = split /\|/, wait_until(20, sub { $pair->destination_sql($LITTLE) });
 is(run_program('cancel', $little, '--target', $destination)->{code}, 0, 'one pull of two is cancelled');
 for my $round (1 .. 2) {
   $job->{run}->signal('KILL');
