@@ -311,7 +311,7 @@ void define_alter(CLI::App &command, Options &options) {
   Group group(command, "Speed");
   CLI::Option *const jobs =
       group.value("-j,--jobs", options.speed.jobs, number_type(1, 256),
-                  "workers that each pull of it may have; those above it end after their chunk");
+                  "workers that the destination server keeps itself; also ends a pause");
   add_rate(command, options.speed)->default_str("unchanged; 0: no limit");
   group.flag("--pause", options.speed.is_paused, "no new chunk begins; --jobs goes on")
       ->excludes(jobs);

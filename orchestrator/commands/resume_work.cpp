@@ -56,7 +56,7 @@ void ResumeWork::add(size_t table) {
   const bool creates = need == Need::kAnew ||
                        (need == Need::kRenew && session_.joined_run() != 0) ||
                        (need == Need::kChoice && options_.safety.restarts);
-  if (creates && !has_source(pull))
+  if (creates && !may_create(pull))
     return;
   switch (need) {
   case Need::kNothing:
@@ -92,16 +92,20 @@ void ResumeWork::resume(size_t table, bool takes_new_snapshot) {
        }});
 }
 
-// The ledger knows where a pull reads, but for a new one that must be said.
-bool ResumeWork::has_source(PullView &pull) {
-  if (!options_.connections.source.empty() || options_.connections.source_on_destination)
+// The ledger knows where a pull reads, and between which bounds; whoever creates one must say it.
+bool ResumeWork::may_create(PullView &pull) {
+  const bool has_source =
+      !options_.connections.source.empty() || options_.connections.source_on_destination;
+  if (has_source && !pull.has_bounds)
     return true;
-  pull.failure = FailureView{
-      .sqlstate = "08001",
-      .message = fmt::format("pull {} is to be begun anew, and the source is not given", pull.id),
-      .detail = {},
-      .hint = "Give --source.",
-      .command = {}};
+  pull.failure =
+      FailureView{.sqlstate = has_source ? "0A000" : "08001",
+                  .message = fmt::format("pull {} is to be begun anew, {}", pull.id,
+                                         has_source ? "but only parallel_pull takes its bounds"
+                                                    : "and the source is not given"),
+                  .detail = {},
+                  .hint = has_source ? "Call that again, with the same bounds." : "Give --source.",
+                  .command = {}};
   return false;
 }
 

@@ -22,7 +22,7 @@ public:
 
 private:
   void resume(size_t table, bool takes_new_snapshot);
-  [[nodiscard]] bool has_source(PullView &pull);
+  [[nodiscard]] bool may_create(PullView &pull);
   void restart(size_t table);
   void begin_anew(size_t table);
   void add_creation(size_t table, TableTask task);

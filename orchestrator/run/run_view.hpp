@@ -85,6 +85,7 @@ struct PullView {
   std::optional<WallTime> snapshot_taken = {};
   std::string snapshot = {};                            // its name; empty: none
   std::optional<bool> began_empty = {};                 // the destination's table did
+  bool has_bounds = false;                              // of parallel_pull
   std::string filter = {};                              // SQL, on the source
   std::optional<std::vector<std::string>> columns = {}; // nullopt: all
   std::string kind = {};                                // pull or append

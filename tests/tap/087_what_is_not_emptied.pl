@@ -110,6 +110,15 @@ $run = run_program('resume', $pair->newest_pull_id, @both, '--restart');
 is($run->{code}, 0, '… is emptied and loaded again') or diag $run->{err};
 $pair->same_rows({source => 'SELECT * FROM shard_1', destination => 'SELECT * FROM merged'}, '… with each row once');
 
+# ---- a pull of a range ----
+
+$pair->destination_sql('TRUNCATE t');
+isnt($pair->try_sql($pair->pull_sql('t', 1, 50, {dsn => 'host=/nowhere dbname=postgres'}))->sqlstate, '00000', 'a pull of a range fails before its plan');
+$run = run_program('resume', $pair->newest_pull_id, @both);
+is($run->{code}, 1, '… and is not resumed as a pull of the whole table') or diag $run->{err};
+like($run->{err}, qr/only parallel_pull takes its bounds/, '… which is said');
+is(count('t'), 0, '… and nothing is loaded');
+
 # ---- a pull that was begun anew is not begun anew again ----
 
 $pair->destination->append_conf('postgresql.conf', "parallel_loader.snapshot_hold = 10min\nparallel_loader.retry_budget = 5min");
