@@ -120,13 +120,15 @@ void RunCoordinator::turn() {
   record_.require_there();
 }
 
-// Creating one pull after the other, a session comes again within a moment: workers that are
-// through with all that there is wait for it, and so does this process.
+// Creating one pull after the other, a session comes again within a moment, or has said how long it
+// may take: workers that are through with all that there is wait for it, and so does this process.
 bool RunCoordinator::is_lingering() const {
   const bool is_of_many =
       pg_atomic_read_u32(&run_->has_run_workers) != 0 || pg_atomic_read_u32(&run_->pull_count) > 1;
-  return hold_.is_open() &&
-         (!queue_.is_empty() || (is_of_many && milliseconds_since(planned_at_) < kLingerMs));
+  const int64_t wait_ms = request_.run_wait_ms >= 0 ? request_.run_wait_ms
+                          : is_of_many              ? kLingerMs
+                                                    : 0;
+  return hold_.is_open() && (!queue_.is_empty() || milliseconds_since(planned_at_) < wait_ms);
 }
 
 void RunCoordinator::heed_plans() {
@@ -178,6 +180,8 @@ void RunCoordinator::plan_next() {
     return release_ticket(*ticket);
   }
   Request request = parse_request({ticket->ticket->request, ticket->ticket->request_size});
+  request_.run_wait_ms = request.run_wait_ms;
+  planned_at_ = GetCurrentTimestamp();
   request.source = request_.source;
   request.snapshot = request_.snapshot;
   request.pull.owner = request_.pull.owner;

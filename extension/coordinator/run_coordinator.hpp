@@ -79,7 +79,7 @@ private:
   }
 
   SharedPull *run_;
-  Request request_; // of the first pull
+  Request request_; // of the first pull, but for run_wait_ms: of the last
   PullRecord record_;
   WorkerSet workers_;
   AttemptNotes notes_;
@@ -92,7 +92,7 @@ private:
   std::optional<SlotWait> slot_wait_;
   int chunks_done_ = 0; // at the last look
   bool is_paused_ = false;
-  TimestampTz planned_at_ = 0; // when a pull was last planned
+  TimestampTz planned_at_ = 0; // when a pull was last planned, or was to be
   TimestampTz turned_at_ = 0;
   TimestampTz worked_at_ = GetCurrentTimestamp(); // when a worker was last there
 };

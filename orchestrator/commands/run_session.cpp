@@ -100,8 +100,10 @@ OpenMover RunSession::opener() const {
 }
 
 PlanStep RunSession::creation(const TableTask &task) const {
-  return [task, run_id = run_id_, rate = options_.speed.max_rate_kb](Mover &mover,
-                                                                     const TakeNotice &take) {
+  ++*creations_;
+  return [task = TableTask(task), run_id = run_id_, creations = creations_,
+          rate = options_.speed.max_rate_kb](Mover &mover, const TakeNotice &take) mutable {
+    task.is_followed = --*creations > 0;
     const int64_t pull_id = create_pull(mover, task, *run_id, take);
     if (*run_id != 0)
       return pull_id;

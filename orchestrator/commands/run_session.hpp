@@ -99,6 +99,7 @@ private:
   ConnInfo destination_;
   std::optional<ExtensionMover> mover_;
   std::shared_ptr<int64_t> run_id_ = std::make_shared<int64_t>(0); // the planner's while it runs
+  std::shared_ptr<int> creations_ = std::make_shared<int>(0);      // that are to come
   RunView view_;
   RunEnd end_;
   std::optional<Failure> failure_;

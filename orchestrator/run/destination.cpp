@@ -23,8 +23,10 @@ constexpr PinnedSetting kSettings[] = {{"lock_timeout", "0"},
 
 /// Until the transaction's end: behind a pooler the session is somebody else's next.  The names are
 /// qualified, as the user's search path is in force.
-std::string settings_statement(int server_version) {
-  std::string sql = "SELECT pg_catalog.current_setting('is_superuser')";
+std::string settings_statement(int server_version, std::string_view run_wait) {
+  std::string sql = fmt::format("SELECT pg_catalog.current_setting('is_superuser'), "
+                                "pg_catalog.set_config('parallel_loader.run_wait', '{}', true)",
+                                run_wait);
   const auto add = [&](std::span<const PinnedSetting> settings) {
     for (const PinnedSetting &setting : settings)
       if (server_version >= setting.since_version)
@@ -53,7 +55,8 @@ Destination Destination::open(const ConnInfo &conninfo, Waiter &waiter) {
 template <class Fn> Rows Destination::in_transaction(Fn fn) {
   connection_.exec("BEGIN ISOLATION LEVEL READ COMMITTED");
   try {
-    const Rows is_superuser = connection_.exec(settings_statement(connection_.server_version()));
+    const Rows is_superuser =
+        connection_.exec(settings_statement(connection_.server_version(), run_wait_));
     // The source's password is a parameter: a server that logs statements would log it too.  Only a
     // superuser may tell it not to.
     if (is_superuser.text(0, 0) == "on")

@@ -44,6 +44,8 @@ public:
   /// the GRANT that helps.
   Rows call_function(std::string_view function, const std::string &sql,
                      std::span<const Param> params);
+  /// Sets parallel_loader.run_wait for the calls from now on.
+  void set_run_wait(std::string_view wait) { run_wait_ = wait; }
   /// Hands what the server says to `handler` from now on.
   void on_notice(NoticeHandler handler) { connection_.on_notice(std::move(handler)); }
   /// For display: `15.20`.
@@ -80,7 +82,8 @@ private:
   [[nodiscard]] Error with_grant(const Error &error, std::string_view function);
 
   Connection connection_;
-  std::string schema_; // the extension's, quoted
+  std::string schema_;          // the extension's, quoted
+  std::string run_wait_ = "-1"; // as the server sees fit
 };
 
 } // namespace parallel_loader

@@ -19,6 +19,9 @@ constexpr std::string_view kPlanArguments =
     ", format => $7::pg_catalog.text, chunk_size => $8::pg_catalog.text, "
     "snapshot => $9::pg_catalog.text, workers => $10::pg_catalog.int4";
 
+/// Between two tables are some round trips to the destination, which may be far away.
+constexpr std::string_view kRunWait = "10s";
+
 int number_at(const Rows &rows, size_t row, size_t column) {
   return static_cast<int>(rows.required_integer(row, column, 0, INT32_MAX));
 }
@@ -74,6 +77,7 @@ Rows ExtensionMover::call_for(std::string_view function, std::string_view column
 
 int64_t ExtensionMover::create(const TableTask &task, int64_t run_id, const TakeNotice &take) {
   destination_.on_notice(take);
+  destination_.set_run_wait(task.is_followed ? kRunWait : "-1");
   const Rows rows = call_for("create", "*", task,
                              std::string(kPlanArguments) + ", run_id => $11::pg_catalog.int8",
                              {task.format, task.chunk_size, task.snapshot, text_of(task.workers),

@@ -26,6 +26,7 @@ struct TableTask {
   std::optional<std::string> window;     // append alone
   std::string format = "auto";
   std::optional<int> workers = {}; // that share the table; as the server is set
+  bool is_followed = false;        // more tables are to come into its run
 };
 
 struct PlannedChunk {

@@ -110,6 +110,23 @@ $run = run_program('resume', $pair->newest_pull_id, @both, '--restart');
 is($run->{code}, 0, '… is emptied and loaded again') or diag $run->{err};
 $pair->same_rows({source => 'SELECT * FROM shard_1', destination => 'SELECT * FROM merged'}, '… with each row once');
 
+# ---- one run, one snapshot ----
+
+my @many = map { "many_$_" } 1 .. 15;
+$pair->both_sql(join '', map { "CREATE TABLE $_ (id integer);" } @many);
+$pair->source_sql(join '', map { "INSERT INTO $_ VALUES (1);" } @many);
+my $slow = start_program('copy', @both, @many);
+wait_until(20, sub { $pair->destination_sql(q(SELECT count(*) FROM parallel_pulls WHERE table_name LIKE '%many%')) >= 2 });
+$slow->{run}->signal('STOP');
+wait_until(20, sub { $pair->destination_sql(q(SELECT count(*) FROM parallel_pulls WHERE table_name LIKE '%many%' AND state <> 'done')) == 0 });
+sleep 2;
+$slow->{run}->signal('CONT');
+end_of($slow);
+is($slow->{code}, 0, 'a program that is slow between two tables ends well') or diag $slow->{err};
+is($pair->destination_sql(q(SELECT count(*), count(DISTINCT run_id), count(DISTINCT snapshot) FROM parallel_pulls WHERE table_name LIKE '%many%')),
+  '15|1|1', '… with one run and one snapshot');
+$pair->nothing_left('… which ends soon');
+
 # ---- a pull of a range ----
 
 $pair->destination_sql('TRUNCATE t');
