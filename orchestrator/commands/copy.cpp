@@ -35,7 +35,8 @@ private:
   void accept(TableJob &&job, const DestinationTable &table);
   void refuse(const TableJob &job, const Error &error, std::string command = "");
   void take_pulls();
-  void look_for_rows();
+  void look_into_tables();
+  [[nodiscard]] bool may_load(size_t index);
   void refuse_with_rows(size_t index);
   [[nodiscard]] bool is_to_stop() const;
   void truncate();
@@ -63,7 +64,7 @@ void Copy::run() {
     return;
   if (options_.safety.resume)
     take_pulls();
-  look_for_rows();
+  look_into_tables();
   if (is_to_stop())
     return;
   if (options_.output.verbosity != Verbosity::kQuiet)
@@ -87,6 +88,7 @@ void Copy::inspect() {
     tell_cut(name);
   add_missing(source);
   session_.open_destination(source_for_destination(options_, source));
+  session_.note_newest_pull();
   is_one_database_ = session_.mover().destination().identity() == source.identity;
   selected_ = std::move(source.jobs);
 }
@@ -194,20 +196,15 @@ void Copy::take_pulls() {
   work.empty_tables();
 }
 
-void Copy::look_for_rows() {
-  if (options_.safety.truncates)
-    return;
-  find_rows(session_.mover().destination(), tables_);
+void Copy::look_into_tables() {
+  Destination &destination = session_.mover().destination();
+  find_loaders(destination, tables_);
+  if (!options_.safety.truncates)
+    find_rows(destination, tables_);
   size_t kept = 0;
   for (size_t index = 0; index < jobs_.size(); ++index) {
-    const bool has_pull = session_.view().pulls[places_[index]].pull_id != 0;
-    if (!has_pull && tables_[index].has_rows && jobs_[index].is_whole) {
-      refuse_with_rows(index);
+    if (!may_load(index))
       continue;
-    }
-    if (!has_pull && tables_[index].has_rows)
-      session_.warn(Error("01000", fmt::format("table {} has rows already, which stay",
-                                               tables_[index].name.cited())));
     if (kept != index) {
       jobs_[kept] = std::move(jobs_[index]);
       places_[kept] = places_[index];
@@ -218,6 +215,27 @@ void Copy::look_for_rows() {
   jobs_.resize(kept);
   places_.resize(kept);
   tables_.resize(kept);
+}
+
+bool Copy::may_load(size_t index) {
+  PullView &pull = session_.view().pulls[places_[index]];
+  const DestinationTable &table = tables_[index];
+  const bool is_whole = jobs_[index].is_whole;
+  if (pull.pull_id != 0)
+    return true;
+  if (table.loader != 0 && (is_whole || options_.safety.truncates)) {
+    pull.state = PullState::kFailed;
+    pull.failure = failure_view(loading_error(table.name, table.loader));
+    return false;
+  }
+  if (table.has_rows && is_whole) {
+    refuse_with_rows(index);
+    return false;
+  }
+  if (table.has_rows)
+    session_.warn(
+        Error("01000", fmt::format("table {} has rows already, which stay", table.name.cited())));
+  return true;
 }
 
 void Copy::refuse_with_rows(size_t index) {
@@ -290,7 +308,8 @@ const RunOrders &Copy::orders() {
   std::vector<TableWork> creations; // before resumes, which take their time
   creations.reserve(order.size());
   for (const size_t index : order)
-    creations.push_back({.table = places_[index], .step = session_.creation(jobs_[index].task)});
+    creations.push_back({.table = places_[index],
+                         .step = session_.creation(jobs_[index].task, jobs_[index].is_whole)});
   orders_.work.insert(orders_.work.begin(), creations.begin(), creations.end());
   return orders_;
 }

@@ -58,6 +58,8 @@ void ResumeWork::add(size_t table) {
                        (need == Need::kChoice && options_.safety.restarts);
   if (creates && !may_create(pull))
     return;
+  if (need != Need::kNothing && need != Need::kJoin && has_rows_of_others(pull))
+    return;
   switch (need) {
   case Need::kNothing:
     return;
@@ -71,7 +73,7 @@ void ResumeWork::add(size_t table) {
     return session_.joined_run() != 0 ? add_creation(table, task_of(pull).value())
                                       : resume(table, true);
   case Need::kAnew:
-    return begin_anew(table);
+    return add_creation(table, task_of(pull).value());
   case Need::kChoice:
     if (options_.safety.takes_new_snapshot)
       return resume(table, true);
@@ -138,31 +140,39 @@ void ResumeWork::empty_tables() {
 }
 
 // Whoever has loaded the table meanwhile is not to find its rows twice.
-void ResumeWork::begin_anew(size_t table) {
-  PullView &pull = session_.view().pulls[table];
-  const TableTask task = task_of(pull).value();
+bool ResumeWork::has_rows_of_others(PullView &pull) {
+  const bool was_planned = pull.chunks > 0;
+  const bool was_to_be_alone = pull.began_empty == true && pull.filter.empty() && !pull.has_bounds;
+  if (pull.chunks_done > 0 || (was_planned && !was_to_be_alone))
+    return false;
+  const std::optional<TableTask> task = task_of(pull);
+  if (!task)
+    return false; // the table is gone
   std::vector<DestinationTable> found =
-      find_tables(session_.mover().destination(), {&task.table, 1});
+      find_tables(session_.mover().destination(), {&task->table, 1});
   if (found.front().oid != 0)
     find_rows(session_.mover().destination(), found);
   if (!found.front().has_rows)
-    return add_creation(table, task);
+    return false;
   pull.failure = FailureView{
       .sqlstate = "55000",
       .message =
           fmt::format("table {} has rows, none of which are of pull {}", pull.table, pull.id),
-      .detail = "The pull ended before it was planned.",
+      .detail = was_planned ? "The table was empty when the pull began."
+                            : "The pull ended before it was planned.",
       .hint =
           "If the table was loaded meanwhile, nothing is to be done. Else copy it again: empty, "
           "or with --start, --end or --where.",
       .command = {}};
+  return true;
 }
 
 // Before resumes, which take their time: the run may have ended then.
 void ResumeWork::add_creation(size_t table, TableTask task) {
   session_.view().pulls[table].failure.reset();
   task.workers = session_.jobs();
-  orders_.work.insert(orders_.work.begin(), {.table = table, .step = session_.creation(task)});
+  orders_.work.insert(orders_.work.begin(),
+                      {.table = table, .step = session_.creation(task, true)});
   orders_.session_count = session_.jobs();
 }
 

@@ -24,7 +24,7 @@ private:
   void resume(size_t table, bool takes_new_snapshot);
   [[nodiscard]] bool may_create(PullView &pull);
   void restart(size_t table);
-  void begin_anew(size_t table);
+  [[nodiscard]] bool has_rows_of_others(PullView &pull);
   void add_creation(size_t table, TableTask task);
   void refuse(PullView &pull);
 

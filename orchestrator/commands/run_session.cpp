@@ -99,9 +99,16 @@ OpenMover RunSession::opener() const {
   };
 }
 
-PlanStep RunSession::creation(const TableTask &task) const {
+void RunSession::note_newest_pull() {
+  newest_pull_ = find_newest_pull(mover().destination());
+}
+
+PlanStep RunSession::creation(const TableTask &given, bool is_sole) const {
+  TableTask task = given;
+  if (is_sole)
+    task.newest_pull = newest_pull_;
   ++*creations_;
-  return [task = TableTask(task), run_id = run_id_, creations = creations_,
+  return [task, run_id = run_id_, creations = creations_,
           rate = options_.speed.max_rate_kb](Mover &mover, const TakeNotice &take) mutable {
     task.is_followed = --*creations > 0;
     const int64_t pull_id = create_pull(mover, task, *run_id, take);

@@ -52,8 +52,11 @@ public:
   void join(int64_t run_id) { *run_id_ = run_id; }
   /// The run that they join; 0: a new one.
   [[nodiscard]] int64_t joined_run() const noexcept { return *run_id_; }
-  /// Creates a pull.  The first of a new run sets its rate, and the next ones join it.
-  [[nodiscard]] PlanStep creation(const TableTask &task) const;
+  /// Notes which pulls there are: before anything is found out about tables.
+  void note_newest_pull();
+  /// Creates a pull.  The first of a new run sets its rate, and the next ones join it.  A sole one
+  /// fails where others have begun to load its table since note_newest_pull().
+  [[nodiscard]] PlanStep creation(const TableTask &task, bool is_sole) const;
 
   /// Plans and moves, and shows it.
   void carry_out(const RunOrders &orders);
@@ -100,6 +103,7 @@ private:
   std::optional<ExtensionMover> mover_;
   std::shared_ptr<int64_t> run_id_ = std::make_shared<int64_t>(0); // the planner's while it runs
   std::shared_ptr<int> creations_ = std::make_shared<int>(0);      // that are to come
+  int64_t newest_pull_ = 0;
   RunView view_;
   RunEnd end_;
   std::optional<Failure> failure_;

@@ -29,6 +29,15 @@ struct TableInfo {
   QualifiedName name;
 };
 
+/// That nobody else loads a table: no pull of it is newer than that one, and has rows or goes on.
+struct SoleLoad {
+  uint32_t table = 0;
+  int64_t newest_pull = 0;
+};
+
+/// Error 55006, of a table that another pull loads.
+[[nodiscard]] Error loading_error(const QualifiedName &table, int64_t pull_id);
+
 class Destination {
 public:
   /// Connects and finds the extension.  Each call is a transaction of its own, without time limits,
@@ -41,9 +50,10 @@ public:
   [[nodiscard]] TableInfo find_table(const QualifiedName &name);
 
   /// Runs a statement that calls one of our functions, named without parallel_pull_; an error has
-  /// the GRANT that helps.
+  /// the GRANT that helps.  With `sole`, others that say the same of the table wait until the call
+  /// is over; throws Error 55006, and does not call, where it is not so.
   Rows call_function(std::string_view function, const std::string &sql,
-                     std::span<const Param> params);
+                     std::span<const Param> params, const std::optional<SoleLoad> &sole = {});
   /// Sets parallel_loader.run_wait for the calls from now on.
   void set_run_wait(std::string_view wait) { run_wait_ = wait; }
   /// Hands what the server says to `handler` from now on.
@@ -76,6 +86,7 @@ private:
 
   void find_extension();
   template <class Fn> Rows in_transaction(Fn fn);
+  void require_sole(const SoleLoad &sole);
   void roll_back() noexcept;
   /// The error with the GRANT that helps, where it is the right to call one of our functions that
   /// the user lacks.

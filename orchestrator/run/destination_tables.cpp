@@ -29,9 +29,16 @@ constexpr std::string_view kOtherLoader = R"sql(
 SELECT o.pull_id
 FROM {0}.parallel_pulls AS p
 JOIN {0}.parallel_pulls AS o ON o.table_name = p.table_name AND o.pull_id <> p.pull_id
-WHERE p.pull_id = $1::bigint AND o.chunks_done > 0
+WHERE p.pull_id = $1::bigint
+  AND (o.chunks_done > 0 OR o.state IN ('planned', 'running', 'paused'))
   AND (o.finished IS NULL OR o.finished > p.started)
 LIMIT 1)sql";
+
+constexpr std::string_view kLoaders = R"sql(
+SELECT w.number, p.pull_id
+FROM {0}.parallel_pulls AS p
+JOIN pg_catalog.unnest($1::oid[]) WITH ORDINALITY AS w(oid, number) ON w.oid = p."table"::oid
+WHERE p.state IN ('planned', 'running', 'paused'))sql";
 
 constexpr std::string_view kForeignKeys = R"sql(
 SELECT n.nspname, c.relname,
@@ -183,6 +190,19 @@ void find_rows(Destination &destination, std::span<DestinationTable> tables) {
       table.has_rows =
           destination.query("SELECT EXISTS (SELECT FROM " + own_rows_of(table) + ")").boolean(0, 0);
   }
+}
+
+void find_loaders(Destination &destination, std::span<DestinationTable> tables) {
+  const Rows rows =
+      destination.query(fmt::format(kLoaders, destination.schema()), {oid_array(tables)});
+  for (size_t row = 0; row < rows.size(); ++row)
+    tables[index_of(rows, row, tables.size())].loader = rows.integer(row, 1);
+}
+
+int64_t find_newest_pull(Destination &destination) {
+  const Rows rows = destination.query(fmt::format(
+      "SELECT pull_id FROM {}.parallel_pulls ORDER BY pull_id DESC LIMIT 1", destination.schema()));
+  return rows.empty() ? 0 : rows.integer(0, 0);
 }
 
 void truncate_tables(Destination &destination, std::span<const DestinationTable> tables) {

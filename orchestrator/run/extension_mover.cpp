@@ -30,6 +30,11 @@ Param text_of(const std::optional<int> &number) {
   return number ? Param(std::to_string(*number)) : std::nullopt;
 }
 
+std::optional<SoleLoad> sole_load(uint32_t table, std::optional<int64_t> newest_pull) {
+  return newest_pull ? std::optional(SoleLoad{.table = table, .newest_pull = *newest_pull})
+                     : std::nullopt;
+}
+
 } // namespace
 
 ExtensionMover::ExtensionMover(const ConnInfo &destination, std::string source, Waiter &waiter)
@@ -58,9 +63,10 @@ Rows ExtensionMover::call_for(std::string_view function, std::string_view column
   return guarded([&] {
     // By bind parameter: statements are logged and shown in pg_stat_activity, and the source's
     // password is in the first.
+    const uint32_t table = destination_.find_table(task.table).oid;
     std::vector<Param> params = {
         source_,
-        existing_table(task.table),
+        std::to_string(table),
         task.source_table.quoted(),
         task.key,
         task.columns ? Param(array_literal(*task.columns)) : std::nullopt,
@@ -71,7 +77,7 @@ Rows ExtensionMover::call_for(std::string_view function, std::string_view column
                                       fmt::format("SELECT {} FROM {}.parallel_pull_{}({}{})",
                                                   columns, destination_.schema(), function,
                                                   kArguments, more_arguments),
-                                      params);
+                                      params, sole_load(table, task.newest_pull));
   });
 }
 

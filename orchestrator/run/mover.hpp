@@ -27,6 +27,8 @@ struct TableTask {
   std::string format = "auto";
   std::optional<int> workers = {}; // that share the table; as the server is set
   bool is_followed = false;        // more tables are to come into its run
+  /// Of create(): fails (55006) where a pull of the table that is newer has rows or goes on.
+  std::optional<int64_t> newest_pull = {};
 };
 
 struct PlannedChunk {
