@@ -70,13 +70,14 @@ ORDER BY p.pull_id DESC)sql";
 // A run confirms its pulls' marks at its end; those of a pull by itself are confirmed before it is
 // done.
 constexpr std::string_view kFindUnmarked = R"sql(
-SELECT pull_id, source_flushed IS NULL
+SELECT pull_id, source_flushed IS NULL, owner::pg_catalog.oid
 FROM @ledger@.pull
 WHERE kind = 'pull' AND state = 'done' AND "table" = $1::pg_catalog.oid
   AND (NOT source_flushed OR (source_flushed IS NULL AND coordinator < 0))
   AND source_database = $2::pg_catalog.text AND source_table = $3::pg_catalog.text
   AND coalesce(filter, '') = $4::pg_catalog.text AND range_start IS NULL AND range_end IS NULL
-ORDER BY pull_id DESC LIMIT 1)sql";
+  AND pull_id > $5::bigint
+ORDER BY pull_id DESC)sql";
 
 // Later marks and whole pulls of the same table, which have brought the rows of this pull, too.
 constexpr std::string_view kFindSuccessors = R"sql(
@@ -201,11 +202,17 @@ std::optional<int64_t> AppendLedger::find_unfinished(const AppendSubject &subjec
   return std::nullopt;
 }
 
-std::optional<UnmarkedPull> AppendLedger::find_unmarked(const AppendSubject &subject) {
-  const Rows row = executor_.exec(kFindUnmarked, subject_params(subject));
-  if (row.empty())
-    return std::nullopt;
-  return UnmarkedPull{.pull_id = row.integer(0, 0), .is_open = row.boolean(0, 1)};
+std::optional<UnmarkedPull> AppendLedger::find_unmarked(const AppendSubject &subject,
+                                                        const std::optional<AppendMark> &mark,
+                                                        const MayMove &may_move) {
+  std::vector<Param> params = subject_params(subject);
+  params.emplace_back(std::to_string(mark ? mark->pull_id : 0));
+  const uint32_t owner = mark ? mark->owner : 0;
+  const Rows found = executor_.exec(kFindUnmarked, params);
+  for (size_t row = 0; row < found.size(); row++)
+    if (owner == 0 || may_move(static_cast<uint32_t>(found.integer(row, 2)), owner))
+      return UnmarkedPull{.pull_id = found.integer(row, 0), .is_open = found.boolean(row, 1)};
+  return std::nullopt;
 }
 
 // Of a table that was emptied or rewritten since, or is gone, the rows are taken for gone.

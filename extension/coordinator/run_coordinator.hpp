@@ -55,6 +55,7 @@ private:
   void take_message(const RunMessage &message);
   void forget(int64_t pull_id);
   void plan_next();
+  [[nodiscard]] Request take_request(const PlanTicket &ticket);
   void answer_plan(QueuedTicket &ticket, Request &request);
   void note_plan(const PullPlan &plan);
   void turn();

@@ -36,11 +36,14 @@ void resume(RunSession &session) {
   ResumeWork work(session, orders);
   for (size_t table = 0; table < view.pulls.size(); ++table)
     work.add(table);
-  work.empty_tables();
+  if (!work.is_to_stop())
+    work.prepare();
+  if (work.is_to_stop())
+    return;
   session.carry_out(orders);
-  std::vector<std::optional<TableTask>> tasks;
+  std::vector<std::optional<TableTask>> tasks; // of whole tables, or of what a condition says
   for (const PullView &pull : view.pulls)
-    tasks.push_back(task_of(pull));
+    tasks.push_back(pull.has_bounds ? std::nullopt : task_of(pull));
   session.follow_up(tasks);
 }
 

@@ -37,15 +37,11 @@ Need need_of(const PullView &pull) noexcept {
 } // namespace
 
 void drop_superseded(std::vector<PullView> &pulls) {
-  const auto replaces = [](const PullView &later, const PullView &pull) {
-    return later.pull_id > pull.pull_id && later.table == pull.table &&
-           later.source_table == pull.source_table && later.filter == pull.filter &&
-           (pull.chunks_done == 0 || later.began_empty == true);
-  };
   std::vector<PullView> kept;
   for (const PullView &pull : pulls)
     if (pull.state == PullState::kDone || !is_over(pull) ||
-        std::ranges::none_of(pulls, [&](const PullView &later) { return replaces(later, pull); }))
+        std::ranges::none_of(pulls,
+                             [&](const PullView &later) { return is_replaced_by(pull, later); }))
       kept.push_back(pull);
   pulls = std::move(kept);
 }
@@ -86,12 +82,24 @@ void ResumeWork::add(size_t table) {
 void ResumeWork::resume(size_t table, bool takes_new_snapshot) {
   PullView &pull = session_.view().pulls[table];
   pull.failure.reset();
+  if (takes_new_snapshot && (pull.chunks_done > 0 || shares_run(pull)))
+    session_.note_new_snapshot();
   orders_.work.push_back(
       {.table = table,
-       .step = [id = pull.pull_id, takes_new_snapshot](Mover &mover, const TakeNotice &take) {
+       .step = [id = pull.pull_id, takes_new_snapshot,
+                rate = options_.speed.max_rate_kb](Mover &mover, const TakeNotice &take) {
+         if (rate)
+           mover.alter(id, std::nullopt, rate);
          mover.resume(id, takes_new_snapshot, take);
          return id;
        }});
+}
+
+// With a table that may not be resumed now.
+bool ResumeWork::shares_run(const PullView &pull) {
+  if (!shares_run_)
+    shares_run_ = session_.mover().read_run(pull.run_id).size() > 1;
+  return *shares_run_;
 }
 
 // The ledger knows where a pull reads, and between which bounds; whoever creates one must say it.
@@ -128,15 +136,42 @@ void ResumeWork::restart(size_t table) {
         .command = {}};
     return;
   }
-  const TableTask task = task_of(pull).value();
-  to_empty_.push_back(task.table);
-  add_creation(table, task);
+  pull.failure.reset();
+  to_restart_.push_back(table);
+}
+
+bool ResumeWork::is_to_stop() const {
+  return orders_.stops_on_error &&
+         std::ranges::any_of(
+             session_.view().pulls, [](const PullView &pull) { return pull.failure.has_value(); });
+}
+
+void ResumeWork::prepare() {
+  if (!to_restart_.empty() && !is_to_stop())
+    empty_tables();
+  if (orders_.joined_pull != 0 && options_.speed.max_rate_kb)
+    session_.mover().alter(orders_.joined_pull, std::nullopt, options_.speed.max_rate_kb);
 }
 
 void ResumeWork::empty_tables() {
-  if (!to_empty_.empty())
-    truncate_tables(session_.mover().destination(),
-                    find_tables(session_.mover().destination(), to_empty_));
+  std::vector<PullView> &pulls = session_.view().pulls;
+  std::vector<TableTask> tasks;
+  for (const size_t table : to_restart_)
+    tasks.push_back(task_of(pulls[table]).value());
+  session_.try_plans(tasks, to_restart_);
+  std::erase_if(to_restart_, [&](size_t table) { return pulls[table].failure.has_value(); });
+  if (to_restart_.empty() || is_to_stop())
+    return;
+  std::vector<QualifiedName> names;
+  for (const size_t table : to_restart_)
+    names.push_back(task_of(pulls[table]).value().table);
+  truncate_tables(session_.mover().destination(),
+                  find_tables(session_.mover().destination(), names));
+  for (const size_t table : to_restart_) {
+    if (shares_run(pulls[table]))
+      session_.note_new_snapshot();
+    add_creation(table, task_of(pulls[table]).value());
+  }
 }
 
 // Whoever has loaded the table meanwhile is not to find its rows twice.

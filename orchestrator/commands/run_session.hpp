@@ -33,6 +33,9 @@ public:
     } catch (const Error &error) {
       failure_ = Failure(ExitStatus::kFailed, error);
     }
+    // Whatever wait the signal broke off.
+    if (failure_ && interrupt_.is_raised())
+      failure_ = interrupted_failure();
     return finish();
   }
 
@@ -56,7 +59,14 @@ public:
   void note_newest_pull();
   /// Creates a pull.  The first of a new run sets its rate, and the next ones join it.  A sole one
   /// fails where others have begun to load its table since note_newest_pull().
-  [[nodiscard]] PlanStep creation(const TableTask &task, bool is_sole) const;
+  [[nodiscard]] PlanStep creation(const TableTask &task, bool is_sole);
+  /// Some rows will not be of the moment that others are of.
+  void note_new_snapshot() noexcept { has_new_snapshot_ = true; }
+
+  /// Plans what is to be loaded into tables that are emptied before: that would be for nothing
+  /// where it fails.  The n-th task is for the table of the view whose number is the n-th of
+  /// `places`; each whose plan fails has a failure afterwards.
+  void try_plans(std::span<const TableTask> tasks, std::span<const size_t> places);
 
   /// Plans and moves, and shows it.
   void carry_out(const RunOrders &orders);
@@ -70,6 +80,8 @@ public:
   void for_each_table(std::span<const size_t> tables,
                       const std::function<void(Mover &, size_t)> &work) const;
 
+  /// Those of tables, before the others have their turn.
+  void tell_failures() const;
   /// On standard error, and in the view.
   void warn(const Error &warning);
   void note(const std::string &text) const;
@@ -84,6 +96,7 @@ private:
   void set_sequences(const std::vector<std::optional<TableTask>> &tasks);
   void verify(const std::vector<std::optional<TableTask>> &tasks);
   void compare(Mover &mover, const TableTask &task, PullView &pull);
+  void warn_incomplete(const std::string &what, const Error &error);
   void forget_unended();
   void explain_failures();
   void note_failures_of_sessions();
@@ -91,6 +104,7 @@ private:
   [[nodiscard]] ExitStatus status() const;
   [[nodiscard]] ExitStatus finish();
   [[nodiscard]] std::string way_on() const;
+  [[nodiscard]] std::string way_to_unbegun() const;
   [[nodiscard]] Connections without_source() const;
 
   const Options &options_;
@@ -107,7 +121,8 @@ private:
   RunView view_;
   RunEnd end_;
   std::optional<Failure> failure_;
-  bool lacks_sequences_ = false; // some could not be set
+  bool is_incomplete_ = false; // some sequences were not set, or tables not compared
+  bool has_new_snapshot_ = false;
 };
 
 } // namespace parallel_loader

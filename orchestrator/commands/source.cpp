@@ -6,6 +6,7 @@
 #include "core/source/types.hpp"
 #include "orchestrator/base/failure.hpp"
 #include "orchestrator/run/destination.hpp"
+#include "orchestrator/run/identity.hpp"
 #include "orchestrator/tables/table_list.hpp"
 
 #include <fmt/format.h>

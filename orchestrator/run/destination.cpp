@@ -23,10 +23,8 @@ constexpr PinnedSetting kSettings[] = {{"lock_timeout", "0"},
 
 /// Until the transaction's end: behind a pooler the session is somebody else's next.  The names are
 /// qualified, as the user's search path is in force.
-std::string settings_statement(int server_version, std::string_view run_wait) {
-  std::string sql = fmt::format("SELECT pg_catalog.current_setting('is_superuser'), "
-                                "pg_catalog.set_config('parallel_loader.run_wait', '{}', true)",
-                                run_wait);
+std::string settings_statement(int server_version) {
+  std::string sql = "SELECT pg_catalog.current_setting('is_superuser')";
   const auto add = [&](std::span<const PinnedSetting> settings) {
     for (const PinnedSetting &setting : settings)
       if (server_version >= setting.since_version)
@@ -40,6 +38,14 @@ std::string settings_statement(int server_version, std::string_view run_wait) {
 
 constexpr std::string_view kOwnPath =
     "SELECT pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true)";
+
+/// The table $1, its partitions, and what it is a partition of.
+constexpr std::string_view kRelatives =
+    "SELECT $1::pg_catalog.oid "
+    "UNION ALL SELECT relid::pg_catalog.oid "
+    "FROM pg_catalog.pg_partition_tree($1::pg_catalog.oid::pg_catalog.regclass) "
+    "UNION ALL SELECT relid::pg_catalog.oid "
+    "FROM pg_catalog.pg_partition_ancestors($1::pg_catalog.oid::pg_catalog.regclass)";
 
 /// The first key of the advisory locks of SoleLoad; the second is the table.
 constexpr int32_t kSoleLoadLock = 0x504c0001; // "PL"
@@ -65,8 +71,7 @@ Destination Destination::open(const ConnInfo &conninfo, Waiter &waiter) {
 template <class Fn> Rows Destination::in_transaction(Fn fn) {
   connection_.exec("BEGIN ISOLATION LEVEL READ COMMITTED");
   try {
-    const Rows is_superuser =
-        connection_.exec(settings_statement(connection_.server_version(), run_wait_));
+    const Rows is_superuser = connection_.exec(settings_statement(connection_.server_version()));
     // The source's password is a parameter: a server that logs statements would log it too.  Only a
     // superuser may tell it not to.
     if (is_superuser.text(0, 0) == "on")
@@ -100,12 +105,14 @@ Rows Destination::call(const std::string &sql, std::span<const Param> params) {
 }
 
 Rows Destination::call_function(std::string_view function, const std::string &sql,
-                                std::span<const Param> params,
-                                const std::optional<SoleLoad> &sole) {
+                                std::span<const Param> params, const CallTerms &terms) {
   try {
     return in_transaction([&] {
-      if (sole)
-        require_sole(*sole);
+      if (!terms.run_wait.empty())
+        connection_.exec("SELECT pg_catalog.set_config('parallel_loader.run_wait', $1, true)",
+                         {std::string(terms.run_wait)});
+      if (terms.sole)
+        require_sole(*terms.sole);
       return connection_.exec(sql, params);
     });
   } catch (const Error &error) {
@@ -121,13 +128,13 @@ void Destination::require_sole(const SoleLoad &sole) {
                    "$2::pg_catalog.oid::pg_catalog.int4)",
                    {std::to_string(kSoleLoadLock), table});
   const Rows rows = connection_.exec(
-      fmt::format("SELECT p.table_name, p.pull_id FROM {}.parallel_pulls AS p "
-                  "WHERE p.\"table\"::pg_catalog.oid OPERATOR(pg_catalog.=) $1::pg_catalog.oid "
+      fmt::format("SELECT p.table_name, p.pull_id FROM {0}.parallel_pulls AS p "
+                  "WHERE p.\"table\"::pg_catalog.oid OPERATOR(pg_catalog.=) ANY ({1}) "
                   "AND p.pull_id OPERATOR(pg_catalog.>) $2::pg_catalog.int8 "
                   "AND (p.chunks_done OPERATOR(pg_catalog.>) 0 OR p.state "
                   "OPERATOR(pg_catalog.=) ANY ('{{planned,running,paused}}'::pg_catalog.text[])) "
                   "LIMIT 1",
-                  schema_),
+                  schema_, kRelatives),
       {table, std::to_string(sole.newest_pull)});
   if (!rows.empty())
     throw loading_error(parse_qualified_name(rows.text(0, 0)), rows.integer(0, 1));

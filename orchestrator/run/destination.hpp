@@ -5,6 +5,7 @@
 #include "core/base/quote.hpp"
 #include "core/connection/connection.hpp"
 #include "orchestrator/base/exit_status.hpp"
+#include "orchestrator/run/identity.hpp"
 
 #include <cstdint>
 #include <initializer_list>
@@ -16,14 +17,6 @@
 
 namespace parallel_loader {
 
-/// Which database of which server, as a text that both ends of one have in common.
-inline constexpr std::string_view kIdentity = R"sql(
-SELECT pg_catalog.concat(
-  pg_catalog.to_char(pg_catalog.timezone('UTC', pg_catalog.pg_postmaster_start_time()),
-                     'YYYY-MM-DD HH24:MI:SS.US'), ' ', d.oid)
-FROM pg_catalog.pg_database AS d
-WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database())sql";
-
 struct TableInfo {
   uint32_t oid = 0;
   QualifiedName name;
@@ -33,6 +26,12 @@ struct TableInfo {
 struct SoleLoad {
   uint32_t table = 0;
   int64_t newest_pull = 0;
+};
+
+/// What a call needs beside its statement.
+struct CallTerms {
+  std::string_view run_wait = {}; // parallel_loader.run_wait; empty: as the session is set
+  std::optional<SoleLoad> sole = {};
 };
 
 /// Error 55006, of a table that another pull loads.
@@ -50,12 +49,10 @@ public:
   [[nodiscard]] TableInfo find_table(const QualifiedName &name);
 
   /// Runs a statement that calls one of our functions, named without parallel_pull_; an error has
-  /// the GRANT that helps.  With `sole`, others that say the same of the table wait until the call
-  /// is over; throws Error 55006, and does not call, where it is not so.
+  /// the GRANT that helps.  With a SoleLoad, others that say the same of the table wait until the
+  /// call is over; throws Error 55006, and does not call, where it is not so.
   Rows call_function(std::string_view function, const std::string &sql,
-                     std::span<const Param> params, const std::optional<SoleLoad> &sole = {});
-  /// Sets parallel_loader.run_wait for the calls from now on.
-  void set_run_wait(std::string_view wait) { run_wait_ = wait; }
+                     std::span<const Param> params, const CallTerms &terms = {});
   /// Hands what the server says to `handler` from now on.
   void on_notice(NoticeHandler handler) { connection_.on_notice(std::move(handler)); }
   /// For display: `15.20`.
@@ -93,8 +90,7 @@ private:
   [[nodiscard]] Error with_grant(const Error &error, std::string_view function);
 
   Connection connection_;
-  std::string schema_;          // the extension's, quoted
-  std::string run_wait_ = "-1"; // as the server sees fit
+  std::string schema_; // the extension's, quoted
 };
 
 } // namespace parallel_loader

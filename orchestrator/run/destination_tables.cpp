@@ -25,19 +25,29 @@ WHERE CASE WHEN c.relkind = 'r' THEN pg_catalog.pg_relation_size(c.oid::regclass
            ELSE EXISTS (SELECT FROM pg_catalog.pg_partition_tree(c.oid::regclass) AS t
                         WHERE t.isleaf AND pg_catalog.pg_relation_size(t.relid) > 0) END)sql";
 
+// Of a table, its partitions and what it is a partition of: rows of one are rows of the other.
 constexpr std::string_view kOtherLoader = R"sql(
 SELECT o.pull_id
 FROM {0}.parallel_pulls AS p
-JOIN {0}.parallel_pulls AS o ON o.table_name = p.table_name AND o.pull_id <> p.pull_id
+CROSS JOIN LATERAL (
+  SELECT p."table"::oid
+  UNION ALL SELECT relid::oid FROM pg_catalog.pg_partition_tree(p."table")
+  UNION ALL SELECT relid::oid FROM pg_catalog.pg_partition_ancestors(p."table")) AS r(oid)
+JOIN {0}.parallel_pulls AS o ON o."table"::oid = r.oid AND o.pull_id <> p.pull_id
 WHERE p.pull_id = $1::bigint
-  AND (o.chunks_done > 0 OR o.state IN ('planned', 'running', 'paused'))
-  AND (o.finished IS NULL OR o.finished > p.started)
+  AND (o.state IN ('planned', 'running', 'paused')
+       OR EXISTS (SELECT FROM {0}.parallel_pull_chunks AS c
+                  WHERE c.pull_id = o.pull_id AND c.state = 'done' AND c.finished > p.started))
 LIMIT 1)sql";
 
 constexpr std::string_view kLoaders = R"sql(
 SELECT w.number, p.pull_id
 FROM {0}.parallel_pulls AS p
-JOIN pg_catalog.unnest($1::oid[]) WITH ORDINALITY AS w(oid, number) ON w.oid = p."table"::oid
+CROSS JOIN LATERAL (
+  SELECT p."table"::oid
+  UNION ALL SELECT relid::oid FROM pg_catalog.pg_partition_tree(p."table")
+  UNION ALL SELECT relid::oid FROM pg_catalog.pg_partition_ancestors(p."table")) AS r(oid)
+JOIN pg_catalog.unnest($1::oid[]) WITH ORDINALITY AS w(oid, number) ON w.oid = r.oid
 WHERE p.state IN ('planned', 'running', 'paused'))sql";
 
 constexpr std::string_view kForeignKeys = R"sql(

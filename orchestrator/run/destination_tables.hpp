@@ -30,7 +30,7 @@ struct DestinationTable {
 /// Finds out which of the tables have rows.
 void find_rows(Destination &destination, std::span<DestinationTable> tables);
 
-/// Finds out which of the tables pulls load now.
+/// Finds out which of the tables pulls load now, or their partitions.
 void find_loaders(Destination &destination, std::span<DestinationTable> tables);
 
 /// The pull that was begun last, whose ever; 0: there was none.
@@ -40,8 +40,8 @@ void find_loaders(Destination &destination, std::span<DestinationTable> tables);
 /// Throws Error 0A000 when a table that is not among them refers to one of them.
 void truncate_tables(Destination &destination, std::span<const DestinationTable> tables);
 
-/// Another pull that has loaded rows into the table of this one since that began, or loads it now;
-/// 0: none, as far as the role may see.
+/// Another pull that has loaded rows into the table of this one since that began, or loads it now,
+/// or its partitions; 0: none, as far as the role may see.
 [[nodiscard]] int64_t find_other_loader(Destination &destination, int64_t pull_id);
 
 /// Those of the tables that have columns with a sequence of their own.

@@ -31,7 +31,8 @@ struct ChunkView {
   int number = 0;
   std::string start = {}; // empty: open, like the next
   std::string end = {};
-  PullState state = PullState::kPlanned; // of those that a chunk knows: planned, running, done
+  PullState state =
+      PullState::kPlanned; // of those that a chunk knows: planned, running, done, failed
   int64_t rows = 0;
   int64_t bytes = 0;
   int attempts = 0;

@@ -77,6 +77,19 @@ $result = $pair->try_sql("SELECT rows FROM parallel_pull_table($dsn, 'g')");
 is($result->summary, 'success: 2', '… and a pull leaves its mark');
 is($pair->pull->{warning}, undef, '… without a word');
 is($pair->destination_sql("SELECT parallel_pull_append($dsn, 'g')"), 0, '… at which an append begins');
+
+# Rows that such a pull has brought lie above the mark that was there before it.
+kill 'STOP', $writer;
+unflushed('INSERT INTO g VALUES (3)');
+$pair->destination_sql('DELETE FROM g');
+is($pair->try_sql("SELECT rows FROM parallel_pull_table($dsn, 'g')")->summary, 'success: 3', 'a pull that leaves none, of a table with a mark');
+kill 'CONT', $writer;
+my $anew = qr/pull \d+ into table public\.g has left no mark.*HINT:  To go on, empty the table, call (parallel_pull_forget\('public\.g'\)), and append/s;
+# hint: extension/worker/append.cpp: , and append, which copies all rows.
+$pair->error_is("SELECT parallel_pull_append($dsn, 'g')", '55000', $anew, '… ends the appends from that');
+is($pair->destination_sql('SELECT count(*) FROM g'), 3, '… and no row comes again');
+$pair->destination_sql(q(TRUNCATE g; SELECT parallel_pull_forget('public.g')));
+is($pair->destination_sql("SELECT parallel_pull_append($dsn, 'g')"), 3, '… until the table is appended to anew');
 $pair->source_sql("GRANT EXECUTE ON FUNCTION $MESSAGE TO PUBLIC");
 
 # ---- settings of the source's role and database do not hold ----

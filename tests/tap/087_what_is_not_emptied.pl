@@ -46,13 +46,19 @@ sub count { my ($of) = @_; return $pair->destination_sql("SELECT count(*) FROM $
 # ---- --truncate ----
 
 $pair->destination_sql(q(INSERT INTO t SELECT i, 'mine' FROM generate_series(1, 7) AS i));
-my $run = run_program('copy', '--source', $destination, '--target', $destination, '--truncate', 't');
-is($run->{code}, 1, 'one database as source and destination: refused');
-like($run->{err}, qr/the source is the destination table itself/, '… with the reason');
+my @here = ('--source', $destination, '--target', $destination);
+my $run = run_program('copy', @here, '--truncate', 't');
+is($run->{code}, 2, 'one database as source and destination: --truncate is refused');
+like($run->{err}, qr/--truncate is not for a source and a destination that are the same database/, '… with the reason');
 is(count('t'), 7, '… and nothing is emptied');
+$run = run_program('copy', @here, '--where', 'true', 't');
+is($run->{code}, 1, '… and so is a table that goes into itself');
+like($run->{err}, qr/the source is the destination table itself/, '… with the reason');
+is(count('t'), 7, '… and has no row twice');
 # hint: orchestrator/commands/copy.cpp: TABLE=TARGET_TABLE.
+# hint: orchestrator/commands/copy.cpp: and copy without --truncate.
 $pair->destination_sql('CREATE TABLE t_copy (LIKE t)');
-$run = run_program('copy', '--source', $destination, '--target', $destination, '--truncate', 't=t_copy');
+$run = run_program('copy', @here, 't=t_copy');
 is($run->{code}, 0, '… but for another table') or diag $run->{err};
 is(count('t_copy'), 7, '… which is loaded');
 
@@ -105,6 +111,13 @@ like($run->{err}, qr/not emptied: pull \d+ has loaded rows, too/, '… with the 
 is(count('merged'), $before + 500, '… and nothing is emptied');
 $pair->destination_sql('TRUNCATE merged; ALTER TABLE merged DROP CONSTRAINT merged_check; ALTER TABLE merged ADD CHECK (id <> 4900)');
 is(copy('--jobs', 1, '--chunk-size', '64kB', 'shard_1=merged')->{code}, 1, 'a table with one pull');
+$before = count('merged');
+run_program('cancel', $pair->newest_pull_id, '--target', $destination);
+wait_until(20, sub { !$pair->coordinator_pids });
+$pair->source_sql('ALTER TABLE shard_1 RENAME TO shard_0');
+is(run_program('resume', $pair->newest_pull_id, @both, '--restart')->{code}, 1, '… which the source does not have any more');
+is(count('merged'), $before, '… is not emptied');
+$pair->source_sql('ALTER TABLE shard_0 RENAME TO shard_1');
 $pair->destination_sql('ALTER TABLE merged DROP CONSTRAINT merged_id_check');
 $run = run_program('resume', $pair->newest_pull_id, @both, '--restart');
 is($run->{code}, 0, '… is emptied and loaded again') or diag $run->{err};

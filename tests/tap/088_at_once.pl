@@ -82,5 +82,24 @@ for my $round (1 .. 3) {
   note "exit statuses: @codes";
 }
 
+# ---- an append to a table whose pull is done, while its run goes on ----
+
+$pair->both_sql('CREATE TABLE third (id integer PRIMARY KEY)');
+$pair->source_sql('INSERT INTO third SELECT generate_series(1, 100)');
+is(run_program('copy', @both, 'third')->{code}, 0, 'a pull leaves a mark');
+$pair->source_sql('INSERT INTO third VALUES (101)');
+$pair->destination_sql('DELETE FROM third; TRUNCATE first');
+my $dsn = literal($pair->dsn);
+my $done = $pair->destination_sql("SELECT parallel_pull_create($dsn, 'third')");
+my $open = $pair->destination_sql("SELECT parallel_pull_create($dsn, 'first', run_id => $done)");
+is($pair->destination_sql("SELECT remaining FROM parallel_pull_work($done)"), 0, '… and so will another one, at the end of its run');
+# hint: extension/worker/append.cpp: Append again when its run has ended.
+$pair->error_is("SELECT parallel_pull_append($dsn, 'third')", '55000', qr/pull $done into table public\.third has left no mark.*HINT:  Append again when its run has ended\./s,
+  '… until then nothing is appended from the first mark');
+is($pair->destination_sql("SELECT remaining FROM parallel_pull_work($open)"), 0, 'the run ends');
+wait_until(20, sub { !$pair->coordinator_pids });
+is($pair->destination_sql("SELECT parallel_pull_append($dsn, 'third')"), 0, '… then the append finds nothing new');
+$pair->same_rows('SELECT * FROM third', '… each row is there once');
+
 $pair->nothing_left('no process or session is left');
 $pair->finish;

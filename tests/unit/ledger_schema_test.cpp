@@ -66,7 +66,7 @@ TEST(LedgerSchema, marks_are_in_it) {
                       Rows(),
                       Rows(),
                       one_row({"f"}),
-                      one_row({"12", "t"}),
+                      one_row({"12", "t", "10"}),
                       one_row({"13", "16384", "@7 9:9"}),
                       one_row({"f"})};
   AppendLedger ledger(executor, kSchema);
@@ -74,7 +74,7 @@ TEST(LedgerSchema, marks_are_in_it) {
   (void)ledger.find_mark(kSubject, may_move);
   (void)ledger.find_unfinished(kSubject, mark, may_move);
   (void)ledger.has_old_filter(16384, "a > 1");
-  EXPECT_TRUE(ledger.find_unmarked(kSubject)->is_open);
+  EXPECT_TRUE(ledger.find_unmarked(kSubject, mark, may_move)->is_open);
   EXPECT_EQ(ledger.find_successor(1), 13);
   mark.local_relations = "@7 9:9:u";
   ledger.save_mark(kSubject, mark);
