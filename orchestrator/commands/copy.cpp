@@ -112,8 +112,8 @@ void Copy::inspect() {
 void Copy::refuse_one_database() {
   throw Failure(ExitStatus::kUsage,
                 Error("",
-                      "--truncate is not for a source and a destination that are the same database",
-                      "", "Empty the tables by yourself, and copy without --truncate."));
+                      "tables are not emptied where source and destination are the same database",
+                      "", "Empty them by yourself, and copy without --truncate."));
 }
 
 // A name of both servers is told once.

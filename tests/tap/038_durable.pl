@@ -85,7 +85,7 @@ $pair->destination_sql('DELETE FROM g');
 is($pair->try_sql("SELECT rows FROM parallel_pull_table($dsn, 'g')")->summary, 'success: 3', 'a pull that leaves none, of a table with a mark');
 kill 'CONT', $writer;
 my $anew = qr/pull \d+ into table public\.g has left no mark.*HINT:  To go on, empty the table, call (parallel_pull_forget\('public\.g'\)), and append/s;
-# hint: extension/worker/append.cpp: , and append, which copies all rows.
+# hint: extension/worker/append.cpp: empty the table, call parallel_pull_forget(
 $pair->error_is("SELECT parallel_pull_append($dsn, 'g')", '55000', $anew, '… ends the appends from that');
 is($pair->destination_sql('SELECT count(*) FROM g'), 3, '… and no row comes again');
 $pair->destination_sql(q(TRUNCATE g; SELECT parallel_pull_forget('public.g')));
@@ -111,7 +111,7 @@ for my $may_write (1, 0) {
   $pair->destination_sql('TRUNCATE g');
   unflushed('UPDATE g SET id = id');
   $result = $pair->try_sql("SET statement_timeout = '10s'; SELECT rows FROM parallel_pull_table($dsn, 'g')");
-  is($result->summary . $result->err, 'success: 2', '… and a pull leaves its mark, without a word');
+  is($result->summary . $result->err, 'success: 3', '… and a pull leaves its mark, without a word');
 }
 $open->query_safe('ROLLBACK');
 $pair->source_sql($_) for 'ALTER ROLE reader RESET ALL', "GRANT EXECUTE ON FUNCTION $MESSAGE TO PUBLIC",

@@ -49,7 +49,7 @@ $pair->destination_sql(q(INSERT INTO t SELECT i, 'mine' FROM generate_series(1, 
 my @here = ('--source', $destination, '--target', $destination);
 my $run = run_program('copy', @here, '--truncate', 't');
 is($run->{code}, 2, 'one database as source and destination: --truncate is refused');
-like($run->{err}, qr/--truncate is not for a source and a destination that are the same database/, '… with the reason');
+like($run->{err}, qr/tables are not emptied where source and destination are the same database/, '… with the reason');
 is(count('t'), 7, '… and nothing is emptied');
 $run = run_program('copy', @here, '--where', 'true', 't');
 is($run->{code}, 1, '… and so is a table that goes into itself');

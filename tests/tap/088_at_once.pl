@@ -93,7 +93,6 @@ my $dsn = literal($pair->dsn);
 my $done = $pair->destination_sql("SELECT parallel_pull_create($dsn, 'third')");
 my $open = $pair->destination_sql("SELECT parallel_pull_create($dsn, 'first', run_id => $done)");
 is($pair->destination_sql("SELECT remaining FROM parallel_pull_work($done)"), 0, '… and so will another one, at the end of its run');
-# hint: extension/worker/append.cpp: Append again when its run has ended.
 $pair->error_is("SELECT parallel_pull_append($dsn, 'third')", '55000', qr/pull $done into table public\.third has left no mark.*HINT:  Append again when its run has ended\./s,
   '… until then nothing is appended from the first mark');
 is($pair->destination_sql("SELECT remaining FROM parallel_pull_work($open)"), 0, 'the run ends');

@@ -43,6 +43,8 @@ sub _command {
 # timeout (seconds).
 sub run_sql {
   my ($node, $sql, %options) = @_;
+  # A session that is there would be in its way.
+  delete $reconnecting{name_of($node)} if $sql =~ /\bDATABASE\b/i;
   my $is_plain = !grep { $_ ne 'timeout' } keys %options;
   my $result = $is_plain && $sql !~ $LEAVES_OPEN ? _run_anew($node, $sql, $options{timeout}) : undef;
   return $result // _run_alone($node, $sql, %options);
