@@ -312,8 +312,8 @@ $pair->nothing_left('… and nothing is left');
 # ---- sessions and servers go ----
 
 $job = start_stuck(@GATED);
-my $WATCHING = q(FROM pg_stat_activity WHERE application_name = 'parallel-loader' AND backend_type = 'client backend'
-  AND query NOT LIKE '%parallel_pull_work%');
+my $WATCHING = q(FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()
+  AND query NOT LIKE 'SELECT WHERE false%' AND query NOT LIKE '%parallel_pull_work%');
 ok(wait_until(5, sub { $pair->destination_sql("SELECT count(*) $WATCHING") == 1 }), 'one session watches the pull');
 $pair->destination_sql("SELECT pg_terminate_backend(pid) $WATCHING");
 $pair->open_gate;

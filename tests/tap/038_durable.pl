@@ -96,7 +96,7 @@ $pair->source_sql("GRANT EXECUTE ON FUNCTION $MESSAGE TO PUBLIC");
 
 # Waiting takes longer than each limit; a transaction that is serializable, read only and deferrable
 # would wait for the one that is open.
-$pair->source_sql($_) for q(ALTER ROLE reader SET statement_timeout = '18ms'), q(ALTER ROLE reader SET idle_session_timeout = '200ms'),
+$pair->source_sql($_) for q(ALTER ROLE reader SET statement_timeout = '100ms'), q(ALTER ROLE reader SET idle_session_timeout = '200ms'),
   ($pair->source_sql('SHOW server_version_num') >= 170000 ? q(ALTER ROLE reader SET transaction_timeout = '200ms') : ()),
   q(ALTER ROLE reader SET default_transaction_isolation = 'serializable'), 'ALTER ROLE reader SET default_transaction_read_only = on',
   'ALTER ROLE reader SET default_transaction_deferrable = on', 'CREATE TABLE other (a integer)';
