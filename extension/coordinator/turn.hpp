@@ -3,8 +3,9 @@
 
 #include <cstdint>
 
+#include "extension/server/base/postgres.hpp"
+
 extern "C" {
-#include "postgres.h"
 #include "utils/timestamp.h"
 }
 
