@@ -17,7 +17,7 @@ FROM (
   WHERE kind = 'pull' AND state = 'done' AND "table" = $1::pg_catalog.oid
     AND source_database = $2::pg_catalog.text AND source_table = $3::pg_catalog.text
     AND coalesce(filter, '') = $4::pg_catalog.text AND range_start IS NULL AND range_end IS NULL
-    AND snapshot_xmin IS NOT NULL) AS m
+    AND snapshot_xmin IS NOT NULL AND (source_flushed OR coordinator IS NULL OR coordinator >= 0)) AS m
 ORDER BY m.pull_id)sql";
 
 constexpr std::string_view kFindMark = R"sql(
@@ -53,7 +53,7 @@ FROM (
   WHERE pull_id = $5::bigint AND kind = 'pull' AND state = 'done' AND "table" = $1::pg_catalog.oid
     AND source_database = $2::pg_catalog.text AND source_table = $3::pg_catalog.text
     AND coalesce(filter, '') = $4::pg_catalog.text AND range_start IS NULL AND range_end IS NULL
-    AND snapshot_xmin IS NOT NULL) AS m)sql";
+    AND snapshot_xmin IS NOT NULL AND (source_flushed OR coordinator IS NULL OR coordinator >= 0)) AS m)sql";
 
 // A whole pull of the table that has brought some of its rows, but not all.
 constexpr std::string_view kFindUnfinished = R"sql(
@@ -67,12 +67,17 @@ WHERE p.kind = 'pull' AND p.state <> 'done' AND p."table" = $1::pg_catalog.oid
               WHERE c.pull_id = p.pull_id AND c.state = 'done' AND c.rows > 0)
 ORDER BY p.pull_id DESC)sql";
 
+// A run confirms its pulls' marks at its end; those of a pull by itself are confirmed before it is
+// done.
 constexpr std::string_view kFindUnmarked = R"sql(
-SELECT pg_catalog.max(pull_id)
+SELECT pull_id, source_flushed IS NULL, owner::pg_catalog.oid
 FROM @ledger@.pull
-WHERE kind = 'pull' AND state = 'done' AND NOT source_flushed AND "table" = $1::pg_catalog.oid
+WHERE kind = 'pull' AND state = 'done' AND "table" = $1::pg_catalog.oid
+  AND (NOT source_flushed OR (source_flushed IS NULL AND coordinator < 0))
   AND source_database = $2::pg_catalog.text AND source_table = $3::pg_catalog.text
-  AND coalesce(filter, '') = $4::pg_catalog.text AND range_start IS NULL AND range_end IS NULL)sql";
+  AND coalesce(filter, '') = $4::pg_catalog.text AND range_start IS NULL AND range_end IS NULL
+  AND pull_id > $5::bigint
+ORDER BY pull_id DESC)sql";
 
 // Later marks and whole pulls of the same table, which have brought the rows of this pull, too.
 constexpr std::string_view kFindSuccessors = R"sql(
@@ -197,9 +202,17 @@ std::optional<int64_t> AppendLedger::find_unfinished(const AppendSubject &subjec
   return std::nullopt;
 }
 
-std::optional<int64_t> AppendLedger::find_unmarked(const AppendSubject &subject) {
-  const Rows row = executor_.exec(kFindUnmarked, subject_params(subject));
-  return row.is_null(0, 0) ? std::nullopt : std::optional(row.integer(0, 0));
+std::optional<UnmarkedPull> AppendLedger::find_unmarked(const AppendSubject &subject,
+                                                        const std::optional<AppendMark> &mark,
+                                                        const MayMove &may_move) {
+  std::vector<Param> params = subject_params(subject);
+  params.emplace_back(std::to_string(mark ? mark->pull_id : 0));
+  const uint32_t owner = mark ? mark->owner : 0;
+  const Rows found = executor_.exec(kFindUnmarked, params);
+  for (size_t row = 0; row < found.size(); row++)
+    if (owner == 0 || may_move(static_cast<uint32_t>(found.integer(row, 2)), owner))
+      return UnmarkedPull{.pull_id = found.integer(row, 0), .is_open = found.boolean(row, 1)};
+  return std::nullopt;
 }
 
 // Of a table that was emptied or rewritten since, or is gone, the rows are taken for gone.

@@ -18,6 +18,12 @@ struct AppendSubject {
   std::string filter;
 };
 
+/// A pull of the whole table that is done and has no mark.
+struct UnmarkedPull {
+  int64_t pull_id = 0;
+  bool is_open = false; // its run has not confirmed it, and may still do so
+};
+
 /// True if `role` may move a mark of `owner`'s.
 using MayMove = std::function<bool(uint32_t role, uint32_t owner)>;
 
@@ -32,9 +38,11 @@ public:
   /// role that has made the first of them.
   [[nodiscard]] std::optional<AppendMark> find_mark(const AppendSubject &subject,
                                                     const MayMove &may_move);
-  /// The newest pull of the whole table that is done and left no mark, as the source was not seen
-  /// to flush what it had read.
-  [[nodiscard]] std::optional<int64_t> find_unmarked(const AppendSubject &subject);
+  /// The newest pull of the whole table, younger than the mark and by a role that may move it, that
+  /// is done and left no mark, as the source was not seen to flush what it had read.
+  [[nodiscard]] std::optional<UnmarkedPull> find_unmarked(const AppendSubject &subject,
+                                                          const std::optional<AppendMark> &mark,
+                                                          const MayMove &may_move);
   /// A whole pull of the table, younger than the mark and by a role that may move it, that has
   /// brought rows and is not done.
   [[nodiscard]] std::optional<int64_t>

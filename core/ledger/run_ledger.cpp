@@ -94,7 +94,8 @@ WHERE p.coordinator = $1::bigint
 
 constexpr std::string_view kLetGo = R"sql(
 UPDATE @ledger@.pull SET coordinator = NULL, hold_ended = $2::pg_catalog.text
-WHERE pull_id = $1::bigint AND state IN ('failed', 'cancelled'))sql";
+WHERE pull_id = $1::bigint AND state IN ('failed', 'cancelled') AND coordinator IS NOT NULL
+RETURNING pull_id)sql";
 
 constexpr std::string_view kNoteHoldEnded = R"sql(
 UPDATE @ledger@.pull SET hold_ended = $2::pg_catalog.text
@@ -185,8 +186,8 @@ void RunLedger::forget_bounds(int64_t coordinator) {
   executor_.exec(kForgetBounds, {id(coordinator)});
 }
 
-void RunLedger::let_go(int64_t pull_id, std::string_view reason) {
-  executor_.exec(kLetGo, {id(pull_id), null_if_empty(reason)});
+bool RunLedger::let_go(int64_t pull_id, std::string_view reason) {
+  return !executor_.exec(kLetGo, {id(pull_id), null_if_empty(reason)}).empty();
 }
 
 void RunLedger::note_hold_ended(int64_t coordinator, std::string_view reason) {

@@ -50,8 +50,8 @@ public:
   /// What the source has flushed, or may not have, of the coordinator's pulls that are done.
   void note_flushed(int64_t coordinator);
   void forget_bounds(int64_t coordinator);
-  /// The snapshot of a pull that has ended is not held for it any more.
-  void let_go(int64_t pull_id, std::string_view reason);
+  /// The snapshot of a pull that has ended is not held for it any more. Returns true if it was.
+  bool let_go(int64_t pull_id, std::string_view reason);
   void note_hold_ended(int64_t coordinator, std::string_view reason);
   /// True while the coordinator has a pull that a resume could take up under the snapshot.
   [[nodiscard]] bool has_failed(int64_t coordinator);

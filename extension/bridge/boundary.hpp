@@ -27,6 +27,10 @@ public:
   [[nodiscard]] bool is_cancel() const noexcept {
     return report_.sqlerrcode == ERRCODE_QUERY_CANCELED;
   }
+  /// True when lock_timeout has passed (SQLSTATE 55P03).
+  [[nodiscard]] bool is_lock_timeout() const noexcept {
+    return report_.sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE;
+  }
 
 private:
   ErrorReport report_;

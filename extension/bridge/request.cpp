@@ -201,6 +201,7 @@ void visit_request(Archive &archive, AnyRequest &request) {
   visit_snapshot(archive, request.snapshot);
   archive.field(request.snapshot_hold_ms);
   archive.field(request.retry_budget_ms);
+  archive.field(request.run_wait_ms);
   archive.field(request.route);
   archive.field(request.resume_id);
   archive.field(request.new_snapshot);

@@ -37,6 +37,7 @@ struct Request {
   HeldSnapshot snapshot;  // given by the caller (its name alone), or the run's; no name: a new one
   int64_t snapshot_hold_ms = 0;
   int64_t retry_budget_ms = 0;
+  int64_t run_wait_ms = -1; // for the next pull of its run; -1: as the coordinator sees fit
   RouteSetting route = RouteSetting::kAuto;
   int64_t resume_id = 0;     // kResume: the pull
   std::string window;        // of an append: see append.hpp; empty: none

@@ -8,6 +8,7 @@
 #include "extension/bridge/spi_executor.hpp"
 #include "extension/coordinator/old_coordinator.hpp"
 #include "extension/coordinator/planning.hpp"
+#include "extension/coordinator/turn.hpp"
 #include "extension/ledger/pull_refusal.hpp"
 #include "extension/server/base/socket_wait.hpp"
 #include "extension/server/process/handover.hpp"
@@ -22,18 +23,6 @@ extern "C" {
 }
 
 namespace parallel_loader {
-
-namespace {
-
-constexpr long kTurnMs = 500;
-constexpr long kHurriedTurnMs = 100; // somebody waits for a worker slot
-
-// A turn may be cut short by a wake-up, so times are not counted in turns.
-int64_t milliseconds_since(TimestampTz then) {
-  return (GetCurrentTimestamp() - then) / 1000;
-}
-
-} // namespace
 
 void Coordinator::begin() {
   if (request_.kind == RequestKind::kResume)
@@ -196,7 +185,7 @@ void Coordinator::release_if_all_read() {
   if (counts.chunks_done > chunks_done_)
     workers_.note_success();
   chunks_done_ = counts.chunks_done;
-  if (hold_.is_done_with(false))
+  if (hold_.part_from_workers())
     end_snapshot_durably();
 }
 
@@ -366,7 +355,7 @@ bool Coordinator::is_worth_holding() {
 }
 
 void Coordinator::hold_snapshot() {
-  bool is_resumed = false; // it goes on under the snapshot
+  bool is_resumed = false; // it goes on under the snapshot, and the reason is told to nobody
   const std::string reason = hold_.keep_for_resume(request_.snapshot_hold_ms, waiter_, [&] {
     record_.require_there();
     const auto hold_end = static_cast<HoldEnd>(pg_atomic_read_u32(&pull_->mail.hold_end));

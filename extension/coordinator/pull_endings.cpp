@@ -17,16 +17,9 @@
 
 namespace parallel_loader {
 
-namespace {
-
-bool is_lock_error(const PgError &error) {
-  return error.report().sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE;
-}
-
-} // namespace
-
-void PullEndings::note_plan() {
+void PullEndings::note_plan(bool is_followed) {
   open_++;
+  is_followed_ = is_followed;
   if (!std::exchange(closes_alone_, false))
     return;
   open_++; // the first one does not end with the run any more
@@ -42,7 +35,7 @@ void PullEndings::note_forgotten() noexcept {
 }
 
 bool PullEndings::is_alone() const {
-  return pg_atomic_read_u32(&run_->pull_count) <= 1 &&
+  return !is_followed_ && pg_atomic_read_u32(&run_->pull_count) <= 1 &&
          pg_atomic_read_u32(&run_->has_run_workers) == 0;
 }
 
@@ -69,7 +62,7 @@ void PullEndings::take_touched() {
   } catch (const PgError &error) {
     call([]() noexcept { session_abort(); });
     call([]() noexcept { session_limit_locks(false); });
-    if (!is_lock_error(error))
+    if (!error.is_lock_timeout())
       throw;
     if (!pulls)
       return run_inbox_touch_all(run_);

@@ -29,8 +29,9 @@ public:
   PullEndings(SharedPull *run, PullRecord &record, const SourceHold &hold, int64_t hold_ms) noexcept
       : run_(run), record_(record), hold_(hold), hold_ms_(hold_ms) {}
 
-  /// The run has one more pull.
-  void note_plan();
+  /// The run has one more pull.  If more are to come (`is_followed`), its end does not wait for the
+  /// run's.
+  void note_plan(bool is_followed);
   /// The pull is to end so, once its chunks are taken back from those who work on it.  The first
   /// reason counts.
   void add(int64_t pull_id, const Ending &ending);
@@ -71,6 +72,7 @@ private:
   std::map<int64_t, Ending> endings_;
   int open_ = 0; // that have not ended
   int held_ = 0; // that have failed and could be resumed
+  bool is_followed_ = false;
   bool closes_alone_ = false;
   std::optional<Error> end_of_all_;
 };

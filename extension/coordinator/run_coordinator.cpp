@@ -6,6 +6,7 @@
 #include "extension/bridge/boundary.hpp"
 #include "extension/bridge/spi_executor.hpp"
 #include "extension/coordinator/planning.hpp"
+#include "extension/coordinator/turn.hpp"
 #include "extension/server/base/socket_wait.hpp"
 #include "extension/server/process/last_commit.hpp"
 #include "extension/server/process/session.hpp"
@@ -18,23 +19,13 @@ namespace parallel_loader {
 
 namespace {
 
-constexpr long kTurnMs = 500;
-constexpr long kHurriedTurnMs = 100; // somebody waits for a worker slot, or a pull is about to end
-constexpr int64_t kLingerMs = 500;   // after a plan, the next one may still come
-
-int64_t milliseconds_since(TimestampTz then) {
-  return (GetCurrentTimestamp() - then) / 1000;
-}
+constexpr int64_t kLingerMs = 500; // after a plan, the next one may still come
 
 int64_t estimate_of(const PullPlan &plan) {
   int64_t sum = 0;
   for (const PlannedChunk &chunk : plan.chunks)
     sum += std::max<int64_t>(chunk.byte_estimate, 1);
   return sum;
-}
-
-bool is_lock_error(const PgError &error) {
-  return error.report().sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE;
 }
 
 } // namespace
@@ -73,7 +64,7 @@ void RunCoordinator::begin() {
 void RunCoordinator::note_plan(const PullPlan &plan) {
   worker_slots_add_chunks(run_, static_cast<int>(plan.chunks.size()), estimate_of(plan));
   pg_atomic_fetch_add_u32(&run_->pull_count, 1);
-  endings_.note_plan();
+  endings_.note_plan(request_.run_wait_ms > 0);
   planned_at_ = worked_at_ = GetCurrentTimestamp();
 }
 
@@ -120,13 +111,15 @@ void RunCoordinator::turn() {
   record_.require_there();
 }
 
-// Creating one pull after the other, a session comes again within a moment: workers that are
-// through with all that there is wait for it, and so does this process.
+// Creating one pull after the other, a session comes again within a moment, or has said how long it
+// may take: workers that are through with all that there is wait for it, and so does this process.
 bool RunCoordinator::is_lingering() const {
   const bool is_of_many =
       pg_atomic_read_u32(&run_->has_run_workers) != 0 || pg_atomic_read_u32(&run_->pull_count) > 1;
-  return hold_.is_open() &&
-         (!queue_.is_empty() || (is_of_many && milliseconds_since(planned_at_) < kLingerMs));
+  const int64_t wait_ms = request_.run_wait_ms >= 0 ? request_.run_wait_ms
+                          : is_of_many              ? kLingerMs
+                                                    : 0;
+  return hold_.is_open() && (!queue_.is_empty() || milliseconds_since(planned_at_) < wait_ms);
 }
 
 void RunCoordinator::heed_plans() {
@@ -156,10 +149,30 @@ void RunCoordinator::take_message(const RunMessage &message) {
                         {PullEvent::kCancel,
                          {.sqlstate = "57014", .message = "canceling pull due to user request"}});
   case kNewsForgotten:
-    in_run_transaction(
-        [&](RunLedger &ledger) { ledger.let_go(message.pull_id, "the pull was cancelled"); });
-    return endings_.note_forgotten();
+    return forget(message.pull_id);
   }
+}
+
+// Whoever gives a pull up may say so twice.
+void RunCoordinator::forget(int64_t pull_id) {
+  bool was_held = false;
+  in_run_transaction(
+      [&](RunLedger &ledger) { was_held = ledger.let_go(pull_id, "the pull was cancelled"); });
+  if (was_held)
+    endings_.note_forgotten();
+}
+
+Request RunCoordinator::take_request(const PlanTicket &ticket) {
+  Request request = parse_request({ticket.request, ticket.request_size});
+  request_.run_wait_ms = request.run_wait_ms;
+  planned_at_ = GetCurrentTimestamp();
+  request.source = request_.source;
+  request.snapshot = request_.snapshot;
+  request.pull.owner = request_.pull.owner;
+  request.pull.source = request_.pull.source;
+  request.pull.segment = request_.pull.segment;
+  request.pull.coordinator = key();
+  return request;
 }
 
 void RunCoordinator::plan_next() {
@@ -170,13 +183,7 @@ void RunCoordinator::plan_next() {
     plan_ticket_answer(ticket->ticket, kTicketReturned);
     return release_ticket(*ticket);
   }
-  Request request = parse_request({ticket->ticket->request, ticket->ticket->request_size});
-  request.source = request_.source;
-  request.snapshot = request_.snapshot;
-  request.pull.owner = request_.pull.owner;
-  request.pull.source = request_.pull.source;
-  request.pull.segment = request_.pull.segment;
-  request.pull.coordinator = key();
+  Request request = take_request(*ticket->ticket);
   const auto has_time = [&] {
     return QueuedTicket::Clock::now() - ticket->asked_at <
            std::chrono::milliseconds(request.retry_budget_ms);
@@ -201,7 +208,7 @@ void RunCoordinator::plan_next() {
       release_ticket(*ticket);
       throw;
     }
-    if (is_lock_error(error) && has_time())
+    if (error.is_lock_timeout() && has_time())
       return queue_.put_back(*ticket);
     answer.error = error.report();
   } catch (const Error &error) {
@@ -247,7 +254,9 @@ void RunCoordinator::answer_plan(QueuedTicket &queued, Request &request) {
 }
 
 void RunCoordinator::release_if_all_read() {
-  if (hold_.is_done_with(endings_.is_any_held() || is_lingering()))
+  if (endings_.is_any_held() || is_lingering())
+    return hold_.note_unread();
+  if (hold_.part_from_workers())
     end_snapshot_durably();
 }
 

@@ -53,7 +53,9 @@ public:
 private:
   void take_mail();
   void take_message(const RunMessage &message);
+  void forget(int64_t pull_id);
   void plan_next();
+  [[nodiscard]] Request take_request(const PlanTicket &ticket);
   void answer_plan(QueuedTicket &ticket, Request &request);
   void note_plan(const PullPlan &plan);
   void turn();
@@ -78,7 +80,7 @@ private:
   }
 
   SharedPull *run_;
-  Request request_; // of the first pull
+  Request request_; // of the first pull, but for run_wait_ms: of the last
   PullRecord record_;
   WorkerSet workers_;
   AttemptNotes notes_;
@@ -91,7 +93,7 @@ private:
   std::optional<SlotWait> slot_wait_;
   int chunks_done_ = 0; // at the last look
   bool is_paused_ = false;
-  TimestampTz planned_at_ = 0; // when a pull was last planned
+  TimestampTz planned_at_ = 0; // when a pull was last planned, or was to be
   TimestampTz turned_at_ = 0;
   TimestampTz worked_at_ = GetCurrentTimestamp(); // when a worker was last there
 };

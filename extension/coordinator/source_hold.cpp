@@ -5,17 +5,12 @@
 #include "core/source/durable_source.hpp"
 
 #include "extension/bridge/boundary.hpp"
+#include "extension/coordinator/turn.hpp"
 #include "extension/server/base/socket_wait.hpp"
 #include "extension/server/process/session.hpp"
 #include "extension/server/shared/worker_slots.hpp"
 
 namespace parallel_loader {
-
-namespace {
-
-constexpr long kTurnMs = 500;
-
-} // namespace
 
 // A pull of a whole table is where a later append may begin.
 void SourceHold::begin(const PullRequest &pull, const PullPlan &plan) {
@@ -92,12 +87,13 @@ std::vector<int> SourceHold::worker_backends() const {
   return backends;
 }
 
-bool SourceHold::is_done_with(bool is_awaiting) {
+bool SourceHold::part_from_workers() {
   constexpr std::chrono::seconds kPatience{1};
-  const bool is_unread = is_awaiting || worker_slots_any_unread(pull_);
-  if (is_unread)
-    unread_at_ = Clock::now();
-  if (is_unread || !is_open())
+  if (worker_slots_any_unread(pull_)) {
+    note_unread();
+    return false;
+  }
+  if (!is_open())
     return false;
   const std::vector<int> backends = worker_backends();
   if (!backends.empty() && Clock::now() - unread_at_ < kPatience)
@@ -131,9 +127,13 @@ std::string SourceHold::why_not_held() {
     return "parallel_loader.snapshot_hold has passed";
   if (pg_atomic_read_u32(&pull_->mail.hold_end) == kHoldGaveWay)
     return "another pull needed the background worker slot";
-  require_alive();
-  if (is_in_the_way())
-    return "a session of the source waited for a lock that the pull held";
+  try {
+    require_alive();
+    if (is_in_the_way())
+      return "a session of the source waited for a lock that the pull held";
+  } catch (const Error &error) {
+    return "the source ended the session: " + error.message();
+  }
   return {};
 }
 

@@ -41,10 +41,12 @@ public:
   [[nodiscard]] bool is_in_the_way();
   /// Lets go of the locks on the source's tables, and keeps the snapshot.
   void release_locks() { source_.release_locks(); }
-  /// True once every row has been read, no more are to come (`is_awaiting`), and no worker is in a
-  /// session on the source any more.  One that may be long at its commit, and thought that it would
-  /// read more, is parted from its session after a second.
-  [[nodiscard]] bool is_done_with(bool is_awaiting);
+  /// More rows are to be read, or may be.
+  void note_unread() { unread_at_ = Clock::now(); }
+  /// True once every row has been read, and no worker is in a session on the source any more.  One
+  /// that may be long at its commit, and thought that it would read more, is parted from its
+  /// session after a second.
+  [[nodiscard]] bool part_from_workers();
   /// Lets the snapshot go, and makes sure that the source cannot lose what it showed, so that its
   /// bounds stay true; false when the source may, or has gone before.
   [[nodiscard]] bool end_durably();
@@ -65,9 +67,9 @@ public:
         if (!reason.empty())
           return reason;
         sleep(waiter);
-      } catch (const Stopped &) { // in the middle of a look
+      } catch (const Stopped &) { // in the middle of a look: the next one knows why
       } catch (const Error &error) {
-        return "the source ended the session: " + error.message();
+        return error.message();
       }
     }
   }

@@ -131,6 +131,7 @@ void read_session(Request &request) {
   request.pull.replication_role = setting("session_replication_role");
   request.snapshot_hold_ms = int64_t{setting_snapshot_hold_s} * 1000;
   request.retry_budget_ms = int64_t{setting_retry_budget_s} * 1000;
+  request.run_wait_ms = setting_run_wait_ms;
   request.route = static_cast<RouteSetting>(setting_route);
 }
 

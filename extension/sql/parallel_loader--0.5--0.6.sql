@@ -95,7 +95,9 @@ SELECT p.pull_id,
        p.hold_ended,
        l.waiting_for,
        p.error_detail,
-       p.error_hint
+       p.error_hint,
+       p.range_start AS start,
+       p.range_end AS "end"
 FROM parallel_loader.pull AS p
 LEFT JOIN LATERAL (
     SELECT pg_catalog.quote_ident(s.nspname::text) || '.'::text

@@ -78,6 +78,8 @@ public:
 private:
   void lock_table();
   void require_empty(AppendLedger &marks, const AppendSubject &subject);
+  void require_newest(AppendLedger &marks, const AppendSubject &subject, const AppendMark &mark,
+                      const MayMove &may_move);
   [[nodiscard]] bool may_move_mark(Oid role, Oid owner) const;
   void require_no_live_pull(const AppendSubject &subject);
   void require_own(const std::optional<AppendMark> &mark, Oid role);
@@ -123,10 +125,12 @@ ChunkResult Append::run() {
   require_no_live_pull(subject);
   if (!task_.request.pull.filter.empty()) // means what it meant for the rows that are here
     lock_filter(mark ? mark->source_path : recorded.plan.source_path);
-  if (mark)
+  if (mark) {
     require_whole(marks, subject, *mark, may_move);
-  else
+    require_newest(marks, subject, *mark, may_move);
+  } else {
     require_empty(marks, subject);
+  }
   AppendPlan plan = plan_append(mark, recorded.plan.bounds, read_relations(source_, task_.table),
                                 recorded.plan.identity);
   plan.next.key = task_.key.text();
@@ -247,14 +251,40 @@ void Append::require_durable() {
 void Append::require_empty(AppendLedger &marks, const AppendSubject &subject) {
   if (run_as_caller("SELECT FROM " + local_name_ + " LIMIT 1") == 0)
     return;
-  const std::optional<int64_t> unmarked = marks.find_unmarked(subject);
-  throw Error(
-      "55000", "table " + local_name_ + " is not empty and has no mark to append from",
-      unmarked
-          ? "Pull " + std::to_string(*unmarked) +
-                " left none: the source did not confirm that it had flushed what the pull had read."
-          : "Which of the source's rows it has is not known.",
-      "Empty it and append again, which copies all rows.");
+  const std::optional<UnmarkedPull> unmarked = marks.find_unmarked(subject, std::nullopt, {});
+  const std::string message =
+      "table " + local_name_ + " is not empty and has no mark to append from";
+  if (!unmarked)
+    throw Error("55000", message, "Which of the source's rows it has is not known.",
+                "Empty it and append again, which copies all rows.");
+  const std::string pull = "Pull " + std::to_string(unmarked->pull_id);
+  if (unmarked->is_open)
+    throw Error(
+        "55000", message, pull + " leaves one when its run ends.",
+        "Append again when the run has ended. If it has ended without leaving one, empty the "
+        "table and append again, which copies all rows.");
+  throw Error("55000", message,
+              pull + " left none: the source did not confirm that it had flushed what the pull had "
+                     "read.",
+              "Empty it and append again, which copies all rows.");
+}
+
+// What such a pull has brought lies above the mark, and would come again.
+void Append::require_newest(AppendLedger &marks, const AppendSubject &subject,
+                            const AppendMark &mark, const MayMove &may_move) {
+  const std::optional<UnmarkedPull> unmarked = marks.find_unmarked(subject, mark, may_move);
+  if (!unmarked)
+    return;
+  const std::string anew = "empty the table, call parallel_pull_forget(" +
+                           quote_literal(local_name_) + "), and append, which copies all rows.";
+  throw Error("55000",
+              "pull " + std::to_string(unmarked->pull_id) + " into table " + local_name_ +
+                  " has left no mark to append from",
+              "It has copied rows since the mark that is there, which would come again.",
+              unmarked->is_open ? "Append again when its run has ended. If it has ended without "
+                                  "leaving a mark, " +
+                                      anew
+                                : "To go on, " + anew);
 }
 
 // What such a pull has left out lies below the mark, so no append would bring it.

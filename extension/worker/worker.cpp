@@ -72,6 +72,7 @@ private:
   PullStop reason_ = kStopFailed;
   bool may_retry_ = false;
   bool is_snapshot_gone_ = false;
+  bool is_source_lost_ = false;
   bool is_refused_lock_ = false; // on the source
 };
 
@@ -115,7 +116,7 @@ bool Worker::run() {
 
 Worker::Attempt Worker::attempt() {
   reason_ = kStopFailed;
-  is_refused_lock_ = false;
+  is_refused_lock_ = is_source_lost_ = false;
   const bool was_snapshot_gone = std::exchange(is_snapshot_gone_, false);
   try {
     if (!may_begin_chunk())
@@ -137,6 +138,7 @@ Worker::Attempt Worker::attempt() {
   } catch (const Error &error) {
     describe_current_exception(failure_);
     may_retry_ = is_worth_retrying_on_source(error.sqlstate());
+    is_source_lost_ = error.sqlstate().starts_with("08");
     is_refused_lock_ = is_lock_trouble(error.sqlstate());
     return Attempt::kFailed;
   } catch (...) {
@@ -224,8 +226,7 @@ int64 Worker::note_trouble() {
 
 // A pull of a run fails by itself, unless what failed is the source, or its snapshot.
 bool Worker::is_failure_of_pull(int chunk) const {
-  return context_.pull->is_run && chunk != 0 && !is_snapshot_gone_ &&
-         !std::string_view(error_report_sqlstate(&failure_)).starts_with("08");
+  return context_.pull->is_run && chunk != 0 && !is_snapshot_gone_ && !is_source_lost_;
 }
 
 // Returns true when there is to be another attempt, after a rest; else the pull has failed.

@@ -9,11 +9,14 @@ namespace parallel_loader {
 
 std::string condition_text(std::string_view sqlstate) {
   using Named = std::pair<std::string_view, std::string_view>;
-  constexpr std::array<Named, 26> kConditions{{
+  constexpr std::array<Named, 29> kConditions{{
       {"08001", "connection not made"},
       {"08006", "connection lost"},
       {"08P01", "protocol violation"},
       {"0A000", "feature not supported"},
+      {"22001", "string data right truncation"},
+      {"22003", "numeric value out of range"},
+      {"22021", "character not in repertoire"},
       {"22P02", "invalid text representation"},
       {"22P04", "bad copy file format"},
       {"23502", "not null violation"},

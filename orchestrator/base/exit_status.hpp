@@ -24,12 +24,13 @@ struct ExitStatusDoc {
 /// Every exit status, in the order in which the help lists them.
 inline constexpr std::array<ExitStatusDoc, 7> kExitStatuses{{
     {ExitStatus::kDone, "done"},
-    {ExitStatus::kFailed, "a table has failed, is not there, or is not ready"},
+    {ExitStatus::kFailed,
+     "a table has failed, is not there, or is not ready, or sequences were not set"},
     {ExitStatus::kUsage, "wrong usage"},
     {ExitStatus::kSourceUnreachable,
      "the source cannot be reached, from here or from the destination server"},
     {ExitStatus::kDestinationUnreachable,
-     "the destination cannot be reached, or lacks the extension"},
+     "the destination cannot be reached, or its extension is missing or too old"},
     {ExitStatus::kDiffers, "verification has found differences"},
     {ExitStatus::kInterrupted, "interrupted by a signal"},
 }};

@@ -54,7 +54,8 @@ void write_message(std::string_view text) noexcept {
 
 void prepare_streams() noexcept {
   std::signal(SIGPIPE, SIG_IGN);
-  // The lowest free number is what open() returns. Neither can be written to: as if it were closed.
+  // The lowest free number is what open() returns. Each is opened the wrong way round, so that its
+  // use fails as on a closed one.
   for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
     if (fcntl(stream, F_GETFD) == -1 && errno == EBADF)
       (void)open("/dev/null", stream == STDIN_FILENO ? O_WRONLY : O_RDONLY);

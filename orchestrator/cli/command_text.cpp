@@ -43,6 +43,9 @@ a table that is partly done is refused: `--new-snapshot` finishes it under a new
 a pull by ranges of a key, and `--restart` empties the table and copies it again, which takes a table that was
 empty at the start. The tables then no longer share one snapshot.
 
+`--jobs` is for pulls that are joined or begun anew. A pull that has failed goes on with the workers and the rate
+that it had.
+
 `--source` is needed if the destination does not keep the password of the source.
 )"},
     {Command::kStatus, "status", "show runs, and what to do next",
@@ -50,8 +53,9 @@ empty at the start. The tables then no longer share one snapshot.
      "and "
      "the command that is next.",
      "[ID]", "status -d service=new --watch",
-     R"(Without an id, the runs are listed. Of one run, its pulls are listed, with what they wait for, why they have
-failed, and how long the snapshot of a failed pull is held. Below them are the commands that are next.
+     R"(Without an id, the runs are listed, if there are several. Of one run, its pulls are listed, with what they wait
+for, why they have failed, and how long the snapshot of a failed pull is held. Below them are the commands that
+are next.
 `--watch` shows the progress of the run, or of the latest one, until it has ended or Ctrl-C. It can be called
 from any machine, whatever moves the run.
 
@@ -60,15 +64,17 @@ Users see their own pulls, superusers see all of them.
     {Command::kCancel, "cancel", "end a run",
      "parallel-loader cancel ends a run or a pull. Chunks that are done stay in the tables.", "ID",
      "cancel -d service=new 12",
-     R"(The id is that of a run, for all its pulls, or of one pull. Pulls that have ended stay as they are. A cancelled
+     R"(The id is that of a run, for all its pulls, or of one pull. The id of a run is that of its first pull, and
+stands for the whole run. Pulls that are done stay as they are. A failed pull lets its snapshot go. A cancelled
 pull can be resumed.
 )"},
     {Command::kAlter, "alter", "change the speed of a run, or pause it",
      "parallel-loader alter changes a run or a pull while it moves: its workers and its rate.",
      "ID", "alter -d service=new --max-rate 20MB 12",
      R"(The id is that of a run, for all its pulls that have not ended, or of one pull. `--pause` lets all workers wait
-where they are, also those of other sessions. `--jobs` lets them continue, and sets the number of workers
-that the destination server itself keeps for each pull. `--max-rate` is the limit of each pull.
+where they are, also those of other sessions. `--jobs` lets them continue, and sets how many workers the
+destination server itself keeps for the whole run, beside those of sessions. `--max-rate` is the limit of the
+whole run.
 )"},
     {Command::kPlan, "plan", "show the chunks that tables would be loaded in",
      "parallel-loader plan shows the chunks that tables would be loaded in, and changes nothing.",

@@ -180,7 +180,8 @@ void add_ending(CLI::App &command, Safety &safety) {
               choice_type<Verification>({{"none", Verification::kNone},
                                          {"count", Verification::kCount},
                                          {"checksum", Verification::kChecksum}}),
-              "compare both sides afterwards: rows counted, or all values", "none");
+              "compare both sides afterwards: numbers of rows, or all values; both read all rows",
+              "none");
   group
       .flag_with(
           "--sequences,!--no-sequences", [&safety](bool value) { safety.sequences = value; },
@@ -211,14 +212,18 @@ GoingOn add_going_on(CLI::App &command, Safety &safety) {
   return {new_snapshot, restart};
 }
 
+void add_report_every(Group &group, Output &output) {
+  group.value("--report-every", output.report_every, duration_type(), "time between dated lines",
+              "30s");
+}
+
 void add_progress(CLI::App &command, Output &output) {
   Group group(command, "Output");
   const auto when = choice_type<When>(
       {{"auto", When::kAuto}, {"always", When::kAlways}, {"never", When::kNever}});
   group.value("--progress", output.progress, when, "a bar on a terminal, dated lines elsewhere",
               "auto");
-  group.value("--report-every", output.report_every, duration_type(), "time between dated lines",
-              "30s");
+  add_report_every(group, output);
   group.flag("--json-progress", output.has_json_progress,
              "write progress to standard error as one JSON document a second");
   group.list("--report", output.reports, "FILE",
@@ -294,8 +299,9 @@ void define_resume(CLI::App &command, Options &options) {
 void define_status(CLI::App &command, Options &options) {
   add_id(command, options, "run or pull to show; without one: all runs");
   add_destination_alone(command, options.connections);
-  Group(command, "Output")
-      .flag("--watch", options.output.watches, "show it anew every second until it has ended");
+  Group group(command, "Output");
+  group.flag("--watch", options.output.watches, "show it anew every second until it has ended");
+  add_report_every(group, options.output);
   add_words(command, options.output);
 }
 
@@ -311,7 +317,7 @@ void define_alter(CLI::App &command, Options &options) {
   Group group(command, "Speed");
   CLI::Option *const jobs =
       group.value("-j,--jobs", options.speed.jobs, number_type(1, 256),
-                  "workers that each pull of it may have; those above it end after their chunk");
+                  "workers that the destination server keeps itself; also ends a pause");
   add_rate(command, options.speed)->default_str("unchanged; 0: no limit");
   group.flag("--pause", options.speed.is_paused, "no new chunk begins; --jobs goes on")
       ->excludes(jobs);

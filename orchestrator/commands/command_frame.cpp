@@ -40,7 +40,7 @@ void CommandFrame::attempt(const std::function<void()> &body) {
   }
   // Whatever wait the signal broke off.
   if (failure_ && interrupt_.is_raised())
-    failure_ = Failure(ExitStatus::kInterrupted, Error("57014", "interrupted"));
+    failure_ = interrupted_failure();
 }
 
 ExtensionMover &CommandFrame::open_destination(std::string source) {

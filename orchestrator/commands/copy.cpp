@@ -15,6 +15,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 #include <unordered_map>
 
 namespace parallel_loader {
@@ -33,14 +34,18 @@ private:
   void add_missing(const SourceTables &source);
   void find_destinations();
   void accept(TableJob &&job, const DestinationTable &table);
-  void refuse(const TableJob &job, const Error &error, std::string command = "");
+  void refuse(const TableJob &job, const Error &error);
+  void refuse_one_database();
   void take_pulls();
-  void look_for_rows();
+  void look_into_tables();
+  [[nodiscard]] bool may_load(size_t index);
   void refuse_with_rows(size_t index);
+  void keep_loadable(const std::function<bool(size_t)> &is_loadable);
   [[nodiscard]] bool is_to_stop() const;
-  void truncate();
+  void try_plans();
+  void add_commands();
   [[nodiscard]] const RunOrders &orders();
-  [[nodiscard]] std::string copy_command(const TableJob &job, const std::string &more) const;
+  [[nodiscard]] std::string copy_command(const TableJob &job, std::string words = "") const;
 
   RunSession &session_;
   const Options &options_;
@@ -49,7 +54,9 @@ private:
   std::vector<DestinationTable> tables_; // and goes there
   std::vector<CutName> told_;
   RunOrders orders_;
-  std::vector<TableJob> selected_; // not looked up on the destination yet
+  std::optional<ResumeWork> resumed_; // of --resume
+  std::vector<TableJob> selected_;    // not looked up on the destination yet
+  bool is_one_database_ = false;      // source and destination are
 };
 
 void Copy::run() {
@@ -61,7 +68,7 @@ void Copy::run() {
     return;
   if (options_.safety.resume)
     take_pulls();
-  look_for_rows();
+  look_into_tables();
   if (is_to_stop())
     return;
   if (options_.output.verbosity != Verbosity::kQuiet)
@@ -69,10 +76,17 @@ void Copy::run() {
       session_.warn(Error("01000", text));
   if (options_.safety.is_dry_run)
     return show_dry_run(session_, jobs_, places_);
-  truncate();
+  if (options_.safety.truncates)
+    try_plans();
+  if (resumed_)
+    resumed_->prepare();
+  if (is_to_stop())
+    return;
+  session_.tell_failures();
+  if (options_.safety.truncates)
+    truncate_tables(session_.mover().destination(), tables_);
   session_.carry_out(orders());
-  if (options_.safety.resume)
-    ResumeWork(session_, orders_).note_snapshots();
+  add_commands();
   std::vector<std::optional<TableTask>> tasks(session_.view().pulls.size());
   for (size_t index = 0; index < jobs_.size(); ++index)
     tasks[places_[index]] = jobs_[index].task;
@@ -87,7 +101,19 @@ void Copy::inspect() {
     tell_cut(name);
   add_missing(source);
   session_.open_destination(source_for_destination(options_, source));
+  session_.note_newest_pull();
+  is_one_database_ = session_.mover().destination().identity() == source.identity;
+  if (is_one_database_ && options_.safety.truncates)
+    refuse_one_database();
   selected_ = std::move(source.jobs);
+}
+
+// What is emptied may be a part of what is to be read: a partition, or a table of a view.
+void Copy::refuse_one_database() {
+  throw Failure(ExitStatus::kUsage,
+                Error("",
+                      "tables are not emptied where source and destination are the same database",
+                      "", "Empty them by yourself, and copy without --truncate."));
 }
 
 // A name of both servers is told once.
@@ -105,6 +131,7 @@ void Copy::add_missing(const SourceTables &source) {
     pull.source_table = missing.name;
     pull.state = PullState::kFailed;
     pull.failure = failure_view(missing.error);
+    pull.failure->command = session_.command("copy " + shell_word(missing.name));
   }
 }
 
@@ -125,6 +152,17 @@ void Copy::find_destinations() {
                         fmt::format("table {} does not exist on the destination",
                                     job.task.table.cited()),
                         "", "Create it first, for example with pg_dump --schema-only --table."));
+    else if (!table.is_table)
+      refuse(job,
+             Error("42809", fmt::format("{} of the destination is not a table", table.name.cited()),
+                   "", "Rows go into ordinary and partitioned tables."));
+    else if (is_one_database_ && table.oid == job.source_oid)
+      refuse(job, Error(sqlstate::kInvalidParameterValue,
+                        fmt::format("table {} of the source is the destination table itself",
+                                    table.name.cited()),
+                        "Source and destination are the same database.",
+                        "Give another --source or --target, or another table: "
+                        "TABLE=TARGET_TABLE."));
     else if (!seen.emplace(table.oid, index).second)
       refuse(job, Error("42P07",
                         fmt::format("another table of this copy goes into table {}, too",
@@ -150,13 +188,13 @@ void Copy::accept(TableJob &&job, const DestinationTable &table) {
   tables_.push_back(table);
 }
 
-void Copy::refuse(const TableJob &job, const Error &error, std::string command) {
+void Copy::refuse(const TableJob &job, const Error &error) {
   PullView &pull = session_.view().pulls.emplace_back();
   pull.source_table = job.task.source_table.display();
   pull.table = job.task.table.display();
   pull.state = PullState::kFailed;
   pull.failure = failure_view(error);
-  pull.failure->command = std::move(command);
+  pull.failure->command = copy_command(job);
 }
 
 // Of the run of --resume.  A table that has a pull goes on with that.
@@ -180,25 +218,24 @@ void Copy::take_pulls() {
     if (!is_over(pull))
       session_.join(pull.run_id);
   }
-  ResumeWork work(session_, orders_);
+  resumed_.emplace(session_, orders_);
   for (const size_t place : resumed)
-    work.add(place);
+    resumed_->add(place);
 }
 
-void Copy::look_for_rows() {
-  if (options_.safety.truncates)
-    return;
-  find_rows(session_.mover().destination(), tables_);
+void Copy::look_into_tables() {
+  Destination &destination = session_.mover().destination();
+  find_loaders(destination, tables_);
+  if (!options_.safety.truncates)
+    find_rows(destination, tables_);
+  keep_loadable([this](size_t index) { return may_load(index); });
+}
+
+void Copy::keep_loadable(const std::function<bool(size_t)> &is_loadable) {
   size_t kept = 0;
   for (size_t index = 0; index < jobs_.size(); ++index) {
-    const bool has_pull = session_.view().pulls[places_[index]].pull_id != 0;
-    if (!has_pull && tables_[index].has_rows && jobs_[index].is_whole) {
-      refuse_with_rows(index);
+    if (!is_loadable(index))
       continue;
-    }
-    if (!has_pull && tables_[index].has_rows)
-      session_.warn(Error("01000", fmt::format("table {} has rows already, which stay",
-                                               tables_[index].name.cited())));
     if (kept != index) {
       jobs_[kept] = std::move(jobs_[index]);
       places_[kept] = places_[index];
@@ -209,6 +246,27 @@ void Copy::look_for_rows() {
   jobs_.resize(kept);
   places_.resize(kept);
   tables_.resize(kept);
+}
+
+bool Copy::may_load(size_t index) {
+  PullView &pull = session_.view().pulls[places_[index]];
+  const DestinationTable &table = tables_[index];
+  const bool is_whole = jobs_[index].is_whole;
+  if (pull.pull_id != 0)
+    return true;
+  if (table.loader != 0 && (is_whole || options_.safety.truncates)) {
+    pull.state = PullState::kFailed;
+    pull.failure = failure_view(loading_error(table.name, table.loader));
+    return false;
+  }
+  if (table.has_rows && is_whole) {
+    refuse_with_rows(index);
+    return false;
+  }
+  if (table.has_rows)
+    session_.warn(
+        Error("01000", fmt::format("table {} has rows already, which stay", table.name.cited())));
+  return true;
 }
 
 void Copy::refuse_with_rows(size_t index) {
@@ -227,16 +285,52 @@ bool Copy::is_to_stop() const {
                            std::ranges::any_of(session_.view().pulls, has_failed));
 }
 
-void Copy::truncate() {
-  if (options_.safety.truncates)
-    truncate_tables(session_.mover().destination(), tables_);
+// What cannot be loaded is not emptied.
+void Copy::try_plans() {
+  std::vector<TableTask> tasks;
+  for (const TableJob &job : jobs_)
+    tasks.push_back(job.task);
+  session_.try_plans(tasks, places_);
+  keep_loadable([this](size_t index) {
+    PullView &pull = session_.view().pulls[places_[index]];
+    if (pull.failure)
+      pull.failure->command = copy_command(jobs_[index]);
+    return !pull.failure;
+  });
 }
 
-std::string Copy::copy_command(const TableJob &job, const std::string &more) const {
-  const std::string source = job.task.source_table.display();
-  const std::string table = job.task.table.display();
+// Of tables that no pull was made of: there is nothing to be resumed.
+void Copy::add_commands() {
+  for (size_t index = 0; index < jobs_.size(); ++index) {
+    PullView &pull = session_.view().pulls[places_[index]];
+    if (pull.pull_id == 0 && pull.failure)
+      pull.failure->command = copy_command(jobs_[index]);
+  }
+}
+
+// No command with --snapshot: the snapshot may be gone by then.
+std::string Copy::copy_command(const TableJob &job, std::string words) const {
+  const TableTask &task = job.task;
+  if (task.snapshot)
+    return "";
+  const std::string source = task.source_table.display();
+  const std::string table = task.table.display();
+  if (task.columns) {
+    std::string columns;
+    for (const std::string &column : *task.columns)
+      columns += (columns.empty() ? "" : ", ") + quote_identifier(column);
+    words += " --columns " + shell_word(columns);
+  }
+  if (task.key)
+    words += " --key " + shell_word(*task.key);
+  if (task.filter)
+    words += " --where " + shell_word(*task.filter);
+  if (task.chunk_size)
+    words += " --chunk-size " + shell_word(*task.chunk_size);
+  if (task.format != "auto")
+    words += " --format " + task.format;
   return session_.command(
-      fmt::format("copy {}{}", shell_word(source == table ? source : source + "=" + table), more));
+      fmt::format("copy {}{}", shell_word(source == table ? source : source + "=" + table), words));
 }
 
 // The biggest first, so that the last one does not move alone.
@@ -253,7 +347,8 @@ const RunOrders &Copy::orders() {
   std::vector<TableWork> creations; // before resumes, which take their time
   creations.reserve(order.size());
   for (const size_t index : order)
-    creations.push_back({.table = places_[index], .step = session_.creation(jobs_[index].task)});
+    creations.push_back({.table = places_[index],
+                         .step = session_.creation(jobs_[index].task, jobs_[index].is_whole)});
   orders_.work.insert(orders_.work.begin(), creations.begin(), creations.end());
   return orders_;
 }

@@ -19,9 +19,6 @@ struct Planned {
 
 void take(const Planned &planned, PullView &pull) {
   pull.chunks = static_cast<int>(planned.chunks.size());
-  for (const CheckItem &item : planned.items)
-    if (item.item == "key")
-      pull.key = item.message;
 }
 
 std::string table_text(const Planned &planned, const PullView &pull) {

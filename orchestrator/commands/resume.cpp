@@ -23,10 +23,12 @@ std::vector<PullView> read_latest_run(Mover &mover) {
 void resume(RunSession &session) {
   const Options &options = session.options();
   session.open_destination(session.reach_source_if_named());
+  session.note_newest_pull();
   RunView &view = session.view();
   view.pulls = options.id.empty() ? read_latest_run(session.mover())
                                   : find_pulls(session.mover(), options.id);
   view.id = std::to_string(view.pulls.front().run_id);
+  drop_superseded(view.pulls);
   RunOrders orders{.session_count = 0, .stops_on_error = options.safety.on_error == OnError::kStop};
   for (const PullView &pull : view.pulls)
     if (!is_over(pull))
@@ -34,11 +36,14 @@ void resume(RunSession &session) {
   ResumeWork work(session, orders);
   for (size_t table = 0; table < view.pulls.size(); ++table)
     work.add(table);
+  if (!work.is_to_stop())
+    work.prepare();
+  if (work.is_to_stop())
+    return;
   session.carry_out(orders);
-  work.note_snapshots();
-  std::vector<std::optional<TableTask>> tasks;
+  std::vector<std::optional<TableTask>> tasks; // of whole tables, or of what a condition says
   for (const PullView &pull : view.pulls)
-    tasks.push_back(task_of(pull));
+    tasks.push_back(pull.has_bounds ? std::nullopt : task_of(pull));
   session.follow_up(tasks);
 }
 

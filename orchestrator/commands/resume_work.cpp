@@ -5,7 +5,8 @@
 
 #include <fmt/format.h>
 
-#include <unordered_set>
+#include <algorithm>
+#include <utility>
 
 namespace parallel_loader {
 
@@ -35,9 +36,27 @@ Need need_of(const PullView &pull) noexcept {
 
 } // namespace
 
+void drop_superseded(std::vector<PullView> &pulls) {
+  std::vector<PullView> kept;
+  for (const PullView &pull : pulls)
+    if (pull.state == PullState::kDone || !is_over(pull) ||
+        std::ranges::none_of(pulls,
+                             [&](const PullView &later) { return is_replaced_by(pull, later); }))
+      kept.push_back(pull);
+  pulls = std::move(kept);
+}
+
 void ResumeWork::add(size_t table) {
   PullView &pull = session_.view().pulls[table];
-  switch (need_of(pull)) {
+  const Need need = need_of(pull);
+  const bool creates = need == Need::kAnew ||
+                       (need == Need::kRenew && session_.joined_run() != 0) ||
+                       (need == Need::kChoice && options_.safety.restarts);
+  if (creates && !may_create(pull))
+    return;
+  if (need != Need::kNothing && need != Need::kJoin && has_rows_of_others(pull))
+    return;
+  switch (need) {
   case Need::kNothing:
     return;
   case Need::kJoin:
@@ -50,7 +69,7 @@ void ResumeWork::add(size_t table) {
     return session_.joined_run() != 0 ? add_creation(table, task_of(pull).value())
                                       : resume(table, true);
   case Need::kAnew:
-    return begin_anew(table);
+    return add_creation(table, task_of(pull).value());
   case Need::kChoice:
     if (options_.safety.takes_new_snapshot)
       return resume(table, true);
@@ -63,60 +82,132 @@ void ResumeWork::add(size_t table) {
 void ResumeWork::resume(size_t table, bool takes_new_snapshot) {
   PullView &pull = session_.view().pulls[table];
   pull.failure.reset();
+  if (takes_new_snapshot && (pull.chunks_done > 0 || shares_run(pull)))
+    session_.note_new_snapshot();
   orders_.work.push_back(
       {.table = table,
-       .step = [id = pull.pull_id, takes_new_snapshot](Mover &mover, const TakeNotice &take) {
+       .step = [id = pull.pull_id, takes_new_snapshot,
+                rate = options_.speed.max_rate_kb](Mover &mover, const TakeNotice &take) {
+         if (rate)
+           mover.alter(id, std::nullopt, rate);
          mover.resume(id, takes_new_snapshot, take);
          return id;
        }});
 }
 
-// What the table has may be the user's own, unless the pull found it empty.
+// With a table that may not be resumed now.
+bool ResumeWork::shares_run(const PullView &pull) {
+  if (!shares_run_)
+    shares_run_ = session_.mover().read_run(pull.run_id).size() > 1;
+  return *shares_run_;
+}
+
+// The ledger knows where a pull reads, and between which bounds; whoever creates one must say it.
+bool ResumeWork::may_create(PullView &pull) {
+  const bool has_source =
+      !options_.connections.source.empty() || options_.connections.source_on_destination;
+  if (has_source && !pull.has_bounds)
+    return true;
+  pull.failure =
+      FailureView{.sqlstate = has_source ? "0A000" : "08001",
+                  .message = fmt::format("pull {} is to be begun anew, {}", pull.id,
+                                         has_source ? "but only parallel_pull takes its bounds"
+                                                    : "and the source is not given"),
+                  .detail = {},
+                  .hint = has_source ? "Call that again, with the same bounds." : "Give --source.",
+                  .command = {}};
+  return false;
+}
+
+// What the table has may be the user's own, unless the pull found it empty, or another pull's.
 void ResumeWork::restart(size_t table) {
   PullView &pull = session_.view().pulls[table];
-  if (pull.began_empty != true) {
+  std::string reason;
+  if (pull.began_empty != true)
+    reason = fmt::format("it had rows when pull {} began, or that is not known", pull.id);
+  else if (const int64_t other = find_other_loader(session_.mover().destination(), pull.pull_id))
+    reason = fmt::format("pull {} has loaded rows, too", other);
+  if (!reason.empty()) {
     pull.failure = FailureView{
         .sqlstate = "55000",
-        .message = fmt::format("table {} is not emptied: it had rows when pull {} began, or that "
-                               "is not known",
-                               pull.table, pull.id),
+        .message = fmt::format("table {} is not emptied: {}", pull.table, reason),
         .detail = {},
         .hint = "Remove the rows that are not to stay by yourself, and copy the table again.",
         .command = {}};
     return;
   }
-  const TableTask task = task_of(pull).value();
-  const DestinationTable name{.oid = 1, .name = task.table, .error = {}};
-  truncate_tables(session_.mover().destination(), {&name, 1});
-  add_creation(table, task);
+  pull.failure.reset();
+  to_restart_.push_back(table);
+}
+
+bool ResumeWork::is_to_stop() const {
+  return orders_.stops_on_error &&
+         std::ranges::any_of(
+             session_.view().pulls, [](const PullView &pull) { return pull.failure.has_value(); });
+}
+
+void ResumeWork::prepare() {
+  if (!to_restart_.empty() && !is_to_stop())
+    empty_tables();
+  if (orders_.joined_pull != 0 && options_.speed.max_rate_kb)
+    session_.mover().alter(orders_.joined_pull, std::nullopt, options_.speed.max_rate_kb);
+}
+
+void ResumeWork::empty_tables() {
+  std::vector<PullView> &pulls = session_.view().pulls;
+  std::vector<TableTask> tasks;
+  for (const size_t table : to_restart_)
+    tasks.push_back(task_of(pulls[table]).value());
+  session_.try_plans(tasks, to_restart_);
+  std::erase_if(to_restart_, [&](size_t table) { return pulls[table].failure.has_value(); });
+  if (to_restart_.empty() || is_to_stop())
+    return;
+  std::vector<QualifiedName> names;
+  for (const size_t table : to_restart_)
+    names.push_back(task_of(pulls[table]).value().table);
+  truncate_tables(session_.mover().destination(),
+                  find_tables(session_.mover().destination(), names));
+  for (const size_t table : to_restart_) {
+    if (shares_run(pulls[table]))
+      session_.note_new_snapshot();
+    add_creation(table, task_of(pulls[table]).value());
+  }
 }
 
 // Whoever has loaded the table meanwhile is not to find its rows twice.
-void ResumeWork::begin_anew(size_t table) {
-  PullView &pull = session_.view().pulls[table];
-  const TableTask task = task_of(pull).value();
+bool ResumeWork::has_rows_of_others(PullView &pull) {
+  const bool was_planned = pull.chunks > 0;
+  const bool was_to_be_alone = pull.began_empty == true && pull.filter.empty() && !pull.has_bounds;
+  if (pull.chunks_done > 0 || (was_planned && !was_to_be_alone))
+    return false;
+  const std::optional<TableTask> task = task_of(pull);
+  if (!task)
+    return false; // the table is gone
   std::vector<DestinationTable> found =
-      find_tables(session_.mover().destination(), {&task.table, 1});
+      find_tables(session_.mover().destination(), {&task->table, 1});
   if (found.front().oid != 0)
     find_rows(session_.mover().destination(), found);
   if (!found.front().has_rows)
-    return add_creation(table, task);
+    return false;
   pull.failure = FailureView{
       .sqlstate = "55000",
       .message =
           fmt::format("table {} has rows, none of which are of pull {}", pull.table, pull.id),
-      .detail = "The pull ended before it was planned.",
+      .detail = was_planned ? "The table was empty when the pull began."
+                            : "The pull ended before it was planned.",
       .hint =
           "If the table was loaded meanwhile, nothing is to be done. Else copy it again: empty, "
           "or with --start, --end or --where.",
       .command = {}};
+  return true;
 }
 
 // Before resumes, which take their time: the run may have ended then.
 void ResumeWork::add_creation(size_t table, TableTask task) {
   session_.view().pulls[table].failure.reset();
   task.workers = session_.jobs();
-  orders_.work.insert(orders_.work.begin(), {.table = table, .step = session_.creation(task)});
+  orders_.work.insert(orders_.work.begin(),
+                      {.table = table, .step = session_.creation(task, true)});
   orders_.session_count = session_.jobs();
 }
 
@@ -136,17 +227,6 @@ void ResumeWork::refuse(PullView &pull) {
                          : "Ranges of ctid mean nothing under another snapshot: empty the table "
                            "and load it again.",
       .command = has_ranges ? anew : restart};
-}
-
-void ResumeWork::note_snapshots() {
-  std::unordered_set<std::string> snapshots;
-  for (const PullView &pull : session_.view().pulls)
-    if (!pull.snapshot.empty())
-      snapshots.insert(pull.snapshot);
-  session_.view().has_several_snapshots = snapshots.size() > 1;
-  if (snapshots.size() > 1)
-    session_.warn(Error("01000", "the tables of this run do not show one moment of the source: "
-                                 "some were read under a new snapshot"));
 }
 
 } // namespace parallel_loader

@@ -17,20 +17,31 @@ public:
   /// be resumed or begun anew.  A table that cannot go on without a choice of the user's has a
   /// failure afterwards, which names the ways out.
   void add(size_t table);
-
-  /// Warns when the tables of the view were read under several snapshots.
-  void note_snapshots();
+  /// Right before the work: empties the tables that are to be loaded again, all of them or none,
+  /// and sets the rate of the run that is joined.  A table that could not be loaded has a failure
+  /// afterwards, and its rows.
+  void prepare();
+  /// With --on-error stop: nothing is to be done, as one of the tables has failed.
+  [[nodiscard]] bool is_to_stop() const;
 
 private:
   void resume(size_t table, bool takes_new_snapshot);
+  [[nodiscard]] bool may_create(PullView &pull);
   void restart(size_t table);
-  void begin_anew(size_t table);
+  void empty_tables();
+  [[nodiscard]] bool shares_run(const PullView &pull);
+  [[nodiscard]] bool has_rows_of_others(PullView &pull);
   void add_creation(size_t table, TableTask task);
   void refuse(PullView &pull);
 
   RunSession &session_;
   const Options &options_;
   RunOrders &orders_;
+  std::vector<size_t> to_restart_;
+  std::optional<bool> shares_run_; // the run, whose pulls are looked at, has several
 };
+
+/// Takes those out of `pulls` in whose place there is a later one of the same rows.
+void drop_superseded(std::vector<PullView> &pulls);
 
 } // namespace parallel_loader

@@ -14,6 +14,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <numeric>
+#include <set>
+#include <utility>
 
 namespace parallel_loader {
 
@@ -24,18 +27,27 @@ bool is_alive(Mover &mover, int64_t run_id) {
       mover.read_run(run_id), [](const PullView &pull) { return pull.coordinator_pid != 0; });
 }
 
-/// In the run, or in a new one (`run_id` becomes 0) where that has let its snapshot go meanwhile.
-int64_t create_pull(Mover &mover, const TableTask &task, int64_t &run_id, const TakeNotice &take) {
+/// In its run, or in a new one (`run_id` becomes 0) where that has let its snapshot go meanwhile.
+int64_t create_pull(Mover &mover, const TableTask &task, Creation creation, int64_t &run_id,
+                    const TakeNotice &take) {
   try {
-    return mover.create(task, run_id, take);
+    return mover.create(task, creation, take);
   } catch (const Failure &) {
     throw;
   } catch (const Error &error) {
     if (run_id == 0 || error.sqlstate() != "55000" || is_alive(mover, run_id))
       throw;
   }
-  run_id = 0;
-  return mover.create(task, run_id, take);
+  creation.run_id = run_id = 0;
+  return mover.create(task, creation, take);
+}
+
+/// Its turn has not come, perhaps as a server was lost before.
+bool is_unbegun(const PullView &pull) {
+  const auto is_of_class = [&pull](std::string_view sqlclass) {
+    return pull.failure->sqlstate.starts_with(sqlclass);
+  };
+  return pull.pull_id == 0 && (!pull.failure || is_of_class("08") || is_of_class("57P"));
 }
 
 bool is_done(const PullView &pull) noexcept {
@@ -72,6 +84,7 @@ ExtensionMover &RunSession::open_destination(std::string source) {
   }
   view_.destination = {.address = mover_->destination().display(),
                        .version = mover_->destination().version()};
+  view_.via = mover_->via();
   note("destination: " + view_.destination.address);
   return *mover_;
 }
@@ -98,10 +111,19 @@ OpenMover RunSession::opener() const {
   };
 }
 
-PlanStep RunSession::creation(const TableTask &task) const {
-  return [task, run_id = run_id_, rate = options_.speed.max_rate_kb](Mover &mover,
-                                                                     const TakeNotice &take) {
-    const int64_t pull_id = create_pull(mover, task, *run_id, take);
+void RunSession::note_newest_pull() {
+  newest_pull_ = find_newest_pull(mover().destination());
+}
+
+// Each step knows how many are to come: the last one does not let the run wait for more.
+PlanStep RunSession::creation(const TableTask &task, bool is_sole) {
+  ++*creations_;
+  return [task, newest_pull = is_sole ? std::optional(newest_pull_) : std::nullopt,
+          run_id = run_id_, creations = creations_,
+          rate = options_.speed.max_rate_kb](Mover &mover, const TakeNotice &take) {
+    const Creation creation = {
+        .run_id = *run_id, .is_followed = --*creations > 0, .newest_pull = newest_pull};
+    const int64_t pull_id = create_pull(mover, task, creation, *run_id, take);
     if (*run_id != 0)
       return pull_id;
     const int64_t ids[] = {pull_id};
@@ -126,6 +148,24 @@ ScreenStyle RunSession::screen_style() const {
 void RunSession::for_each_table(std::span<const size_t> tables,
                                 const std::function<void(Mover &, size_t)> &work) const {
   work_on_tables(tables, jobs(), opener(), interrupt_, work);
+}
+
+void RunSession::try_plans(std::span<const TableTask> tasks, std::span<const size_t> places) {
+  std::vector<size_t> numbers(tasks.size());
+  std::iota(numbers.begin(), numbers.end(), 0U);
+  for_each_table(numbers, [&](Mover &mover, size_t number) {
+    try {
+      static_cast<void>(mover.plan(tasks[number]));
+    } catch (const Failure &) {
+      throw; // of a server
+    } catch (const Error &error) {
+      if (interrupt_.is_raised())
+        throw;
+      PullView &pull = view_.pulls[places[number]];
+      pull.state = pull.pull_id == 0 ? PullState::kFailed : pull.state;
+      pull.failure = failure_view(error);
+    }
+  });
 }
 
 void RunSession::carry_out(const RunOrders &orders) {
@@ -180,12 +220,15 @@ void RunSession::set_sequences(const std::vector<std::optional<TableTask>> &task
     } catch (const Failure &) {
       throw;
     } catch (const Error &error) {
-      warn(Error(
-          error.sqlstate(),
-          fmt::format("sequences of table {} were not set: {}", name.cited(), error.message()),
-          error.detail(), error.hint()));
+      warn_incomplete(fmt::format("sequences of table {} were not set", name.cited()), error);
     }
   }
+}
+
+// The rows are there all the same.
+void RunSession::warn_incomplete(const std::string &what, const Error &error) {
+  is_incomplete_ = true;
+  warn(Error(error.sqlstate(), what + ": " + error.message(), error.detail(), error.hint()));
 }
 
 void RunSession::verify(const std::vector<std::optional<TableTask>> &tasks) {
@@ -193,11 +236,24 @@ void RunSession::verify(const std::vector<std::optional<TableTask>> &tasks) {
   for (size_t table = 0; table < tasks.size(); ++table)
     if (tasks[table] && is_done(view_.pulls[table]))
       tables.push_back(table);
+  std::vector<std::optional<Error>> errors(tasks.size());
   for_each_table(tables, [&](Mover &mover, size_t table) {
     TableTask task = *tasks[table];
     task.workers = tables.size() == 1 ? jobs() : 1; // sessions share the tables
-    compare(mover, task, view_.pulls[table]);
+    try {
+      compare(mover, task, view_.pulls[table]);
+    } catch (const Failure &) {
+      throw; // of a server
+    } catch (const Error &error) {
+      if (interrupt_.is_raised())
+        throw;
+      errors[table] = error;
+    }
   });
+  for (size_t table = 0; table < errors.size(); ++table)
+    if (errors[table])
+      warn_incomplete(fmt::format("table {} was not compared", tasks[table]->table.cited()),
+                      *errors[table]);
 }
 
 void RunSession::compare(Mover &mover, const TableTask &task, PullView &pull) {
@@ -212,6 +268,10 @@ void RunSession::compare(Mover &mover, const TableTask &task, PullView &pull) {
   }
   verify.matches = verify.differing_count == 0;
   pull.verify = verify;
+}
+
+void RunSession::tell_failures() const {
+  write_message(failures_text(view_, style_));
 }
 
 void RunSession::warn(const Error &warning) {
@@ -263,6 +323,22 @@ void RunSession::note_failures_of_sessions() {
   }
 }
 
+// Names of snapshots repeat: another run has another snapshot.
+void RunSession::note_snapshots() {
+  std::set<std::pair<int64_t, std::string>> snapshots;
+  for (const PullView &pull : view_.pulls)
+    if (!pull.snapshot.empty()) {
+      if (snapshots.empty())
+        view_.snapshot = pull.snapshot;
+      snapshots.emplace(pull.run_id, pull.snapshot);
+    }
+  view_.has_several_snapshots = snapshots.size() > 1 || has_new_snapshot_;
+  if (view_.has_several_snapshots)
+    warn(Error("01000",
+               "the tables of this run do not show one moment of the source: some rows were read "
+               "under a new snapshot"));
+}
+
 ExitStatus RunSession::status() const {
   if (failure_)
     return failure_->status();
@@ -278,7 +354,9 @@ ExitStatus RunSession::status() const {
   }
   const bool differs = std::ranges::any_of(
       view_.pulls, [](const PullView &pull) { return pull.verify && !pull.verify->matches; });
-  return differs ? ExitStatus::kDiffers : ExitStatus::kDone;
+  if (differs)
+    return ExitStatus::kDiffers;
+  return is_incomplete_ ? ExitStatus::kFailed : ExitStatus::kDone;
 }
 
 /// For commands that only the destination is asked about.
@@ -290,18 +368,22 @@ Connections RunSession::without_source() const {
 }
 
 std::string RunSession::way_on() const {
-  const auto is_unbegun = [](const PullView &pull) { return pull.pull_id == 0 && !pull.failure; };
+  const std::string rest = way_to_unbegun();
+  return fmt::format("The pulls wait for others to join them, for parallel_loader.snapshot_hold.\n"
+                     "To go on: {}\nTo give up: {}{}",
+                     command("resume " + view_.id),
+                     own_command("cancel " + view_.id, without_source()),
+                     rest.empty() ? "" : "\n" + rest);
+}
+
+std::string RunSession::way_to_unbegun() const {
   const auto unbegun = std::ranges::count_if(view_.pulls, is_unbegun);
-  std::string text = fmt::format(
-      "The pulls wait for others to join them, for parallel_loader.snapshot_hold.\n"
-      "To go on: {}\nTo give up: {}",
-      command("resume " + view_.id), own_command("cancel " + view_.id, without_source()));
-  if (unbegun > 0)
-    text += fmt::format(
-        "\n{} not begun: the same command with --resume {}, without --truncate and --snapshot, "
-        "loads them as well.",
-        unbegun == 1 ? "1 table was" : fmt::format("{} tables were", unbegun), view_.id);
-  return text;
+  if (unbegun == 0 || view_.id.empty())
+    return "";
+  return fmt::format(
+      "{} not begun: the same command with --resume {}, without --truncate and --snapshot, "
+      "loads them as well.",
+      unbegun == 1 ? "1 table was" : fmt::format("{} tables were", unbegun), view_.id);
 }
 
 ExitStatus RunSession::finish() {
@@ -311,12 +393,12 @@ ExitStatus RunSession::finish() {
     view_.failure->hint = way_on();
   explain_failures();
   note_failures_of_sessions();
-  for (const PullView &pull : view_.pulls)
-    if (view_.snapshot.empty())
-      view_.snapshot = pull.snapshot;
+  note_snapshots();
   if (!options_.safety.is_dry_run)
     write_message(summary_text(view_, style_));
   write_message(failures_text(view_, style_));
+  if (const std::string rest = way_to_unbegun(); !rest.empty() && !end_.is_interrupted)
+    write_message(hint_text(rest, style_));
   ExitStatus result = status();
   for (const std::string &path : options_.output.reports)
     result = write_report(path, view_, result, style_);

@@ -33,6 +33,9 @@ public:
     } catch (const Error &error) {
       failure_ = Failure(ExitStatus::kFailed, error);
     }
+    // Whatever wait the signal broke off.
+    if (failure_ && interrupt_.is_raised())
+      failure_ = interrupted_failure();
     return finish();
   }
 
@@ -52,8 +55,18 @@ public:
   void join(int64_t run_id) { *run_id_ = run_id; }
   /// The run that they join; 0: a new one.
   [[nodiscard]] int64_t joined_run() const noexcept { return *run_id_; }
-  /// Creates a pull.  The first of a new run sets its rate, and the next ones join it.
-  [[nodiscard]] PlanStep creation(const TableTask &task) const;
+  /// Notes which pulls there are: before anything is found out about tables.
+  void note_newest_pull();
+  /// Creates a pull.  The first of a new run sets its rate, and the next ones join it.  A sole one
+  /// fails where others have begun to load its table since note_newest_pull().
+  [[nodiscard]] PlanStep creation(const TableTask &task, bool is_sole);
+  /// Some rows will not be of the moment that others are of.
+  void note_new_snapshot() noexcept { has_new_snapshot_ = true; }
+
+  /// Plans what is to be loaded into tables that are emptied before: that would be for nothing
+  /// where it fails.  The n-th task is for the table of the view whose number is the n-th of
+  /// `places`; each whose plan fails has a failure afterwards.
+  void try_plans(std::span<const TableTask> tasks, std::span<const size_t> places);
 
   /// Plans and moves, and shows it.
   void carry_out(const RunOrders &orders);
@@ -67,6 +80,8 @@ public:
   void for_each_table(std::span<const size_t> tables,
                       const std::function<void(Mover &, size_t)> &work) const;
 
+  /// Those of tables, before the others have their turn.
+  void tell_failures() const;
   /// On standard error, and in the view.
   void warn(const Error &warning);
   void note(const std::string &text) const;
@@ -81,12 +96,15 @@ private:
   void set_sequences(const std::vector<std::optional<TableTask>> &tasks);
   void verify(const std::vector<std::optional<TableTask>> &tasks);
   void compare(Mover &mover, const TableTask &task, PullView &pull);
+  void warn_incomplete(const std::string &what, const Error &error);
   void forget_unended();
   void explain_failures();
   void note_failures_of_sessions();
+  void note_snapshots();
   [[nodiscard]] ExitStatus status() const;
   [[nodiscard]] ExitStatus finish();
   [[nodiscard]] std::string way_on() const;
+  [[nodiscard]] std::string way_to_unbegun() const;
   [[nodiscard]] Connections without_source() const;
 
   const Options &options_;
@@ -98,9 +116,13 @@ private:
   ConnInfo destination_;
   std::optional<ExtensionMover> mover_;
   std::shared_ptr<int64_t> run_id_ = std::make_shared<int64_t>(0); // the planner's while it runs
+  std::shared_ptr<int> creations_ = std::make_shared<int>(0);      // that are to come
+  int64_t newest_pull_ = 0;
   RunView view_;
   RunEnd end_;
   std::optional<Failure> failure_;
+  bool is_incomplete_ = false; // some sequences were not set, or tables not compared
+  bool has_new_snapshot_ = false;
 };
 
 } // namespace parallel_loader

@@ -5,6 +5,8 @@
 #include "core/source/source_session.hpp"
 #include "core/source/types.hpp"
 #include "orchestrator/base/failure.hpp"
+#include "orchestrator/run/destination.hpp"
+#include "orchestrator/run/identity.hpp"
 #include "orchestrator/tables/table_list.hpp"
 
 #include <fmt/format.h>
@@ -147,7 +149,8 @@ TableJob JobMaker::make(const SelectedTable &table) {
   const Selection &selection = options_.selection;
   const std::optional<std::string> key = keys_.find(table);
   const std::optional<std::string> condition = conditions_.find(table);
-  TableJob job{.task = {.source_table = table.source,
+  TableJob job{.source_oid = table.oid,
+               .task = {.source_table = table.source,
                         .table = table.destination,
                         .key = key ? key : selection.key,
                         .columns = columns_of(table),
@@ -192,6 +195,7 @@ template <class Step> SourceTables in_session(const Options &options, Waiter &wa
     tables.address = address_of(session.connection(), conninfo);
     tables.server = {.address = tables.address.display(),
                      .version = version_text(session.connection().server_version())};
+    tables.identity = session.connection().exec(std::string(kIdentity)).text(0, 0);
     step(session, tables);
     session.end();
     return tables;

@@ -17,6 +17,7 @@ namespace parallel_loader {
 
 /// A selected table, and what is to be done with it.
 struct TableJob {
+  uint32_t source_oid = 0;
   TableTask task;    // its destination as it was given: not looked up yet
   int64_t bytes = 0; // what will travel, as far as it is known; 0: unknown
   bool is_whole = true;
@@ -25,6 +26,7 @@ struct TableJob {
 struct SourceTables {
   ConnInfo address; // as libpq resolved it, for the destination to dial; with the password
   ServerView server;
+  std::string identity; // see kIdentity
   std::vector<TableJob> jobs;
   std::vector<MissingTable> missing;
   std::vector<CutName> cut_names;

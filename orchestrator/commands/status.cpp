@@ -40,18 +40,18 @@ std::vector<RunView> runs_of(std::vector<PullView> pulls) {
   return list;
 }
 
-/// Of pulls that ended before they were done, the later one that found their table emptied: what
-/// they have copied is gone, and nothing is left to be resumed.
+/// Of pulls that ended before they were done, the last one that has taken their place: nothing is
+/// left to be resumed.
 std::map<int64_t, int64_t> find_successors(const std::vector<PullView> &pulls) {
-  std::map<std::string_view, int64_t> newest; // by table
+  std::map<std::string_view, std::vector<const PullView *>> later; // by table, the last first
   std::map<int64_t, int64_t> successors;
-  for (auto place = pulls.rbegin(); place != pulls.rend(); ++place) {
-    const PullView &pull = *place;
-    const auto newer = newest.find(pull.table);
-    if (newer != newest.end() && is_over(pull) && pull.state != PullState::kDone)
-      successors[pull.pull_id] = newer->second;
-    if (newer == newest.end() && pull.began_empty == true)
-      newest[pull.table] = pull.pull_id;
+  for (auto pull = pulls.rbegin(); pull != pulls.rend(); ++pull) {
+    std::vector<const PullView *> &others = later[pull->table];
+    const auto found = std::ranges::find_if(
+        others, [&](const PullView *other) { return is_replaced_by(*pull, *other); });
+    if (found != others.end() && is_over(*pull) && pull->state != PullState::kDone)
+      successors[pull->pull_id] = (*found)->pull_id;
+    others.push_back(&*pull);
   }
   return successors;
 }
@@ -72,6 +72,14 @@ std::string time_text(const std::optional<WallTime> &time) {
               : "-";
 }
 
+std::string age_text(const PullView &pull) {
+  if (!pull.snapshot_taken)
+    return "?";
+  const auto age = std::chrono::system_clock::now() - *pull.snapshot_taken;
+  return format_duration(std::max(std::chrono::milliseconds(0),
+                                  std::chrono::duration_cast<std::chrono::milliseconds>(age)));
+}
+
 /// Why it does not move, and what it holds; `successor` is 0 or the pull that follows it.
 std::string note_of(const PullView &pull, int64_t successor) {
   std::string note;
@@ -79,14 +87,14 @@ std::string note_of(const PullView &pull, int64_t successor) {
   if (pull.failure)
     add(pull.failure->message);
   if (successor != 0)
-    add(fmt::format("pull {} began anew with the empty table", successor));
+    add(fmt::format("pull {} has taken its place", successor));
   if (!pull.waiting_for.empty() && !is_over(pull))
     add(wait_words(pull.waiting_for));
   else if (!is_over(pull) && pull.state != PullState::kPaused && pull.workers == 0)
     add("nobody works on it");
   if (is_over(pull) && pull.state != PullState::kDone && pull.coordinator_pid != 0)
-    add(fmt::format("its snapshot of {} is held until {}", time_text(pull.snapshot_taken),
-                    time_text(pull.coordinator_ends)));
+    add(fmt::format("its snapshot, {} old, is held by process {} until {}", age_text(pull),
+                    pull.coordinator_pid, time_text(pull.coordinator_ends)));
   if (!pull.hold_ended.empty() && pull.state != PullState::kDone)
     add(fmt::format("its snapshot is gone: {}", pull.hold_ended));
   if (!pull.warning.empty())

@@ -39,7 +39,25 @@ std::string settings_statement(int server_version) {
 constexpr std::string_view kOwnPath =
     "SELECT pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true)";
 
+/// The table $1, its partitions, and what it is a partition of.
+constexpr std::string_view kRelatives =
+    "SELECT $1::pg_catalog.oid "
+    "UNION ALL SELECT relid::pg_catalog.oid "
+    "FROM pg_catalog.pg_partition_tree($1::pg_catalog.oid::pg_catalog.regclass) "
+    "UNION ALL SELECT relid::pg_catalog.oid "
+    "FROM pg_catalog.pg_partition_ancestors($1::pg_catalog.oid::pg_catalog.regclass)";
+
+/// The first key of the advisory locks of SoleLoad; the second is the table.
+constexpr int32_t kSoleLoadLock = 0x504c0001; // "PL"
+
 } // namespace
+
+Error loading_error(const QualifiedName &table, int64_t pull_id) {
+  return {"55006", fmt::format("pull {} loads table {}, too", pull_id, table.cited()),
+          "Its rows could be there twice.",
+          "Wait until that pull has ended, or cancel it, and look at the table before you copy it "
+          "again."};
+}
 
 Destination Destination::open(const ConnInfo &conninfo, Waiter &waiter) {
   Destination destination(failing_with(ExitStatus::kDestinationUnreachable, [&] {
@@ -87,12 +105,39 @@ Rows Destination::call(const std::string &sql, std::span<const Param> params) {
 }
 
 Rows Destination::call_function(std::string_view function, const std::string &sql,
-                                std::span<const Param> params) {
+                                std::span<const Param> params, const CallTerms &terms) {
   try {
-    return call(sql, params);
+    return in_transaction([&] {
+      if (!terms.run_wait.empty())
+        connection_.exec("SELECT pg_catalog.set_config('parallel_loader.run_wait', $1, true)",
+                         {std::string(terms.run_wait)});
+      if (terms.sole)
+        require_sole(*terms.sole);
+      return connection_.exec(sql, params);
+    });
   } catch (const Error &error) {
     throw with_grant(error, function);
   }
+}
+
+// Two programs that are started at once find the table empty, both of them.  The lock is the
+// transaction's, as a pooler may stand between.
+void Destination::require_sole(const SoleLoad &sole) {
+  const std::string table = std::to_string(sole.table);
+  connection_.exec("SELECT pg_catalog.pg_advisory_xact_lock($1::pg_catalog.int4, "
+                   "$2::pg_catalog.oid::pg_catalog.int4)",
+                   {std::to_string(kSoleLoadLock), table});
+  const Rows rows = connection_.exec(
+      fmt::format("SELECT p.table_name, p.pull_id FROM {0}.parallel_pulls AS p "
+                  "WHERE p.\"table\"::pg_catalog.oid OPERATOR(pg_catalog.=) ANY ({1}) "
+                  "AND p.pull_id OPERATOR(pg_catalog.>) $2::pg_catalog.int8 "
+                  "AND (p.chunks_done OPERATOR(pg_catalog.>) 0 OR p.state "
+                  "OPERATOR(pg_catalog.=) ANY ('{{planned,running,paused}}'::pg_catalog.text[])) "
+                  "LIMIT 1",
+                  schema_, kRelatives),
+      {table, std::to_string(sole.newest_pull)});
+  if (!rows.empty())
+    throw loading_error(parse_qualified_name(rows.text(0, 0)), rows.integer(0, 1));
 }
 
 // The server's own error has no hint, and its words are in the language of its messages.

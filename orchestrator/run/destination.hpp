@@ -5,6 +5,7 @@
 #include "core/base/quote.hpp"
 #include "core/connection/connection.hpp"
 #include "orchestrator/base/exit_status.hpp"
+#include "orchestrator/run/identity.hpp"
 
 #include <cstdint>
 #include <initializer_list>
@@ -21,6 +22,21 @@ struct TableInfo {
   QualifiedName name;
 };
 
+/// That nobody else loads a table: no pull of it is newer than that one, and has rows or goes on.
+struct SoleLoad {
+  uint32_t table = 0;
+  int64_t newest_pull = 0;
+};
+
+/// What a call needs beside its statement.
+struct CallTerms {
+  std::string_view run_wait = {}; // parallel_loader.run_wait; empty: as the session is set
+  std::optional<SoleLoad> sole = {};
+};
+
+/// Error 55006, of a table that another pull loads.
+[[nodiscard]] Error loading_error(const QualifiedName &table, int64_t pull_id);
+
 class Destination {
 public:
   /// Connects and finds the extension.  Each call is a transaction of its own, without time limits,
@@ -33,9 +49,10 @@ public:
   [[nodiscard]] TableInfo find_table(const QualifiedName &name);
 
   /// Runs a statement that calls one of our functions, named without parallel_pull_; an error has
-  /// the GRANT that helps.
+  /// the GRANT that helps.  With a SoleLoad, others that say the same of the table wait until the
+  /// call is over; throws Error 55006, and does not call, where it is not so.
   Rows call_function(std::string_view function, const std::string &sql,
-                     std::span<const Param> params);
+                     std::span<const Param> params, const CallTerms &terms = {});
   /// Hands what the server says to `handler` from now on.
   void on_notice(NoticeHandler handler) { connection_.on_notice(std::move(handler)); }
   /// For display: `15.20`.
@@ -56,6 +73,8 @@ public:
   [[nodiscard]] ExitStatus status_of(const Error &error) noexcept;
   /// Where the extension's functions are, quoted.
   [[nodiscard]] const std::string &schema() const noexcept { return schema_; }
+  /// See kIdentity.
+  [[nodiscard]] std::string identity() { return query(std::string(kIdentity)).text(0, 0); }
   /// The parameters in use, for display.
   [[nodiscard]] std::string display() const { return connection_.resolved().display(); }
 
@@ -64,6 +83,7 @@ private:
 
   void find_extension();
   template <class Fn> Rows in_transaction(Fn fn);
+  void require_sole(const SoleLoad &sole);
   void roll_back() noexcept;
   /// The error with the GRANT that helps, where it is the right to call one of our functions that
   /// the user lacks.

@@ -9,7 +9,7 @@ namespace parallel_loader {
 namespace {
 
 constexpr std::string_view kDescribe = R"sql(
-SELECT w.number, n.nspname, c.relname, c.relkind IN ('r', 'p')
+SELECT w.number, n.nspname, c.relname, c.relkind IN ('r', 'p'), c.relkind = 'p'
 FROM pg_catalog.unnest($1::oid[]) WITH ORDINALITY AS w(oid, number)
 JOIN pg_catalog.pg_class AS c ON c.oid = w.oid
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace)sql";
@@ -24,6 +24,31 @@ JOIN pg_catalog.pg_class AS c ON c.oid = w.oid
 WHERE CASE WHEN c.relkind = 'r' THEN pg_catalog.pg_relation_size(c.oid::regclass) > 0
            ELSE EXISTS (SELECT FROM pg_catalog.pg_partition_tree(c.oid::regclass) AS t
                         WHERE t.isleaf AND pg_catalog.pg_relation_size(t.relid) > 0) END)sql";
+
+// Of a table, its partitions and what it is a partition of: rows of one are rows of the other.
+constexpr std::string_view kOtherLoader = R"sql(
+SELECT o.pull_id
+FROM {0}.parallel_pulls AS p
+CROSS JOIN LATERAL (
+  SELECT p."table"::oid
+  UNION ALL SELECT relid::oid FROM pg_catalog.pg_partition_tree(p."table")
+  UNION ALL SELECT relid::oid FROM pg_catalog.pg_partition_ancestors(p."table")) AS r(oid)
+JOIN {0}.parallel_pulls AS o ON o."table"::oid = r.oid AND o.pull_id <> p.pull_id
+WHERE p.pull_id = $1::bigint
+  AND (o.state IN ('planned', 'running', 'paused')
+       OR EXISTS (SELECT FROM {0}.parallel_pull_chunks AS c
+                  WHERE c.pull_id = o.pull_id AND c.state = 'done' AND c.finished > p.started))
+LIMIT 1)sql";
+
+constexpr std::string_view kLoaders = R"sql(
+SELECT w.number, p.pull_id
+FROM {0}.parallel_pulls AS p
+CROSS JOIN LATERAL (
+  SELECT p."table"::oid
+  UNION ALL SELECT relid::oid FROM pg_catalog.pg_partition_tree(p."table")
+  UNION ALL SELECT relid::oid FROM pg_catalog.pg_partition_ancestors(p."table")) AS r(oid)
+JOIN pg_catalog.unnest($1::oid[]) WITH ORDINALITY AS w(oid, number) ON w.oid = r.oid
+WHERE p.state IN ('planned', 'running', 'paused'))sql";
 
 constexpr std::string_view kForeignKeys = R"sql(
 SELECT n.nspname, c.relname,
@@ -70,6 +95,11 @@ WHERE EXISTS (SELECT FROM pg_catalog.pg_depend AS d
               JOIN pg_catalog.pg_class AS s ON s.oid = d.refobjid AND s.relkind = 'S'
               WHERE a.adrelid = c.oid AND d.refclassid = 'pg_class'::regclass)
 ORDER BY n.nspname, c.relname)sql";
+
+/// The rows that a pull of the table may write: tables that inherit from it have their own.
+std::string own_rows_of(const DestinationTable &table) {
+  return (table.is_partitioned ? "" : "ONLY ") + table.name.quoted();
+}
 
 std::string oid_array(std::span<const DestinationTable> tables) {
   std::string text = "{";
@@ -154,6 +184,7 @@ std::vector<DestinationTable> find_tables(Destination &destination,
     is_described[index] = true;
     tables[index].name = {described.text(row, 1), described.text(row, 2)};
     tables[index].is_table = described.boolean(row, 3);
+    tables[index].is_partitioned = described.boolean(row, 4);
   }
   for (size_t index = 0; index < tables.size(); ++index)
     if (!is_described[index]) // dropped in between
@@ -166,16 +197,35 @@ void find_rows(Destination &destination, std::span<DestinationTable> tables) {
   for (size_t row = 0; row < rows.size(); ++row) {
     DestinationTable &table = tables[index_of(rows, row, tables.size())];
     if (rows.boolean(row, 1)) // else nobody can tell
-      table.has_rows = destination.query("SELECT EXISTS (SELECT FROM " + table.name.quoted() + ")")
-                           .boolean(0, 0);
+      table.has_rows =
+          destination.query("SELECT EXISTS (SELECT FROM " + own_rows_of(table) + ")").boolean(0, 0);
   }
+}
+
+void find_loaders(Destination &destination, std::span<DestinationTable> tables) {
+  const Rows rows =
+      destination.query(fmt::format(kLoaders, destination.schema()), {oid_array(tables)});
+  for (size_t row = 0; row < rows.size(); ++row)
+    tables[index_of(rows, row, tables.size())].loader = rows.integer(row, 1);
+}
+
+int64_t find_newest_pull(Destination &destination) {
+  const Rows rows = destination.query(fmt::format(
+      "SELECT pull_id FROM {}.parallel_pulls ORDER BY pull_id DESC LIMIT 1", destination.schema()));
+  return rows.empty() ? 0 : rows.integer(0, 0);
 }
 
 void truncate_tables(Destination &destination, std::span<const DestinationTable> tables) {
   std::string list;
   for (const DestinationTable &table : tables)
-    list += (list.empty() ? "" : ", ") + table.name.quoted();
+    list += (list.empty() ? "" : ", ") + own_rows_of(table);
   destination.call("TRUNCATE TABLE " + list);
+}
+
+int64_t find_other_loader(Destination &destination, int64_t pull_id) {
+  const Rows rows =
+      destination.query(fmt::format(kOtherLoader, destination.schema()), {std::to_string(pull_id)});
+  return rows.empty() ? 0 : rows.integer(0, 0);
 }
 
 std::vector<QualifiedName> tables_with_sequences(Destination &destination,

@@ -15,8 +15,10 @@ namespace parallel_loader {
 struct DestinationTable {
   uint32_t oid = 0; // 0: there is none
   QualifiedName name;
-  bool is_table = false;      // ordinary or partitioned: rows can go into it
+  bool is_table = false; // ordinary or partitioned: rows can go into it
+  bool is_partitioned = false;
   bool has_rows = false;      // as far as the role may see
+  int64_t loader = 0;         // the pull that loads it now; 0: none, as far as the role may see
   std::optional<Error> error; // why it could not be looked up
 };
 
@@ -28,9 +30,19 @@ struct DestinationTable {
 /// Finds out which of the tables have rows.
 void find_rows(Destination &destination, std::span<DestinationTable> tables);
 
-/// Empties the tables, and those that inherit from them, in one statement and transaction.
+/// Finds out which of the tables pulls load now, or their partitions.
+void find_loaders(Destination &destination, std::span<DestinationTable> tables);
+
+/// The pull that was begun last, whose ever; 0: there was none.
+[[nodiscard]] int64_t find_newest_pull(Destination &destination);
+
+/// Empties the tables, and not those that inherit from them, in one statement and transaction.
 /// Throws Error 0A000 when a table that is not among them refers to one of them.
 void truncate_tables(Destination &destination, std::span<const DestinationTable> tables);
+
+/// Another pull that has loaded rows into the table of this one since that began, or loads it now,
+/// or its partitions; 0: none, as far as the role may see.
+[[nodiscard]] int64_t find_other_loader(Destination &destination, int64_t pull_id);
 
 /// Those of the tables that have columns with a sequence of their own.
 [[nodiscard]] std::vector<QualifiedName>

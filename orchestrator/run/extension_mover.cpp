@@ -19,12 +19,24 @@ constexpr std::string_view kPlanArguments =
     ", format => $7::pg_catalog.text, chunk_size => $8::pg_catalog.text, "
     "snapshot => $9::pg_catalog.text, workers => $10::pg_catalog.int4";
 
+/// Between two tables are some round trips to the destination, which may be far away.
+constexpr std::string_view kRunWait = "5s";
+
 int number_at(const Rows &rows, size_t row, size_t column) {
   return static_cast<int>(rows.required_integer(row, column, 0, INT32_MAX));
 }
 
 Param text_of(const std::optional<int> &number) {
   return number ? Param(std::to_string(*number)) : std::nullopt;
+}
+
+CallTerms terms_of(const Creation &creation, uint32_t table) {
+  CallTerms terms;
+  if (creation.is_followed)
+    terms.run_wait = kRunWait;
+  if (creation.newest_pull)
+    terms.sole = {.table = table, .newest_pull = *creation.newest_pull};
+  return terms;
 }
 
 } // namespace
@@ -51,13 +63,14 @@ std::string ExtensionMover::existing_table(const QualifiedName &name) {
 
 Rows ExtensionMover::call_for(std::string_view function, std::string_view columns,
                               const TableTask &task, std::string_view more_arguments,
-                              std::initializer_list<Param> more) {
+                              std::initializer_list<Param> more, const Creation *creation) {
   return guarded([&] {
     // By bind parameter: statements are logged and shown in pg_stat_activity, and the source's
     // password is in the first.
+    const uint32_t table = destination_.find_table(task.table).oid;
     std::vector<Param> params = {
         source_,
-        existing_table(task.table),
+        std::to_string(table),
         task.source_table.quoted(),
         task.key,
         task.columns ? Param(array_literal(*task.columns)) : std::nullopt,
@@ -68,16 +81,19 @@ Rows ExtensionMover::call_for(std::string_view function, std::string_view column
                                       fmt::format("SELECT {} FROM {}.parallel_pull_{}({}{})",
                                                   columns, destination_.schema(), function,
                                                   kArguments, more_arguments),
-                                      params);
+                                      params, creation ? terms_of(*creation, table) : CallTerms());
   });
 }
 
-int64_t ExtensionMover::create(const TableTask &task, int64_t run_id, const TakeNotice &take) {
+int64_t ExtensionMover::create(const TableTask &task, const Creation &creation,
+                               const TakeNotice &take) {
   destination_.on_notice(take);
+  const int64_t run_id = creation.run_id;
   const Rows rows = call_for("create", "*", task,
                              std::string(kPlanArguments) + ", run_id => $11::pg_catalog.int8",
                              {task.format, task.chunk_size, task.snapshot, text_of(task.workers),
-                              run_id == 0 ? std::nullopt : Param(std::to_string(run_id))});
+                              run_id == 0 ? std::nullopt : Param(std::to_string(run_id))},
+                             &creation);
   return rows.integer(0, 0);
 }
 

@@ -20,7 +20,7 @@ public:
 
   [[nodiscard]] std::string_view via() const noexcept override { return "extension"; }
 
-  [[nodiscard]] int64_t create(const TableTask &task, int64_t run_id,
+  [[nodiscard]] int64_t create(const TableTask &task, const Creation &creation,
                                const TakeNotice &take) override;
   [[nodiscard]] std::vector<PlannedChunk> plan(const TableTask &task) override;
   [[nodiscard]] std::vector<CheckItem> check(const TableTask &task) override;
@@ -47,7 +47,8 @@ private:
   /// A function about one table: its name without parallel_pull_, what is read of its result, and
   /// the arguments that not all such functions have.
   Rows call_for(std::string_view function, std::string_view columns, const TableTask &task,
-                std::string_view more_arguments = "", std::initializer_list<Param> more = {});
+                std::string_view more_arguments = "", std::initializer_list<Param> more = {},
+                const Creation *creation = nullptr);
   [[nodiscard]] std::string existing_table(const QualifiedName &name);
 
   Destination destination_;

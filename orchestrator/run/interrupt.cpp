@@ -18,12 +18,13 @@ std::atomic<bool> is_leaving{false};
 constexpr unsigned kLeaveAfterS = 1;
 constexpr int kSignals[] = {SIGHUP, SIGINT, SIGTERM};
 
-extern "C" void on_signal(int) {
+// A terminal that closes hangs up twice, by the shell and by the kernel: nobody insists.
+extern "C" void on_signal(int signal) {
   // Taken by the first signal; the second finds nothing to wake.
   Wakeup *wakeup = signalled.exchange(nullptr);
   if (wakeup != nullptr)
     wakeup->raise();
-  else if (!is_leaving.exchange(true)) // more signals do not put it off
+  else if (signal != SIGHUP && !is_leaving.exchange(true)) // more signals do not put it off
     alarm(kLeaveAfterS);
 }
 

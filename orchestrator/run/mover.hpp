@@ -28,6 +28,14 @@ struct TableTask {
   std::optional<int> workers = {}; // that share the table; as the server is set
 };
 
+/// How a pull comes into a run.
+struct Creation {
+  int64_t run_id = 0;       // 0: a new one
+  bool is_followed = false; // more pulls are to come into it
+  /// Error 55006 where a pull of the table that is newer has rows or goes on; nullopt: it may.
+  std::optional<int64_t> newest_pull = {};
+};
+
 struct PlannedChunk {
   int number = 0;
   std::string start; // empty: open, like the next
@@ -75,8 +83,8 @@ public:
   [[nodiscard]] virtual std::string_view via() const noexcept = 0;
 
   // About one table.
-  /// Plans and records a pull of that run, or of a new one for 0; moves nothing.  Returns its id.
-  [[nodiscard]] virtual int64_t create(const TableTask &task, int64_t run_id,
+  /// Plans and records a pull; moves nothing.  Returns its id.
+  [[nodiscard]] virtual int64_t create(const TableTask &task, const Creation &creation,
                                        const TakeNotice &take) = 0;
   [[nodiscard]] virtual std::vector<PlannedChunk> plan(const TableTask &task) = 0;
   [[nodiscard]] virtual std::vector<CheckItem> check(const TableTask &task) = 0;

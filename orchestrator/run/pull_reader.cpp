@@ -17,7 +17,7 @@ SELECT p.pull_id, p.run_id, p.source_table, p.table_name, p.state, p.rows, p.byt
   p.chunks_done, p.retries, p.workers, p.key, p.format, {1}, {2}, p.waiting_for, p.max_rate,
   p.sqlstate, p.error, p.warning, p.coordinator_pid, {3}, p.hold_ended, {4}, p.snapshot,
   p.began_empty, p.filter, p.kind, pg_catalog.array_to_json(p.columns),
-  p.error_detail, p.error_hint
+  p.error_detail, p.error_hint, (p.start IS NOT NULL OR p."end" IS NOT NULL)
 FROM {0}.parallel_pulls AS p
 )sql";
 
@@ -94,6 +94,7 @@ PullView pull_at(const Rows &rows, size_t row) {
   pull.columns = names_at(rows, row, 28);
   if (!rows.is_null(row, 25))
     pull.began_empty = rows.boolean(row, 25);
+  pull.has_bounds = rows.boolean(row, 31);
   if (!rows.is_null(row, 18))
     pull.failure = FailureView{.sqlstate = rows.text(row, 17),
                                .message = rows.text(row, 18),

@@ -86,6 +86,14 @@ bool is_over(const PullView &pull) noexcept {
   return has_ended(pull.state) || pull.state == PullState::kInterrupted || pull.failure;
 }
 
+bool is_replaced_by(const PullView &pull, const PullView &later) noexcept {
+  if (later.pull_id <= pull.pull_id || later.table != pull.table)
+    return false;
+  return pull.chunks_done > 0 ? later.began_empty == true
+                              : later.source_table == pull.source_table &&
+                                    later.filter == pull.filter && later.columns == pull.columns;
+}
+
 bool is_over(const RunView &run) noexcept {
   return std::ranges::all_of(
       run.pulls, [](const PullView &pull) { return is_over(pull); });

@@ -31,7 +31,8 @@ struct ChunkView {
   int number = 0;
   std::string start = {}; // empty: open, like the next
   std::string end = {};
-  PullState state = PullState::kPlanned; // of those that a chunk knows: planned, running, done
+  PullState state =
+      PullState::kPlanned; // of those that a chunk knows: planned, running, done, failed
   int64_t rows = 0;
   int64_t bytes = 0;
   int attempts = 0;
@@ -85,6 +86,7 @@ struct PullView {
   std::optional<WallTime> snapshot_taken = {};
   std::string snapshot = {};                            // its name; empty: none
   std::optional<bool> began_empty = {};                 // the destination's table did
+  bool has_bounds = false;                              // of parallel_pull
   std::string filter = {};                              // SQL, on the source
   std::optional<std::vector<std::string>> columns = {}; // nullopt: all
   std::string kind = {};                                // pull or append

@@ -212,12 +212,20 @@ public:
       tables_.push_back(std::move(table));
   }
   /// A table that was named by itself goes where that says, also if a pattern found it first.
+  /// Throws Failure kUsage when it was named before and is to go elsewhere now.
   void add_named(const SelectedTable &table) {
-    if (named_.insert(table.oid).second)
+    const bool is_new = named_.insert(table.oid).second;
+    if (is_new)
       add(table);
     for (SelectedTable &other : tables_)
-      if (other.oid == table.oid)
+      if (other.oid == table.oid) {
+        if (!is_new && other.destination != table.destination)
+          throw usage_failure(fmt::format("table {} is to go into {} and into {}",
+                                          table.source.cited(), other.destination.cited(),
+                                          table.destination.cited()),
+                              "Copy it twice, by two commands.");
         other = table;
+      }
   }
   [[nodiscard]] bool is_named(uint32_t oid) const { return named_.contains(oid); }
   [[nodiscard]] std::vector<SelectedTable> &tables() { return tables_; }
@@ -270,25 +278,31 @@ private:
   }
 };
 
-std::unordered_set<uint32_t> find_excluded(Finder &finder, const TableNames &names) {
+std::vector<SelectedTable> find_excluded(Finder &finder, const TableNames &names) {
   std::vector<TablePattern> patterns;
   for (const std::string &text : names.excludes)
     patterns.push_back(parse_table_pattern(text));
-  std::unordered_set<uint32_t> excluded;
+  std::vector<SelectedTable> excluded;
   for (const std::vector<SelectedTable> &found : finder.find_patterns(patterns))
-    for (const SelectedTable &table : found)
-      excluded.insert(table.oid);
+    excluded.insert(excluded.end(), found.begin(), found.end());
   return excluded;
 }
 
-/// Rows of a partition come with its partitioned table, and stay away with it.
+/// Has the name of the source's on the destination.
+bool keeps_name(const SelectedTable &table) {
+  return table.destination.name == table.source.name &&
+         (table.destination.schema.empty() || table.destination.schema == table.source.schema);
+}
+
+/// Rows of a partition come with its partitioned table, and stay away with it. A partition that is
+/// named beside its partitioned table comes by itself only if one of the two goes elsewhere.
 void drop_members(Finder &finder, Collection &collection,
                   const std::unordered_set<uint32_t> &excluded) {
   std::vector<SelectedTable> &tables = collection.tables();
-  std::unordered_set<uint32_t> selected;
+  std::unordered_set<uint32_t> selected, renamed;
   for (const SelectedTable &table : tables)
     if (!excluded.contains(table.oid))
-      selected.insert(table.oid);
+      (keeps_name(table) ? selected : renamed).insert(table.oid);
   const auto ancestors = finder.find_ancestors(tables);
   const auto comes_with = [&](const SelectedTable &table, const std::unordered_set<uint32_t> &set) {
     const auto [first, last] = ancestors.equal_range(table.oid);
@@ -297,9 +311,26 @@ void drop_members(Finder &finder, Collection &collection,
   std::erase_if(tables, [&](const SelectedTable &table) {
     if (excluded.contains(table.oid))
       return true;
-    return !collection.is_named(table.oid) &&
-           (comes_with(table, selected) || comes_with(table, excluded));
+    if (collection.is_named(table.oid))
+      return keeps_name(table) && comes_with(table, selected);
+    return comes_with(table, selected) || comes_with(table, renamed) || comes_with(table, excluded);
   });
+}
+
+/// Rows of a partition come with its partitioned table, if that is selected.
+void require_excludable(Finder &finder, const std::vector<SelectedTable> &tables,
+                        const std::vector<SelectedTable> &excluded) {
+  const auto ancestors = finder.find_ancestors(excluded);
+  for (const SelectedTable &table : excluded) {
+    const auto [first, last] = ancestors.equal_range(table.oid);
+    for (auto entry = first; entry != last; ++entry)
+      for (const SelectedTable &other : tables)
+        if (other.oid == entry->second)
+          throw usage_failure(
+              fmt::format("partition {} cannot be excluded, as partitioned table {} is selected",
+                          table.source.cited(), other.source.cited()),
+              "Exclude the partitioned table as well, and name the partitions to copy.");
+  }
 }
 
 /// A name that both `orders` and `public.orders` may stand for is compared once the destination has
@@ -366,8 +397,13 @@ TableSelection select_tables(SourceSession &session, const TableNames &names) {
       for (const SelectedTable &table : by_pattern[entry.index])
         collection.add(table);
   }
-  drop_members(finder, collection, find_excluded(finder, names));
+  const std::vector<SelectedTable> excluded = find_excluded(finder, names);
+  std::unordered_set<uint32_t> excluded_oids;
+  for (const SelectedTable &table : excluded)
+    excluded_oids.insert(table.oid);
+  drop_members(finder, collection, excluded_oids);
   selection.tables = std::move(collection.tables());
+  require_excludable(finder, selection.tables, excluded);
   require_different_destinations(selection.tables);
   finder.find_sizes(selection.tables);
   return selection;

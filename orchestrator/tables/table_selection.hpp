@@ -52,13 +52,14 @@ struct TableSelection {
 /// Looks the tables up.
 ///
 /// Patterns, schemas and `all` stand for ordinary and partitioned tables, with these exceptions:
-/// a partition comes with its partitioned table where that is selected, and not at all where that
-/// is excluded; tables of extensions, temporary ones, those of system schemas and of Parallel
-/// Loader's own schemas come only by their exact names.  A pattern without schema, and a name
-/// without one, are looked for along the search path of the source's role.
+/// a partition comes with its partitioned table where that is selected, even if it is named, and
+/// not at all where that is excluded; tables of extensions, temporary ones, those of system schemas
+/// and of Parallel Loader's own schemas come only by their exact names.  A pattern without schema,
+/// and a name without one, are looked for along the search path of the source's role.
 ///
 /// Throws Failure kUsage for what is no name or pattern, for two tables that are to go into the
-/// same one, and when nothing at all is named; Error as the source has it.
+/// same one, for one that is to go into two, for a partition that is excluded from a selected
+/// table, and when nothing at all is named; Error as the source has it.
 [[nodiscard]] TableSelection select_tables(SourceSession &session, const TableNames &names);
 
 /// Finds the table of `name`, as `--key-for` and its kin name it, in `selection`; nullptr when it

@@ -77,13 +77,26 @@ $result = $pair->try_sql("SELECT rows FROM parallel_pull_table($dsn, 'g')");
 is($result->summary, 'success: 2', '… and a pull leaves its mark');
 is($pair->pull->{warning}, undef, '… without a word');
 is($pair->destination_sql("SELECT parallel_pull_append($dsn, 'g')"), 0, '… at which an append begins');
+
+# Rows that such a pull has brought lie above the mark that was there before it.
+kill 'STOP', $writer;
+unflushed('INSERT INTO g VALUES (3)');
+$pair->destination_sql('DELETE FROM g');
+is($pair->try_sql("SELECT rows FROM parallel_pull_table($dsn, 'g')")->summary, 'success: 3', 'a pull that leaves none, of a table with a mark');
+kill 'CONT', $writer;
+my $anew = qr/pull \d+ into table public\.g has left no mark.*HINT:  To go on, empty the table, call (parallel_pull_forget\('public\.g'\)), and append/s;
+# hint: extension/worker/append.cpp: empty the table, call parallel_pull_forget(
+$pair->error_is("SELECT parallel_pull_append($dsn, 'g')", '55000', $anew, '… ends the appends from that');
+is($pair->destination_sql('SELECT count(*) FROM g'), 3, '… and no row comes again');
+$pair->destination_sql(q(TRUNCATE g; SELECT parallel_pull_forget('public.g')));
+is($pair->destination_sql("SELECT parallel_pull_append($dsn, 'g')"), 3, '… until the table is appended to anew');
 $pair->source_sql("GRANT EXECUTE ON FUNCTION $MESSAGE TO PUBLIC");
 
 # ---- settings of the source's role and database do not hold ----
 
 # Waiting takes longer than each limit; a transaction that is serializable, read only and deferrable
 # would wait for the one that is open.
-$pair->source_sql($_) for q(ALTER ROLE reader SET statement_timeout = '18ms'), q(ALTER ROLE reader SET idle_session_timeout = '200ms'),
+$pair->source_sql($_) for q(ALTER ROLE reader SET statement_timeout = '100ms'), q(ALTER ROLE reader SET idle_session_timeout = '200ms'),
   ($pair->source_sql('SHOW server_version_num') >= 170000 ? q(ALTER ROLE reader SET transaction_timeout = '200ms') : ()),
   q(ALTER ROLE reader SET default_transaction_isolation = 'serializable'), 'ALTER ROLE reader SET default_transaction_read_only = on',
   'ALTER ROLE reader SET default_transaction_deferrable = on', 'CREATE TABLE other (a integer)';
@@ -98,7 +111,7 @@ for my $may_write (1, 0) {
   $pair->destination_sql('TRUNCATE g');
   unflushed('UPDATE g SET id = id');
   $result = $pair->try_sql("SET statement_timeout = '10s'; SELECT rows FROM parallel_pull_table($dsn, 'g')");
-  is($result->summary . $result->err, 'success: 2', '… and a pull leaves its mark, without a word');
+  is($result->summary . $result->err, 'success: 3', '… and a pull leaves its mark, without a word');
 }
 $open->query_safe('ROLLBACK');
 $pair->source_sql($_) for 'ALTER ROLE reader RESET ALL', "GRANT EXECUTE ON FUNCTION $MESSAGE TO PUBLIC",

@@ -82,10 +82,10 @@ my $DIFFERING = q(SELECT name || '=' || setting FROM pg_settings
   WHERE source = 'session' AND name NOT IN ('application_name', 'client_encoding') ORDER BY name);
 
 sub pool_is_clean {
-  my ($rule) = @_;
+  my ($rule, $side, $connstr) = @_;
   local $Test::Builder::Level = $Test::Builder::Level + 1;
   # Each transaction that is open has a session of the pool for itself.
-  my @sessions = map { $pair->session('destination', connstr => $pooled) } 1 .. $SESSIONS;
+  my @sessions = map { $pair->session($side // 'destination', connstr => $connstr // $pooled) } 1 .. $SESSIONS;
   $_->query_safe('BEGIN') for @sessions;
   my %seen = map { $_->query_safe('SELECT pg_backend_pid()') => $_->query_safe($DIFFERING) } @sessions;
   $_->query_safe('COMMIT') for @sessions;
@@ -125,6 +125,7 @@ $pair->same_rows("SELECT * FROM $_", "… all of $_") for qw(t other);
 is($pair->destination_sql('SELECT count(DISTINCT snapshot) FROM parallel_pulls WHERE run_id = (SELECT max(run_id) FROM parallel_pulls)'), 1,
   '… under one snapshot');
 pool_is_clean('after a copy between poolers');
+pool_is_clean('after a copy between poolers, the source', 'source', $pooled_source);
 $pair->destination_sql('TRUNCATE t, other; ALTER TABLE t ADD CONSTRAINT few CHECK (id < 19000)');
 $run = run_program({}, 'copy', '--source', $pooled_source, '--target', $pooled, '--jobs', 2, '--chunk-size', '128kB', 't', 'other');
 is($run->{code}, 1, '… a table that fails');
@@ -133,6 +134,7 @@ $run = run_program({}, 'resume', '--new-snapshot', '--source', $pooled_source, '
 is($run->{code}, 0, '… is resumed') or diag($run->{err});
 $pair->same_rows("SELECT * FROM $_", "… to all of $_") for qw(t other);
 pool_is_clean('after a resume between poolers');
+pool_is_clean('after a resume between poolers, the source', 'source', $pooled_source);
 for my $pooler ($before_source, $running) {
   $pooler->signal('INT');
   $pooler->finish;

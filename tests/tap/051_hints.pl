@@ -150,8 +150,8 @@ unlike(words($pair, 'SET ROLE "Writer"; ' . pull('capitals_2', {source_table => 
 
 # Rows of an unfinished pull, whatever its source was called.
 $pair->destination_sql('TRUNCATE t_stray; INSERT INTO t_stray VALUES (4900)');
-$pair->try_sql('SET client_min_messages = warning; ' . pull('t_stray', $cut));
-for my $case ([$cut, qr/copies them a second time/], [{%$cut, dsn => $pair->dsn . " application_name='other'"}, qr/If both pulls have the same source/]) {
+$pair->try_sql('SET client_min_messages = warning; ' . pull('t_stray', $one_by_one));
+for my $case ([$one_by_one, qr/copies them a second time/], [{%$one_by_one, dsn => $pair->dsn . " application_name='other'"}, qr/If both pulls have the same source/]) {
   my ($first) = grep { $_->{severity} eq 'NOTICE' } @{$pair->try_sql(pull('t_stray', $case->[0]))->{messages}};
   like($first->{text} // '', qr/has rows of pull \d+, which is not finished/, 'rows of an unfinished pull are named');
   like($first->{detail} // '', $case->[1], '… and what another one does');
@@ -159,10 +159,10 @@ for my $case ([$cut, qr/copies them a second time/], [{%$cut, dsn => $pair->dsn 
 
 # An unfinished pull whose rows are gone is nothing to go on with.
 $pair->destination_sql('TRUNCATE t_stray; INSERT INTO t_stray VALUES (4900)');
-$pair->try_sql('SET client_min_messages = warning; ' . pull('t_stray', $cut));
+$pair->try_sql('SET client_min_messages = warning; ' . pull('t_stray', $one_by_one));
 
 $pair->destination_sql('TRUNCATE t_stray; INSERT INTO t_stray VALUES (7000)');
-my $said = $pair->try_sql(pull('t_stray', $cut));
+my $said = $pair->try_sql(pull('t_stray', $one_by_one));
 my @notices = grep { $_->{severity} eq 'NOTICE' } @{$said->{messages}};
 like($notices[0]{text} // '', qr/is not empty/, 'a table that was emptied since an unfinished pull: says that it is not empty');
 unlike($notices[0]{text} // '', qr/not finished/, '… and nothing of the old pull');

@@ -225,6 +225,11 @@ SKIP: {
 my $report = PostgreSQL::Test::Utils::tempdir() . '/report.json';
 document('copy', 0, 'copy', @both, '--truncate', '--verify', 'count', '--report', $report, 'orders', '"Odd Name"', 'events');
 append_to_file($documents, slurp_file($report));
+my $shots = PostgreSQL::Test::Utils::tempdir();
+is(run_program('copy', @both, '--truncate', '--verify', 'checksum', '--report', "$shots/report.html", 'orders', 'events')->{code}, 0,
+  'a report as a page');
+my $looked = shell("'$FindBin::RealBin/../cli/check-report' '$shots' '$shots/report.html'");
+is($looked->{code}, 0, '… is what a browser can show') or diag $looked->{out}, $looked->{err};
 document('copy with failures', 1, 'copy', @both, 'orders', 'nowhere', 'only_here');
 document('resume of what is done', 0, 'resume', @both);
 document('resume of nothing', 1, 'resume', @both, 99999);

@@ -62,15 +62,19 @@ TEST(LedgerSchema, pulls_are_in_it) {
 
 TEST(LedgerSchema, marks_are_in_it) {
   FakeExecutor executor;
-  executor.answers = {one_row({"12", "10"}), Rows(),        Rows(),
-                      one_row({"f"}),        one_row({{}}), one_row({"13", "16384", "@7 9:9"}),
+  executor.answers = {one_row({"12", "10"}),
+                      Rows(),
+                      Rows(),
+                      one_row({"f"}),
+                      one_row({"12", "t", "10"}),
+                      one_row({"13", "16384", "@7 9:9"}),
                       one_row({"f"})};
   AppendLedger ledger(executor, kSchema);
   AppendMark mark;
   (void)ledger.find_mark(kSubject, may_move);
   (void)ledger.find_unfinished(kSubject, mark, may_move);
   (void)ledger.has_old_filter(16384, "a > 1");
-  (void)ledger.find_unmarked(kSubject);
+  EXPECT_TRUE(ledger.find_unmarked(kSubject, mark, may_move)->is_open);
   EXPECT_EQ(ledger.find_successor(1), 13);
   mark.local_relations = "@7 9:9:u";
   ledger.save_mark(kSubject, mark);

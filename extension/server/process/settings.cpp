@@ -15,6 +15,7 @@ int setting_workers = 4;
 int setting_chunk_size_kb = 128 * 1024;
 int setting_snapshot_hold_s = 600;
 int setting_retry_budget_s = 300;
+int setting_run_wait_ms = -1;
 int setting_route = kRouteAuto;
 
 static const config_enum_entry kRoutes[] = {{"auto", kRouteAuto, false},
@@ -41,6 +42,12 @@ void settings_define() {
                           "Sets how long transient errors are retried without completing a chunk.",
                           "With 0, the first error ends the pull.", &setting_retry_budget_s, 300, 0,
                           INT_MAX / 1000, PGC_USERSET, GUC_UNIT_S, nullptr, nullptr, nullptr);
+  DefineCustomIntVariable("parallel_loader.run_wait",
+                          "Sets how long a run waits for the next pull that is created in it, once "
+                          "all others are done.",
+                          "With -1, a run of several pulls waits half a second.",
+                          &setting_run_wait_ms, -1, -1, 60 * 1000, PGC_USERSET, GUC_UNIT_MS,
+                          nullptr, nullptr, nullptr);
   DefineCustomEnumVariable("parallel_loader.route", "Sets how rows are inserted into the table.",
                            "auto selects the fastest route that behaves like COPY.", &setting_route,
                            kRouteAuto, kRoutes, PGC_USERSET, GUC_NOT_IN_SAMPLE, nullptr, nullptr,

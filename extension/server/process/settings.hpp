@@ -15,6 +15,9 @@ extern int setting_snapshot_hold_s;
 /// parallel_loader.retry_budget, in seconds: how long a pull goes on without completing a chunk
 /// while attempts fail.
 extern int setting_retry_budget_s;
+/// parallel_loader.run_wait, in milliseconds: how long a run whose pulls are done waits for one
+/// more; -1: as the coordinator sees fit.
+extern int setting_run_wait_ms;
 
 /// parallel_loader.route, for tests and measurements: which way rows go into the table; the values
 /// are those of RouteSetting.

@@ -20,7 +20,7 @@ my $program = File::Spec->rel2abs(program_under_test());
 sub _start {
   my (@command) = @_;
   my $job = {out => '', err => ''};
-  $job->{run} = IPC::Run::start(\@command, '<', \'', '>', \$job->{out}, '2>', \$job->{err}, IPC::Run::timeout(120));
+  $job->{run} = IPC::Run::start(\@command, '<', \'', '>', \$job->{out}, '2>', \$job->{err}, IPC::Run::timeout(300));
   return $job;
 }
 

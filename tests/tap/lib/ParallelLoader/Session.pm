@@ -13,10 +13,23 @@ use IPC::Run ();
 use ParallelLoader::Result;
 use Time::HiRes qw(sleep time);
 
-our @EXPORT_OK = qw(run_sql);
+our @EXPORT_OK = qw(name_of run_sql);
 
 # Long enough for the slowest honest statement on a busy machine; what must be quick says so itself.
 our $PATIENCE_S = 90;
+
+# What a session that stays would keep from others, and psql's own commands.
+my $LEAVES_OPEN = qr/\\|\b(?:BEGIN|START|LOCK|PREPARE|LISTEN|TEMP|TEMPORARY|DATABASE)\b|advisory_lock|pg_create_\w*slot/i;
+
+my %reconnecting; # by name_of()
+
+END { %reconnecting = () }
+
+# What a psql that is kept stands for: the server, and the environment that libpq reads.
+sub name_of {
+  my ($node) = @_;
+  return join "\0", $node->name, map { "$_=$ENV{$_}" } sort grep { /^PG/ } keys %ENV;
+}
 
 sub _command {
   my ($node, %options) = @_;
@@ -26,9 +39,29 @@ sub _command {
     '-f', '-'];
 }
 
-# Runs `sql` in a psql of its own and returns its Result.  Options: dbname, user, connstr, password,
+# Runs `sql` in a session of its own and returns its Result.  Options: dbname, user, connstr, password,
 # timeout (seconds).
 sub run_sql {
+  my ($node, $sql, %options) = @_;
+  # A session that is there would be in its way.
+  delete $reconnecting{name_of($node)} if $sql =~ /\bDATABASE\b/i;
+  my $is_plain = !grep { $_ ne 'timeout' } keys %options;
+  my $result = $is_plain && $sql !~ $LEAVES_OPEN ? _run_anew($node, $sql, $options{timeout}) : undef;
+  return $result // _run_alone($node, $sql, %options);
+}
+
+# Starting psql takes longer than most statements: one of each server connects anew for each of them.
+# What it runs at last is nothing that a test looks for in pg_stat_activity.
+sub _run_anew {
+  my ($node, $sql, $timeout) = @_;
+  my $name = name_of($node);
+  my $kept = $reconnecting{$name} //= eval { ParallelLoader::Session->new($node) } // return;
+  my $result = $kept->query("\\connect\n\\echo connected\n$sql\n;\nSELECT WHERE false", $timeout);
+  delete $reconnecting{$name} if $result->is_lost || $result->is_timed_out;
+  return $result->{out} =~ s/^connected(?:\n|\z)// ? $result : undef;
+}
+
+sub _run_alone {
   my ($node, $sql, %options) = @_;
   my ($out, $err) = ('', '');
   local $ENV{PGPASSWORD} = $options{password} if defined $options{password};
@@ -83,7 +116,11 @@ sub is_finished {
 sub finish {
   my ($self, $timeout) = @_;
   my $deadline = time + ($timeout // $PATIENCE_S);
-  sleep 0.005 while !$self->is_finished && time < $deadline;
+  my $pause = 0.001;
+  while (!$self->is_finished && time < $deadline) {
+    sleep $pause;
+    $pause *= 1.2 if $pause < 0.02;
+  }
   my $is_finished = $self->is_finished;
   $self->{seconds} = time - $self->{started};
   s/^\Q$self->{banner}\E\n//m for $self->{out}, $self->{err};

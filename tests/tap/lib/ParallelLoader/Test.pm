@@ -16,7 +16,7 @@ use Cwd qw(abs_path);
 use File::Basename qw(basename dirname);
 use File::Path qw(rmtree);
 use JSON::PP ();
-use ParallelLoader::Session qw(run_sql);
+use ParallelLoader::Session qw(name_of run_sql);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -140,8 +140,12 @@ sub literal {
   return $text =~ s/\\/\\\\/g ? "E'$text'" : "'$text'";
 }
 
+my %looker;
+
 sub _safe {
   my ($node, $sql, %options) = @_;
+  # Such a session would not know of it, or be in its way.
+  delete $looker{name_of($node)} if $sql =~ /\b(?:CREATE|ALTER|DROP)\s+(?:DATABASE|ROLE)\b/i;
   my $result = %options || !_only_looks($sql) ? run_sql($node, $sql, %options) : _look($node, $sql);
   return $result->out if $result->is_ok;
   # Words given to die reach the log file only.
@@ -151,8 +155,6 @@ sub _safe {
 
 # Half of the time of these tests would go into starting psql and a backend for each look at a server, so
 # that one session of each server is kept for them.  Its settings are those of a new one.
-my %looker;
-
 my $ACTS = qr/\b(?:parallel_pull\w*|(?:next|set)val|set_config|dblink\w*|lo_\w+|pg_(?:advisory|cancel|create|drop|export|log|promote|reload|replication|rotate|sleep|switch|terminate|try)\w*)\s*\(/i;
 
 # True for one query that changes nothing and calls none of our functions.
@@ -163,7 +165,7 @@ sub _only_looks {
 
 sub _look {
   my ($node, $sql) = @_;
-  my $name = $node->name;
+  my $name = name_of($node);
   if ($looker{$name}) {
     my $result = $looker{$name}->query($sql);
     return $result unless $result->is_lost || $result->is_timed_out;

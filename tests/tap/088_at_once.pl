@@ -1,0 +1,104 @@
+# Two programs at once, or one after the other where the first is to go on: no row comes twice.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/lib";
+
+use ParallelLoader::Program;
+use ParallelLoader::Test;
+use Test::More;
+
+my $pair = ParallelLoader::Test->new;
+my ($source, $destination) = ($pair->source->connstr('postgres'), $pair->destination->connstr('postgres'));
+my @both = ('--source', $source, '--target', $destination);
+$pair->both_sql('CREATE TABLE first (id integer, note text); CREATE TABLE second (id integer);');
+$pair->source_sql(<<'SQL');
+INSERT INTO first SELECT i, repeat('f', 100) FROM generate_series(1, 20000) AS i;
+INSERT INTO second SELECT generate_series(1, 500);
+ANALYZE;
+SQL
+$pair->destination_sql(q(ALTER DATABASE postgres SET parallel_loader.chunk_size = '64kB'));
+
+sub live {
+  my ($table) = @_;
+  return $pair->destination_sql("SELECT pull_id FROM parallel_pulls WHERE table_name = 'public.$table' AND state IN ('planned', 'running')");
+}
+
+# ---- a table that is being loaded ----
+
+my $job = start_program('copy', @both, '--max-rate', '64kB', 'first');
+my $pull = wait_until(20, sub { live('first') });
+for my $more ([], ['--truncate'], ['--truncate', '--where', 'id < 5']) {
+  my $run = run_program('copy', @both, @$more, 'first');
+  is($run->{code}, 1, "a table that is being loaded is not copied (@$more)");
+  like($run->{err}, qr/pull $pull loads table "public\.first", too/, '… with the reason');
+}
+is(run_program('copy', @both, '--where', 'id < 5', 'second')->{code}, 0, '… another is');
+is(run_program('alter', $pull, '--target', $destination, '--max-rate', 0)->{code}, 0, 'the first may go on');
+is(end_of($job)->{code}, 0, '… and ends') or diag $job->{err};
+$pair->same_rows('SELECT * FROM first', '… with each row once');
+
+# ---- a table that another loads before its turn has come ----
+
+my @many = map { "many_$_" } 1 .. 30;
+$pair->both_sql(join '', map { "CREATE TABLE $_ (id integer);" } @many);
+$pair->source_sql(join '', map { "INSERT INTO $_ VALUES (1);" } @many);
+$job = start_program('copy', @both, @many);
+wait_until(20, sub { $pair->destination_sql(q(SELECT count(*) FROM parallel_pulls WHERE table_name LIKE '%many%')) });
+$job->{run}->signal('STOP');
+is(run_program('copy', @both, 'many_30')->{code}, 0, 'a table that another program is to load later is loaded');
+$job->{run}->signal('CONT');
+is(end_of($job)->{code}, 1, '… then that does not load it');
+like($job->{err}, qr/pull \d+ loads table "public\.many_30", too/, '… with the reason');
+is($pair->destination_sql(join ' UNION ALL ', map { "SELECT '$_' FROM $_ HAVING count(*) <> 1" } @many), '', '… each row is there once');
+
+# ---- a table that was loaded by another pull since one failed ----
+
+$pair->destination_sql('TRUNCATE first, second; ALTER TABLE second ADD CHECK (id < 0) NOT VALID');
+is(run_program('copy', @both, 'first', 'second')->{code}, 1, 'one table of two fails');
+my $run_id = $pair->destination_sql('SELECT max(run_id) FROM parallel_pulls');
+$pair->destination_sql('ALTER TABLE second DROP CONSTRAINT second_id_check');
+is(run_program('copy', @both, 'second')->{code}, 0, '… and is copied alone');
+my $late = run_program('resume', $run_id, @both);
+is($late->{code}, 1, '… then the pull that failed is not resumed');
+like($late->{err}, qr/table public\.second has rows, none of which are of pull \d+/, '… with the reason');
+$pair->same_rows('SELECT * FROM second', '… each row is there once');
+is(run_program('cancel', $run_id, '--target', $destination)->{code}, 0, '… it can be given up');
+
+# ---- two that begin the same table again ----
+
+for my $round (1 .. 3) {
+  $pair->destination_sql('TRUNCATE second; ALTER TABLE second ADD CHECK (id < 450) NOT VALID');
+  run_program('copy', @both, '--jobs', 1, '--chunk-size', '64kB', 'second');
+  my $failed = $pair->newest_pull_id;
+  run_program('cancel', $failed, '--target', $destination);
+  $pair->destination_sql('ALTER TABLE second DROP CONSTRAINT second_id_check');
+  my @jobs = map { start_program('resume', $failed, @both, '--restart') } 1 .. 2;
+  my @codes = map { end_of($_)->{code} } @jobs;
+  is($pair->destination_sql('SELECT count(*) - count(DISTINCT id) FROM second'), 0, "round $round of two at once: no row is there twice");
+  $pair->same_rows('SELECT * FROM second', '… and if one says that it is done, each is there') if grep { $_ eq '0' } @codes;
+  note "exit statuses: @codes";
+}
+
+# ---- an append to a table whose pull is done, while its run goes on ----
+
+$pair->both_sql('CREATE TABLE third (id integer PRIMARY KEY)');
+$pair->source_sql('INSERT INTO third SELECT generate_series(1, 100)');
+is(run_program('copy', @both, 'third')->{code}, 0, 'a pull leaves a mark');
+$pair->source_sql('INSERT INTO third VALUES (101)');
+$pair->destination_sql('DELETE FROM third; TRUNCATE first');
+my $dsn = literal($pair->dsn);
+my $done = $pair->destination_sql("SELECT parallel_pull_create($dsn, 'third')");
+my $open = $pair->destination_sql("SELECT parallel_pull_create($dsn, 'first', run_id => $done)");
+is($pair->destination_sql("SELECT remaining FROM parallel_pull_work($done)"), 0, '… and so will another one, at the end of its run');
+$pair->error_is("SELECT parallel_pull_append($dsn, 'third')", '55000', qr/pull $done into table public\.third has left no mark.*HINT:  Append again when its run has ended\./s,
+  '… until then nothing is appended from the first mark');
+is($pair->destination_sql("SELECT remaining FROM parallel_pull_work($open)"), 0, 'the run ends');
+wait_until(20, sub { !$pair->coordinator_pids });
+is($pair->destination_sql("SELECT parallel_pull_append($dsn, 'third')"), 0, '… then the append finds nothing new');
+$pair->same_rows('SELECT * FROM third', '… each row is there once');
+
+$pair->nothing_left('no process or session is left');
+$pair->finish;
