@@ -24,7 +24,9 @@ namespace {
 
 class Copy {
 public:
-  explicit Copy(RunSession &session) : session_(session), options_(session.options()) {}
+  explicit Copy(RunSession &session) : session_(session), options_(session.options()) {
+    orders_.stops_on_error = options_.safety.on_error == OnError::kStop;
+  }
 
   void run();
 
@@ -299,11 +301,12 @@ void Copy::try_plans() {
   });
 }
 
-// Of tables that no pull was made of: there is nothing to be resumed.
+// Of tables that no pull was made of: there is nothing to be resumed.  For those that were not
+// begun there is one command.
 void Copy::add_commands() {
   for (size_t index = 0; index < jobs_.size(); ++index) {
     PullView &pull = session_.view().pulls[places_[index]];
-    if (pull.pull_id == 0 && pull.failure)
+    if (pull.pull_id == 0 && pull.failure && !is_unbegun(pull))
       pull.failure->command = copy_command(jobs_[index]);
   }
 }
@@ -341,7 +344,6 @@ const RunOrders &Copy::orders() {
       order.push_back(index);
   std::ranges::stable_sort(order,
                            [&](size_t a, size_t b) { return jobs_[a].bytes > jobs_[b].bytes; });
-  orders_.stops_on_error = options_.safety.on_error == OnError::kStop;
   if (!order.empty())
     orders_.session_count = session_.jobs();
   std::vector<TableWork> creations; // before resumes, which take their time

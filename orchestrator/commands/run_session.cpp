@@ -42,14 +42,6 @@ int64_t create_pull(Mover &mover, const TableTask &task, Creation creation, int6
   return mover.create(task, creation, take);
 }
 
-/// Its turn has not come, perhaps as a server was lost before.
-bool is_unbegun(const PullView &pull) {
-  const auto is_of_class = [&pull](std::string_view sqlclass) {
-    return pull.failure->sqlstate.starts_with(sqlclass);
-  };
-  return pull.pull_id == 0 && (!pull.failure || is_of_class("08") || is_of_class("57P"));
-}
-
 bool is_done(const PullView &pull) noexcept {
   return pull.state == PullState::kDone;
 }

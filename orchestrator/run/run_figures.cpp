@@ -86,6 +86,13 @@ bool is_over(const PullView &pull) noexcept {
   return has_ended(pull.state) || pull.state == PullState::kInterrupted || pull.failure;
 }
 
+bool is_unbegun(const PullView &pull) noexcept {
+  const auto is_of_class = [&pull](std::string_view sqlclass) {
+    return pull.failure->sqlstate.starts_with(sqlclass);
+  };
+  return pull.pull_id == 0 && (!pull.failure || is_of_class("08") || is_of_class("57P"));
+}
+
 bool is_replaced_by(const PullView &pull, const PullView &later) noexcept {
   if (later.pull_id <= pull.pull_id || later.table != pull.table)
     return false;

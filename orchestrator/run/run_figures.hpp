@@ -33,6 +33,8 @@ namespace parallel_loader {
 
 /// The state of the whole: running while one of its tables moves, done when all are.
 [[nodiscard]] PullState state_of(const RunView &run) noexcept;
+/// Its turn has not come, perhaps as a server was lost before.
+[[nodiscard]] bool is_unbegun(const PullView &pull) noexcept;
 /// The later pull has loaded what the other one was to load, or has found its rows gone.
 [[nodiscard]] bool is_replaced_by(const PullView &pull, const PullView &later) noexcept;
 /// Nothing of it moves any more, nor will.

@@ -123,6 +123,26 @@ $run = run_program('resume', $pair->newest_pull_id, @both, '--restart');
 is($run->{code}, 0, '… is emptied and loaded again') or diag $run->{err};
 $pair->same_rows({source => 'SELECT * FROM shard_1', destination => 'SELECT * FROM merged'}, '… with each row once');
 
+# All of them, or none: with --on-error stop nothing is emptied that is not loaded then.
+$pair->both_sql('CREATE TABLE sound (id integer PRIMARY KEY, note text); CREATE TABLE broken (id integer PRIMARY KEY, note text)');
+$pair->source_sql("INSERT INTO $_ SELECT i, repeat('x', 100) FROM generate_series(1, 5000) AS i; ANALYZE $_") for qw(sound broken);
+$pair->destination_sql("ALTER TABLE $_ ADD CONSTRAINT few CHECK (id < 4900)") for qw(sound broken);
+is(copy('--jobs', 1, '--chunk-size', '64kB', 'sound', 'broken')->{code}, 1, 'two tables fail in the middle');
+my $both_runs = $pair->destination_sql('SELECT max(run_id) FROM parallel_pulls');
+my $counts = count('sound') . ' ' . count('broken');
+unlike($counts, qr/\b0\b/, '… with rows');
+$pair->destination_sql("ALTER TABLE $_ DROP CONSTRAINT few") for qw(sound broken);
+$pair->source_sql('ALTER TABLE broken RENAME note TO remark');
+for my $command (['copy', '--resume', $both_runs, 'sound', 'broken'], ['resume', $both_runs]) {
+  $run = run_program(@$command, @both, '--restart', '--on-error', 'stop');
+  is($run->{code}, 1, "$command->[0] --restart where one cannot be planned");
+  is(count('sound') . ' ' . count('broken'), $counts, '… empties none');
+}
+$pair->source_sql('ALTER TABLE broken RENAME remark TO note');
+$run = run_program('resume', $both_runs, @both, '--restart');
+is($run->{code}, 0, '… and both, once it can') or diag $run->{err};
+$pair->same_rows("SELECT * FROM $_", "… each row of $_ is there once") for qw(sound broken);
+
 # ---- one run, one snapshot ----
 
 my @many = map { "many_$_" } 1 .. 15;
