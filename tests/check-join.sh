@@ -1,11 +1,11 @@
 #!/bin/bash
-# Looks at the syntax tree of each file of extension/: the server is called where its longjmp skips no
-# C++ frame (tests/join/calls.query says where that is). One line of output a file.
-# Usage: tests/check-join.sh PG_CONFIG [CACHE], a folder of files that were right when last looked at
+# Looks at the syntax tree of each folder of extension/: the server is called where its longjmp skips no
+# C++ frame (tests/join/calls.query says where that is). One line of output a folder.
+# Usage: tests/check-join.sh PG_CONFIG CACHE, a folder for those that were right when last looked at
 set -euo pipefail
 cd "$(dirname "$0")/.."
 pg_config=$1
-cache=${2:-}
+cache=$2
 
 # breaches FILE: the lines that break the rules; the status is that of the compiler's front end.
 breaches() {
@@ -16,25 +16,27 @@ breaches() {
   return $status
 }
 
-check_file() {
-  local seen='' found status=0
-  if [ -n "$cache" ]; then seen=$cache/$({ echo "$headers" && cat "$1"; } | sha256sum | cut -c 1-40); fi
-  if [ -z "$seen" ] || [ ! -e "$seen" ]; then
-    found=$(breaches "$1") || status=$?
+check_folder() {
+  local file=$cache/${1//\//_}.cpp seen found status=0
+  tests/folder-as-one "$1" >"$file"
+  seen=$cache/$({ echo "$headers" && cat "$1"/*.cpp; } | sha256sum | cut -c 1-40)
+  if [ ! -e "$seen" ]; then
+    found=$(breaches "$file") || status=$?
     if [ -n "$found" ] || [ "$status" != 0 ]; then
-      printf '%s\nnot ok - %s calls the server in the right places\n' "$found" "$1"
+      printf '%s\nnot ok - %s/ calls the server in the right places\n' "$found" "$1"
       return
     fi
-    if [ -n "$seen" ]; then touch "$seen"; fi
+    touch "$seen"
   fi
-  echo "ok - $1 calls the server in the right places"
+  echo "ok - $1/ calls the server in the right places"
 }
 
-if [ -n "$cache" ]; then mkdir -p "$cache"; fi
+mkdir -p "$cache"
 headers=$(find tests/join core extension -name '*.hpp' -o -name calls.query | sort | xargs cat | sha256sum)
 export pg_config cache headers
-export -f breaches check_file
-find extension -name '*.cpp' | sort | xargs -P "$(nproc)" -I {} bash -c 'check_file "$@"' check {}
+export -f breaches check_folder
+find extension -name '*.cpp' -printf '%h\n' | sort -u |
+  xargs -P "$(nproc)" -I {} bash -c 'check_folder "$@"' check {}
 
 # What the query misses, it would miss everywhere.
 expected=$(grep -n '// breach' tests/join/broken.cpp | cut -d : -f 1)

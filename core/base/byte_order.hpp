@@ -23,6 +23,10 @@ static_assert(kIsLittleEndian || std::endian::native == std::endian::big);
   return __builtin_bswap64(value);
 }
 
+/// One, or the high bit, in each byte of a word: for tests of eight bytes at once.
+inline constexpr uint64_t kOnes = 0x0101010101010101;
+inline constexpr uint64_t kHighBits = 0x8080808080808080;
+
 /// The bytes at `from` as a number in the machine's order.
 template <std::unsigned_integral T> [[nodiscard]] T load(const char *from) noexcept {
   T value;

@@ -93,7 +93,7 @@ WHERE c.setting LIKE '%\_timeout=%'
                             WHERE datname = pg_catalog.current_database()))
   AND s.setrole IN (0, (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = session_user)))sql";
 
-void check_time_limits(Executor &source, Findings &findings) {
+void check_role_timeouts(Executor &source, Findings &findings) {
   const Rows row = source.exec(kTimeLimits);
   if (!row.is_null(0, 0))
     findings.info("time limits",
@@ -117,7 +117,7 @@ void check_source_server(Executor &source, int workers, Findings &findings) {
   check_connection(source, findings);
   check_standby(source, findings);
   check_sessions(source, workers, findings);
-  check_time_limits(source, findings);
+  check_role_timeouts(source, findings);
   check_snapshot_age(source, findings);
 }
 

@@ -67,6 +67,10 @@ int64_t Rows::required_integer(size_t row, size_t column, int64_t lowest, int64_
   return *number;
 }
 
+int Rows::required_count(size_t row, size_t column) const {
+  return static_cast<int>(required_integer(row, column, 0, INT32_MAX));
+}
+
 bool Rows::required_boolean(size_t row, size_t column) const {
   const std::optional<std::string> &value = at(row, column);
   if (value && (*value == "t" || *value == "true"))

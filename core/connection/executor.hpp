@@ -57,6 +57,8 @@ public:
   /// Nor a number outside of [lowest, highest].
   [[nodiscard]] int64_t required_integer(size_t row, size_t column, int64_t lowest = INT64_MIN,
                                          int64_t highest = INT64_MAX) const;
+  /// A number from 0 to INT32_MAX.
+  [[nodiscard]] int required_count(size_t row, size_t column) const;
   /// Nor anything but `t` and `f`, or their long forms.
   [[nodiscard]] bool required_boolean(size_t row, size_t column) const;
   /// An OID that is not 0.

@@ -132,7 +132,7 @@ VALUES ($1::pg_catalog.oid::pg_catalog.regclass, $2::pg_catalog.text, $3::pg_cat
   nullif($16::pg_catalog.oid, 0::pg_catalog.oid)::pg_catalog.regrole))sql";
 
 // What a crash empties together with the rows.
-constexpr std::string_view kNoteUnlogged = R"sql(
+constexpr std::string_view kNotePullUnlogged = R"sql(
 INSERT INTO @ledger@.unlogged_chunk (pull_id, chunk) VALUES ($1::bigint, 1)
 ON CONFLICT DO NOTHING)sql";
 
@@ -250,7 +250,7 @@ void AppendLedger::save_mark(const AppendSubject &subject, const AppendMark &mar
     params.push_back(value);
   executor_.exec(kSaveMark, params);
   if (has_unlogged(mark.local_relations))
-    executor_.exec(kNoteUnlogged, {Param(std::to_string(mark.pull_id))});
+    executor_.exec(kNotePullUnlogged, {Param(std::to_string(mark.pull_id))});
 }
 
 void AppendLedger::prune(uint32_t table) {

@@ -50,7 +50,7 @@ WHERE p.kind = 'pull' AND p.state <> 'done' AND p."table" = $1::pg_catalog.oid
               WHERE c.pull_id = p.pull_id AND c.state = 'done' AND c.rows > 0)
 ORDER BY p.pull_id DESC LIMIT 1)sql";
 
-constexpr std::string_view kHasOldFilter = R"sql(
+constexpr std::string_view kIsOfOldFilter = R"sql(
 SELECT EXISTS (
   SELECT FROM @ledger@.pull AS p
   WHERE p.pull_id = $1::bigint AND p.filter IS NOT NULL AND p.snapshot IS NOT NULL
@@ -161,7 +161,7 @@ std::optional<int64_t> PullFinder::find_begun(uint32_t table, uint32_t role) {
 }
 
 bool PullFinder::has_old_filter(int64_t pull_id) {
-  return executor_.exec(kHasOldFilter, {std::to_string(pull_id)}).boolean(0, 0);
+  return executor_.exec(kIsOfOldFilter, {std::to_string(pull_id)}).boolean(0, 0);
 }
 
 } // namespace parallel_loader

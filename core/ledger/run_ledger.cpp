@@ -52,7 +52,7 @@ SET state = CASE WHEN EXISTS (SELECT FROM @ledger@.chunk AS c
             THEN 'running' ELSE 'planned' END
 WHERE p.coordinator = $1::bigint AND p.state = 'paused')sql";
 
-constexpr std::string_view kSetLimits = R"sql(
+constexpr std::string_view kSetRunLimits = R"sql(
 UPDATE @ledger@.pull
 SET workers = coalesce($2::integer, workers),
   max_rate = CASE WHEN $3::integer IS NULL THEN max_rate ELSE nullif($3::integer, 0) END
@@ -78,14 +78,14 @@ WHERE coordinator = $1::bigint AND state IN ('planned', 'running', 'paused'))sql
 
 // A pull that has failed with all its chunks done, at the last look at the local table, is resumed
 // without the source.
-constexpr std::string_view kNoteFlushed = R"sql(
+constexpr std::string_view kNoteRunFlushed = R"sql(
 UPDATE @ledger@.pull AS p SET source_flushed = snapshot_xmin IS NOT NULL
 WHERE p.coordinator = $1::bigint
   AND (p.state IN ('planned', 'running', 'paused', 'done')
        OR NOT EXISTS (SELECT FROM @ledger@.chunk AS c
                       WHERE c.pull_id = p.pull_id AND c.state <> 'done')))sql";
 
-constexpr std::string_view kForgetBounds = R"sql(
+constexpr std::string_view kForgetRunBounds = R"sql(
 UPDATE @ledger@.pull AS p SET snapshot_xmin = NULL, snapshot_xmax = NULL, source_flushed = false
 WHERE p.coordinator = $1::bigint
   AND (p.state IN ('planned', 'running', 'paused', 'done')
@@ -97,7 +97,7 @@ UPDATE @ledger@.pull SET coordinator = NULL, hold_ended = $2::pg_catalog.text
 WHERE pull_id = $1::bigint AND state IN ('failed', 'cancelled') AND coordinator IS NOT NULL
 RETURNING pull_id)sql";
 
-constexpr std::string_view kNoteHoldEnded = R"sql(
+constexpr std::string_view kNoteRunHoldEnded = R"sql(
 UPDATE @ledger@.pull SET hold_ended = $2::pg_catalog.text
 WHERE coordinator = $1::bigint AND state IN ('failed', 'cancelled'))sql";
 
@@ -163,8 +163,8 @@ void RunLedger::mark_unpaused(int64_t coordinator) {
 
 void RunLedger::set_limits(int64_t coordinator, std::optional<int> workers,
                            std::optional<int> max_rate_kb) {
-  executor_.exec(kSetLimits, {id(coordinator), workers ? id(*workers) : Param(),
-                              max_rate_kb ? id(*max_rate_kb) : Param()});
+  executor_.exec(kSetRunLimits, {id(coordinator), workers ? id(*workers) : Param(),
+                                 max_rate_kb ? id(*max_rate_kb) : Param()});
 }
 
 int RunLedger::revoke_chunks(int64_t pull_id) {
@@ -179,11 +179,11 @@ void RunLedger::end_all(int64_t coordinator, std::string_view state, const PullE
 }
 
 void RunLedger::note_flushed(int64_t coordinator) {
-  executor_.exec(kNoteFlushed, {id(coordinator)});
+  executor_.exec(kNoteRunFlushed, {id(coordinator)});
 }
 
 void RunLedger::forget_bounds(int64_t coordinator) {
-  executor_.exec(kForgetBounds, {id(coordinator)});
+  executor_.exec(kForgetRunBounds, {id(coordinator)});
 }
 
 bool RunLedger::let_go(int64_t pull_id, std::string_view reason) {
@@ -191,7 +191,7 @@ bool RunLedger::let_go(int64_t pull_id, std::string_view reason) {
 }
 
 void RunLedger::note_hold_ended(int64_t coordinator, std::string_view reason) {
-  executor_.exec(kNoteHoldEnded, {id(coordinator), std::string(reason)});
+  executor_.exec(kNoteRunHoldEnded, {id(coordinator), std::string(reason)});
 }
 
 bool RunLedger::has_failed(int64_t coordinator) {

@@ -13,7 +13,7 @@ namespace {
 constexpr std::string_view kTextTypes[] = {"",     "text",    "varchar", "bpchar",
                                            "name", "unknown", "cstring"};
 constexpr std::string_view kFractionTypes[] = {"numeric", "float4", "float8"};
-constexpr std::string_view kNumeric = "\"pg_catalog\".\"numeric\"";
+constexpr std::string_view kNumericName = "\"pg_catalog\".\"numeric\"";
 
 bool is_any_of(std::span<const std::string_view> types, std::string_view quoted_type) {
   return std::ranges::any_of(
@@ -30,9 +30,9 @@ std::string bound_expression(const Key &key, const Bound &bound) {
   const std::string given = quote_builtin_type(bound.type);
   // k >= 1.5 and k >= 2 hold for the same integers, and so do k < 1.5 and k < 2.
   if (key.is_integer() && is_any_of(kFractionTypes, given))
-    return "pg_catalog.ceil(" + cast(bound.text, kNumeric) + ")::" + key_type;
+    return "pg_catalog.ceil(" + cast(bound.text, kNumericName) + ")::" + key_type;
   // Numbers are read from their shortest exact text: a cast from float would drop digits.
-  const bool is_exact = key_type == kNumeric && is_any_of(kFractionTypes, given);
+  const bool is_exact = key_type == kNumericName && is_any_of(kFractionTypes, given);
   if (given == key_type || is_exact || is_any_of(kTextTypes, given))
     return cast(bound.text, key_type);
   return cast(bound.text, given) + "::" + key_type;

@@ -52,7 +52,7 @@ ORDER BY 1)sql";
 // pg_inherits is the snapshot's, pg_partition_tree answers for now.  A partition whose detachment
 // is pending was none already when the snapshot was taken.  One that was made after that has no
 // rows that the snapshot shows, and no row in pg_class.
-constexpr std::string_view kPartitions = R"sql(
+constexpr std::string_view kChangedPartitions = R"sql(
 WITH RECURSIVE before(oid) AS (
   SELECT i.inhrelid FROM pg_catalog.pg_inherits AS i
   WHERE i.inhparent = ANY ($1::pg_catalog.oid[])
@@ -295,7 +295,7 @@ Shape locked_relations(Executor &source) {
 }
 
 void require_partitions_as_snapshot(Executor &source, std::span<const uint32_t> tables) {
-  const Rows changed = exec_for(source, kPartitions, tables);
+  const Rows changed = exec_for(source, kChangedPartitions, tables);
   if (changed.empty())
     return;
   const bool is_gone = changed.boolean(0, 2);

@@ -16,8 +16,8 @@ constexpr size_t kEmptyFieldBytes = 12;  // of none
 
 // In a value, behind the varlena's header: dimensions, where the elements begin if a bitmap comes
 // before them, the element's type, and length and lower bound of each dimension.
-constexpr size_t kHeaderBytes = 24; // of one dimension
-constexpr size_t kEmptyBytes = 16;  // of none
+constexpr size_t kArrayHeaderBytes = 24; // of one dimension
+constexpr size_t kEmptyBytes = 16;       // of none
 
 constexpr size_t align_up(size_t size, size_t mask) {
   return (size + mask) & ~mask;
@@ -41,7 +41,7 @@ std::string_view ArrayBuilder::build(std::string_view field) {
   if (!elements)
     return {};
   const size_t bitmap_bytes = elements->has_null ? (elements->count + 7) / 8 : 0;
-  const size_t data_offset = align_up(kHeaderBytes + bitmap_bytes, sizeof(uint64_t) - 1);
+  const size_t data_offset = align_up(kArrayHeaderBytes + bitmap_bytes, sizeof(uint64_t) - 1);
   const size_t bound = data_offset + field.size() + FieldWriter::kOverrun +
                        elements->count * (FieldWriter::kMaxGrowth + element_mask_);
   if (value_.size() * sizeof(uint64_t) < bound)
@@ -54,8 +54,8 @@ std::string_view ArrayBuilder::build(std::string_view field) {
   write_header(1, elements->has_null ? static_cast<uint32_t>(data_offset) : 0);
   store(value + kEmptyBytes, static_cast<uint32_t>(elements->count));
   store(value + kEmptyBytes + 4, load_big_endian<uint32_t>(field.data() + kFieldHeaderBytes - 4));
-  std::memset(value + kHeaderBytes, 0, data_offset - kHeaderBytes);
-  char *const bitmap = elements->has_null ? value + kHeaderBytes : nullptr;
+  std::memset(value + kArrayHeaderBytes, 0, data_offset - kArrayHeaderBytes);
+  char *const bitmap = elements->has_null ? value + kArrayHeaderBytes : nullptr;
   char *const end = write_elements(*elements, bitmap, value + data_offset);
   return end == nullptr ? std::string_view() : close(end);
 }

@@ -8,9 +8,6 @@
 namespace parallel_loader {
 namespace {
 
-constexpr uint64_t kOnes = 0x0101010101010101;
-constexpr uint64_t kHighBits = 0x8080808080808080;
-
 // Its lowest high bit is that of the first byte of a little-endian word which is a quote, a
 // backslash or below a blank.
 uint64_t not_plain(uint64_t word) {

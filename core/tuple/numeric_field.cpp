@@ -25,9 +25,9 @@ uint64_t swap_groups(uint64_t word) {
 // Has a high bit set if, and only if, one of the four digits is above 9999.  The sum of a digit
 // that has none itself stays within its 16 bits.
 uint64_t above_9999(uint64_t groups) {
-  constexpr uint64_t kHighBits = 0x8000800080008000;
+  constexpr uint64_t kGroupHighBits = 0x8000800080008000;
   constexpr uint64_t kDistance = 0x0001000100010001 * (0x8000 - 10000);
-  return (groups | (groups + kDistance)) & kHighBits;
+  return (groups | (groups + kDistance)) & kGroupHighBits;
 }
 
 // NumericShort: 10 | sign | scale, 6 bits | weight, 7 bits with a sign.

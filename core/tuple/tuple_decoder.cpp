@@ -14,7 +14,7 @@ constexpr size_t kInfomask2At = 18; // the number of columns
 constexpr size_t kInfomaskAt = 20;
 constexpr size_t kDataOffsetAt = 22;
 constexpr size_t kBitmapAt = 23;
-constexpr size_t kHeaderBytes = 24; // without a bitmap
+constexpr size_t kTupleHeaderBytes = 24; // without a bitmap
 constexpr uint16_t kHasNull = 0x0001;
 constexpr uint16_t kHasVariableWidth = 0x0002;
 constexpr size_t kMaxColumns = 1664; // MaxTupleAttributeNumber
@@ -79,7 +79,7 @@ TupleDecoder::TupleDecoder(const std::vector<TupleColumn> &columns, size_t field
 void TupleDecoder::decode(std::string_view row, TupleBatch &batch) {
   ++row_count_;
   const bool has_null = find_fields(row);
-  const size_t header_bytes = has_null ? bitmap_header_bytes_ : kHeaderBytes;
+  const size_t header_bytes = has_null ? bitmap_header_bytes_ : kTupleHeaderBytes;
   const size_t bound = header_bytes + row.size() + FieldWriter::kOverrun +
                        columns_.size() * (FieldWriter::kMaxGrowth - 4);
   char *tuple = batch.reserve(bound);

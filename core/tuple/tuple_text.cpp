@@ -7,9 +7,6 @@
 namespace parallel_loader {
 namespace {
 
-constexpr uint64_t kOnes = 0x0101010101010101;
-constexpr uint64_t kHighBits = 0x8080808080808080;
-
 // Has a high bit set if, and only if, one of the eight bytes is NUL or not ASCII: a byte without
 // its high bit gets one by the subtraction only if it is 0, or if a lower byte was.
 uint64_t not_ascii(uint64_t word) {

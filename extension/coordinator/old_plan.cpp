@@ -11,8 +11,6 @@ namespace parallel_loader {
 
 namespace {
 
-constexpr const char *kBeginAnew = "Empty the table and pull it again.";
-
 uint32_t find_relation(Executor &source, const std::string &relation) {
   const QualifiedName name = parse_qualified_name(relation);
   const Rows row = source.exec("SELECT c.oid::pg_catalog.int8 FROM pg_catalog.pg_class AS c"

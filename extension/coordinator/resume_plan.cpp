@@ -17,8 +17,6 @@ namespace parallel_loader {
 
 namespace {
 
-constexpr const char *kBeginAnew = "Empty the table and pull it again.";
-
 std::string pull_name(const Request &request) {
   return "pull " + std::to_string(request.resume_id);
 }

@@ -28,7 +28,7 @@ std::string join_columns(const std::vector<std::string> &names, const std::strin
   return list;
 }
 
-void run_as_caller(const std::string &sql) {
+void exec_as_caller(const std::string &sql) {
   call([&]() noexcept { static_cast<void>(spi_write_as_caller(sql.c_str())); });
 }
 
@@ -131,10 +131,10 @@ int64_t copy_compared_rows(const ComparedRows &rows, Connection &source,
   const std::string match = Comparison(rows, source).choose_match();
   const std::string local =
       call([&]() noexcept { return destination_table_display_name(rows.table); });
-  run_as_caller("CREATE TEMPORARY TABLE parallel_loader_append ON COMMIT DROP AS SELECT " +
-                join_columns(rows.columns.columns, "") + " FROM " + local + " WITH NO DATA");
+  exec_as_caller("CREATE TEMPORARY TABLE parallel_loader_append ON COMMIT DROP AS SELECT " +
+                 join_columns(rows.columns.columns, "") + " FROM " + local + " WITH NO DATA");
   stage(call([]() noexcept { return destination_table_find(kStaging); }));
-  run_as_caller("ANALYZE " + std::string(kStaging));
+  exec_as_caller("ANALYZE " + std::string(kStaging));
   const std::string query = "SELECT " + join_columns(rows.columns.columns, "s.") + " FROM " +
                             kStaging + " AS s WHERE NOT EXISTS (SELECT FROM " + local +
                             " AS d WHERE " + match + ")";

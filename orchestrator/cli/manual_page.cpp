@@ -90,7 +90,7 @@ std::string option_entry(const CLI::Option &option) {
   return tagged(names.substr(names.find_first_not_of(' ')), text);
 }
 
-std::string command_section(const CommandText &words, const DefinitionView &view) {
+std::string section_of(const CommandText &words, const DefinitionView &view) {
   std::string text = fmt::format(".SS {}\n.B {}\n.PP\n{}\n", words.name, plain(usage_line(words)),
                                  plain(words.purpose));
   if (!words.behavior.empty())
@@ -115,7 +115,7 @@ std::string manual_page() {
       ".SH DESCRIPTION\n{}\n.SH COMMANDS\n",
       plain(kPurpose));
   for (const CommandText &command : command_texts())
-    text += command_section(command, view);
+    text += section_of(command, view);
   text += fmt::format(".SH CONNECTIONS\n{}.SH CONFIGURATION FILE\n{}.PP\n.nf\n{}.fi\n.SH OUTPUT\n{}"
                       ".SH ENVIRONMENT\n",
                       prose(connection_text()), prose(config_text()), plain(config_example()),

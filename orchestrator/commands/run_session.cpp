@@ -370,12 +370,15 @@ std::string RunSession::way_on() const {
 
 std::string RunSession::way_to_unbegun() const {
   const auto unbegun = std::ranges::count_if(view_.pulls, is_unbegun);
-  if (unbegun == 0 || view_.id.empty())
+  if (unbegun == 0 || options_.safety.is_dry_run)
     return "";
-  return fmt::format(
-      "{} not begun: the same command with --resume {}, without --truncate and --snapshot, "
-      "loads them as well.",
-      unbegun == 1 ? "1 table was" : fmt::format("{} tables were", unbegun), view_.id);
+  const std::string tables = unbegun == 1 ? "1 table was" : fmt::format("{} tables were", unbegun);
+  if (view_.id.empty())
+    return fmt::format("{} not begun: the same command loads {}.", tables,
+                       unbegun == 1 ? "it" : "them");
+  return fmt::format("{} not begun: the same command with --resume {}, without --truncate and "
+                     "--snapshot, loads {} as well.",
+                     tables, view_.id, unbegun == 1 ? "it" : "them");
 }
 
 ExitStatus RunSession::finish() {

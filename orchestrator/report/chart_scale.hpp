@@ -7,6 +7,9 @@
 
 namespace parallel_loader {
 
+/// Of the drawing; it is stretched to the page.
+inline constexpr double kChartWidth = 1000;
+
 struct Tick {
   double share = 0; // of the axis, from 0 to 1
   std::string label;

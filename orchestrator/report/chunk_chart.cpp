@@ -18,7 +18,6 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr double kWidth = 1000;
 constexpr size_t kColors = 6; // of the tables that took most; the others share one more
 constexpr size_t kMostRows = 64;
 
@@ -179,7 +178,7 @@ void Chart::merge_narrow() {
 
 std::string Chart::bar(const Bar &bar, size_t row) const {
   const auto x = [this](milliseconds at) {
-    return kWidth * static_cast<double>(at.count()) / static_cast<double>(length_.count());
+    return kChartWidth * static_cast<double>(at.count()) / static_cast<double>(length_.count());
   };
   // Some space to the next one, as far as there is any.
   const double width = std::max(0.4, x(bar.to) - x(bar.from) - 0.6);
@@ -237,7 +236,7 @@ std::string Chart::html() const {
   const std::vector<Tick> ticks = time_ticks(length_, 8);
   for (const Tick &tick : ticks)
     drawing +=
-        fmt::format("<path class=\"grid\" d=\"M{:.1f},0V{}\"/>", kWidth * tick.share, height);
+        fmt::format("<path class=\"grid\" d=\"M{:.1f},0V{}\"/>", kChartWidth * tick.share, height);
   size_t bars = 0;
   for (size_t row = 0; row < rows_.size(); ++row)
     for (const Bar &each : rows_[row].bars) {
@@ -255,7 +254,7 @@ std::string Chart::html() const {
       "aria-labelledby=\"chunks-title chunks-desc\"><title id=\"chunks-title\">Chunks by "
       "worker</title>"
       "<desc id=\"chunks-desc\">{} bars of {} over {}</desc>{}</svg>{}</div></div>{}</figure>\n",
-      legend(), labels(), height, kWidth, height, bars,
+      legend(), labels(), height, kChartWidth, height, bars,
       format_number_of(static_cast<int64_t>(rows_.size()), "worker"), format_duration(length_),
       drawing, axis,
       hidden_rows_ == 0

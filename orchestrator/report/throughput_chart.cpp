@@ -16,8 +16,6 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// Of the drawing; it is stretched to the page.
-constexpr double kWidth = 1000;
 constexpr double kHeight = 200;
 
 /// A stretch of time in which bytes came at one rate.
@@ -48,7 +46,7 @@ std::vector<Stretch> stretches_of(const RunView &run) {
 
 std::string curve(const std::vector<Stretch> &stretches, milliseconds length, double top) {
   const auto x = [length](milliseconds at) {
-    return kWidth * static_cast<double>(at.count()) / static_cast<double>(length.count());
+    return kChartWidth * static_cast<double>(at.count()) / static_cast<double>(length.count());
   };
   const auto y = [top](double rate) { return kHeight * (1 - rate / top); };
   std::string line;
@@ -65,9 +63,9 @@ std::string waits(const RunView &run, milliseconds length) {
     text +=
         fmt::format("<rect class=\"wait\" x=\"{:.1f}\" width=\"{:.1f}\" height=\"{}\"><title>{}: "
                     "{}</title></rect>",
-                    kWidth * per_second(wait.since.count(), length) / 1000,
-                    std::max(1.0, kWidth * per_second(wait.lasted.count(), length) / 1000), kHeight,
-                    html_text(printable(wait.table)), html_text(wait_words(wait.reason)));
+                    kChartWidth * per_second(wait.since.count(), length) / 1000,
+                    std::max(1.0, kChartWidth * per_second(wait.lasted.count(), length) / 1000),
+                    kHeight, html_text(printable(wait.table)), html_text(wait_words(wait.reason)));
   return text;
 }
 
@@ -75,7 +73,7 @@ std::string grid(const RateScale &scale) {
   std::string text;
   for (const Tick &tick : scale.ticks)
     text += fmt::format("<path class=\"grid\" d=\"M0,{0:.1f}H{1}\"/>", kHeight * (1 - tick.share),
-                        kWidth);
+                        kChartWidth);
   return text;
 }
 
@@ -108,9 +106,9 @@ std::string throughput_chart(const RunView &run) {
       "<desc id=\"throughput-desc\">{} over {}</desc>{}{}{}"
       "<path class=\"mean\" d=\"M0,{:.1f}H{}\"/></svg>{}</div></figure>\n",
       summary, run.waits.empty() ? "" : " <span class=\"key wait\">a table waits</span>",
-      scale.unit, labels("y", "bottom", scale.ticks), kWidth, kHeight, summary,
+      scale.unit, labels("y", "bottom", scale.ticks), kChartWidth, kHeight, summary,
       format_duration(length), grid(scale), waits(run, length), curve(stretches, length, scale.top),
-      mean_y, kWidth, labels("x", "left", time_ticks(length, 8)));
+      mean_y, kChartWidth, labels("x", "left", time_ticks(length, 8)));
 }
 
 } // namespace parallel_loader

@@ -22,10 +22,6 @@ constexpr std::string_view kPlanArguments =
 /// Between two tables are some round trips to the destination, which may be far away.
 constexpr std::string_view kRunWait = "5s";
 
-int number_at(const Rows &rows, size_t row, size_t column) {
-  return static_cast<int>(rows.required_integer(row, column, 0, INT32_MAX));
-}
-
 Param text_of(const std::optional<int> &number) {
   return number ? Param(std::to_string(*number)) : std::nullopt;
 }
@@ -105,7 +101,7 @@ std::vector<PlannedChunk> ExtensionMover::plan(const TableTask &task) {
                              {task.format, task.chunk_size, task.snapshot, text_of(task.workers)});
   std::vector<PlannedChunk> chunks;
   for (size_t row = 0; row < rows.size(); ++row)
-    chunks.push_back({.number = number_at(rows, row, 0),
+    chunks.push_back({.number = rows.required_count(row, 0),
                       .start = rows.text(row, 1),
                       .end = rows.text(row, 2),
                       .nulls = rows.boolean(row, 3),
@@ -135,7 +131,7 @@ std::vector<VerifiedRange> ExtensionMover::verify(const TableTask &task) {
       kPlanArguments, {task.format, task.chunk_size, task.snapshot, text_of(task.workers)});
   std::vector<VerifiedRange> ranges;
   for (size_t row = 0; row < rows.size(); ++row)
-    ranges.push_back({.number = number_at(rows, row, 0),
+    ranges.push_back({.number = rows.required_count(row, 0),
                       .start = rows.text(row, 1),
                       .end = rows.text(row, 2),
                       .nulls = rows.boolean(row, 3),

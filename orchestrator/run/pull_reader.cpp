@@ -41,10 +41,6 @@ std::optional<WallTime> time_at(const Rows &rows, size_t row, size_t column) {
       std::chrono::duration_cast<WallTime::duration>(microseconds(rows.integer(row, column))));
 }
 
-int number_at(const Rows &rows, size_t row, size_t column) {
-  return static_cast<int>(rows.required_integer(row, column, 0, INT32_MAX));
-}
-
 std::optional<std::vector<std::string>> names_at(const Rows &rows, size_t row, size_t column) {
   if (rows.is_null(row, column))
     return std::nullopt;
@@ -67,10 +63,10 @@ PullView pull_at(const Rows &rows, size_t row) {
                 .state = parse_pull_state(rows.text(row, 4)),
                 .rows = rows.integer(row, 5),
                 .bytes = rows.integer(row, 6),
-                .chunks = number_at(rows, row, 7),
-                .chunks_done = number_at(rows, row, 8),
-                .retries = number_at(rows, row, 9),
-                .workers = number_at(rows, row, 10),
+                .chunks = rows.required_count(row, 7),
+                .chunks_done = rows.required_count(row, 8),
+                .retries = rows.required_count(row, 9),
+                .workers = rows.required_count(row, 10),
                 .key = rows.text(row, 11),
                 .format = rows.text(row, 12),
                 .started = time_at(rows, row, 13),
@@ -141,13 +137,13 @@ std::vector<ChunkView> read_chunks(Destination &destination, int64_t pull_id) {
       {std::to_string(pull_id)});
   std::vector<ChunkView> chunks;
   for (size_t row = 0; row < rows.size(); ++row)
-    chunks.push_back({.number = number_at(rows, row, 0),
+    chunks.push_back({.number = rows.required_count(row, 0),
                       .start = rows.text(row, 1),
                       .end = rows.text(row, 2),
                       .state = parse_pull_state(rows.text(row, 3)),
                       .rows = rows.integer(row, 4),
                       .bytes = rows.integer(row, 5),
-                      .attempts = number_at(rows, row, 6),
+                      .attempts = rows.required_count(row, 6),
                       .route = rows.text(row, 7),
                       .started = time_at(rows, row, 8),
                       .finished = time_at(rows, row, 9),

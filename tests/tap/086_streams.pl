@@ -73,6 +73,8 @@ is($pair->destination_sql('SELECT count(*) FROM t1'), 0, '… before anything is
 
 # ---- signals ----
 
+$SIG{HUP} = 'DEFAULT'; # nohup has the program ignore it, which is right
+
 for my $signal (qw(TERM HUP INT)) {
   $pair->destination_sql('TRUNCATE t1, t2, t3, t4');
   $pair->close_gate;

@@ -17,12 +17,12 @@ std::string field(std::string_view value) {
 
 const std::string_view kNull{"\377\377\377\377", 4};
 
-std::string sample_row() {
+std::string row_of_four() {
   return int16_bytes(4) + field("abcd") + std::string(kNull) + field("") + field("xy");
 }
 
 TEST(CheckBinaryRow, accepts_a_whole_row) {
-  EXPECT_EQ(check_binary_row(sample_row(), 4), "");
+  EXPECT_EQ(check_binary_row(row_of_four(), 4), "");
 }
 
 TEST(CheckBinaryRow, accepts_a_row_of_no_columns) {
@@ -37,18 +37,18 @@ TEST(CheckBinaryRow, accepts_more_fields_than_a_signed_count_holds) {
 }
 
 TEST(CheckBinaryRow, rejects_another_number_of_fields) {
-  EXPECT_NE(check_binary_row(sample_row(), 3), "");
-  EXPECT_NE(check_binary_row(sample_row(), 5), "");
+  EXPECT_NE(check_binary_row(row_of_four(), 3), "");
+  EXPECT_NE(check_binary_row(row_of_four(), 5), "");
 }
 
 TEST(CheckBinaryRow, rejects_every_truncation) {
-  const std::string row = sample_row();
+  const std::string row = row_of_four();
   for (size_t size = 0; size < row.size(); ++size)
     EXPECT_NE(check_binary_row(std::string_view(row).substr(0, size), 4), "") << size;
 }
 
 TEST(CheckBinaryRow, rejects_bytes_after_the_last_field) {
-  EXPECT_NE(check_binary_row(sample_row() + "x", 4), "");
+  EXPECT_NE(check_binary_row(row_of_four() + "x", 4), "");
 }
 
 TEST(CheckBinaryRow, rejects_negative_lengths_other_than_minus_one) {
@@ -58,7 +58,7 @@ TEST(CheckBinaryRow, rejects_negative_lengths_other_than_minus_one) {
 
 // A flipped byte is either inside a value, where the type's receive function looks, or it is found.
 TEST(CheckBinaryRow, survives_every_flipped_byte) {
-  const std::string row = sample_row();
+  const std::string row = row_of_four();
   const auto is_value = [](size_t at) { return (at >= 6 && at < 10) || at >= 22; };
   for (size_t at = 0; at < row.size(); ++at)
     for (int bits = 1; bits < 256; ++bits) {

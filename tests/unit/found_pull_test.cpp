@@ -10,7 +10,7 @@ namespace {
 
 using namespace testing;
 
-const AppendSubject kSubject = {
+const AppendSubject kWholeTable = {
     .table = 16384, .source_database = "d", .source_table = "public.t", .filter = "a > 1"};
 
 std::vector<std::optional<std::string>> pull_row(const std::string &id, const std::string &state,
@@ -111,7 +111,7 @@ TEST(PullFinder, each_look_asks_for_the_lock_of_its_class) {
 TEST(PullFinder, append_looks_for_pulls_of_its_subject) {
   FakeExecutor executor;
   executor.answers = {one_row(pull_row("7", "running", "99"))};
-  EXPECT_EQ(PullFinder(executor).find_live_whole(kSubject), 7);
+  EXPECT_EQ(PullFinder(executor).find_live_whole(kWholeTable), 7);
   EXPECT_EQ(executor.calls.at(0).params, (std::vector<Param>{"16384", "d", "public.t", "a > 1"}));
 }
 

@@ -23,7 +23,7 @@ std::string description_of(size_t columns) {
   return body;
 }
 
-std::string row_of(std::string_view value) {
+std::string data_row(std::string_view value) {
   return int16_bytes(1) + int32_bytes(static_cast<unsigned>(value.size())) + std::string(value);
 }
 
@@ -74,7 +74,7 @@ TEST(HostileSource, answer_without_end_is_cut_off) {
   HostileSession session([](FakeBackend &backend) {
     begin_rows(backend);
     for (;;)
-      backend.send('D', row_of(std::string(1000, 'x')));
+      backend.send('D', data_row(std::string(1000, 'x')));
   });
   EXPECT_SQLSTATE("54000", session.connection.exec("SELECT"));
   EXPECT_SQLSTATE("08006", session.connection.exec("SELECT"));
@@ -97,7 +97,7 @@ TEST(HostileSource, large_answer_is_read_whole) {
   HostileSession session([](FakeBackend &backend) {
     begin_rows(backend);
     for (size_t i = 0; i < kRows; ++i)
-      backend.send('D', row_of(std::string(1000, 'x')));
+      backend.send('D', data_row(std::string(1000, 'x')));
     end_rows(backend);
   });
   EXPECT_EQ(session.connection.exec("SELECT").size(), kRows);
@@ -129,7 +129,7 @@ TEST(HostileSource, descriptions_of_wide_tables_do_not_add_up) {
 TEST(HostileSource, message_of_an_answer_is_bounded) {
   HostileSession session([](FakeBackend &backend) {
     begin_rows(backend);
-    backend.send('D', row_of(std::string(200 << 20, 'x')));
+    backend.send('D', data_row(std::string(200 << 20, 'x')));
   });
   EXPECT_SQLSTATE("54000", session.connection.exec("SELECT"));
 }
@@ -271,7 +271,7 @@ TEST(HostileSource, value_that_is_no_text_is_refused_and_the_session_goes_on) {
 TEST(HostileSource, rows_of_another_kind_in_one_answer_are_refused) {
   HostileSession session([](FakeBackend &backend) {
     begin_rows(backend);
-    backend.send('D', row_of("x"));
+    backend.send('D', data_row("x"));
     backend.send('C', std::string_view{"SELECT 1\0", 9});
     backend.send('T', description_of(2));
     backend.send('D', int16_bytes(2) + int32_bytes(0xFFFFFFFF) + int32_bytes(0xFFFFFFFF));

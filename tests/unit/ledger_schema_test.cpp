@@ -13,10 +13,10 @@ namespace {
 using namespace testing;
 
 constexpr std::string_view kSchema = "o'dd \"schema";
-const AppendSubject kSubject = {
+const AppendSubject kAnySubject = {
     .table = 16384, .source_database = "@ledger@", .source_table = "public.t", .filter = ""};
 
-bool may_move(uint32_t /*role*/, uint32_t /*owner*/) {
+bool anybody_may_move(uint32_t /*role*/, uint32_t /*owner*/) {
   return true;
 }
 
@@ -71,13 +71,13 @@ TEST(LedgerSchema, marks_are_in_it) {
                       one_row({"f"})};
   AppendLedger ledger(executor, kSchema);
   AppendMark mark;
-  (void)ledger.find_mark(kSubject, may_move);
-  (void)ledger.find_unfinished(kSubject, mark, may_move);
+  (void)ledger.find_mark(kAnySubject, anybody_may_move);
+  (void)ledger.find_unfinished(kAnySubject, mark, anybody_may_move);
   (void)ledger.has_old_filter(16384, "a > 1");
-  EXPECT_TRUE(ledger.find_unmarked(kSubject, mark, may_move)->is_open);
+  EXPECT_TRUE(ledger.find_unmarked(kAnySubject, mark, anybody_may_move)->is_open);
   EXPECT_EQ(ledger.find_successor(1), 13);
   mark.local_relations = "@7 9:9:u";
-  ledger.save_mark(kSubject, mark);
+  ledger.save_mark(kAnySubject, mark);
   ledger.prune(16384);
   EXPECT_EQ(executor.calls.at(0).params.at(1), "@ledger@");
   expect_schema(executor, executor.calls.size() - 2);
@@ -109,7 +109,7 @@ TEST(LedgerSchema, found_pulls_are_in_it) {
   (void)finder.find_live();
   (void)finder.find_held();
   (void)finder.find_live_into(16384);
-  (void)finder.find_live_whole(kSubject);
+  (void)finder.find_live_whole(kAnySubject);
   (void)finder.find_begun(16384, 10);
   executor.answers = {one_row({"f"})};
   (void)finder.has_old_filter(1);

@@ -26,7 +26,7 @@ static List *copy_options(const RowSink *sink) {
                                       reinterpret_cast<Node *>(makeString(pstrdup(format))), -1));
 }
 
-static void add_context(void *description) {
+static void add_row_context(void *description) {
   errcontext("%s", static_cast<const char *>(description));
 }
 
@@ -71,7 +71,7 @@ uint64 copy_from_run(const RowSink *sink, CopySource source) {
       AllocSetContextCreate(CurrentMemoryContext, "parallel_loader copy", ALLOCSET_DEFAULT_SIZES);
   const MemoryContext old = MemoryContextSwitchTo(context);
   ErrorContextCallback callback;
-  callback.callback = add_context;
+  callback.callback = add_row_context;
   callback.arg = const_cast<char *>(sink->description);
   callback.previous = error_context_stack;
   error_context_stack = &callback;

@@ -109,7 +109,7 @@ struct FieldPlace {
   const char *column;
 };
 
-static void add_context(void *argument) {
+static void add_field_context(void *argument) {
   const auto *place = static_cast<const FieldPlace *>(argument);
   errcontext("row " INT64_FORMAT ", column %s", place->row, place->column);
 }
@@ -119,7 +119,7 @@ static Datum receive_value(FieldReceive *receive, int column, StringInfo field, 
   Receiver *receiver = &receive->receivers[column];
   FieldPlace place = {row, receive->columns[column].name};
   ErrorContextCallback callback;
-  callback.callback = add_context;
+  callback.callback = add_field_context;
   callback.arg = &place;
   callback.previous = error_context_stack;
   error_context_stack = &callback;

@@ -112,13 +112,13 @@ static void insert_batch(HeapInsert *insert, const HeapImage *images, int count)
     empty_slot(insert->slots[index]);
 }
 
-static void add_context(void *insert) {
+static void add_insert_context(void *insert) {
   errcontext("%s", static_cast<const HeapInsert *>(insert)->description);
 }
 
 void heap_insert_batch(HeapInsert *insert, const HeapImage *images, int count) {
   ErrorContextCallback callback;
-  callback.callback = add_context;
+  callback.callback = add_insert_context;
   callback.arg = insert;
   callback.previous = error_context_stack;
   error_context_stack = &callback;
