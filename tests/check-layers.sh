@@ -14,18 +14,10 @@ sources() {
 
 # Prints file:line:code without string literals and comments.
 code() {
-  local file
-  while read -r file; do
-    sed -E 's/"([^"\\]|\\.)*"/""/g; s://.*::' "$file" | grep -n '' | sed "s|^|$file:|"
-  done
+  xargs awk '{gsub(/"([^"\\]|\\.)*"/, "\"\""); sub(/\/\/.*/, ""); print FILENAME ":" FNR ":" $0}'
 }
 
-includes() {
-  local file
-  while read -r file; do
-    grep -nE '^ *# *include' "$file" | sed "s|^|$file:|" || true
-  done
-}
+includes() { xargs grep -nHE '^ *# *include' || true; }
 
 # forbid RULE PATTERN: the lines on stdin may not match.
 forbid() {
@@ -69,13 +61,11 @@ sources core extension | code | forbid \
 # rooms PART ROOM...: each room of a part includes itself and the rooms before it, and no file lies
 # outside of the rooms.
 rooms() {
-  local part=$1 file seen='' room
+  local part=$1 seen='' room
   shift
   for room in "$@"; do
     seen+="${seen:+|}$room"
-    for file in "$part/$room"/*.[ch]pp; do
-      grep -noE "^#include \"$part/[^\"]+/" "$file" | grep -vE "\"$part/($seen)/" | sed "s|^|$file:|" || true
-    done
+    grep -nHoE "^#include \"$part/[^\"]+/" "$part/$room"/*.[ch]pp | grep -vE "\"$part/($seen)/" || true
   done
   sources "$part" | grep -vE "^$part/($seen)/[^/]*$" || true
 }
@@ -95,8 +85,7 @@ sources core extension | code | forbid \
   '^[^:]+:[0-9]+: *(static|thread_local|inline)( (static|inline|const|thread_local))* std::(string|vector|map|set|unordered_map|unique_ptr|shared_ptr)[ <][^()]*(;|=|\{)'
 
 # pure.hpp refuses to compile behind postgres.h; each core header must reach it.
-for header in $(except=core/base/pure.hpp sources core | grep 'hpp$'); do
-  grep -qE '^#include "core/' "$header" || echo "$header: includes no header of core/"
-done | forbid "each header of core/ includes core/base/pure.hpp, itself or through another" '.'
+except=core/base/pure.hpp sources core | grep 'hpp$' | { xargs grep -LE '^#include "core/' || true; } | forbid \
+  "each header of core/ includes core/base/pure.hpp, itself or through another" '.'
 
 exit "$failed"
