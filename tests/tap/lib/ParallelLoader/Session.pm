@@ -21,9 +21,13 @@ our $PATIENCE_S = 90;
 # What a session that stays would keep from others, and psql's own commands.
 my $LEAVES_OPEN = qr/\\|\b(?:BEGIN|START|LOCK|PREPARE|LISTEN|TEMP|TEMPORARY|DATABASE)\b|advisory_lock|pg_create_\w*slot/i;
 
-my %reconnecting; # by name_of()
+# After these a new session starts with something else than one that is there.  Settings of the library
+# are none before it is loaded.
+my $CHANGES_START = qr/\b(?:ROLE|USER|SYSTEM|EXTENSION|FUNCTION|LOAD)\b|parallel_loader\.|session_authorization|pg_reload_conf/i;
 
-END { %reconnecting = () }
+my %kept; # by name_of()
+
+END { %kept = () }
 
 # What a psql that is kept stands for: the server, and the environment that libpq reads.
 sub name_of {
@@ -44,21 +48,25 @@ sub _command {
 sub run_sql {
   my ($node, $sql, %options) = @_;
   # A session that is there would be in its way.
-  delete $reconnecting{name_of($node)} if $sql =~ /\bDATABASE\b/i;
+  delete $kept{name_of($node)} if $sql =~ /\bDATABASE\b/i;
+  $_->{is_stale} = 1 for $sql =~ $CHANGES_START ? values %kept : ();
   my $is_plain = !grep { $_ ne 'timeout' } keys %options;
   my $result = $is_plain && $sql !~ $LEAVES_OPEN ? _run_anew($node, $sql, $options{timeout}) : undef;
   return $result // _run_alone($node, $sql, %options);
 }
 
-# Starting psql takes longer than most statements: one of each server connects anew for each of them.
-# What it runs at last is nothing that a test looks for in pg_stat_activity.
+# Starting psql and connecting takes longer than most statements: one session of each server is kept, and
+# made like new for each of them.  What it runs at last is nothing that a test looks for in
+# pg_stat_activity.
 sub _run_anew {
   my ($node, $sql, $timeout) = @_;
   my $name = name_of($node);
-  my $kept = $reconnecting{$name} //= eval { ParallelLoader::Session->new($node) } // return;
-  my $result = $kept->query("\\connect\n\\echo connected\n$sql\n;\nSELECT WHERE false", $timeout);
-  delete $reconnecting{$name} if $result->is_lost || $result->is_timed_out;
-  return $result->{out} =~ s/^connected(?:\n|\z)// ? $result : undef;
+  my $session = $kept{$name} //= eval { ParallelLoader::Session->new($node) } // return;
+  my $renew = $session->{is_stale} ? '\\connect' : 'DISCARD ALL;';
+  my $result = $session->query("$renew\n\\echo renewed\n$sql\n;\nSELECT WHERE false", $timeout);
+  $session->{is_stale} = $sql =~ $CHANGES_START;
+  delete $kept{$name} if $result->is_lost || $result->is_timed_out;
+  return $result->{out} =~ s/^renewed(?:\n|\z)// ? $result : undef;
 }
 
 sub _run_alone {
