@@ -63,7 +63,7 @@ sub _run_anew {
   my $name = name_of($node);
   my $session = $kept{$name} //= eval { ParallelLoader::Session->new($node) } // return;
   my $renew = $session->{is_stale} ? '\\connect' : 'DISCARD ALL;';
-  my $result = $session->query("$renew\n\\echo renewed\n$sql\n;\nSELECT WHERE false", $timeout);
+  my $result = $session->query("$renew\nSELECT 'renewed';\n$sql\n;\nSELECT WHERE false", $timeout);
   $session->{is_stale} = $sql =~ $CHANGES_START;
   delete $kept{$name} if $result->is_lost || $result->is_timed_out;
   return $result->{out} =~ s/^renewed(?:\n|\z)// ? $result : undef;
