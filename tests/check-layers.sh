@@ -13,11 +13,12 @@ sources() {
 }
 
 # Prints file:line:code without string literals and comments.
+# shellcheck disable=SC2016 # for awk
 code() {
   xargs awk '{gsub(/"([^"\\]|\\.)*"/, "\"\""); sub(/\/\/.*/, ""); print FILENAME ":" FNR ":" $0}'
 }
 
-includes() { xargs grep -nHE '^ *# *include' || true; }
+includes() { xargs grep -EHn '^ *# *include' || true; }
 
 # forbid RULE PATTERN: the lines on stdin may not match.
 forbid() {
