@@ -144,10 +144,9 @@ void add_selection(CLI::App &command, Selection &selection) {
   add_parts(command, selection);
 }
 
-void add_jobs(CLI::App &command, Speed &speed) {
+void add_jobs(CLI::App &command, Speed &speed, const std::string &summary) {
   Group(command, "Speed")
-      .value("-j,--jobs", speed.jobs, number_type(1, 256),
-             "sessions on the destination, one worker each, up to 256",
+      .value("-j,--jobs", speed.jobs, number_type(1, 256), summary + ", up to 256",
              std::to_string(kDefaultJobs));
 }
 
@@ -260,7 +259,7 @@ CLI::Option *add_id(CLI::App &command, Options &options, const std::string &summ
 void define_copy(CLI::App &command, Options &options) {
   add_servers(command, options.connections);
   add_selection(command, options.selection);
-  add_jobs(command, options.speed);
+  add_jobs(command, options.speed, "sessions on the destination, one worker each");
   add_chunks(command, options.speed);
   add_rate(command, options.speed);
   Group group(command, "Safety");
@@ -287,7 +286,7 @@ void define_copy(CLI::App &command, Options &options) {
 void define_resume(CLI::App &command, Options &options) {
   add_id(command, options, "run or pull to go on with; without one: the latest run");
   add_servers(command, options.connections, Source::kOptional);
-  add_jobs(command, options.speed);
+  add_jobs(command, options.speed, "sessions on the destination, one worker each");
   add_rate(command, options.speed);
   add_on_error(command, options.safety);
   add_ending(command, options.safety);
@@ -327,7 +326,7 @@ void define_alter(CLI::App &command, Options &options) {
 void define_plan(CLI::App &command, Options &options) {
   add_servers(command, options.connections);
   add_selection(command, options.selection);
-  add_jobs(command, options.speed);
+  add_jobs(command, options.speed, "workers that a pull of the table would have");
   add_chunks(command, options.speed);
   add_snapshot(command, options.safety);
   add_on_error(command, options.safety);
@@ -337,7 +336,7 @@ void define_plan(CLI::App &command, Options &options) {
 void define_verify(CLI::App &command, Options &options) {
   add_servers(command, options.connections);
   add_selection(command, options.selection);
-  add_jobs(command, options.speed);
+  add_jobs(command, options.speed, "workers that compare a table");
   add_chunks(command, options.speed);
   add_on_error(command, options.safety);
   add_words(command, options.output);
@@ -346,7 +345,7 @@ void define_verify(CLI::App &command, Options &options) {
 void define_append(CLI::App &command, Options &options) {
   add_servers(command, options.connections);
   add_selection(command, options.selection);
-  add_jobs(command, options.speed);
+  add_jobs(command, options.speed, "workers that append to a table");
   Group group(command, "Repetition");
   group.value("--every", options.repetition.every, duration_type(),
               "append again after this time, until Ctrl-C, for example 60s", "once");
