@@ -12,8 +12,8 @@ source_options=(--enable-cassert --enable-tap-tests --with-icu --with-libxml --w
 # What the tests use of it; all of it takes half as long again.
 source_parts=(config src/{include,port,common,timezone,makefiles,fe_utils,interfaces/libpq,test/regress,test/perl,pl/plpgsql/src}
   src/backend{,/snowball,/utils/mb/conversion_procs,/replication/libpqwalreceiver,/replication/pgoutput}
-  src/bin/{initdb,pg_basebackup,pg_config,pg_controldata,pg_ctl,pg_dump,pg_resetwal,psql}
-  contrib/{amcheck,citext,dblink,hstore,isn,ltree,pageinspect,postgres_fdw})
+  src/bin/{initdb,pg_basebackup,pg_config,pg_controldata,pg_ctl,pg_dump,pg_resetwal,pgbench,psql}
+  contrib/{amcheck,citext,dblink,hstore,isn,ltree,pageinspect,postgres_fdw,test_decoding})
 # shellcheck disable=SC2034 # for those who call use_source_server
 source_packages=(bison build-essential flex libicu-dev libssl-dev libxml2-dev perl pkg-config zlib1g-dev)
 

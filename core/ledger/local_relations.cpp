@@ -2,6 +2,7 @@
 
 #include "core/base/list.hpp"
 #include "core/base/quote.hpp"
+#include "core/ledger/pull_state.hpp"
 
 #include <algorithm>
 
@@ -195,7 +196,7 @@ std::string unlogged_loss() {
 
 std::string local_change_hint(std::string_view table, std::string_view next_call) {
   if (next_call.empty())
-    return "Empty the table and pull it again.";
+    return kBeginAnew;
   return "If the table has all rows that it should have, call parallel_pull_keep(" +
          quote_literal(table) + ") and then " + std::string(next_call) +
          ". Otherwise empty it and pull it again.";

@@ -11,6 +11,9 @@
 
 namespace parallel_loader {
 
+/// The hint where a pull cannot go on.
+inline constexpr const char *kBeginAnew = "Empty the table and pull it again.";
+
 enum class PullState {
   kPlanned,     // recorded; no worker has come yet
   kRunning,     // a worker has come

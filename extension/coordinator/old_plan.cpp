@@ -1,5 +1,6 @@
 #include "extension/coordinator/old_plan.hpp"
 
+#include "core/ledger/pull_state.hpp"
 #include "core/source/column_map.hpp"
 #include "core/source/types.hpp"
 

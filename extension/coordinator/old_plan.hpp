@@ -8,9 +8,6 @@
 
 namespace parallel_loader {
 
-/// The hint where a pull cannot go on.
-inline constexpr const char *kBeginAnew = "Empty the table and pull it again.";
-
 /// The relations that chunks are read from, with the OIDs that their names have under the snapshot.
 /// Throws Error 55000 where one has none.
 [[nodiscard]] std::vector<ChunkRelation>

@@ -1,5 +1,6 @@
 #include "extension/coordinator/resume_plan.hpp"
 
+#include "core/ledger/pull_state.hpp"
 #include "core/source/column_shape.hpp"
 #include "core/source/enum_labels.hpp"
 #include "core/source/filter_path.hpp"

@@ -4,6 +4,7 @@
 #include "core/connection/server_info.hpp"
 #include "core/ledger/append_ledger.hpp"
 #include "core/ledger/local_relations.hpp"
+#include "core/ledger/pull_state.hpp"
 #include "core/source/durable_source.hpp"
 
 #include "extension/bridge/boundary.hpp"
@@ -63,7 +64,7 @@ std::string unfinished_hint(int64_t pull_id) {
   try {
     return resume_hint(find_pull(pull_id));
   } catch (const Error &) {
-    return "Empty the table and pull it again.";
+    return kBeginAnew;
   }
 }
 

@@ -1,6 +1,7 @@
 #include "extension/worker/chunk_mover.hpp"
 
 #include "core/ledger/local_relations.hpp"
+#include "core/ledger/pull_state.hpp"
 #include "core/source/relation_sizes.hpp"
 #include "core/source/source_relations.hpp"
 #include "core/source/types.hpp"
@@ -222,7 +223,7 @@ void ChunkMover::lock_filter(const std::string &from) {
     return;
   const Shape now = reader_->lock_filter(table_, from, plan_->source_path, pull.filter);
   if (const auto change = find_filter_change(source_shape_, now))
-    throw other_filter(pull_id_, *change, "Empty the table and pull it again.");
+    throw other_filter(pull_id_, *change, kBeginAnew);
 }
 
 bool ChunkMover::has_members() const {
@@ -242,7 +243,7 @@ void ChunkMover::throw_altered(const ShapeChange &change, const std::string &tab
               is_append      ? "Call parallel_pull_append again."
               : is_untouched ? "Call parallel_pull_resume(" + pull + ") to plan the pull again."
               : resume.empty()
-                  ? "Empty the table and pull it again."
+                  ? kBeginAnew
                   : "Alter it back and call " + resume + ", or empty the table and pull it again.");
 }
 
@@ -271,7 +272,7 @@ void ChunkMover::throw_other_members(const std::string &change) {
               "table " + table_.name.cited() +
                   " of the source consists of other tables than when pull " +
                   std::to_string(pull_id_) + " was planned",
-              change, "Empty the table and pull it again.");
+              change, kBeginAnew);
 }
 
 void ChunkMover::require_members(const Shape &now) {
@@ -298,7 +299,7 @@ void ChunkMover::require_source_unchanged(const ClaimedChunk &chunk) {
   const bool has_filter = !request_.pull.filter.empty();
   if (!is_append && (has_filter || (is_whole && table_.kind == 'v')))
     require_no_namesake(pull_id_, source_shape_, reader_->require_locked_as_snapshot(), read_,
-                        "Empty the table and pull it again.");
+                        kBeginAnew);
   if (!is_whole || table_.kind != 'p')
     return;
   const Shape now = partition_tree(reader_->session().connection(), table_.oid);

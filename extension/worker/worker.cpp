@@ -2,6 +2,7 @@
 
 #include "core/base/retry.hpp"
 #include "core/connection/conninfo.hpp"
+#include "core/ledger/pull_state.hpp"
 #include "core/source/source_session.hpp"
 
 #include <map>
@@ -348,7 +349,7 @@ std::string Worker::duplicates_hint() const {
            "parallel_pull_append copy the rows that were added since. Otherwise " +
            resume + "." + password_hint();
   if (!is_resumable())
-    return "Empty the table and pull it again.";
+    return kBeginAnew;
   return "To keep the chunks that are done, " + resume +
          ". Otherwise empty the table and pull it again." + password_hint();
 }
