@@ -24,10 +24,10 @@ namespace parallel_loader {
 /// keeps the handles.  `pull` outlives it.
 class Coordinator {
 public:
-  Coordinator(SharedPull *pull, dsm_handle handle)
-      : pull_(pull), request_(parse_request({pull->request, pull->request_size})), record_(pull),
-        workers_(pull, handle), waiter_(pull), watchdog_(pull, request_, waiter_),
-        source_(waiter_, pull), hold_(source_, pull) {
+  Coordinator(SharedPull *pull, dsm_handle handle, Request request)
+      : pull_(pull), request_(std::move(request)), record_(pull), workers_(pull, handle),
+        waiter_(pull), watchdog_(pull, request_, waiter_), source_(waiter_, pull),
+        hold_(source_, pull) {
     request_.pull.owner = pull->owner;
     request_.pull.segment = handle;
   }

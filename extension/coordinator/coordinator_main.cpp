@@ -1,5 +1,6 @@
 // coordinator_main: a coordinator's process from its start to its end, good or bad.
 #include "extension/bridge/boundary.hpp"
+#include "extension/bridge/read_secret.hpp"
 #include "extension/coordinator/coordinator.hpp"
 #include "extension/coordinator/run_coordinator.hpp"
 #include "extension/server/process/background.hpp"
@@ -108,8 +109,8 @@ void close_failed_run(RunCoordinator &coordinator, SharedPull *run) {
   coordinator.end(has_failed ? PullEvent::kFailure : PullEvent::kCancel, &report);
 }
 
-void run_run_coordinator(SharedPull *run, dsm_handle handle) {
-  RunCoordinator coordinator(run, handle);
+void run_run_coordinator(SharedPull *run, dsm_handle handle, Request request) {
+  RunCoordinator coordinator(run, handle, std::move(request));
   const bool is_done = run_pulls(coordinator, run);
   call([]() noexcept {
     session_abort();
@@ -127,8 +128,8 @@ void run_run_coordinator(SharedPull *run, dsm_handle handle) {
     coordinator.drop_snapshot();
 }
 
-void run_coordinator(SharedPull *pull, dsm_handle handle) {
-  Coordinator coordinator(pull, handle);
+void run_coordinator(SharedPull *pull, dsm_handle handle, Request request) {
+  Coordinator coordinator(pull, handle, std::move(request));
   const bool is_done = run_pull(coordinator, pull);
   call([]() noexcept {
     session_abort();
@@ -157,10 +158,13 @@ void parallel_loader_coordinator_main(Datum argument) {
       session_pin_settings(nullptr);
       session_commit_locally();
     });
+    std::optional<Request> request = read_secret(pull->request, parse_request);
+    if (!request)
+      return; // the call that waited for the pull has ended meanwhile
     if (pull->is_run)
-      run_run_coordinator(pull, handle);
+      run_run_coordinator(pull, handle, *std::move(request));
     else
-      run_coordinator(pull, handle);
+      run_coordinator(pull, handle, *std::move(request));
   });
   proc_exit(0);
 }

@@ -30,10 +30,10 @@ int64_t estimate_of(const PullPlan &plan) {
 
 } // namespace
 
-RunCoordinator::RunCoordinator(SharedPull *run, dsm_handle handle)
-    : run_(run), request_(parse_request({run->request, run->request_size})), record_(run),
-      workers_(run, handle), waiter_(run), watchdog_(run, request_, waiter_), source_(waiter_, run),
-      hold_(source_, run), endings_(run, record_, hold_, request_.snapshot_hold_ms) {
+RunCoordinator::RunCoordinator(SharedPull *run, dsm_handle handle, Request request)
+    : run_(run), request_(std::move(request)), record_(run), workers_(run, handle), waiter_(run),
+      watchdog_(run, request_, waiter_), source_(waiter_, run), hold_(source_, run),
+      endings_(run, record_, hold_, request_.snapshot_hold_ms) {
   request_.pull.owner = run->owner;
   request_.pull.segment = handle;
   request_.pull.begins_run = true;

@@ -31,7 +31,7 @@ namespace parallel_loader {
 /// knows of single pulls is in the ledger, but for those that are about to end.
 class RunCoordinator {
 public:
-  RunCoordinator(SharedPull *run, dsm_handle handle);
+  RunCoordinator(SharedPull *run, dsm_handle handle, Request request);
 
   /// Records and plans the first pull.
   void begin();

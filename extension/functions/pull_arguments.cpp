@@ -5,6 +5,7 @@
 #include "core/source/column_map.hpp"
 
 #include "extension/bridge/boundary.hpp"
+#include "extension/bridge/read_secret.hpp"
 #include "extension/bridge/source_address.hpp"
 #include "extension/bridge/spi_executor.hpp"
 #include "extension/ledger/pull_lookup.hpp"
@@ -108,6 +109,17 @@ std::string counterpart_name(uint32_t table) {
   return QualifiedName{info.schema, info.name}.quoted();
 }
 
+// With the password, which the ledger does not have; nothing where its coordinator is gone.
+std::optional<SourceAddress> source_of_holder(const FoundPull &found) {
+  const AttachedPull holder(found);
+  if (holder.get() == nullptr)
+    return std::nullopt;
+  std::optional<Request> request = read_secret(holder.get()->request, parse_request);
+  if (!request)
+    return std::nullopt;
+  return std::move(request->source);
+}
+
 } // namespace
 
 std::string text_argument(FunctionCallInfo fcinfo, int number) {
@@ -207,8 +219,8 @@ Request resume_request(const FoundPull &found, const std::string &src_dsn, bool 
     return request;
   if (!src_dsn.empty())
     request.source = resolve_source(src_dsn, found.owner).address;
-  else if (const AttachedPull holder(found); holder.get() != nullptr)
-    request.source = parse_request({holder.get()->request, holder.get()->request_size}).source;
+  else if (std::optional<SourceAddress> known = source_of_holder(found))
+    request.source = *std::move(known);
   else
     request.source = resolve_source(request.pull.source, found.owner).address;
   return request;

@@ -6,6 +6,7 @@
 
 #include "extension/bridge/boundary.hpp"
 #include "extension/bridge/guarded_call.hpp"
+#include "extension/bridge/read_secret.hpp"
 #include "extension/bridge/scratch_memory.hpp"
 #include "extension/bridge/spi_executor.hpp"
 #include "extension/coordinator/slot_wait.hpp"
@@ -102,8 +103,7 @@ int64 start_and_leave(Request request, PullPhase phase) {
 }
 
 // What tells one source from another, as far as it was named.
-void require_same_source(const Request &request, SharedPull *run) {
-  const ConnInfo there = parse_request({run->request, run->request_size}).source.conninfo;
+void require_same_source(const Request &request, const ConnInfo &there) {
   for (const char *keyword : {"host", "hostaddr", "port", "dbname", "user", "service"}) {
     if (request.source.conninfo.get(keyword) == there.get(keyword))
       continue;
@@ -125,13 +125,16 @@ int64 create_in_run(Request &request) {
   SharedPull *run = attached.get();
   if (run == nullptr || shared_pull_phase(run) != kPhasePlanned)
     return 0;
+  const std::optional<Request> first = read_secret(run->request, parse_request);
+  if (!first)
+    return 0;
   if (found->owner != request.pull.owner) {
     throw Error(sqlstate::kInsufficientPrivilege,
                 "run " + std::to_string(request.pull.run_id) + " belongs to another role",
                 "Its pulls are those of one role, which owns the processes that copy them.",
                 "Begin a new run.");
   }
-  require_same_source(request, run);
+  require_same_source(request, first->source.conninfo);
   notice_rows_there(request);
   request.source.conninfo = ConnInfo(); // the coordinator has it
   const std::string bytes = serialize_request(request);

@@ -152,7 +152,7 @@ SourceAddress ChunkMover::source_address() const {
   if (plan_->snapshot.lock == 0)
     throw SnapshotGone("55000", "nothing proves which session holds the pull's snapshot");
   SourceAddress address = context_.source;
-  const bool is_its_own = context_.session != nullptr && context_.session->address_size > 0;
+  const bool is_its_own = context_.session != nullptr && context_.session->address.size > 0;
   if (!is_its_own)
     address.conninfo = conninfo_at(address.conninfo, plan_->snapshot.place);
   return address;

@@ -152,7 +152,7 @@ Worker::Attempt Worker::attempt() {
 void Worker::describe_loss(const SnapshotGone &gone) {
   const std::string message =
       "the snapshot of pull " + std::to_string(pull_id()) + " is lost: " + gone.message();
-  const bool has_own_source = context_.session != nullptr && context_.session->address_size > 0;
+  const bool has_own_source = context_.session != nullptr && context_.session->address.size > 0;
   error_report_set(&failure_, "08006", message.c_str(), gone.detail().c_str(),
                    has_own_source ? "Give the pull's own source in src_dsn."
                                   : "Resume the pull, and see what it says.");
@@ -215,6 +215,8 @@ int64 Worker::note_trouble() {
   const int64 trouble_ms = worker_slot_chunk_failed(context_.pull, context_.slot, may_retry_);
   if (!context_.pull->is_run || mover_.chunk() == 0)
     return trouble_ms;
+  // It runs, though nobody may have a chunk of it while workers rest.
+  run_inbox_touch(context_.pull, mover_.pull_id());
   constexpr size_t kMost = 100; // pulls that fail at once
   if (troubles_.size() >= kMost)
     troubles_.erase(troubles_.begin());

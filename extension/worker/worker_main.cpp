@@ -1,9 +1,8 @@
 // worker_main: a worker's process from its start to its end.
-#include "core/base/error.hpp"
-
 #include <optional>
 
 #include "extension/bridge/boundary.hpp"
+#include "extension/bridge/read_secret.hpp"
 #include "extension/server/process/background.hpp"
 #include "extension/server/process/session.hpp"
 #include "extension/server/shared/worker_slots.hpp"
@@ -25,35 +24,28 @@ void pin_worker_session(const Request &request) {
   });
 }
 
-// A worker may come late: the coordinator overwrites the request when it leaves.
-static std::optional<Request> read_request(const SharedPull *pull) {
-  try {
-    return parse_request({pull->request, pull->request_size});
-  } catch (const Error &) {
-    if (pull->coordinator_pid == 0)
-      return std::nullopt;
-    throw;
-  }
-}
-
 // Returns false when the worker failed.
 static bool run_in_slot(SharedPull *pull, const WorkerArgs &args) {
-  std::optional<Request> found = read_request(pull);
-  if (!found)
-    return true; // the pull has ended
-  Request &request = *found;
+  std::optional<Request> request = read_secret(pull->request, parse_request);
+  if (!request)
+    return true; // it came late: the pull has ended
   SharedSession *session =
       args.session == 0 ? nullptr
                         : call([&]() noexcept { return shared_session_attach(args.session); });
   if (args.session != 0 && session == nullptr)
     return true; // the session that brought this worker has ended
-  const bool has_own_source = session != nullptr && session->address_size > 0;
-  const SourceAddress source =
-      has_own_source ? parse_address({session->address, session->address_size}) : request.source;
-  request.source.conninfo.wipe_secrets(); // `source` is what counts
-  pin_worker_session(request);
-  const bool result = run_worker(
-      {.pull = pull, .slot = args.slot, .session = session, .request = request, .source = source});
+  const bool has_own_source = session != nullptr && session->address.size > 0;
+  const std::optional<SourceAddress> source =
+      has_own_source ? read_secret(session->address, parse_address) : request->source;
+  if (!source)
+    return true;                           // likewise
+  request->source.conninfo.wipe_secrets(); // `source` is what counts
+  pin_worker_session(*request);
+  const bool result = run_worker({.pull = pull,
+                                  .slot = args.slot,
+                                  .session = session,
+                                  .request = *request,
+                                  .source = *source});
   if (session != nullptr)
     pg_atomic_fetch_add_u32(&session->workers_through, 1);
   return result;

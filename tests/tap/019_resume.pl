@@ -336,6 +336,31 @@ refuses('a source that does not answer', $pull_id, '08\d\d\d', qr/connect/,
 is(holders(), 1, '… costs no snapshot');
 resumes('… so that the resume works at last', $pull_id);
 
+# The memory of a pull outlives its coordinator, which has overwritten the password in it, as long as
+# somebody has it: here a session that waits for the pull, and is stopped.
+start_over();
+forbid($REFUSED);
+$pair->close_gate;
+my $waiting = $pair->session('destination');
+$waiting->start($pair->table_sql('parallel_pull_table', 't', {workers => 1, filter => 'public.gate(id, 0)'}));
+$pair->wait_at_gate;
+kill STOP => $waiting->backend_pid;
+$pair->open_gate;
+$pull_id = $pair->newest_pull_id;
+$pair->state_becomes($pull_id, 'failed', 'a pull fails while its waiting session is stopped');
+wait_until(10, sub { holders() == 1 });
+my $locking = $pair->session('destination');
+$locking->query_safe('BEGIN; LOCK TABLE t');
+$resuming = $pair->session('destination');
+$resuming->start(resume_sql($pull_id));
+wait_until(10, sub { $pair->destination_sql('SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND pid = ' . $resuming->backend_pid . ')') eq 't' });
+is($pair->destination_sql("SELECT parallel_pull_cancel($pull_id)"), 't', '… is given up while a resume begins');
+wait_until(10, sub { !$pair->coordinator_pids });
+$locking->query_safe('COMMIT');
+$pair->result_is_error($resuming->finish(20), '55000', qr/lost/, '… which is refused, as later ones');
+kill CONT => $waiting->backend_pid;
+$pair->result_is_error($waiting->finish(20), '23514', qr/Pull $pull_id failed/, '… and who waited gets the error');
+
 # ---- pulls that share a snapshot ----
 
 start_over();
@@ -347,6 +372,7 @@ for my $id ($first, $second) {
   $pair->destination_sql("SELECT parallel_pull_cancel($id)");
   $pair->state_becomes($id, 'cancelled', 'a pull of a run is cancelled');
 }
+wait_until(10, sub { !$pair->coordinator_pids }); # until then the run still has its snapshot
 refuses('a pull of a run takes no snapshot of its own by itself', $_, '55000', qr/lost/)
   for $first, $second;
 # hint: extension/coordinator/source_connection.cpp: parallel_pull_resume (to start it again)

@@ -132,7 +132,7 @@ static void abandon_pull(dsm_segment *segment, Datum /*unused*/) {
     mailbox_take_stop(pull);
   }
   pull->coordinator_pid = 0;
-  explicit_bzero(pull->request, pull->request_size); // the password; no worker may come any more
+  secret_bytes_wipe(&pull->request); // no worker may come any more
   shared_pull_wake(pull->waiting_pid);
 }
 

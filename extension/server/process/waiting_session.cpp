@@ -32,8 +32,8 @@ static void give_up(SharedPull *pull) {
 // Runs when the statement fails, is cancelled, or the session ends.
 static void leave_pull_behind(dsm_segment *segment, Datum /*unused*/) {
   auto *pull = static_cast<SharedPull *>(dsm_segment_address(segment));
-  if (pull->coordinator_pid == 0) // else the coordinator overwrites it: it holds the password
-    explicit_bzero(pull->request, pull->request_size);
+  if (pull->coordinator_pid == 0) // else the coordinator overwrites it
+    secret_bytes_wipe(&pull->request);
   give_up(pull);
   mailbox_await_stop(pull); // this transaction is about to free locks that workers may wait for
 }

@@ -16,7 +16,8 @@ bool run_inbox_take(SharedPull *run, RunMessage *message) noexcept;
 /// True if the coordinator has mail to take.
 bool run_inbox_has_mail(SharedPull *run) noexcept;
 
-/// Says that a chunk of the pull was committed: the pull may be done.
+/// Says that a chunk of the pull was committed, or failed: the pull may be done, or has begun to
+/// run.
 void run_inbox_touch(SharedPull *run, int64 pull_id) noexcept;
 /// The same of all pulls of the run.
 void run_inbox_touch_all(SharedPull *run) noexcept;

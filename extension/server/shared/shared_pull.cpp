@@ -30,10 +30,10 @@ static void init_slot(WorkerSlot *slot) {
 
 dsm_segment *shared_pull_create(Oid owner, Oid table, const char *request, Size request_size,
                                 SharedPull **pull) {
-  const Size size = offsetof(SharedPull, request) + request_size;
+  const Size size = offsetof(SharedPull, request.bytes) + request_size;
   dsm_segment *segment = dsm_create(size, 0);
   auto *shared = static_cast<SharedPull *>(dsm_segment_address(segment));
-  memset(shared, 0, offsetof(SharedPull, request));
+  memset(shared, 0, offsetof(SharedPull, request.bytes));
   pg_atomic_init_u32(&shared->phase, kPhaseStarting);
   pg_atomic_init_u32(&shared->stop, kStopNone);
   for (pg_atomic_uint32 *flag :
@@ -58,8 +58,7 @@ dsm_segment *shared_pull_create(Oid owner, Oid table, const char *request, Size 
   shared->owner = owner;
   shared->table = table;
   shared->ledger = spi_ledger();
-  shared->request_size = request_size;
-  memcpy(shared->request, request, request_size);
+  secret_bytes_init(&shared->request, request, request_size);
   shared->magic = kMagic;
   *pull = shared;
   return segment;
@@ -74,7 +73,8 @@ dsm_segment *shared_pull_attach(dsm_handle handle, SharedPull **pull, bool *is_n
     return nullptr;
   auto *shared = static_cast<SharedPull *>(dsm_segment_address(segment));
   // A handle read from the ledger may be stale, and its number in use by somebody else's segment.
-  if (dsm_segment_map_length(segment) < offsetof(SharedPull, request) || shared->magic != kMagic ||
+  if (dsm_segment_map_length(segment) < offsetof(SharedPull, request.bytes) ||
+      shared->magic != kMagic ||
       shared->database != (OidIsValid(MyDatabaseId) ? MyDatabaseId : shared->database)) {
     if (*is_new_mapping)
       dsm_detach(segment);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "extension/server/base/error_report.hpp"
+#include "extension/server/shared/secret_bytes.hpp"
 
 extern "C" {
 #include "datatype/timestamp.h"
@@ -144,7 +145,7 @@ struct RunInbox {
   RunMessage messages[kMostMessages];
   int touched_count;
   bool has_overflown;          // more pulls were touched than there is room for
-  int64 touched[kMostTouched]; // pulls of which a chunk was done
+  int64 touched[kMostTouched]; // pulls of which a chunk was done, or failed
 };
 
 /// A pull while it lives, in a dynamic shared memory segment of its own.  The waiting session
@@ -210,8 +211,7 @@ struct SharedPull {
 
   // What the coordinator is to do: see request.hpp.  It holds the password, so it is overwritten by
   // the coordinator as that leaves, or by the waiting session if no coordinator came.
-  Size request_size;
-  char request[FLEXIBLE_ARRAY_MEMBER];
+  SecretBytes request;
 };
 
 /// Creates the segment of a pull of `owner`'s in this database's ledger, with a copy of `request`;

@@ -5,12 +5,12 @@ namespace parallel_loader {
 // A segment's memory may outlive it.
 static void wipe_address(dsm_segment *segment, Datum /*unused*/) {
   auto *session = static_cast<SharedSession *>(dsm_segment_address(segment));
-  explicit_bzero(session->address, session->address_size);
+  secret_bytes_wipe(&session->address);
 }
 
 dsm_segment *shared_session_create(uint32 chunks_allowed, int64 pull_id, char *address,
                                    Size address_size) {
-  dsm_segment *segment = dsm_create(offsetof(SharedSession, address) + address_size, 0);
+  dsm_segment *segment = dsm_create(offsetof(SharedSession, address.bytes) + address_size, 0);
   auto *session = static_cast<SharedSession *>(dsm_segment_address(segment));
   pg_atomic_init_u32(&session->chunks_allowed, chunks_allowed);
   pg_atomic_init_u32(&session->workers_through, 0);
@@ -18,8 +18,7 @@ dsm_segment *shared_session_create(uint32 chunks_allowed, int64 pull_id, char *a
   pg_atomic_init_u64(&session->rows, 0);
   pg_atomic_init_u64(&session->bytes, 0);
   session->pull_id = pull_id;
-  session->address_size = address_size;
-  memcpy(session->address, address, address_size);
+  secret_bytes_init(&session->address, address, address_size);
   explicit_bzero(address, address_size);
   on_dsm_detach(segment, wipe_address, Datum(0));
   return segment;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "extension/server/base/postgres.hpp"
+#include "extension/server/shared/secret_bytes.hpp"
 
 extern "C" {
 #include "port/atomics.h"
@@ -16,9 +17,8 @@ struct SharedSession {
   pg_atomic_uint32 chunks;          // done so far, with their rows and bytes
   pg_atomic_uint64 rows;
   pg_atomic_uint64 bytes;
-  int64 pull_id;     // whose chunks its workers take; 0: of any pull of the run
-  Size address_size; // of a source of their own, see request.hpp; 0: the pull's source
-  char address[FLEXIBLE_ARRAY_MEMBER];
+  int64 pull_id;       // whose chunks its workers take; 0: of any pull of the run
+  SecretBytes address; // a source of their own, see request.hpp; none: the pull's source
 };
 
 inline constexpr uint32 kNoChunkLimit = PG_UINT32_MAX;
