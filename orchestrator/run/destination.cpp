@@ -129,7 +129,7 @@ void Destination::require_sole(const SoleLoad &sole) {
                    {std::to_string(kSoleLoadLock), table});
   const Rows rows = connection_.exec(
       fmt::format("SELECT p.table_name, p.pull_id FROM {0}.parallel_pulls AS p "
-                  "WHERE p.\"table\"::pg_catalog.oid OPERATOR(pg_catalog.=) ANY ({1}) "
+                  "WHERE p.\"table\"::pg_catalog.oid OPERATOR(pg_catalog.=) ANY (ARRAY({1})) "
                   "AND p.pull_id OPERATOR(pg_catalog.>) $2::pg_catalog.int8 "
                   "AND (p.chunks_done OPERATOR(pg_catalog.>) 0 OR p.state "
                   "OPERATOR(pg_catalog.=) ANY ('{{planned,running,paused}}'::pg_catalog.text[])) "
