@@ -66,6 +66,8 @@ struct ChunkArrays {
 } // namespace
 
 int64_t Ledger::create_pull(const PullRequest &request) {
+  if (request.continued_run != 0)
+    exec(kContinueRun, {number(request.continued_run), number(request.owner)});
   return exec(kCreatePull, {request.run_id == 0 ? Param() : number(request.run_id),
                             number(request.owner),
                             number(request.table),
@@ -87,6 +89,7 @@ int64_t Ledger::create_pull(const PullRequest &request) {
                             request.replication_role,
                             request.coordinator == 0 ? Param() : number(request.coordinator),
                             request.begins_run ? "t" : "f",
+                            number(request.tables_to_come),
                             executor_.schema() + ".pull"})
       .integer(0, 0);
 }

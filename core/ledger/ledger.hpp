@@ -41,8 +41,10 @@ struct PullRequest {
   PullKind kind = PullKind::kPull;
   std::string search_path; // of the caller's session, in which rows are written
   std::string replication_role;
-  int64_t coordinator = 0; // that works on it, by the key of its lock; 0: its own
-  bool begins_run = false; // its own coordinator is a run's, with a key below 0
+  int64_t coordinator = 0;   // that works on it, by the key of its lock; 0: its own
+  bool begins_run = false;   // its own coordinator is a run's, with a key below 0
+  int tables_to_come = 0;    // of its run, as far as the client has said
+  int64_t continued_run = 0; // whose tables that were to come are in the new run; 0: none
 };
 
 /// What the caller of a pull named, where the plan's choice stands in its place: a pull of which

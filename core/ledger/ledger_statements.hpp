@@ -10,7 +10,7 @@ namespace parallel_loader::ledger_statements {
 inline constexpr std::string_view kCreatePull = R"sql(
 INSERT INTO @ledger@.pull (pull_id, run_id, owner, "table", source, source_table, key,
   range_start, range_end, columns, filter, format, workers, chunk_bytes, timezone, date_order,
-  segment, kind, table_name, search_path, replication_role, coordinator)
+  segment, kind, table_name, search_path, replication_role, coordinator, tables_to_come)
 SELECT n.id, coalesce($1::bigint, n.id), $2::pg_catalog.oid::pg_catalog.regrole,
   $3::pg_catalog.oid::pg_catalog.regclass, $4::pg_catalog.text, $5::pg_catalog.text,
   $6::pg_catalog.text, $7::pg_catalog.text, $8::pg_catalog.text, $9::pg_catalog.text[],
@@ -19,10 +19,15 @@ SELECT n.id, coalesce($1::bigint, n.id), $2::pg_catalog.oid::pg_catalog.regrole,
   (SELECT pg_catalog.concat(pg_catalog.quote_ident(s.nspname), '.', pg_catalog.quote_ident(c.relname))
    FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS s ON s.oid = c.relnamespace
    WHERE c.oid = $3::pg_catalog.oid), $18::pg_catalog.text, $19::pg_catalog.text,
-  coalesce($20::bigint, CASE WHEN $21::boolean THEN -n.id ELSE n.id END)
-FROM (SELECT pg_catalog.nextval(pg_catalog.pg_get_serial_sequence($22::pg_catalog.text,
+  coalesce($20::bigint, CASE WHEN $21::boolean THEN -n.id ELSE n.id END), $22::integer
+FROM (SELECT pg_catalog.nextval(pg_catalog.pg_get_serial_sequence($23::pg_catalog.text,
         'pull_id')::pg_catalog.regclass) AS id) AS n
 RETURNING pull_id)sql";
+
+inline constexpr std::string_view kContinueRun = R"sql(
+UPDATE @ledger@.pull SET tables_to_come = NULL
+WHERE run_id = $1::bigint AND owner = $2::pg_catalog.oid::pg_catalog.regrole
+  AND tables_to_come IS NOT NULL)sql";
 
 inline constexpr std::string_view kRecordPlan = R"sql(
 UPDATE @ledger@.pull

@@ -26,8 +26,8 @@ WHERE p.coordinator = $1::bigint AND p.state IN ('planned', 'running', 'paused')
   AND NOT EXISTS (SELECT FROM @ledger@.chunk AS c
                   WHERE c.pull_id = p.pull_id AND c.state <> 'done'))sql";
 
-// By pull_id: while a session works on the run, its snapshot keeps all that the index of coordinators
-// ever had of the run's pulls.
+// By pull_id: while a session works on the run, its snapshot keeps all that the index of
+// coordinators ever had of the run's pulls.
 constexpr std::string_view kFindCompleteOf = R"sql(
 SELECT p.pull_id FROM @ledger@.pull AS p
 WHERE p.pull_id = ANY ($2::bigint[]) AND p.coordinator IS NOT DISTINCT FROM $1::bigint

@@ -10,7 +10,7 @@ namespace parallel_loader {
 namespace {
 
 // Begin the bytes of a request and of an address; another number when the fields change.
-constexpr int64_t kOrderHeader = 0x504c4f7264303630;   // "PLOrd060"
+constexpr int64_t kOrderHeader = 0x504c4f7264303631;   // "PLOrd061"
 constexpr int64_t kAddressHeader = 0x504c416464303430; // "PLAdd040"
 
 // The last value of each enum; the first is 1.
@@ -190,6 +190,8 @@ template <class Archive, class Pull> void visit_pull(Archive &archive, Pull &pul
   archive.field(pull.replication_role);
   archive.field(pull.coordinator);
   archive.field(pull.begins_run);
+  archive.field(pull.tables_to_come);
+  archive.field(pull.continued_run);
 }
 
 template <class Archive, class AnyRequest>

@@ -360,7 +360,7 @@ private:
     plan_.identity = reader_.session().identity();
     plan_.source_version = source_.server_version();
     const Oid table = pull_.table;
-    plan_.began_empty = !call([&]() noexcept { return table_rows_found(table); });
+    plan_.began_empty = !call([&]() noexcept { return table_rows_found(table, true); });
   }
 
   const Request &request_;

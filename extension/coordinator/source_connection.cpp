@@ -40,6 +40,8 @@ std::string way_on(const Request &request, const RecordedPull &recorded, int don
               reason, way_on(request, recorded, done_count));
 }
 
+} // namespace
+
 void require_same_source(const RecordedPull &recorded, const SourceIdentity &found) {
   const std::string reason = why_other_source(recorded.plan.identity, found);
   if (!reason.empty()) {
@@ -48,8 +50,6 @@ void require_same_source(const RecordedPull &recorded, const SourceIdentity &fou
                 reason, "Give the source that the pull was started from in src_dsn.");
   }
 }
-
-} // namespace
 
 bool may_take_new_snapshot(const RecordedPull &recorded, int done_count) {
   return done_count == 0 && !recorded.shares_snapshot;

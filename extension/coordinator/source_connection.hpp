@@ -19,6 +19,10 @@ enum class ResumeSnapshot { kSame, kNew };
 /// A pull that has nothing done loses nothing by a new snapshot, unless it shares the old one.
 [[nodiscard]] bool may_take_new_snapshot(const RecordedPull &recorded, int done_count);
 
+/// Throws Error 55000 where the source is not the one that the pull was started from, or is an
+/// older state of it.
+void require_same_source(const RecordedPull &recorded, const SourceIdentity &found);
+
 /// The coordinator alone uses it.  It lives as long as that process, its session until close(), or
 /// until the source ends it, and with it the snapshot.
 class SourceConnection {

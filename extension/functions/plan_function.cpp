@@ -1,9 +1,15 @@
 // plan_function: parallel_pull_plan, the chunks that a pull would have.
+#include "core/ledger/ledger.hpp"
+
 #include "extension/bridge/boundary.hpp"
 #include "extension/bridge/caller_source.hpp"
 #include "extension/bridge/guarded_call.hpp"
+#include "extension/bridge/spi_executor.hpp"
 #include "extension/coordinator/pull_planner.hpp"
+#include "extension/coordinator/source_connection.hpp"
 #include "extension/functions/pull_arguments.hpp"
+#include "extension/ledger/pull_lookup.hpp"
+#include "extension/server/process/settings.hpp"
 #include "extension/server/sql/result_set.hpp"
 #include "extension/server/sql/row_values.hpp"
 #include "extension/worker/route.hpp"
@@ -43,6 +49,15 @@ void put_chunk(FunctionCallInfo fcinfo, int number, const PlannedChunk &chunk,
   });
 }
 
+// A table that is emptied and loaded again is to come from where the rest of its run is from.
+void require_source_of(int64_t pull, SourceReader &reader) {
+  if (pull == 0)
+    return;
+  SpiExecutor executor(SpiMode::kReadLatest);
+  require_same_source(Ledger(executor).load_pull(find_pull(pull).pull_id),
+                      reader.session().identity());
+}
+
 } // namespace
 
 } // namespace parallel_loader
@@ -56,6 +71,8 @@ Datum parallel_pull_plan(PG_FUNCTION_ARGS) {
     call([&]() noexcept { result_set_begin(fcinfo); });
     CallerSource source(request, "plan");
     const std::unique_ptr<SourceReader> reader = source.open();
+    require_source_of(id_setting("parallel_loader.same_source_as", setting_same_source_as),
+                      *reader);
     const PullPlan plan = plan_pull(request, *reader);
     const ColumnMap columns = {plan.columns, plan.format, {}};
     const RouteChoice choice =

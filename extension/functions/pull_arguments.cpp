@@ -4,6 +4,8 @@
 #include "core/base/secret.hpp"
 #include "core/source/column_map.hpp"
 
+#include <charconv>
+
 #include "extension/bridge/boundary.hpp"
 #include "extension/bridge/read_secret.hpp"
 #include "extension/bridge/source_address.hpp"
@@ -136,6 +138,18 @@ int64_t pull_id_argument(FunctionCallInfo fcinfo) {
   return argument_bigint(fcinfo, 0, 0);
 }
 
+int64_t id_setting(const char *name, const std::string &value) {
+  int64_t id = 0;
+  const char *const end = value.data() + value.size();
+  const auto [stop, problem] = std::from_chars(value.data(), end, id);
+  if (!value.empty() && (problem != std::errc() || stop != end)) {
+    throw Error(sqlstate::kInvalidParameterValue,
+                std::string("invalid value for \"") + name + "\": \"" + value + "\"", "",
+                "Set it to the id of a pull, or to an empty string.");
+  }
+  return id;
+}
+
 void read_session(Request &request) {
   request.pull.timezone = setting("TimeZone");
   request.pull.date_order = session_date_order();
@@ -144,6 +158,8 @@ void read_session(Request &request) {
   request.snapshot_hold_ms = int64_t{setting_snapshot_hold_s} * 1000;
   request.retry_budget_ms = int64_t{setting_retry_budget_s} * 1000;
   request.run_wait_ms = setting_run_wait_ms;
+  request.pull.tables_to_come = setting_tables_to_come;
+  request.pull.continued_run = id_setting("parallel_loader.continued_run", setting_continued_run);
   request.route = static_cast<RouteSetting>(setting_route);
 }
 

@@ -47,6 +47,9 @@ inline constexpr int kSourceArgument = 0;
 /// Reads src_dsn, which must not be NULL (22004).
 [[nodiscard]] std::string read_source_argument(FunctionCallInfo fcinfo);
 
+/// The id that the setting of this name has; 0: none.  Throws Error 22023 where it is not one.
+[[nodiscard]] int64_t id_setting(const char *name, const std::string &value);
+
 /// How the caller's session reads and writes values, into `request`.
 void read_session(Request &request);
 

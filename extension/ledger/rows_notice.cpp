@@ -66,7 +66,7 @@ void notice_rows_there(const Request &request) {
   if (!is_of_whole_table(request))
     return;
   const std::string name = call([&]() noexcept { return destination_table_display_name(table); });
-  if (!call([&]() noexcept { return table_rows_found(table); }))
+  if (!call([&]() noexcept { return table_rows_found(table, false); }))
     return notice_rows_coming(table, name);
   const std::optional<int64_t> unfinished = find_unfinished(request);
   if (!unfinished)

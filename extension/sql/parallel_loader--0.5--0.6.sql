@@ -9,7 +9,8 @@ ALTER TABLE parallel_loader.pull
     ADD COLUMN search_path text,
     ADD COLUMN replication_role text,
     ADD COLUMN error_detail text,
-    ADD COLUMN error_hint text;
+    ADD COLUMN error_hint text,
+    ADD COLUMN tables_to_come integer;
 ALTER TABLE parallel_loader.chunk
     ADD COLUMN coordinator bigint,
     ADD COLUMN priority bigint NOT NULL DEFAULT 0,
@@ -30,6 +31,8 @@ COMMENT ON COLUMN parallel_loader.pull.replication_role IS
     'session_replication_role of the session that created the pull';
 COMMENT ON COLUMN parallel_loader.pull.error_detail IS 'detail of the error that ended the pull';
 COMMENT ON COLUMN parallel_loader.pull.error_hint IS 'hint of the error that ended the pull';
+COMMENT ON COLUMN parallel_loader.pull.tables_to_come IS
+    'how many more tables the client wanted to load in the run when it created the pull';
 COMMENT ON COLUMN parallel_loader.chunk.coordinator IS
     'coordinator whose workers take the chunk; NULL: workers of the pull only, or nobody';
 COMMENT ON COLUMN parallel_loader.chunk.priority IS
@@ -97,7 +100,9 @@ SELECT p.pull_id,
        p.error_detail,
        p.error_hint,
        p.range_start AS start,
-       p.range_end AS "end"
+       p.range_end AS "end",
+       p.snapshot_state,
+       p.tables_to_come
 FROM parallel_loader.pull AS p
 LEFT JOIN LATERAL (
     SELECT pg_catalog.quote_ident(s.nspname::text) || '.'::text

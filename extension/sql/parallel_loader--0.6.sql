@@ -64,7 +64,8 @@ CREATE TABLE parallel_loader.pull (
     search_path        text,
     replication_role   text,
     error_detail       text,
-    error_hint         text
+    error_hint         text,
+    tables_to_come     integer
 );
 
 CREATE INDEX pull_coordinator ON parallel_loader.pull (coordinator, state);
@@ -202,6 +203,8 @@ COMMENT ON COLUMN parallel_loader.pull.replication_role IS
     'session_replication_role of the session that created the pull';
 COMMENT ON COLUMN parallel_loader.pull.error_detail IS 'detail of the error that ended the pull';
 COMMENT ON COLUMN parallel_loader.pull.error_hint IS 'hint of the error that ended the pull';
+COMMENT ON COLUMN parallel_loader.pull.tables_to_come IS
+    'how many more tables the client wanted to load in the run when it created the pull';
 COMMENT ON COLUMN parallel_loader.chunk.coordinator IS
     'coordinator whose workers take the chunk; NULL: workers of the pull only, or nobody';
 COMMENT ON COLUMN parallel_loader.chunk.priority IS
@@ -300,7 +303,9 @@ SELECT p.pull_id,
        p.error_detail,
        p.error_hint,
        p.range_start AS start,
-       p.range_end AS "end"
+       p.range_end AS "end",
+       p.snapshot_state,
+       p.tables_to_come
 FROM parallel_loader.pull AS p
 LEFT JOIN LATERAL (
     SELECT pg_catalog.quote_ident(s.nspname::text) || '.'::text

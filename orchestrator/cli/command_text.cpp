@@ -105,7 +105,7 @@ it was at is undone.
 )"},
     {Command::kSequences, "sequences", "set sequences to the source's values",
      "parallel-loader sequences sets the sequences of tables to the values that they have on the "
-     "source; without a table, all sequences of the database.",
+     "source; without a table, those of all tables.",
      "[TABLE[=TARGET_TABLE]]...", "sequences -s service=old -d service=new",
      R"(The values come from `parallel_pull_sequences`: a sequence gets the value of its counterpart on the source.
 )"},

@@ -157,6 +157,30 @@ std::vector<std::pair<std::string, std::string>> given_options(const CLI::App &a
   return given;
 }
 
+/// An option that was given twice comes twice, each time with as many values as it takes.
+std::vector<GivenArgument> given_arguments(const CLI::App &command) {
+  std::vector<GivenArgument> arguments;
+  for (const CLI::Option *option : command.get_options()) {
+    const std::vector<std::string> &values = option->results();
+    if (values.empty() || option->get_group() == "Connection")
+      continue;
+    const bool is_flag = option->get_items_expected_max() == 0;
+    const auto size =
+        static_cast<size_t>(option->get_positional() ? static_cast<int>(values.size())
+                                                     : std::max(1, option->get_type_size_max()));
+    for (size_t first = 0; first < values.size(); first += size) {
+      GivenArgument &argument = arguments.emplace_back();
+      if (!option->get_positional())
+        argument.option = option->get_name();
+      if (!is_flag)
+        argument.values.assign(
+            values.begin() + static_cast<std::ptrdiff_t>(first),
+            values.begin() + static_cast<std::ptrdiff_t>(std::min(first + size, values.size())));
+    }
+  }
+  return arguments;
+}
+
 } // namespace
 
 bool selects_tables(const Selection &selection) {
@@ -185,6 +209,8 @@ Invocation parse_invocation(std::span<const std::string> arguments) {
     throw Failure(*failure);
   resolve_names(options.connections, named);
   options.given = given_options(*app);
+  for (const CLI::App *command : app->get_subcommands())
+    options.arguments = given_arguments(*command);
   options.connections.config = app->get_config_ptr()->as<std::string>();
   check_together(options);
   check_brackets(options.selection, arguments);

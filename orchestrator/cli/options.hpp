@@ -116,6 +116,12 @@ struct Repetition {
   std::optional<std::string> window;
 };
 
+/// An option with its values, or values without one.
+struct GivenArgument {
+  std::string option; // empty: none
+  std::vector<std::string> values;
+};
+
 struct Options {
   Command command = Command::kCopy;
   std::string id; // of a run or a pull; empty: the latest
@@ -126,6 +132,7 @@ struct Options {
   Output output;
   Repetition repetition;
   std::vector<std::pair<std::string, std::string>> given; // names and values, without servers
+  std::vector<GivenArgument> arguments;                   // the same with tables, for a shell
 };
 
 enum class Action {

@@ -3,6 +3,7 @@
 #include "orchestrator/base/output.hpp"
 #include "orchestrator/base/shell.hpp"
 #include "orchestrator/base/text.hpp"
+#include "orchestrator/commands/copy_words.hpp"
 #include "orchestrator/commands/dry_run.hpp"
 #include "orchestrator/commands/pull_lookup.hpp"
 #include "orchestrator/commands/resume.hpp"
@@ -47,7 +48,7 @@ private:
   void try_plans();
   void add_commands();
   [[nodiscard]] const RunOrders &orders();
-  [[nodiscard]] std::string copy_command(const TableJob &job, std::string words = "") const;
+  [[nodiscard]] std::string copy_command(const TableJob &job, bool truncates) const;
 
   RunSession &session_;
   const Options &options_;
@@ -58,6 +59,7 @@ private:
   RunOrders orders_;
   std::optional<ResumeWork> resumed_; // of --resume
   std::vector<TableJob> selected_;    // not looked up on the destination yet
+  int to_come_ = 0;                   // in that run, when its last pull was created
   bool is_one_database_ = false;      // source and destination are
 };
 
@@ -133,7 +135,8 @@ void Copy::add_missing(const SourceTables &source) {
     pull.source_table = missing.name;
     pull.state = PullState::kFailed;
     pull.failure = failure_view(missing.error);
-    pull.failure->command = session_.command("copy " + shell_word(missing.name));
+    if (!missing.is_pattern)
+      pull.failure->command = session_.command("copy " + shell_word(missing.name));
   }
 }
 
@@ -196,14 +199,17 @@ void Copy::refuse(const TableJob &job, const Error &error) {
   pull.table = job.task.table.display();
   pull.state = PullState::kFailed;
   pull.failure = failure_view(error);
-  pull.failure->command = copy_command(job);
+  pull.failure->command = copy_command(job, options_.safety.truncates);
 }
 
 // Of the run of --resume.  A table that has a pull goes on with that.
 void Copy::take_pulls() {
   std::unordered_map<std::string, PullView> by_table;
-  for (PullView &pull : find_pulls(session_.mover(), *options_.safety.resume))
+  for (PullView &pull : find_pulls(session_.mover(), *options_.safety.resume)) {
+    to_come_ = pull.tables_to_come;
+    session_.continue_run(pull.run_id);
     by_table[pull.table] = std::move(pull);
+  }
   orders_.session_count = 0;
   std::vector<size_t> resumed;
   for (size_t index = 0; index < jobs_.size(); ++index) {
@@ -278,7 +284,7 @@ void Copy::refuse_with_rows(size_t index) {
       Error("55000", fmt::format("table {} has rows already", tables_[index].name.cited()), "",
             "To load all of it anew, empty it with --truncate. To add a part of the source's "
             "rows, name that with --start, --end or --where."));
-  pull.failure->command = copy_command(jobs_[index], " --truncate");
+  pull.failure->command = copy_command(jobs_[index], true);
 }
 
 bool Copy::is_to_stop() const {
@@ -296,7 +302,7 @@ void Copy::try_plans() {
   keep_loadable([this](size_t index) {
     PullView &pull = session_.view().pulls[places_[index]];
     if (pull.failure)
-      pull.failure->command = copy_command(jobs_[index]);
+      pull.failure->command = copy_command(jobs_[index], options_.safety.truncates);
     return !pull.failure;
   });
 }
@@ -307,33 +313,15 @@ void Copy::add_commands() {
   for (size_t index = 0; index < jobs_.size(); ++index) {
     PullView &pull = session_.view().pulls[places_[index]];
     if (pull.pull_id == 0 && pull.failure && !is_unbegun(pull))
-      pull.failure->command = copy_command(jobs_[index]);
+      pull.failure->command = copy_command(jobs_[index], options_.safety.truncates);
   }
 }
 
-// No command with --snapshot: the snapshot may be gone by then.
-std::string Copy::copy_command(const TableJob &job, std::string words) const {
-  const TableTask &task = job.task;
-  if (task.snapshot)
+// No command with --snapshot: the snapshot may be gone by then.  What was to be emptied was not.
+std::string Copy::copy_command(const TableJob &job, bool truncates) const {
+  if (job.task.snapshot)
     return "";
-  const std::string source = task.source_table.display();
-  const std::string table = task.table.display();
-  if (task.columns) {
-    std::string columns;
-    for (const std::string &column : *task.columns)
-      columns += (columns.empty() ? "" : ", ") + quote_identifier(column);
-    words += " --columns " + shell_word(columns);
-  }
-  if (task.key)
-    words += " --key " + shell_word(*task.key);
-  if (task.filter)
-    words += " --where " + shell_word(*task.filter);
-  if (task.chunk_size)
-    words += " --chunk-size " + shell_word(*task.chunk_size);
-  if (task.format != "auto")
-    words += " --format " + task.format;
-  return session_.command(
-      fmt::format("copy {}{}", shell_word(source == table ? source : source + "=" + table), words));
+  return session_.command(copy_words(job.task) + (truncates ? " --truncate" : ""));
 }
 
 // The biggest first, so that the last one does not move alone.
@@ -346,6 +334,8 @@ const RunOrders &Copy::orders() {
                            [&](size_t a, size_t b) { return jobs_[a].bytes > jobs_[b].bytes; });
   if (!order.empty())
     orders_.session_count = session_.jobs();
+  // Of a run that is not complete, those that this command does not name.
+  session_.leave_to_come(std::max(0, to_come_ - static_cast<int>(order.size())));
   std::vector<TableWork> creations; // before resumes, which take their time
   creations.reserve(order.size());
   for (const size_t index : order)

@@ -28,6 +28,8 @@ void resume(RunSession &session) {
   view.pulls = options.id.empty() ? read_latest_run(session.mover())
                                   : find_pulls(session.mover(), options.id);
   view.id = std::to_string(view.pulls.front().run_id);
+  if (options.id.empty() || options.id == view.id)
+    session.note_incomplete_run(view.pulls.back().tables_to_come);
   drop_superseded(view.pulls);
   RunOrders orders{.session_count = 0, .stops_on_error = options.safety.on_error == OnError::kStop};
   for (const PullView &pull : view.pulls)

@@ -1,5 +1,8 @@
 #include "orchestrator/commands/resume_work.hpp"
 
+#include "orchestrator/base/shell.hpp"
+#include "orchestrator/base/text.hpp"
+#include "orchestrator/commands/copy_words.hpp"
 #include "orchestrator/run/destination_tables.hpp"
 #include "orchestrator/run/run_figures.hpp"
 
@@ -32,6 +35,12 @@ Need need_of(const PullView &pull) noexcept {
   if (pull.coordinator_pid != 0)
     return Need::kResume;
   return pull.chunks_done == 0 ? Need::kRenew : Need::kChoice;
+}
+
+/// The source as the destination reaches it, but for a password, which the ledger does not have.
+std::string with_source(const PullView &pull, bool restarts) {
+  return fmt::format("resume {}{} --source-on-target {}", pull.id, restarts ? " --restart" : "",
+                     shell_word(pull.source));
 }
 
 } // namespace
@@ -108,14 +117,14 @@ bool ResumeWork::may_create(PullView &pull) {
       !options_.connections.source.empty() || options_.connections.source_on_destination;
   if (has_source && !pull.has_bounds)
     return true;
-  pull.failure =
-      FailureView{.sqlstate = has_source ? "0A000" : "08001",
-                  .message = fmt::format("pull {} is to be begun anew, {}", pull.id,
-                                         has_source ? "but only parallel_pull takes its bounds"
-                                                    : "and the source is not given"),
-                  .detail = {},
-                  .hint = has_source ? "Call that again, with the same bounds." : "Give --source.",
-                  .command = {}};
+  pull.failure = FailureView{
+      .sqlstate = has_source ? "0A000" : "08001",
+      .message = fmt::format("pull {} is to be begun anew, {}", pull.id,
+                             has_source ? "but only parallel_pull takes its bounds"
+                                        : "and the source is not given"),
+      .detail = {},
+      .hint = has_source ? "Call that again, with the same bounds." : "Give --source.",
+      .command = has_source ? "" : session_.command(with_source(pull, options_.safety.restarts))};
   return false;
 }
 
@@ -147,17 +156,56 @@ bool ResumeWork::is_to_stop() const {
 }
 
 void ResumeWork::prepare() {
+  look_at_done_tables();
   if (!to_restart_.empty() && !is_to_stop())
     empty_tables();
   if (orders_.joined_pull != 0 && options_.speed.max_rate_kb)
     session_.mover().alter(orders_.joined_pull, std::nullopt, options_.speed.max_rate_kb);
 }
 
+// The ledger does not see a TRUNCATE, nor a crash that has emptied an unlogged table.
+void ResumeWork::look_at_done_tables() {
+  std::vector<PullView> &pulls = session_.view().pulls;
+  std::vector<size_t> places;
+  std::vector<TableTask> tasks;
+  std::vector<QualifiedName> names;
+  for (size_t table = 0; table < pulls.size(); ++table) {
+    const PullView &pull = pulls[table];
+    const std::optional<TableTask> task = task_of(pull);
+    if (pull.state != PullState::kDone || pull.rows == 0 || pull.kind == "append" || !task)
+      continue;
+    places.push_back(table);
+    tasks.push_back(*task);
+    names.push_back(task->table);
+  }
+  if (names.empty())
+    return;
+  std::vector<DestinationTable> found = find_tables(session_.mover().destination(), names);
+  find_blocks(session_.mover().destination(), found);
+  for (size_t number = 0; number < found.size(); ++number)
+    if (found[number].oid != 0 && !found[number].has_blocks)
+      note_emptied(pulls[places[number]], tasks[number]);
+}
+
+void ResumeWork::note_emptied(PullView &pull, const TableTask &task) {
+  pull.failure =
+      FailureView{.sqlstate = "55000",
+                  .message = fmt::format("table {} has no rows, and pull {} had copied {} into it",
+                                         pull.table, pull.id, format_count(pull.rows)),
+                  .detail = "It was emptied since then, or is unlogged and the server has crashed.",
+                  .hint = {},
+                  .command = pull.has_bounds ? "" : session_.command(copy_words(task))};
+  pull.state = PullState::kFailed;
+  pull.rows = pull.bytes = 0;
+}
+
 void ResumeWork::empty_tables() {
   std::vector<PullView> &pulls = session_.view().pulls;
   std::vector<TableTask> tasks;
-  for (const size_t table : to_restart_)
+  for (const size_t table : to_restart_) {
     tasks.push_back(task_of(pulls[table]).value());
+    tasks.back().same_source_as = pulls[table].pull_id;
+  }
   session_.try_plans(tasks, to_restart_);
   std::erase_if(to_restart_, [&](size_t table) { return pulls[table].failure.has_value(); });
   if (to_restart_.empty() || is_to_stop())

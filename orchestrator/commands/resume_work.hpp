@@ -28,6 +28,8 @@ private:
   void resume(size_t table, bool takes_new_snapshot);
   [[nodiscard]] bool may_create(PullView &pull);
   void restart(size_t table);
+  void look_at_done_tables();
+  void note_emptied(PullView &pull, const TableTask &task);
   void empty_tables();
   [[nodiscard]] bool shares_run(const PullView &pull);
   [[nodiscard]] bool has_rows_of_others(PullView &pull);

@@ -2,6 +2,9 @@
 
 #include "core/connection/connection_error.hpp"
 #include "orchestrator/base/output.hpp"
+#include "orchestrator/base/shell.hpp"
+#include "orchestrator/base/text.hpp"
+#include "orchestrator/commands/copy_words.hpp"
 #include "orchestrator/commands/own_command.hpp"
 #include "orchestrator/commands/swapped_servers.hpp"
 #include "orchestrator/display/summary.hpp"
@@ -27,23 +30,28 @@ bool is_alive(Mover &mover, int64_t run_id) {
       mover.read_run(run_id), [](const PullView &pull) { return pull.coordinator_pid != 0; });
 }
 
-/// In its run, or in a new one (`run_id` becomes 0) where that has let its snapshot go meanwhile.
-int64_t create_pull(Mover &mover, const TableTask &task, Creation creation, int64_t &run_id,
+bool is_done(const PullView &pull) noexcept {
+  return pull.state == PullState::kDone;
+}
+
+/// No other run is begun in place of one that has ended: its tables would be of another moment, and
+/// sessions that have lost their coordinator would not work on it.
+int64_t create_pull(Mover &mover, const TableTask &task, const Creation &creation,
                     const TakeNotice &take) {
   try {
     return mover.create(task, creation, take);
   } catch (const Failure &) {
     throw;
   } catch (const Error &error) {
-    if (run_id == 0 || error.sqlstate() != "55000" || is_alive(mover, run_id))
+    if (creation.run_id == 0 || error.sqlstate() != "55000" || is_alive(mover, creation.run_id))
       throw;
   }
-  creation.run_id = run_id = 0;
-  return mover.create(task, creation, take);
+  throw Error("57P01", fmt::format("run {} takes no more tables: its coordinator has ended",
+                                   creation.run_id));
 }
 
-bool is_done(const PullView &pull) noexcept {
-  return pull.state == PullState::kDone;
+std::string were(int64_t tables) {
+  return format_number_of(tables, "table") + (tables == 1 ? " was" : " were");
 }
 
 /// We have just reached the source ourselves, so it may be the address that differs over there.
@@ -111,11 +119,15 @@ void RunSession::note_newest_pull() {
 PlanStep RunSession::creation(const TableTask &task, bool is_sole) {
   ++*creations_;
   return [task, newest_pull = is_sole ? std::optional(newest_pull_) : std::nullopt,
-          run_id = run_id_, creations = creations_,
+          run_id = run_id_, creations = creations_, left = tables_left_, continued = continued_run_,
           rate = options_.speed.max_rate_kb](Mover &mover, const TakeNotice &take) {
-    const Creation creation = {
-        .run_id = *run_id, .is_followed = --*creations > 0, .newest_pull = newest_pull};
-    const int64_t pull_id = create_pull(mover, task, creation, *run_id, take);
+    --*creations;
+    const Creation creation = {.run_id = *run_id,
+                               .is_followed = *creations > 0,
+                               .tables_to_come = *creations + *left,
+                               .continued_run = continued,
+                               .newest_pull = newest_pull};
+    const int64_t pull_id = create_pull(mover, task, creation, take);
     if (*run_id != 0)
       return pull_id;
     const int64_t ids[] = {pull_id};
@@ -164,6 +176,10 @@ void RunSession::carry_out(const RunOrders &orders) {
   RunDisplay display(display_mode(), screen_style(), options_.output.report_every);
   view_.sessions = orders.session_count;
   mover_.reset(); // a session that idles for hours is one that can be lost
+  for (PullView &pull : view_.pulls) {
+    pull.rows_before = pull.rows;
+    pull.bytes_before = pull.bytes;
+  }
   RunWork work(opener(), interrupt_, view_);
   display.begin(view_);
   end_ = work.carry_out(orders,
@@ -191,6 +207,10 @@ void RunSession::forget_unended() {
 }
 
 void RunSession::follow_up(const std::vector<std::optional<TableTask>> &tasks) {
+  if (source_.empty() && !view_.pulls.empty()) { // the ledger's, which has no password
+    source_ = view_.pulls.front().source;
+    mover_.reset();
+  }
   if (options_.safety.sequences.value_or(true))
     set_sequences(tasks);
   if (options_.safety.verify != Verification::kNone)
@@ -299,8 +319,22 @@ void RunSession::explain_failures() {
     if (pull.pull_id != 0 && pull.next_command.empty())
       pull.next_command = command("resume " + pull.id);
     if (pull.failure && pull.failure->command.empty())
-      pull.failure->command = pull.next_command;
+      pull.failure->command = way_on_with(pull);
   }
+}
+
+/// What a resume refuses for good, is to be loaded anew, as far as a command can say it.
+std::string RunSession::way_on_with(const PullView &pull) const {
+  const auto says = [&pull](std::string_view words) {
+    return pull.failure->message.find(words) != std::string::npos;
+  };
+  if (says("is not the one that the pull was started from"))
+    return "";
+  if (!says("cannot be resumed") && !says("was altered since") && !says("is not what it was"))
+    return pull.next_command;
+  const std::optional<TableTask> task = task_of(pull);
+  const bool is_whole = task && pull.began_empty == true && !pull.has_bounds;
+  return is_whole ? command(copy_words(*task) + " --truncate") : "";
 }
 
 /// What sessions met and the ledger does not say.
@@ -315,14 +349,16 @@ void RunSession::note_failures_of_sessions() {
   }
 }
 
-// Names of snapshots repeat: another run has another snapshot.
+// A resume exports the same snapshot under another name.  What it shows may repeat, as names do:
+// another run has another snapshot.
 void RunSession::note_snapshots() {
   std::set<std::pair<int64_t, std::string>> snapshots;
   for (const PullView &pull : view_.pulls)
     if (!pull.snapshot.empty()) {
       if (snapshots.empty())
         view_.snapshot = pull.snapshot;
-      snapshots.emplace(pull.run_id, pull.snapshot);
+      snapshots.emplace(pull.run_id,
+                        pull.snapshot_state.empty() ? pull.snapshot : pull.snapshot_state);
     }
   view_.has_several_snapshots = snapshots.size() > 1 || has_new_snapshot_;
   if (view_.has_several_snapshots)
@@ -360,25 +396,61 @@ Connections RunSession::without_source() const {
 }
 
 std::string RunSession::way_on() const {
-  const std::string rest = way_to_unbegun();
+  const int64_t unbegun = count_unbegun();
   return fmt::format("The pulls wait for others to join them, for parallel_loader.snapshot_hold.\n"
                      "To go on: {}\nTo give up: {}{}",
-                     command("resume " + view_.id),
+                     unbegun == 0 ? command("resume " + view_.id) : whole_command(),
                      own_command("cancel " + view_.id, without_source()),
-                     rest.empty() ? "" : "\n" + rest);
+                     unbegun == 0 ? ""
+                                  : fmt::format("\n{} not begun: the first command loads {}, too.",
+                                                were(unbegun), unbegun == 1 ? "it" : "them"));
 }
 
+bool RunSession::is_server_lost() const {
+  return failure_->sqlstate().starts_with("08") || failure_->sqlstate().starts_with("57P");
+}
+
+int64_t RunSession::count_unbegun() const {
+  return std::ranges::count_if(view_.pulls, is_unbegun);
+}
+
+/// This command, for what it has not loaded.  Tables that were emptied are not to be emptied again,
+/// and the snapshot that was given may be gone.
+std::string RunSession::whole_command() const {
+  std::string words(command_name(options_.command));
+  for (const GivenArgument &argument : options_.arguments) {
+    if (argument.option == "--resume" ||
+        (!view_.id.empty() && (argument.option == "--truncate" || argument.option == "--snapshot")))
+      continue;
+    if (!argument.option.empty())
+      words += ' ' + argument.option;
+    for (const std::string &value : argument.values)
+      words += ' ' + shell_word(value);
+  }
+  if (!view_.id.empty() && options_.command == Command::kCopy)
+    words += " --resume " + view_.id;
+  return command(words);
+}
+
+/// Where a server was lost; any other error would come again.
 std::string RunSession::way_to_unbegun() const {
-  const auto unbegun = std::ranges::count_if(view_.pulls, is_unbegun);
-  if (unbegun == 0 || options_.safety.is_dry_run)
+  const int64_t unbegun = count_unbegun();
+  if (unbegun == 0 || options_.safety.is_dry_run || (failure_ && !is_server_lost()))
     return "";
-  const std::string tables = unbegun == 1 ? "1 table was" : fmt::format("{} tables were", unbegun);
-  if (view_.id.empty())
-    return fmt::format("{} not begun: the same command loads {}.", tables,
-                       unbegun == 1 ? "it" : "them");
-  return fmt::format("{} not begun: the same command with --resume {}, without --truncate and "
-                     "--snapshot, loads {} as well.",
-                     tables, view_.id, unbegun == 1 ? "it" : "them");
+  return fmt::format("{} not begun. To load {}: {}", were(unbegun), unbegun == 1 ? "it" : "them",
+                     whole_command());
+}
+
+void RunSession::note_incomplete_run(int tables) {
+  if (tables == 0)
+    return;
+  leave_to_come(tables);
+  is_incomplete_ = true;
+  warn(Error("01000", fmt::format("run {} is not complete: {} not begun", view_.id, were(tables)),
+             "The copy command was ended before it had begun with all tables.",
+             fmt::format("Call that command again with --resume {}, without --truncate and "
+                         "--snapshot.",
+                         view_.id)));
 }
 
 ExitStatus RunSession::finish() {
@@ -386,6 +458,12 @@ ExitStatus RunSession::finish() {
     view_.failure = failure_view(*failure_);
   if (end_.is_interrupted && !view_.id.empty())
     view_.failure->hint = way_on();
+  else if (failure_ && is_server_lost() && !view_.pulls.empty() &&
+           std::ranges::all_of(view_.pulls, is_done))
+    view_.failure->command = command("resume " + view_.id); // it looks whether all is there
+  const bool has_unended = std::ranges::any_of(view_.pulls, [](const PullView &pull) {
+    return pull.pull_id != 0 && !is_over(pull) && pull.state != PullState::kDone;
+  });
   explain_failures();
   note_failures_of_sessions();
   note_snapshots();
@@ -394,6 +472,8 @@ ExitStatus RunSession::finish() {
   write_message(failures_text(view_, style_));
   if (const std::string rest = way_to_unbegun(); !rest.empty() && !end_.is_interrupted)
     write_message(hint_text(rest, style_));
+  else if (has_unended && !end_.is_interrupted && !options_.safety.is_dry_run)
+    write_message(hint_text(way_on(), style_));
   ExitStatus result = status();
   for (const std::string &path : options_.output.reports)
     result = write_report(path, view_, result, style_);

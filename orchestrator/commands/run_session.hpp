@@ -51,7 +51,7 @@ public:
   [[nodiscard]] const Options &options() const noexcept { return options_; }
   [[nodiscard]] int jobs() const noexcept { return options_.speed.jobs.value_or(kDefaultJobs); }
 
-  /// Pulls that creation() makes join that run, as long as it holds its snapshot.
+  /// Pulls that creation() makes join that run; where it has ended meanwhile, they fail with 57P01.
   void join(int64_t run_id) { *run_id_ = run_id; }
   /// The run that they join; 0: a new one.
   [[nodiscard]] int64_t joined_run() const noexcept { return *run_id_; }
@@ -60,6 +60,12 @@ public:
   /// Creates a pull.  The first of a new run sets its rate, and the next ones join it.  A sole one
   /// fails where others have begun to load its table since note_newest_pull().
   [[nodiscard]] PlanStep creation(const TableTask &task, bool is_sole);
+  /// How many tables of the run this command leaves to others.
+  void leave_to_come(int tables) { *tables_left_ = tables; }
+  /// Where a new run is begun, it has what that one lacks.
+  void continue_run(int64_t run_id) { continued_run_ = run_id; }
+  /// The run lacks tables: whoever had selected them has ended before they were begun.
+  void note_incomplete_run(int tables);
   /// Some rows will not be of the moment that others are of.
   void note_new_snapshot() noexcept { has_new_snapshot_ = true; }
 
@@ -104,7 +110,11 @@ private:
   [[nodiscard]] ExitStatus status() const;
   [[nodiscard]] ExitStatus finish();
   [[nodiscard]] std::string way_on() const;
+  [[nodiscard]] std::string way_on_with(const PullView &pull) const;
   [[nodiscard]] std::string way_to_unbegun() const;
+  [[nodiscard]] std::string whole_command() const;
+  [[nodiscard]] int64_t count_unbegun() const;
+  [[nodiscard]] bool is_server_lost() const; // by failure_
   [[nodiscard]] Connections without_source() const;
 
   const Options &options_;
@@ -117,6 +127,8 @@ private:
   std::optional<ExtensionMover> mover_;
   std::shared_ptr<int64_t> run_id_ = std::make_shared<int64_t>(0); // the planner's while it runs
   std::shared_ptr<int> creations_ = std::make_shared<int>(0);      // that are to come
+  std::shared_ptr<int> tables_left_ = std::make_shared<int>(0);    // see leave_to_come
+  int64_t continued_run_ = 0;
   int64_t newest_pull_ = 0;
   RunView view_;
   RunEnd end_;

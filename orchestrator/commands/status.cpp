@@ -58,7 +58,8 @@ std::map<int64_t, int64_t> find_successors(const std::vector<PullView> &pulls) {
 
 /// What goes on with it, as words behind the program's name; empty: nothing is to be done.
 std::string next_words(const PullView &pull) {
-  if (pull.state == PullState::kDone)
+  if (pull.state == PullState::kDone ||
+      pull.kind == "append") // the next append copies what is left
     return "";
   if (pull.state == PullState::kPaused)
     return fmt::format("alter {} --jobs {}", pull.id, kDefaultJobs);
@@ -228,6 +229,11 @@ private:
       for (const PullView &pull : run.pulls)
         if (!pull.next_command.empty())
           open.push_back(&pull);
+      if (const int to_come = run.pulls.back().tables_to_come; to_come > 0)
+        text += fmt::format(
+            "{} of run {} {} not been begun. If the copy command has ended: call it "
+            "again with --resume {}, without --truncate and --snapshot.\n",
+            format_number_of(to_come, "table"), run.id, to_come == 1 ? "has" : "have", run.id);
       if (open.empty())
         continue;
       // One command for all of them, where they need the same.

@@ -61,7 +61,7 @@ Row row_of(const PullView &pull, const RunView &run) {
           .total = total_bytes_of(pull),
           .is_over = is_over(pull)};
   row.time = row.is_over ? duration_of(pull, run).value_or(run.elapsed) : time_left(pull, run);
-  row.rate = row.is_over ? per_second(pull.bytes, *row.time) : pull.bytes_per_s;
+  row.rate = row.is_over ? mean_rate_of(pull, run) : pull.bytes_per_s;
   return row;
 }
 
@@ -111,7 +111,7 @@ Row total_row(const RunView &run) {
   for (const PullView &pull : run.pulls)
     row.workers += is_over(pull) ? 0 : pull.workers;
   row.time = row.is_over ? run.elapsed : time_left(run);
-  row.rate = row.is_over ? per_second(totals.bytes, run.elapsed) : current_rate(run);
+  row.rate = row.is_over ? per_second(totals.moved_bytes, run.elapsed) : current_rate(run);
   return row;
 }
 

@@ -90,7 +90,7 @@ std::string table_row(const Lines &lines, const PullView &pull, const RunView &r
   const auto shown = [&pull](std::string_view number) { return pull.is_known ? number : "?"; };
   return lines.row(printable(label_of(pull)), shown(format_count(pull.rows)),
                    shown(format_size(pull.bytes)), time ? format_duration(*time) : "-",
-                   time ? shown(format_rate(per_second(pull.bytes, *time))) : "-",
+                   time ? shown(format_rate(mean_rate_of(pull, run))) : "-",
                    state_text(pull, color));
 }
 
@@ -140,7 +140,7 @@ std::string summary_text(const RunView &run, const MessageStyle &style) {
   return text + lines.rule() +
          lines.row(format_number_of(totals.tables, "table"), format_count(totals.rows),
                    format_size(totals.bytes), format_duration(run.elapsed),
-                   format_rate(per_second(totals.bytes, run.elapsed)), total_words(run));
+                   format_rate(per_second(totals.moved_bytes, run.elapsed)), total_words(run));
 }
 
 namespace {

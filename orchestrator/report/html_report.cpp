@@ -83,9 +83,10 @@ std::string figures(const RunView &run) {
   const RunTotals totals = totals_of(run);
   return "<dl class=\"figures\">\n" +
          figure("Rows", html_count(totals.rows),
-                html_count(std::llround(per_second(totals.rows, run.elapsed))) + " a second") +
+                html_count(std::llround(per_second(totals.moved_rows, run.elapsed))) +
+                    " a second") +
          figure("Size", format_size(totals.bytes),
-                format_rate(per_second(totals.bytes, run.elapsed)) + " on average") +
+                format_rate(per_second(totals.moved_bytes, run.elapsed)) + " on average") +
          figure("Time", format_duration(run.elapsed), date_text(run.started)) +
          figure("Tables", html_count(totals.done),
                 totals.done == totals.tables ? "all of them" : "of " + html_count(totals.tables)) +

@@ -92,7 +92,7 @@ std::string throughput_chart(const RunView &run) {
   const std::vector<Stretch> stretches = stretches_of(run);
   const milliseconds length = std::max(run.elapsed, run.samples.back().elapsed);
   const double highest = std::ranges::max(stretches, {}, &Stretch::rate).rate;
-  const double mean = per_second(totals_of(run).bytes, run.elapsed);
+  const double mean = per_second(totals_of(run).moved_bytes, run.elapsed);
   const RateScale scale = rate_scale(std::max(highest, mean));
   const double mean_y = kHeight * (1 - mean / scale.top);
   const std::string summary =

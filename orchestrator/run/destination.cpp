@@ -108,9 +108,9 @@ Rows Destination::call_function(std::string_view function, const std::string &sq
                                 std::span<const Param> params, const CallTerms &terms) {
   try {
     return in_transaction([&] {
-      if (!terms.run_wait.empty())
-        connection_.exec("SELECT pg_catalog.set_config('parallel_loader.run_wait', $1, true)",
-                         {std::string(terms.run_wait)});
+      for (const auto &[name, value] : terms.settings)
+        connection_.exec("SELECT pg_catalog.set_config('parallel_loader.' || $1, $2, true)",
+                         {name, value});
       if (terms.sole)
         require_sole(*terms.sole);
       return connection_.exec(sql, params);

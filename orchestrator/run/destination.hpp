@@ -30,7 +30,8 @@ struct SoleLoad {
 
 /// What a call needs beside its statement.
 struct CallTerms {
-  std::string_view run_wait = {}; // parallel_loader.run_wait; empty: as the session is set
+  /// Names and values, for its transaction.
+  std::vector<std::pair<std::string, std::string>> settings = {};
   std::optional<SoleLoad> sole = {};
 };
 

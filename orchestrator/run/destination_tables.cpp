@@ -202,6 +202,14 @@ void find_rows(Destination &destination, std::span<DestinationTable> tables) {
   }
 }
 
+void find_blocks(Destination &destination, std::span<DestinationTable> tables) {
+  for (DestinationTable &table : tables)
+    table.has_blocks = false;
+  const Rows rows = destination.query(std::string(kWithBlocks), {oid_array(tables)});
+  for (size_t row = 0; row < rows.size(); ++row)
+    tables[index_of(rows, row, tables.size())].has_blocks = true;
+}
+
 void find_loaders(Destination &destination, std::span<DestinationTable> tables) {
   const Rows rows =
       destination.query(fmt::format(kLoaders, destination.schema()), {oid_array(tables)});

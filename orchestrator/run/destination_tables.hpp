@@ -18,6 +18,7 @@ struct DestinationTable {
   bool is_table = false; // ordinary or partitioned: rows can go into it
   bool is_partitioned = false;
   bool has_rows = false;      // as far as the role may see
+  bool has_blocks = true;     // not a row was ever in it since it was created or emptied, if false
   int64_t loader = 0;         // the pull that loads it now; 0: none, as far as the role may see
   std::optional<Error> error; // why it could not be looked up
 };
@@ -29,6 +30,9 @@ struct DestinationTable {
 
 /// Finds out which of the tables have rows.
 void find_rows(Destination &destination, std::span<DestinationTable> tables);
+
+/// Finds out which of the tables have blocks: in one statement, and without a right to read them.
+void find_blocks(Destination &destination, std::span<DestinationTable> tables);
 
 /// Finds out which of the tables pulls load now, or their partitions.
 void find_loaders(Destination &destination, std::span<DestinationTable> tables);

@@ -20,7 +20,7 @@ constexpr std::string_view kPlanArguments =
     "snapshot => $9::pg_catalog.text, workers => $10::pg_catalog.int4";
 
 /// Between two tables are some round trips to the destination, which may be far away.
-constexpr std::string_view kRunWait = "5s";
+constexpr const char *kRunWait = "5s";
 
 Param text_of(const std::optional<int> &number) {
   return number ? Param(std::to_string(*number)) : std::nullopt;
@@ -29,7 +29,11 @@ Param text_of(const std::optional<int> &number) {
 CallTerms terms_of(const Creation &creation, uint32_t table) {
   CallTerms terms;
   if (creation.is_followed)
-    terms.run_wait = kRunWait;
+    terms.settings.emplace_back("run_wait", kRunWait);
+  if (creation.tables_to_come > 0)
+    terms.settings.emplace_back("tables_to_come", std::to_string(creation.tables_to_come));
+  if (creation.run_id == 0 && creation.continued_run != 0)
+    terms.settings.emplace_back("continued_run", std::to_string(creation.continued_run));
   if (creation.newest_pull)
     terms.sole = {.table = table, .newest_pull = *creation.newest_pull};
   return terms;
@@ -73,11 +77,14 @@ Rows ExtensionMover::call_for(std::string_view function, std::string_view column
         task.filter,
     };
     params.insert(params.end(), more.begin(), more.end());
+    CallTerms terms = creation ? terms_of(*creation, table) : CallTerms();
+    if (task.same_source_as != 0)
+      terms.settings.emplace_back("same_source_as", std::to_string(task.same_source_as));
     return destination_.call_function(function,
                                       fmt::format("SELECT {} FROM {}.parallel_pull_{}({}{})",
                                                   columns, destination_.schema(), function,
                                                   kArguments, more_arguments),
-                                      params, creation ? terms_of(*creation, table) : CallTerms());
+                                      params, terms);
   });
 }
 

@@ -26,12 +26,16 @@ struct TableTask {
   std::optional<std::string> window;     // append alone
   std::string format = "auto";
   std::optional<int> workers = {}; // that share the table; as the server is set
+  /// A plan is refused with 55000 where the source is not that of this pull; 0: any source.
+  int64_t same_source_as = 0;
 };
 
 /// How a pull comes into a run.
 struct Creation {
-  int64_t run_id = 0;       // 0: a new one
-  bool is_followed = false; // more pulls are to come into it
+  int64_t run_id = 0;        // 0: a new one
+  bool is_followed = false;  // more pulls are to come into it
+  int tables_to_come = 0;    // by this command or, of a run that is not complete, by another one
+  int64_t continued_run = 0; // whose missing tables a new run loads; 0: none
   /// Error 55006 where a pull of the table that is newer has rows or goes on; nullopt: it may.
   std::optional<int64_t> newest_pull = {};
 };

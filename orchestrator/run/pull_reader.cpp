@@ -17,7 +17,8 @@ SELECT p.pull_id, p.run_id, p.source_table, p.table_name, p.state, p.rows, p.byt
   p.chunks_done, p.retries, p.workers, p.key, p.format, {1}, {2}, p.waiting_for, p.max_rate,
   p.sqlstate, p.error, p.warning, p.coordinator_pid, {3}, p.hold_ended, {4}, p.snapshot,
   p.began_empty, p.filter, p.kind, pg_catalog.array_to_json(p.columns),
-  p.error_detail, p.error_hint, (p.start IS NOT NULL OR p."end" IS NOT NULL)
+  p.error_detail, p.error_hint, (p.start IS NOT NULL OR p."end" IS NOT NULL),
+  p.snapshot_state, p.tables_to_come, p.source
 FROM {0}.parallel_pulls AS p
 )sql";
 
@@ -80,6 +81,7 @@ PullView pull_at(const Rows &rows, size_t row) {
                 .hold_ended = rows.text(row, 22),
                 .snapshot_taken = time_at(rows, row, 23),
                 .snapshot = rows.text(row, 24),
+                .snapshot_state = rows.text(row, 32),
                 .filter = rows.text(row, 26),
                 .kind = rows.text(row, 27),
                 .failure = {},
@@ -91,6 +93,9 @@ PullView pull_at(const Rows &rows, size_t row) {
   if (!rows.is_null(row, 25))
     pull.began_empty = rows.boolean(row, 25);
   pull.has_bounds = rows.boolean(row, 31);
+  if (!rows.is_null(row, 33))
+    pull.tables_to_come = static_cast<int>(rows.integer(row, 33));
+  pull.source = rows.text(row, 34);
   if (!rows.is_null(row, 18))
     pull.failure = FailureView{.sqlstate = rows.text(row, 17),
                                .message = rows.text(row, 18),

@@ -164,6 +164,16 @@ double per_second(int64_t amount, milliseconds duration) noexcept {
   return ratio(static_cast<double>(amount) * 1000.0, static_cast<double>(duration.count()));
 }
 
+// What a pull had before a resume it has not moved in the time that was seen.
+double mean_rate_of(const PullView &pull, const RunView &run) noexcept {
+  const std::optional<milliseconds> duration = duration_of(pull, run);
+  if (!duration)
+    return 0;
+  const bool is_seen = pull.moving_since &&
+                       !(pull.state == PullState::kDone && duration_of_chunks(pull).has_value());
+  return per_second(pull.bytes - (is_seen ? pull.bytes_before : 0), *duration);
+}
+
 namespace {
 
 constexpr std::chrono::seconds kWindow{10};

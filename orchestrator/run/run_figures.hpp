@@ -46,6 +46,9 @@ namespace parallel_loader {
 [[nodiscard]] std::optional<std::chrono::milliseconds> duration_of(const PullView &pull,
                                                                    const RunView &run) noexcept;
 
+/// Bytes a second over that time; 0 without one.
+[[nodiscard]] double mean_rate_of(const PullView &pull, const RunView &run) noexcept;
+
 /// `amount` over `duration`; 0 before the first millisecond has passed.
 [[nodiscard]] double per_second(int64_t amount, std::chrono::milliseconds duration) noexcept;
 

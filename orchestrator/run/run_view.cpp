@@ -19,6 +19,8 @@ RunTotals totals_of(const RunView &run) noexcept {
       ++totals.failed;
     totals.rows += pull.rows;
     totals.bytes += pull.bytes;
+    totals.moved_rows += std::max<int64_t>(0, pull.rows - pull.rows_before);
+    totals.moved_bytes += std::max<int64_t>(0, pull.bytes - pull.bytes_before);
     totals.estimated_bytes += pull.estimated_bytes;
     totals.chunks += pull.chunks;
     totals.chunks_done += pull.chunks_done;

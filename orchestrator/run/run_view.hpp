@@ -85,6 +85,11 @@ struct PullView {
   std::string hold_ended = {};                   // why it has let go; empty: it has not
   std::optional<WallTime> snapshot_taken = {};
   std::string snapshot = {};                            // its name; empty: none
+  std::string snapshot_state = {};                      // what it shows; empty: not known
+  int tables_to_come = 0;                               // in its run, when it was created
+  std::string source = {};                              // as the ledger has it, without password
+  int64_t rows_before = 0;                              // of `rows`: when this command began
+  int64_t bytes_before = 0;                             // likewise
   std::optional<bool> began_empty = {};                 // the destination's table did
   bool has_bounds = false;                              // of parallel_pull
   std::string filter = {};                              // SQL, on the source
@@ -151,6 +156,8 @@ struct RunTotals {
   int failed = 0; // ended without being done, or never begun
   int64_t rows = 0;
   int64_t bytes = 0;
+  int64_t moved_rows = 0;  // by this command
+  int64_t moved_bytes = 0; // likewise
   int64_t estimated_bytes = 0;
   int chunks = 0;
   int chunks_done = 0;

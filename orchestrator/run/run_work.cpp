@@ -27,6 +27,8 @@ void bring_up_to_date(PullView &pull, PullView &&now) {
   now.source_table = std::move(pull.source_table);
   now.table = std::move(pull.table);
   now.estimated_bytes = pull.estimated_bytes;
+  now.rows_before = pull.rows_before;
+  now.bytes_before = pull.bytes_before;
   now.verify = pull.verify;
   now.chunk_list = std::move(pull.chunk_list);
   now.moving_since = pull.moving_since;

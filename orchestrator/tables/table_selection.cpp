@@ -391,7 +391,7 @@ TableSelection select_tables(SourceSession &session, const TableNames &names) {
         selection.missing.push_back(
             {entry.text, not_found(session, wanted.names[entry.index].table)});
     } else if (by_pattern[entry.index].empty()) {
-      selection.missing.push_back({entry.text, no_match(entry.text)});
+      selection.missing.push_back({entry.text, no_match(entry.text), true});
     }
     if (entry.is_pattern)
       for (const SelectedTable &table : by_pattern[entry.index])

@@ -41,6 +41,7 @@ struct SelectedTable {
 struct MissingTable {
   std::string name; // as given
   Error error;
+  bool is_pattern = false;
 };
 
 struct TableSelection {

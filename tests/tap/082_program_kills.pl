@@ -57,8 +57,7 @@ my %BLOW = (
 # The commands that lead on, as the program has printed them.
 sub ways_on {
   my ($job) = @_;
-  return quoted('copy', @both, @ARGUMENTS, split ' ', $1 // '') if $job->{err} =~ /the same command (?:with (--resume \d+)|loads)/;
-  my ($on) = $job->{err} =~ /^To go on: (parallel-loader .*)$/m;
+  my ($on) = $job->{err} =~ /^(?:To go on|.* not begun\. To load (?:it|them)): (parallel-loader .*)$/m;
   my @by_table = $job->{err} =~ /Continue with(?: this table)?: (parallel-loader .*)$/mg;
   return defined $on ? $on : @by_table;
 }

@@ -108,8 +108,7 @@ my @on = $run->{err} =~ /^parallel-loader: hint: Continue with this table: (.*)$
 for my $step (1 .. 3) {
   shell($_) for @on;
 }
-my ($rest) = $run->{err} =~ /the same command with (--resume \d+)/;
-copy(split(' ', $rest), '--jobs', 1, qw(big plain paced)) if $rest;
+shell($1) if $run->{err} =~ /not begun\. To load (?:it|them): (.*)$/m;
 $pair->same_rows("SELECT * FROM $_", "… what it says leads on: $_") for qw(big plain paced);
 
 # ---- verification ----

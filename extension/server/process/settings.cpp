@@ -16,6 +16,9 @@ int setting_chunk_size_kb = 128 * 1024;
 int setting_snapshot_hold_s = 600;
 int setting_retry_budget_s = 300;
 int setting_run_wait_ms = -1;
+int setting_tables_to_come = 0;
+char *setting_same_source_as = nullptr;
+char *setting_continued_run = nullptr;
 int setting_route = kRouteAuto;
 
 static const config_enum_entry kRoutes[] = {{"auto", kRouteAuto, false},
@@ -48,6 +51,21 @@ void settings_define() {
                           "With -1, a run of several pulls waits half a second.",
                           &setting_run_wait_ms, -1, -1, 60 * 1000, PGC_USERSET, GUC_UNIT_MS,
                           nullptr, nullptr, nullptr);
+  DefineCustomStringVariable("parallel_loader.continued_run",
+                             "Sets the id of the run whose missing tables a new run loads.",
+                             "The old run is no longer recorded as one that lacks them.",
+                             &setting_continued_run, "", PGC_USERSET, GUC_NOT_IN_SAMPLE, nullptr,
+                             nullptr, nullptr);
+  DefineCustomStringVariable("parallel_loader.same_source_as",
+                             "Sets the id of the pull whose source a plan is to find.",
+                             "An empty string lets it take any source.", &setting_same_source_as,
+                             "", PGC_USERSET, GUC_NOT_IN_SAMPLE, nullptr, nullptr, nullptr);
+  DefineCustomIntVariable(
+      "parallel_loader.tables_to_come",
+      "Sets how many tables are to be loaded in a run after the one that is created.",
+      "It is recorded, so that a run that has lost its client can tell what it lacks.",
+      &setting_tables_to_come, 0, 0, INT_MAX, PGC_USERSET, GUC_NOT_IN_SAMPLE, nullptr, nullptr,
+      nullptr);
   DefineCustomEnumVariable("parallel_loader.route", "Sets how rows are inserted into the table.",
                            "auto selects the fastest route that behaves like COPY.", &setting_route,
                            kRouteAuto, kRoutes, PGC_USERSET, GUC_NOT_IN_SAMPLE, nullptr, nullptr,

@@ -18,6 +18,13 @@ extern int setting_retry_budget_s;
 /// parallel_loader.run_wait, in milliseconds: how long a run whose pulls are done waits for one
 /// more; -1: as the coordinator sees fit.
 extern int setting_run_wait_ms;
+/// parallel_loader.tables_to_come: how many tables follow in the run of a pull that is created.
+extern int setting_tables_to_come;
+/// parallel_loader.same_source_as: a pull's id, or empty: whose source parallel_pull_plan is to
+/// find.
+extern char *setting_same_source_as;
+/// parallel_loader.continued_run: a run's id, or empty: whose missing tables a new run loads.
+extern char *setting_continued_run;
 
 /// parallel_loader.route, for tests and measurements: which way rows go into the table; the values
 /// are those of RouteSetting.

@@ -12,6 +12,7 @@ extern "C" {
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
 #include "utils/acl.h"
+#include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 }
@@ -40,14 +41,21 @@ static bool has_rows(Relation rel, bool may_read) {
   return !may_read || rel->rd_tableam != GetHeapamTableAmRoutine() || has_live_row(rel, blocks);
 }
 
-bool table_rows_found(Oid table) {
+bool table_rows_found(Oid table, bool if_locked) {
   const bool may_read = pg_class_aclcheck(table, GetUserId(), ACL_SELECT) == ACLCHECK_OK;
   bool is_found = false;
+  List *leaves = list_make1_oid(table);
+  if (get_rel_relkind(table) == RELKIND_PARTITIONED_TABLE)
+    leaves = find_all_inheritors(table, NoLock, nullptr);
   ListCell *cell;
-  foreach (cell, find_all_inheritors(table, NoLock, nullptr)) {
+  foreach (cell, leaves) {
     const Oid leaf = lfirst_oid(cell);
-    if (is_found || !ConditionalLockRelationOid(leaf, AccessShareLock))
+    if (is_found)
+      break;
+    if (!ConditionalLockRelationOid(leaf, AccessShareLock)) {
+      is_found = if_locked;
       continue;
+    }
     const Relation rel = try_relation_open(leaf, NoLock);
     if (rel != nullptr) {
       is_found = has_rows(rel, may_read);

@@ -104,7 +104,7 @@ SQL
 
 # All that the update must leave alone: the ledger, and the objects with their rights.  Later versions have
 # columns that it had not, and functions that have other arguments or results now are new ones.
-my $NEW = q('{coordinator,began_empty,search_path,replication_role,error_detail,error_hint,priority,started,copied_by}'::text[]);
+my $NEW = q('{coordinator,began_empty,search_path,replication_role,error_detail,error_hint,tables_to_come,priority,started,copied_by}'::text[]);
 my $KEPT = <<"SQL";
 SELECT to_jsonb(p) - $NEW || jsonb_build_object('started', p.started) FROM parallel_loader.pull AS p;
 SELECT to_jsonb(c) - $NEW FROM parallel_loader.chunk AS c;
@@ -167,7 +167,7 @@ $pair->destination->psql('postgres', 'CREATE DATABASE held');
 $pair->destination_sql("CREATE EXTENSION parallel_loader VERSION '$FROM' CASCADE;
   CREATE TABLE t_done (id bigint CHECK (id <> 4000), note text);", %there);
 my @NEW = ('pull ADD coordinator bigint, ADD began_empty boolean, ADD search_path text, ADD replication_role text,'
-    . ' ADD error_detail text, ADD error_hint text',
+    . ' ADD error_detail text, ADD error_hint text, ADD tables_to_come integer',
   'chunk ADD coordinator bigint, ADD priority bigint, ADD started timestamptz, ADD copied_by integer');
 $pair->destination_sql("ALTER TABLE parallel_loader.$_", %there) for @NEW;
 set_version($version);
