@@ -46,7 +46,8 @@ download_source() (
 
 configure_server() (
   cd "$1/source" || exit
-  CFLAGS=-O1 ./configure -q --prefix="$1/server" "${source_options[@]}"
+  # Debian's patches put libraries below /usr/lib, unless the prefix has this word in it.
+  CFLAGS=-O1 ./configure -q --prefix="$1/postgresql" "${source_options[@]}"
 )
 
 # install_parts FOLDER: the order is that of what they need of each other.
@@ -54,6 +55,7 @@ install_parts() {
   local part
   make -s -C "$1/src/backend" -j "$(nproc)" generated-headers
   for part in "${source_parts[@]}"; do make -s -C "$1/$part" -j "$(nproc)" install || return; done
+  make -s -C "$1/src" install-local # what extensions are built with
 }
 
 # build_server NAME: in $servers. A folder of that name there is a server that was built to its end.
@@ -66,7 +68,7 @@ build_server() {
   quietly build-server install_parts "$making/source"
   mkdir -p "$servers"
   rm -rf "$servers/new"
-  cp -a "$making/server" "$servers/new"
+  cp -a "$making/postgresql" "$servers/new"
   mv -T "$servers/new" "$servers/$1"
   rm -rf "$making"
 }

@@ -5,6 +5,7 @@
 #include "orchestrator/base/text.hpp"
 #include "orchestrator/commands/own_command.hpp"
 #include "orchestrator/commands/swapped_servers.hpp"
+#include "orchestrator/run/destination_tables.hpp"
 
 #include <fmt/format.h>
 
@@ -63,10 +64,18 @@ std::vector<CommandFrame::Job> CommandFrame::open_and_select() {
   for (const MissingTable &missing : source.missing)
     jobs.push_back({.table = {.source_table = missing.name, .failure = failure_view(missing.error)},
                     .task = {}});
+  std::vector<QualifiedName> names;
   for (const TableJob &job : source.jobs)
-    jobs.push_back({.table = {.source_table = job.task.source_table.display(),
-                              .table = job.task.table.display()},
-                    .task = job.task});
+    names.push_back(job.task.table);
+  const std::vector<DestinationTable> found = find_tables(mover_->destination(), names);
+  for (size_t index = 0; index < found.size(); ++index) {
+    TableTask task = source.jobs[index].task;
+    if (found[index].oid != 0) // with its schema, wherever the search path leads
+      task.table = found[index].name;
+    jobs.push_back(
+        {.table = {.source_table = task.source_table.display(), .table = task.table.display()},
+         .task = std::move(task)});
+  }
   return jobs;
 }
 

@@ -111,6 +111,7 @@ void RunWork::look(const RunWatcher &watcher) {
   if (Clock::now() >= looks_again_at_) {
     const Clock::time_point began_at = Clock::now();
     read_again_if_lost();
+    looked_at_ = view_.elapsed;
     looks_again_at_ = Clock::now() + (Clock::now() - began_at) * kLookShare;
     note_sample();
   }
@@ -205,12 +206,12 @@ void RunWork::refresh() {
     }
 }
 
-// By our own clock, as seen: a pull that has begun and ended between two looks took a moment.
+// By our own clock, as seen: what has begun between two looks may have begun right after the first.
 void RunWork::note_time(PullView &pull) const {
-  if (pull.state == PullState::kPlanned)
+  if (pull.state == PullState::kPlanned && pull.workers == 0)
     return;
   if (!pull.moving_since)
-    pull.moving_since = view_.elapsed;
+    pull.moving_since = looked_at_;
   pull.moved_for = view_.elapsed - *pull.moving_since;
 }
 

@@ -84,6 +84,7 @@ private:
   std::unique_ptr<Mover> mover_;
   Clock::time_point started_at_ = Clock::now();
   Clock::time_point looks_again_at_{};
+  std::chrono::milliseconds looked_at_{0}; // the last time, from the start
   std::chrono::milliseconds between_samples_{1000};
   std::unordered_map<int64_t, RateWindow> rates_; // of pulls that move
   std::unordered_map<int64_t, size_t> waits_;     // of pulls that wait: the place in the view

@@ -105,7 +105,8 @@ is(run_program('sequences', @both, '--all', '--exclude', 'only_here', '--exclude
 
 # append
 shows('append', 0, qr/^ public\.events \| +10\n/m, qr/\A\z/, 'append', @both, 'events');
-document('append', 0, 'append', @both, 'events');
+my @names = sort grep { !ref && defined && /events/ } values %{document('append', 0, 'append', @both, 'events')->{tables}[0]};
+is("@names", 'public.events public.events', '… which names the table with its schema, on both sides');
 {
   my ($out, $err) = ('', '');
   my $run = IPC::Run::start([$program, 'append', @both, '--every', '1s', 'events'], '<', \'', '>', \$out, '2>', \$err,

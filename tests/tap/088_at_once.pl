@@ -33,7 +33,7 @@ my $pull = wait_until(20, sub { live('first') });
 for my $more ([], ['--truncate'], ['--truncate', '--where', 'id < 5']) {
   my $run = run_program('copy', @both, @$more, 'first');
   is($run->{code}, 1, "a table that is being loaded is not copied (@$more)");
-  like($run->{err}, qr/pull $pull loads table "public\.first", too/, '… with the reason');
+  like($run->{err}, qr/pull $pull loads table "public\.first", too.*Continue with: parallel-loader resume $pull /s, '… with the reason, and how to help that pull');
 }
 is(run_program('copy', @both, '--where', 'id < 5', 'second')->{code}, 0, '… another is');
 is(run_program('alter', $pull, '--target', $destination, '--max-rate', 0)->{code}, 0, 'the first may go on');

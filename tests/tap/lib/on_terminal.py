@@ -26,7 +26,8 @@ def main():
     columns, later = int(sys.argv[1]), int(sys.argv[2])
     pid, terminal = pty.fork()
     if pid == 0:
-        time.sleep(0.2)  # its terminal has no size yet
+        while os.get_terminal_size(0).columns == 0:  # until the other side has set it
+            time.sleep(0.01)
         os.execvp(sys.argv[3], sys.argv[3:])
     resize(terminal, columns)
     begin = time.monotonic()

@@ -165,6 +165,7 @@ sub _steady {
     s/\b\d\d:\d\d:\d\d(?:\.\d+)?|\b\d+ min \d+ s\b| (?:\d+m)?\d+(?:\.\d+)?s(?= |$)/ DURATION/g;
     s/ \d+(?:\.\d+)? [kMG]B\/s/ RATE/g;
     s/\b[0-9A-F]{8}-[0-9A-F]{8}-\d+/SNAPSHOT/g;
+    s/(?<!\S)\d+:\d+:(?:\d+(?:,\d+)*)?(?!\S)/STATE/g; # of a snapshot
     s/\b(worker|backend|coordinator|blocked by) \d+/$1 PID/g;
     s/PostgreSQL 1\d(?:\.\d+)?(?: \([^)]*\))?/PostgreSQL VERSION/g;
     s/\s+/ /g;
