@@ -72,9 +72,10 @@ std::vector<CommandFrame::Job> CommandFrame::open_and_select() {
     TableTask task = source.jobs[index].task;
     if (found[index].oid != 0) // with its schema, wherever the search path leads
       task.table = found[index].name;
+    const std::string source_table = task.source_table.display();
+    const std::string table = task.table.display();
     jobs.push_back(
-        {.table = {.source_table = task.source_table.display(), .table = task.table.display()},
-         .task = std::move(task)});
+        {.table = {.source_table = source_table, .table = table}, .task = std::move(task)});
   }
   return jobs;
 }
