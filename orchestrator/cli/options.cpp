@@ -146,20 +146,9 @@ void check_together(const Options &options) {
   check_columns(options.selection);
 }
 
-/// Connection strings may hold passwords.
-std::vector<std::pair<std::string, std::string>> given_options(const CLI::App &app) {
-  std::vector<std::pair<std::string, std::string>> given;
-  for (const CLI::App *command : app.get_subcommands())
-    for (const CLI::Option *option : command->get_options())
-      if (option->count() > 0 && option->nonpositional() && option->get_group() != "Connection")
-        given.emplace_back(option->get_name(),
-                           fmt::format("{}", fmt::join(option->results(), " ")));
-  return given;
-}
-
 /// An option that was given twice comes twice, each time with as many values as it takes.
-std::vector<GivenArgument> given_arguments(const CLI::App &command) {
-  std::vector<GivenArgument> arguments;
+std::vector<GivenArgument> given_options(const CLI::App &command) {
+  std::vector<GivenArgument> given;
   for (const CLI::Option *option : command.get_options()) {
     const std::vector<std::string> &values = option->results();
     if (values.empty() || option->get_group() == "Connection")
@@ -169,7 +158,7 @@ std::vector<GivenArgument> given_arguments(const CLI::App &command) {
         static_cast<size_t>(option->get_positional() ? static_cast<int>(values.size())
                                                      : std::max(1, option->get_type_size_max()));
     for (size_t first = 0; first < values.size(); first += size) {
-      GivenArgument &argument = arguments.emplace_back();
+      GivenArgument &argument = given.emplace_back();
       if (!option->get_positional())
         argument.option = option->get_name();
       if (!is_flag)
@@ -178,7 +167,7 @@ std::vector<GivenArgument> given_arguments(const CLI::App &command) {
             values.begin() + static_cast<std::ptrdiff_t>(std::min(first + size, values.size())));
     }
   }
-  return arguments;
+  return given;
 }
 
 } // namespace
@@ -208,9 +197,8 @@ Invocation parse_invocation(std::span<const std::string> arguments) {
   if (failure)
     throw Failure(*failure);
   resolve_names(options.connections, named);
-  options.given = given_options(*app);
   for (const CLI::App *command : app->get_subcommands())
-    options.arguments = given_arguments(*command);
+    options.given = given_options(*command);
   options.connections.config = app->get_config_ptr()->as<std::string>();
   check_together(options);
   check_brackets(options.selection, arguments);

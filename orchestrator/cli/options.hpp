@@ -116,9 +116,9 @@ struct Repetition {
   std::optional<std::string> window;
 };
 
-/// An option with its values, or values without one.
+/// An option with its values, if it takes some, or tables.
 struct GivenArgument {
-  std::string option; // empty: none
+  std::string option; // empty: tables
   std::vector<std::string> values;
 };
 
@@ -131,8 +131,7 @@ struct Options {
   Safety safety;
   Output output;
   Repetition repetition;
-  std::vector<std::pair<std::string, std::string>> given; // names and values, without servers
-  std::vector<GivenArgument> arguments;                   // the same with tables, for a shell
+  std::vector<GivenArgument> given; // without servers, whose connection strings may hold passwords
 };
 
 enum class Action {

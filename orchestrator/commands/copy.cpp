@@ -309,16 +309,16 @@ void Copy::try_plans() {
 }
 
 // Of tables that no pull was made of: there is nothing to be resumed.  For those that were not
-// begun there is one command.
+// begun there is one command.  What was to be emptied has been.
 void Copy::add_commands() {
   for (size_t index = 0; index < jobs_.size(); ++index) {
     PullView &pull = session_.view().pulls[places_[index]];
     if (pull.pull_id == 0 && pull.failure && !is_unbegun(pull))
-      pull.failure->command = copy_command(jobs_[index], options_.safety.truncates);
+      pull.failure->command = copy_command(jobs_[index], false);
   }
 }
 
-// No command with --snapshot: the snapshot may be gone by then.  What was to be emptied was not.
+// No command with --snapshot: the snapshot may be gone by then.
 std::string Copy::copy_command(const TableJob &job, bool truncates) const {
   if (job.task.snapshot)
     return "";

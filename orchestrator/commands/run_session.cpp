@@ -70,7 +70,11 @@ RunSession::RunSession(const Options &options, const Terminal &terminal, const I
                                     .color = choose_color(options.output.color, terminal)},
       waiter_(interrupt) {
   view_.command = command_name(options.command);
-  view_.options = options.given;
+  for (const GivenArgument &argument : options.given)
+    if (!argument.option.empty())
+      view_.options.emplace_back(
+          argument.option,
+          argument.values.empty() ? "true" : fmt::format("{}", fmt::join(argument.values, " ")));
   view_.started = std::chrono::system_clock::now();
 }
 
@@ -418,7 +422,7 @@ int64_t RunSession::count_unbegun() const {
 /// and the snapshot that was given may be gone.
 std::string RunSession::whole_command() const {
   std::string words(command_name(options_.command));
-  for (const GivenArgument &argument : options_.arguments) {
+  for (const GivenArgument &argument : options_.given) {
     if (argument.option == "--resume" ||
         (!view_.id.empty() && (argument.option == "--truncate" || argument.option == "--snapshot")))
       continue;

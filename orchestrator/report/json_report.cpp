@@ -35,25 +35,26 @@ Json error_json(const RunView &run) {
 Json first_keys(const RunView &run) {
   const PullView *pull = only_pull(run);
   const RunTotals totals = totals_of(run);
-  const bool is_known =
-      std::ranges::all_of(run.pulls, [](const PullView &each) { return each.is_known; });
-  return {
-      {"version", program_version()},
-      {"command", run.command},
-      {"pull_id", pull != nullptr && pull->pull_id != 0 ? Json(pull->pull_id) : Json()},
-      {"table", pull != nullptr ? text_or_null(pull->source_table) : Json()},
-      {"target", pull != nullptr ? text_or_null(pull->table) : Json()},
-      {"state", state_name(state_of(run))},
-      {"rows", if_known(is_known, totals.rows)},
-      {"bytes", if_known(is_known, totals.bytes)},
-      {"chunks", totals.chunks},
-      {"chunks_done", if_known(is_known, totals.chunks_done)},
-      {"jobs", run.sessions},
-      {"duration_ms", run.elapsed.count()},
-      {"rows_per_s", if_known(is_known, std::llround(per_second(totals.moved_rows, run.elapsed)))},
-      {"bytes_per_s",
-       if_known(is_known, std::llround(per_second(totals.moved_bytes, run.elapsed)))},
-      {"error", error_json(run)}};
+  const bool is_known = std::ranges::all_of(
+      run.pulls, [](const PullView &each) { return each.is_known; });
+  const auto rate = [&](int64_t amount) {
+    return if_known(is_known, std::llround(per_second(amount, run.elapsed)));
+  };
+  return {{"version", program_version()},
+          {"command", run.command},
+          {"pull_id", pull != nullptr && pull->pull_id != 0 ? Json(pull->pull_id) : Json()},
+          {"table", pull != nullptr ? text_or_null(pull->source_table) : Json()},
+          {"target", pull != nullptr ? text_or_null(pull->table) : Json()},
+          {"state", state_name(state_of(run))},
+          {"rows", if_known(is_known, totals.rows)},
+          {"bytes", if_known(is_known, totals.bytes)},
+          {"chunks", totals.chunks},
+          {"chunks_done", if_known(is_known, totals.chunks_done)},
+          {"jobs", run.sessions},
+          {"duration_ms", run.elapsed.count()},
+          {"rows_per_s", rate(totals.moved_rows)},
+          {"bytes_per_s", rate(totals.moved_bytes)},
+          {"error", error_json(run)}};
 }
 
 Json server_json(const ServerView &server) {

@@ -18,7 +18,7 @@ struct DestinationTable {
   bool is_table = false; // ordinary or partitioned: rows can go into it
   bool is_partitioned = false;
   bool has_rows = false;      // as far as the role may see
-  bool has_blocks = true;     // not a row was ever in it since it was created or emptied, if false
+  bool has_blocks = true;     // else it has had no row since it was created or emptied
   int64_t loader = 0;         // the pull that loads it now; 0: none, as far as the role may see
   std::optional<Error> error; // why it could not be looked up
 };
