@@ -135,7 +135,10 @@ sub start_paused {
   start_over();
   my $pull_id = $pair->destination_sql(
     $pair->table_sql('parallel_pull_create', 't', {workers => 1, %named}));
-  $pair->destination_sql("SELECT parallel_pull_work($pull_id, max_chunks => $done)") if $done;
+  return $pull_id unless $done;
+  $pair->destination_sql("SELECT parallel_pull_work($pull_id, max_chunks => $done)");
+  # The coordinator writes it, after the work may have returned.
+  wait_until(15, sub { $pair->pull($pull_id)->{state} eq 'running' });
   return $pull_id;
 }
 
