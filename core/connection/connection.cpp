@@ -94,10 +94,10 @@ Connection::Connection(PgConnPtr conn, Server server, Waiter &waiter)
     : conn_(std::move(conn)), server_(server), waiter_(waiter) {}
 
 Connection::Connection(Connection &&other) noexcept
-    : notice_handler_(std::move(other.notice_handler_)), conn_(std::move(other.conn_)),
-      server_(other.server_), waiter_(other.waiter_), nap_length_(other.nap_length_),
-      intake_(other.intake_), is_text_(other.is_text_), is_encrypted_(other.is_encrypted_),
-      is_copying_(other.is_copying_), is_over_(other.is_over_),
+    : notice_handler_(std::move(other.notice_handler_)), plans_(std::move(other.plans_)),
+      conn_(std::move(other.conn_)), server_(other.server_), waiter_(other.waiter_),
+      nap_length_(other.nap_length_), intake_(other.intake_), is_text_(other.is_text_),
+      is_encrypted_(other.is_encrypted_), is_copying_(other.is_copying_), is_over_(other.is_over_),
       row_(std::exchange(other.row_, nullptr)) {}
 
 Connection::~Connection() {
@@ -165,8 +165,26 @@ void Connection::on_notice(NoticeHandler handler) {
 }
 
 Rows Connection::exec(std::string_view sql, std::span<const Param> params) {
+  KeptPlan *const plan = plans_ && !params.empty() ? plans_->find(sql) : nullptr;
+  if (plan == nullptr)
+    return run(sql, params);
+  if (!plan->is_made) {
+    run(plan->prepare(sql), {});
+    plan->is_made = true;
+  }
+  return run(plan->execute(params), {});
+}
+
+Rows Connection::run(std::string_view sql, std::span<const Param> params) {
   send(sql, params);
   return finish();
+}
+
+void Connection::drop_plans() {
+  const std::unique_ptr<KeptPlans> plans = std::move(plans_);
+  if (plans)
+    for (const std::string &statement : plans->deallocations())
+      run(statement, {});
 }
 
 std::vector<DescribedColumn> Connection::describe(std::string_view sql) {

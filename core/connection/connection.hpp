@@ -5,6 +5,7 @@
 #include "core/connection/conninfo.hpp"
 #include "core/connection/executor.hpp"
 #include "core/connection/intake.hpp"
+#include "core/connection/kept_plans.hpp"
 #include "core/connection/nap_length.hpp"
 #include "core/connection/source_place.hpp"
 #include "core/connection/waiter.hpp"
@@ -82,6 +83,13 @@ public:
   Rows exec(std::string_view sql, std::span<const Param> params) override;
   using Executor::exec;
 
+  /// Lets the server keep, from now on, the plans of statements with parameters that come again and
+  /// again.
+  void keep_plans() { plans_ = std::make_unique<KeptPlans>(); }
+  /// Takes all of them away from the server, which others may use the session of.  Throws as exec
+  /// does.
+  void drop_plans();
+
   /// Has the server parse one statement without parameters, not run it, which locks the relations
   /// that it names until the transaction ends, and none of their indexes.  Throws as exec does.
   [[nodiscard]] std::vector<DescribedColumn> describe(std::string_view sql);
@@ -121,6 +129,7 @@ private:
   Connection(PgConnPtr conn, Server server, Waiter &waiter);
 
   void establish(std::chrono::milliseconds timeout);
+  Rows run(std::string_view sql, std::span<const Param> params);
   void send(std::string_view sql, std::span<const Param> params);
   void require_sent(int is_sent);
   void flush();
@@ -137,6 +146,7 @@ private:
   template <class Check> void hold_to(Check check);
 
   std::unique_ptr<NoticeHandler> notice_handler_; // libpq has its address
+  std::unique_ptr<KeptPlans> plans_;              // none: they are not kept
   PgConnPtr conn_;
   Server server_;
   Waiter &waiter_;

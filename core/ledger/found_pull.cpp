@@ -57,6 +57,20 @@ SELECT EXISTS (
     AND p.source_path IS NULL AND EXISTS (
       SELECT FROM @ledger@.chunk AS c WHERE c.pull_id = p.pull_id AND c.state = 'done')))sql";
 
+// For the index on the table: an array of its own, and an id that the primary key does not find,
+// as a run has many pulls that are newer.
+constexpr std::string_view kIsLaterLoader = R"sql(
+p."table" = ANY (ARRAY(
+  SELECT $1::pg_catalog.oid
+  UNION ALL SELECT t.relid::pg_catalog.oid
+  FROM pg_catalog.pg_partition_tree($1::pg_catalog.oid::pg_catalog.regclass) AS t
+  UNION ALL SELECT a.relid::pg_catalog.oid
+  FROM pg_catalog.pg_partition_ancestors($1::pg_catalog.oid::pg_catalog.regclass) AS a(relid)))
+AND p.pull_id + 0 > $2::bigint
+AND (l.pid IS NOT NULL AND p.state IN ('planned', 'running', 'paused')
+  OR EXISTS (SELECT FROM @ledger@.chunk AS c WHERE c.pull_id = p.pull_id AND c.state = 'done'))
+LIMIT 1)sql";
+
 constexpr std::string_view kIsLive =
     "l.pid IS NOT NULL AND p.state IN ('planned', 'running', 'paused')";
 
@@ -92,6 +106,17 @@ FoundPull read_row(const Rows &rows, size_t row) {
   found.state = has_coordinator || has_ended(recorded) ? recorded : PullState::kInterrupted;
   return found;
 }
+
+} // namespace
+
+Error loading_error(const QualifiedName &table, int64_t pull_id) {
+  return {"55006", "pull " + std::to_string(pull_id) + " loads table " + table.cited() + ", too",
+          "Its rows could be there twice.",
+          "Wait until that pull has ended, or cancel it, and look at the table before you copy it "
+          "again."};
+}
+
+namespace {
 
 std::optional<int64_t> first_id(const std::vector<FoundPull> &pulls) {
   return pulls.empty() ? std::nullopt : std::optional(pulls.front().pull_id);
@@ -141,6 +166,12 @@ std::vector<FoundPull> PullFinder::find_coordinators() {
 std::optional<int64_t> PullFinder::find_live_into(uint32_t table) {
   return first_id(look_up(std::string(kIsLive) + " AND p.\"table\" = $1::pg_catalog.oid",
                           {std::to_string(table)}));
+}
+
+std::optional<FoundPull> PullFinder::find_loader(uint32_t table, int64_t since) {
+  const std::vector<FoundPull> pulls =
+      look_up(kIsLaterLoader, {std::to_string(table), std::to_string(since)});
+  return pulls.empty() ? std::nullopt : std::optional(pulls.front());
 }
 
 std::optional<int64_t> PullFinder::find_live_whole(const AppendSubject &subject) {

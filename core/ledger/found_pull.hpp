@@ -1,6 +1,8 @@
 // found_pull: a pull that exists already, as the ledger and the locks of its processes show it.
 #pragma once
 
+#include "core/base/error.hpp"
+#include "core/base/quote.hpp"
 #include "core/ledger/append_ledger.hpp"
 #include "core/ledger/ledger_executor.hpp"
 #include "core/ledger/pull_state.hpp"
@@ -40,6 +42,9 @@ struct FoundPull {
   [[nodiscard]] bool is_read() const noexcept { return is_begun && chunks_left == 0; }
 };
 
+/// Error 55006, of a table that another pull loads.
+[[nodiscard]] Error loading_error(const QualifiedName &table, int64_t pull_id);
+
 /// Finds pulls of any role; every call is one statement in the Executor's current transaction.
 class PullFinder {
 public:
@@ -58,6 +63,9 @@ public:
   [[nodiscard]] std::vector<FoundPull> find_coordinators();
   /// A live one into the table.
   [[nodiscard]] std::optional<int64_t> find_live_into(uint32_t table);
+  /// One that is newer than pull `since` and live, or with rows, into the table, its partitions or
+  /// what it is a partition of.
+  [[nodiscard]] std::optional<FoundPull> find_loader(uint32_t table, int64_t since);
   /// A live one of the whole table, whose rows an append would double.  A pull without a plan yet,
   /// whose source is not known, is taken for one.
   [[nodiscard]] std::optional<int64_t> find_live_whole(const AppendSubject &subject);

@@ -57,6 +57,7 @@ constexpr PinnedSetting kOthers[] = {
     {"enable_tidscan", "on"}, // without it every range of blocks reads the whole table
     {"max_parallel_workers_per_gather", "0"},
     {"jit", "off"}, // compiling a catalogue query costs more than running it
+    {"plan_cache_mode", "force_generic_plan"}, // as does planning one that has a plan
     {"search_path", ""},
 };
 
@@ -164,6 +165,7 @@ void SourceSession::begin(const SourceFormats &formats,
                 "invalid snapshot identifier: \"" + snapshot->name + "\"");
   connection_.check_text(formats.is_text);
   types_.clear();
+  identity_.reset();
   connection_.exec("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY, NOT DEFERRABLE");
   // Before any query: that would take a snapshot of its own.
   if (snapshot)
@@ -171,6 +173,7 @@ void SourceSession::begin(const SourceFormats &formats,
   connection_.exec(settings_statement(formats, connection_.server_version()));
   if (snapshot && snapshot->lock != 0)
     require_holder(*snapshot);
+  connection_.keep_plans();
 }
 
 const std::vector<std::string> &SourceSession::search_path() {
@@ -291,7 +294,13 @@ static void require_identity(const Rows &row) {
     throw Error(sqlstate::kProtocolViolation, "source sent an invalid WAL location");
 }
 
-SourceIdentity SourceSession::identity() {
+const SourceIdentity &SourceSession::identity() {
+  if (!identity_)
+    identity_ = read_identity();
+  return *identity_;
+}
+
+SourceIdentity SourceSession::read_identity() {
   // Rights are checked when a function is planned in, so a CASE in one statement would not do.
   const auto may_run = [this](const std::string &function) {
     return connection_
@@ -329,6 +338,7 @@ SnapshotBounds SourceSession::snapshot_bounds() {
 }
 
 void SourceSession::end() {
+  connection_.drop_plans();
   connection_.exec("COMMIT");
 }
 

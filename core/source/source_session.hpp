@@ -107,7 +107,8 @@ public:
   /// Takes the lock with that key, which proves this session to those who import, and exports the
   /// transaction's snapshot (pg_export_snapshot).
   [[nodiscard]] HeldSnapshot export_snapshot(int64_t lock);
-  [[nodiscard]] SourceIdentity identity();
+  /// As it was when it was first asked for in this transaction.
+  [[nodiscard]] const SourceIdentity &identity();
   [[nodiscard]] SnapshotBounds snapshot_bounds();
 
   /// The types of all columns of a table of the source, as the snapshot shows them.
@@ -128,12 +129,14 @@ private:
   void import_snapshot(const std::string &name);
   void require_holder(const HeldSnapshot &snapshot);
   [[nodiscard]] std::string snapshot_expression() const;
+  [[nodiscard]] SourceIdentity read_identity();
 
   void read_path();
 
   std::vector<std::string> search_path_;
   FilterPath filter_path_;
-  TypeCache types_; // of this transaction
+  TypeCache types_; // of this transaction, as is
+  std::optional<SourceIdentity> identity_;
 };
 
 /// True if a holder of the snapshot with this lock is a session of the executor's own database.

@@ -29,8 +29,8 @@ FROM pg_catalog.pg_class AS c
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 JOIN pg_catalog.unnest($1::pg_catalog.text[]) WITH ORDINALITY AS s(name, position)
   ON s.name = n.nspname::pg_catalog.text
-WHERE c.relname::pg_catalog.text = $2::pg_catalog.text
-ORDER BY s.position LIMIT 1)sql";
+WHERE c.relname = $2::pg_catalog.text
+ORDER BY s.position LIMIT 1)sql"; // relname as it is, for its index
 
 // From 18 a NOT NULL that was never checked against the rows also sets attnotnull.
 constexpr std::string_view kFindColumns = R"sql(

@@ -116,6 +116,15 @@ void require_same_source(const Request &request, const ConnInfo &there) {
   }
 }
 
+// For a program whose user has seen the table as it was at that pull.
+void require_sole(const Request &request) {
+  if (*setting_sole_since == '\0')
+    return;
+  const int64_t since = id_setting("parallel_loader.sole_since", setting_sole_since);
+  if (const std::optional<FoundPull> found = find_loader(request.pull.table, since))
+    throw loading_error(parse_qualified_name(found->table_name), found->pull_id);
+}
+
 // Has the coordinator of the run plan the pull.  Returns 0 where there is none that does so.
 int64 create_in_run(Request &request) {
   const std::optional<FoundRun> found = find_run(request.pull.run_id);
@@ -279,6 +288,7 @@ Datum parallel_pull_create(PG_FUNCTION_ARGS) {
   return entry([&] {
     guard_call(fcinfo, kSourceArgument);
     Request request = read_request(fcinfo, kCreateLayout, RequestKind::kCreate);
+    require_sole(request);
     if (request.pull.run_id != 0) {
       Request copy = request;
       if (const int64 pull_id = create_in_run(copy); pull_id != 0)

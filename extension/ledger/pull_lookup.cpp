@@ -61,6 +61,11 @@ std::optional<int64_t> find_live_pull_into(Oid table) {
   return PullFinder(executor).find_live_into(table);
 }
 
+std::optional<FoundPull> find_loader(Oid table, int64_t since) {
+  SpiExecutor executor(SpiMode::kReadLatest);
+  return PullFinder(executor).find_loader(table, since);
+}
+
 std::optional<int64_t> find_live_whole_pull(const AppendSubject &subject) {
   SpiExecutor executor(SpiMode::kReadLatest);
   return PullFinder(executor).find_live_whole(subject);

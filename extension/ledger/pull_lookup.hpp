@@ -36,6 +36,9 @@ namespace parallel_loader {
 /// A pull into the table, of any role, whose coordinator is alive and which has not ended.
 [[nodiscard]] std::optional<int64_t> find_live_pull_into(Oid table);
 
+/// A pull, of any role, that is newer than pull `since` and loads the table, or has loaded rows.
+[[nodiscard]] std::optional<FoundPull> find_loader(Oid table, int64_t since);
+
 /// A pull of the whole table, of any role, that is alive and whose rows an append would double. A
 /// pull without a plan yet, whose source is not known, is taken for one.
 [[nodiscard]] std::optional<int64_t> find_live_whole_pull(const AppendSubject &subject);

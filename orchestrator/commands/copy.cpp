@@ -1,5 +1,7 @@
 #include "orchestrator/commands/copy.hpp"
 
+#include "core/ledger/found_pull.hpp"
+
 #include "orchestrator/base/output.hpp"
 #include "orchestrator/base/shell.hpp"
 #include "orchestrator/base/text.hpp"

@@ -1,5 +1,6 @@
 #include "orchestrator/run/destination.hpp"
 
+#include "core/base/list.hpp"
 #include "core/base/pinned_settings.hpp"
 
 #include "orchestrator/base/failure.hpp"
@@ -24,7 +25,10 @@ constexpr PinnedSetting kSettings[] = {{"lock_timeout", "0"},
 /// Until the transaction's end: behind a pooler the session is somebody else's next.  The names are
 /// qualified, as the user's search path is in force.
 std::string settings_statement(int server_version) {
-  std::string sql = "SELECT pg_catalog.current_setting('is_superuser')";
+  // The source's password is a parameter: a server that logs statements would log it too.  Only a
+  // superuser may tell it not to.
+  std::string sql = "SELECT CASE pg_catalog.current_setting('is_superuser') WHEN 'on' "
+                    "THEN pg_catalog.set_config('log_parameter_max_length', '0', true) END";
   const auto add = [&](std::span<const PinnedSetting> settings) {
     for (const PinnedSetting &setting : settings)
       if (server_version >= setting.since_version)
@@ -39,25 +43,10 @@ std::string settings_statement(int server_version) {
 constexpr std::string_view kOwnPath =
     "SELECT pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true)";
 
-/// The table $1, its partitions, and what it is a partition of.
-constexpr std::string_view kRelatives =
-    "SELECT $1::pg_catalog.oid "
-    "UNION ALL SELECT relid::pg_catalog.oid "
-    "FROM pg_catalog.pg_partition_tree($1::pg_catalog.oid::pg_catalog.regclass) "
-    "UNION ALL SELECT relid::pg_catalog.oid "
-    "FROM pg_catalog.pg_partition_ancestors($1::pg_catalog.oid::pg_catalog.regclass)";
-
-/// The first key of the advisory locks of SoleLoad; the second is the table.
-constexpr int32_t kSoleLoadLock = 0x504c0001; // "PL"
+/// The first key of the advisory locks of CallTerms; the second is the table.
+constexpr int32_t kTableLock = 0x504c0001; // "PL"
 
 } // namespace
-
-Error loading_error(const QualifiedName &table, int64_t pull_id) {
-  return {"55006", fmt::format("pull {} loads table {}, too", pull_id, table.cited()),
-          "Its rows could be there twice.",
-          "Wait until that pull has ended, or cancel it, and look at the table before you copy it "
-          "again."};
-}
 
 Destination Destination::open(const ConnInfo &conninfo, Waiter &waiter) {
   Destination destination(failing_with(ExitStatus::kDestinationUnreachable, [&] {
@@ -71,11 +60,7 @@ Destination Destination::open(const ConnInfo &conninfo, Waiter &waiter) {
 template <class Fn> Rows Destination::in_transaction(Fn fn) {
   connection_.exec("BEGIN ISOLATION LEVEL READ COMMITTED");
   try {
-    const Rows is_superuser = connection_.exec(settings_statement(connection_.server_version()));
-    // The source's password is a parameter: a server that logs statements would log it too.  Only a
-    // superuser may tell it not to.
-    if (is_superuser.text(0, 0) == "on")
-      connection_.exec("SELECT pg_catalog.set_config('log_parameter_max_length', '0', true)");
+    connection_.exec(settings_statement(connection_.server_version()));
     Rows rows = fn();
     connection_.exec("COMMIT");
     return rows;
@@ -108,11 +93,7 @@ Rows Destination::call_function(std::string_view function, const std::string &sq
                                 std::span<const Param> params, const CallTerms &terms) {
   try {
     return in_transaction([&] {
-      for (const auto &[name, value] : terms.settings)
-        connection_.exec("SELECT pg_catalog.set_config('parallel_loader.' || $1, $2, true)",
-                         {name, value});
-      if (terms.sole)
-        require_sole(*terms.sole);
+      apply(terms);
       return connection_.exec(sql, params);
     });
   } catch (const Error &error) {
@@ -122,22 +103,16 @@ Rows Destination::call_function(std::string_view function, const std::string &sq
 
 // Two programs that are started at once find the table empty, both of them.  The lock is the
 // transaction's, as a pooler may stand between.
-void Destination::require_sole(const SoleLoad &sole) {
-  const std::string table = std::to_string(sole.table);
-  connection_.exec("SELECT pg_catalog.pg_advisory_xact_lock($1::pg_catalog.int4, "
-                   "$2::pg_catalog.oid::pg_catalog.int4)",
-                   {std::to_string(kSoleLoadLock), table});
-  const Rows rows = connection_.exec(
-      fmt::format("SELECT p.table_name, p.pull_id FROM {0}.parallel_pulls AS p "
-                  "WHERE p.\"table\"::pg_catalog.oid OPERATOR(pg_catalog.=) ANY (ARRAY({1})) "
-                  "AND p.pull_id OPERATOR(pg_catalog.>) $2::pg_catalog.int8 "
-                  "AND (p.chunks_done OPERATOR(pg_catalog.>) 0 OR p.state "
-                  "OPERATOR(pg_catalog.=) ANY ('{{planned,running,paused}}'::pg_catalog.text[])) "
-                  "LIMIT 1",
-                  schema_, kRelatives),
-      {table, std::to_string(sole.newest_pull)});
-  if (!rows.empty())
-    throw loading_error(parse_qualified_name(rows.text(0, 0)), rows.integer(0, 1));
+void Destination::apply(const CallTerms &terms) {
+  std::string list;
+  for (const auto &[name, value] : terms.settings)
+    add_to_list(list, fmt::format("pg_catalog.set_config({}, {}, true)",
+                                  quote_literal("parallel_loader." + name), quote_literal(value)));
+  if (terms.locked_table)
+    add_to_list(list, fmt::format("pg_catalog.pg_advisory_xact_lock({}, {}::pg_catalog.oid::int4)",
+                                  kTableLock, *terms.locked_table));
+  if (!list.empty())
+    connection_.exec("SELECT " + list);
 }
 
 // The server's own error has no hint, and its words are in the language of its messages.
@@ -188,13 +163,13 @@ void Destination::find_extension() {
 }
 
 TableInfo Destination::find_table(const QualifiedName &name) {
-  // Found along the user's search path, described under ours.
-  const Rows found =
-      call("SELECT pg_catalog.to_regclass($1::pg_catalog.text)::pg_catalog.oid", {name.quoted()});
-  const Rows rows = query("SELECT c.oid, n.nspname, c.relname FROM pg_catalog.pg_class AS c "
-                          "JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace "
-                          "WHERE c.oid = $1::pg_catalog.oid",
-                          {found.at(0, 0)});
+  // Along the user's search path, so operators have their schema.
+  const Rows rows =
+      call("SELECT c.oid, n.nspname, c.relname FROM pg_catalog.pg_class AS c "
+           "JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace "
+           "WHERE c.oid OPERATOR(pg_catalog.=) "
+           "pg_catalog.to_regclass($1::pg_catalog.text)::pg_catalog.oid",
+           {name.quoted()});
   if (rows.empty())
     throw Error(sqlstate::kUndefinedTable,
                 fmt::format("table {} does not exist on the destination", name.cited()), "",

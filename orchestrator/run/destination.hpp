@@ -22,21 +22,13 @@ struct TableInfo {
   QualifiedName name;
 };
 
-/// That nobody else loads a table: no pull of it is newer than that one, and has rows or goes on.
-struct SoleLoad {
-  uint32_t table = 0;
-  int64_t newest_pull = 0;
-};
-
 /// What a call needs beside its statement.
 struct CallTerms {
   /// Names and values, for its transaction.
   std::vector<std::pair<std::string, std::string>> settings = {};
-  std::optional<SoleLoad> sole = {};
+  /// A table; other calls with the same one wait until this one is over.
+  std::optional<uint32_t> locked_table = {};
 };
-
-/// Error 55006, of a table that another pull loads.
-[[nodiscard]] Error loading_error(const QualifiedName &table, int64_t pull_id);
 
 class Destination {
 public:
@@ -50,8 +42,7 @@ public:
   [[nodiscard]] TableInfo find_table(const QualifiedName &name);
 
   /// Runs a statement that calls one of our functions, named without parallel_pull_; an error has
-  /// the GRANT that helps.  With a SoleLoad, others that say the same of the table wait until the
-  /// call is over; throws Error 55006, and does not call, where it is not so.
+  /// the GRANT that helps.
   Rows call_function(std::string_view function, const std::string &sql,
                      std::span<const Param> params, const CallTerms &terms = {});
   /// Hands what the server says to `handler` from now on.
@@ -84,7 +75,7 @@ private:
 
   void find_extension();
   template <class Fn> Rows in_transaction(Fn fn);
-  void require_sole(const SoleLoad &sole);
+  void apply(const CallTerms &terms);
   void roll_back() noexcept;
   /// The error with the GRANT that helps, where it is the right to call one of our functions that
   /// the user lacks.

@@ -34,8 +34,10 @@ CallTerms terms_of(const Creation &creation, uint32_t table) {
     terms.settings.emplace_back("tables_to_come", std::to_string(creation.tables_to_come));
   if (creation.run_id == 0 && creation.continued_run != 0)
     terms.settings.emplace_back("continued_run", std::to_string(creation.continued_run));
-  if (creation.newest_pull)
-    terms.sole = {.table = table, .newest_pull = *creation.newest_pull};
+  if (creation.newest_pull) {
+    terms.settings.emplace_back("sole_since", std::to_string(*creation.newest_pull));
+    terms.locked_table = table;
+  }
   return terms;
 }
 

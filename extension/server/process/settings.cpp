@@ -19,6 +19,7 @@ int setting_run_wait_ms = -1;
 int setting_tables_to_come = 0;
 char *setting_same_source_as = nullptr;
 char *setting_continued_run = nullptr;
+char *setting_sole_since = nullptr;
 int setting_route = kRouteAuto;
 
 static const config_enum_entry kRoutes[] = {{"auto", kRouteAuto, false},
@@ -60,6 +61,10 @@ void settings_define() {
                              "Sets the id of the pull whose source a plan is to find.",
                              "An empty string lets it take any source.", &setting_same_source_as,
                              "", PGC_USERSET, GUC_NOT_IN_SAMPLE, nullptr, nullptr, nullptr);
+  DefineCustomStringVariable("parallel_loader.sole_since",
+                             "Sets the id of the pull after which no other one may load a table.",
+                             "An empty string lets several pulls load it.", &setting_sole_since, "",
+                             PGC_USERSET, GUC_NOT_IN_SAMPLE, nullptr, nullptr, nullptr);
   DefineCustomIntVariable(
       "parallel_loader.tables_to_come",
       "Sets how many tables are to be loaded in a run after the one that is created.",
