@@ -115,15 +115,26 @@ void append_option(std::string &text, const ConnOption &option) {
   text += option.keyword + "=" + quote_value(option.value);
 }
 
+// A URI whose password has an @ or a / as it is: libpq takes what follows for a host or a database,
+// which messages show.
+bool has_cut_password(std::string_view text) {
+  const size_t scheme = text.find("://");
+  if (scheme == std::string_view::npos || text.find('=') < scheme)
+    return false;
+  const std::string_view rest = text.substr(scheme + 3);
+  const size_t slash = std::min(rest.find('/'), rest.size());
+  const std::string_view path = rest.substr(slash, rest.find('?', slash) - slash);
+  return std::ranges::count(rest.substr(0, slash), '@') > 1 || path.find('@') != path.npos;
+}
+
 } // namespace
 
 ConnInfo ConnInfo::parse(std::string_view text) {
   char *reason = nullptr;
   std::string terminated(text);
   const WipeAtEnd wiped(terminated);
-  const OptionsPtr parsed(text.find('\0') == std::string_view::npos
-                              ? PQconninfoParse(terminated.c_str(), &reason)
-                              : nullptr);
+  const bool is_whole = text.find('\0') == std::string_view::npos && !has_cut_password(text);
+  const OptionsPtr parsed(is_whole ? PQconninfoParse(terminated.c_str(), &reason) : nullptr);
   // libpq's reason repeats a part of the text, which may be a part of the password.
   PQfreemem(reason);
   if (!parsed)

@@ -14,6 +14,17 @@ TEST(ConnInfo, reads_strings_and_uris_alike) {
   EXPECT_EQ(text.options(), uri.options());
 }
 
+TEST(ConnInfo, reads_uris_with_encoded_and_with_later_at_signs) {
+  const ConnInfo uri = ConnInfo::parse("postgresql://a%40b:p%40%2Fw@h/d%40e?application_name=x@y");
+  EXPECT_EQ(uri.get("user"), "a@b");
+  EXPECT_EQ(uri.get("password"), "p@/w");
+  EXPECT_EQ(uri.get("host"), "h");
+  EXPECT_EQ(uri.get("dbname"), "d@e");
+  EXPECT_EQ(uri.get("application_name"), "x@y");
+  EXPECT_EQ(ConnInfo::parse("postgresql:///d?host=/run/a@b").get("host"), "/run/a@b");
+  EXPECT_EQ(ConnInfo::parse("host=@/run/x user=a://b@c@d").get("host"), "@/run/x");
+}
+
 TEST(ConnInfo, holds_only_what_was_given) {
   EXPECT_EQ(ConnInfo::parse("host=h").options().size(), 1U);
   EXPECT_EQ(ConnInfo::parse("host=h").get("port"), "");
@@ -23,7 +34,9 @@ TEST(ConnInfo, error_never_repeats_the_text) {
   for (const std::string_view text :
        {std::string_view("password=sec ret"), std::string_view("secret"),
         std::string_view("postgresql://u:secret@[h"), std::string_view("sec\0ret", 7),
-        std::string_view("password='secret"), std::string_view("host=h secret=1")}) {
+        std::string_view("password='secret"), std::string_view("host=h secret=1"),
+        std::string_view("postgresql://u:sec@ret@h/d"),
+        std::string_view("postgres://u:12/sec@ret/d")}) {
     const Error error = testing::catch_error([&] { (void)ConnInfo::parse(text); });
     EXPECT_EQ(error.sqlstate(), "42601");
     for (const std::string &part : {error.message(), error.detail(), error.hint()})
