@@ -68,7 +68,8 @@ p."table" = ANY (ARRAY(
   FROM pg_catalog.pg_partition_ancestors($1::pg_catalog.oid::pg_catalog.regclass) AS a(relid)))
 AND p.pull_id + 0 > $2::bigint
 AND (l.pid IS NOT NULL AND p.state IN ('planned', 'running', 'paused')
-  OR EXISTS (SELECT FROM @ledger@.chunk AS c WHERE c.pull_id = p.pull_id AND c.state = 'done'))
+  OR pg_catalog.pg_has_role($3::pg_catalog.oid, p.owner, 'USAGE')
+    AND EXISTS (SELECT FROM @ledger@.chunk AS c WHERE c.pull_id = p.pull_id AND c.state = 'done'))
 LIMIT 1)sql";
 
 constexpr std::string_view kIsLive =
@@ -168,9 +169,9 @@ std::optional<int64_t> PullFinder::find_live_into(uint32_t table) {
                           {std::to_string(table)}));
 }
 
-std::optional<FoundPull> PullFinder::find_loader(uint32_t table, int64_t since) {
+std::optional<FoundPull> PullFinder::find_loader(uint32_t table, int64_t since, uint32_t role) {
   const std::vector<FoundPull> pulls =
-      look_up(kIsLaterLoader, {std::to_string(table), std::to_string(since)});
+      look_up(kIsLaterLoader, {std::to_string(table), std::to_string(since), std::to_string(role)});
   return pulls.empty() ? std::nullopt : std::optional(pulls.front());
 }
 

@@ -360,6 +360,17 @@ void Ledger::end_pull(int64_t pull_id, PullEvent event, PullActor actor, const P
                   null_if_empty(error.detail), null_if_empty(error.hint)});
 }
 
+Ledger::Ending Ledger::ending(int64_t pull_id) {
+  const Rows row = exec(kReadEnding, {number(pull_id)});
+  if (row.empty())
+    return {};
+  return {.finished = row.is_null(0, 0) ? std::nullopt : std::optional(row.integer(0, 0)),
+          .error = {.sqlstate = row.text(0, 1),
+                    .message = row.text(0, 2),
+                    .detail = row.text(0, 3),
+                    .hint = row.text(0, 4)}};
+}
+
 PullError Ledger::error_of(int64_t pull_id) {
   const Rows row = exec(kReadError, {number(pull_id)});
   if (row.empty())

@@ -208,6 +208,11 @@ public:
   /// The same of many pulls.
   [[nodiscard]] std::map<int64_t, Totals> totals_of_runs(const std::vector<int64_t> &pulls);
 
+  struct Ending {
+    std::optional<int64_t> finished; // microseconds since 2000, as the server counts them
+    PullError error;
+  };
+  [[nodiscard]] Ending ending(int64_t pull_id);
   /// The error that has ended the pull.
   [[nodiscard]] PullError error_of(int64_t pull_id);
   /// True while no worker is to take what is left of the pull: it is about to end.

@@ -247,6 +247,11 @@ inline constexpr std::string_view kReadError = R"sql(
 SELECT coalesce(sqlstate, 'XX000'), coalesce(error, 'the pull has ended'), error_detail, error_hint
 FROM @ledger@.pull WHERE pull_id = $1::bigint)sql";
 
+inline constexpr std::string_view kReadEnding = R"sql(
+SELECT ((EXTRACT(epoch FROM finished) - EXTRACT(epoch FROM '2000-01-01Z'::timestamptz)) * 1000000)::bigint,
+  sqlstate, error, error_detail, error_hint
+FROM @ledger@.pull WHERE pull_id = $1::bigint)sql";
+
 inline constexpr std::string_view kHasWithheld = R"sql(
 SELECT EXISTS (SELECT FROM @ledger@.chunk
                WHERE pull_id = $1::bigint AND state <> 'done'

@@ -202,9 +202,22 @@ Datum parallel_loader_current_pull(PG_FUNCTION_ARGS) {
     const FoundPull found = find_pull(PG_GETARG_INT64(0));
     SpiExecutor executor(SpiMode::kReadLatest);
     const Ledger::Totals totals = Ledger(executor).totals(found.pull_id);
+    const Ledger::Ending ending =
+        has_ended(found.state) ? Ledger(executor).ending(found.pull_id) : Ledger::Ending();
+    const PullError &error = ending.error;
     const Datum values[] = {text_datum(std::string(state_name(found.state))),
-                            Int64GetDatum(totals.row_count), Int64GetDatum(totals.byte_count),
-                            Int32GetDatum(totals.done_count), Int32GetDatum(totals.retry_count)};
-    return call([&]() noexcept { return result_row(fcinfo, values, lengthof(values)); });
+                            Int64GetDatum(totals.row_count),
+                            Int64GetDatum(totals.byte_count),
+                            Int32GetDatum(totals.done_count),
+                            Int32GetDatum(totals.retry_count),
+                            TimestampTzGetDatum(ending.finished.value_or(0)),
+                            text_datum(error.sqlstate),
+                            text_datum(error.message),
+                            text_datum(error.detail),
+                            text_datum(error.hint)};
+    const bool nulls[] = {
+        false, false, false, false, false, !ending.finished, error.sqlstate.empty(),
+        error.message.empty(), error.detail.empty(), error.hint.empty()};
+    return call([&]() noexcept { return result_row_nullable(fcinfo, values, nulls); });
   });
 }

@@ -63,7 +63,8 @@ std::optional<int64_t> find_live_pull_into(Oid table) {
 
 std::optional<FoundPull> find_loader(Oid table, int64_t since) {
   SpiExecutor executor(SpiMode::kReadLatest);
-  return PullFinder(executor).find_loader(table, since);
+  const Oid role = call([]() noexcept { return GetUserId(); });
+  return PullFinder(executor).find_loader(table, since, role);
 }
 
 std::optional<int64_t> find_live_whole_pull(const AppendSubject &subject) {

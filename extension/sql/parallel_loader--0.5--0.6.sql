@@ -53,6 +53,17 @@ AS 'MODULE_PATHNAME', 'parallel_loader_live_chunks_0_4'
 LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
 COMMENT ON FUNCTION parallel_loader.live_chunks() IS 'chunks that a worker is copying';
 
+ALTER FUNCTION parallel_loader.current_pull(bigint) RENAME TO old_current_pull;
+CREATE FUNCTION parallel_loader.current_pull(
+    pull_id bigint, OUT state text, OUT rows bigint, OUT bytes bigint, OUT chunks_done integer,
+    OUT retries integer, OUT finished timestamptz, OUT sqlstate text, OUT error text,
+    OUT error_detail text, OUT error_hint text)
+RETURNS record
+AS 'MODULE_PATHNAME', 'parallel_loader_current_pull_0_4'
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION parallel_loader.current_pull(bigint) IS
+    'current state, totals and error of a pull, regardless of the snapshot of the query';
+
 CREATE FUNCTION parallel_loader.live_coordinators(
     OUT coordinator bigint, OUT pid integer, OUT snapshot_taken timestamptz, OUT ends timestamptz)
 RETURNS SETOF record
@@ -79,9 +90,9 @@ SELECT p.pull_id,
        p.format,
        p.snapshot,
        p.started,
-       p.finished,
-       p.sqlstate,
-       p.error,
+       coalesce(n.finished, p.finished) AS finished,
+       coalesce(n.sqlstate, p.sqlstate) AS sqlstate,
+       coalesce(n.error, p.error) AS error,
        p.kind,
        p.max_rate,
        coalesce(t.name, p.table_name) AS table_name,
@@ -97,8 +108,8 @@ SELECT p.pull_id,
        o.ends AS coordinator_ends,
        p.hold_ended,
        l.waiting_for,
-       p.error_detail,
-       p.error_hint,
+       coalesce(n.error_detail, p.error_detail) AS error_detail,
+       coalesce(n.error_hint, p.error_hint) AS error_hint,
        p.range_start AS start,
        p.range_end AS "end",
        p.snapshot_state,
@@ -152,6 +163,7 @@ LEFT JOIN parallel_loader.live_chunks() AS l ON l.pull_id = c.pull_id AND l.chun
 WHERE pg_catalog.pg_has_role(p.owner, 'USAGE');
 
 DROP FUNCTION parallel_loader.old_live_chunks();
+DROP FUNCTION parallel_loader.old_current_pull(bigint);
 
 CREATE TEMPORARY TABLE pg_temp.parallel_loader_rights ON COMMIT DROP AS
 SELECT p.proowner, a.grantee, a.is_grantable

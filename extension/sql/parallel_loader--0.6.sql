@@ -254,12 +254,13 @@ COMMENT ON FUNCTION parallel_loader.live_coordinators() IS
 
 CREATE FUNCTION parallel_loader.current_pull(
     pull_id bigint, OUT state text, OUT rows bigint, OUT bytes bigint, OUT chunks_done integer,
-    OUT retries integer)
+    OUT retries integer, OUT finished timestamptz, OUT sqlstate text, OUT error text,
+    OUT error_detail text, OUT error_hint text)
 RETURNS record
 AS 'MODULE_PATHNAME', 'parallel_loader_current_pull_0_4'
 LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
 COMMENT ON FUNCTION parallel_loader.current_pull(bigint) IS
-    'current state and totals of a pull, regardless of the snapshot of the query';
+    'current state, totals and error of a pull, regardless of the snapshot of the query';
 
 -- Operators in the views stand between operands of one type each: for those pg_catalog has an exact
 -- match, which comes before any operator of the extension's schema.  Of other pairs, such as
@@ -282,9 +283,9 @@ SELECT p.pull_id,
        p.format,
        p.snapshot,
        p.started,
-       p.finished,
-       p.sqlstate,
-       p.error,
+       coalesce(n.finished, p.finished) AS finished,
+       coalesce(n.sqlstate, p.sqlstate) AS sqlstate,
+       coalesce(n.error, p.error) AS error,
        p.kind,
        p.max_rate,
        coalesce(t.name, p.table_name) AS table_name,
@@ -300,8 +301,8 @@ SELECT p.pull_id,
        o.ends AS coordinator_ends,
        p.hold_ended,
        l.waiting_for,
-       p.error_detail,
-       p.error_hint,
+       coalesce(n.error_detail, p.error_detail) AS error_detail,
+       coalesce(n.error_hint, p.error_hint) AS error_hint,
        p.range_start AS start,
        p.range_end AS "end",
        p.snapshot_state,

@@ -56,15 +56,16 @@ std::map<int64_t, int64_t> find_successors(const std::vector<PullView> &pulls) {
   return successors;
 }
 
-/// What goes on with it, as words behind the program's name; empty: nothing is to be done.
-std::string next_words(const PullView &pull) {
+/// What goes on with it, or with all of its run, as words behind the program's name; empty: nothing
+/// is to be done.
+std::string next_words(const PullView &pull, std::string_view id) {
   if (pull.state == PullState::kDone ||
       pull.kind == "append") // the next append copies what is left
     return "";
   if (pull.state == PullState::kPaused)
-    return fmt::format("alter {} --jobs {}", pull.id, kDefaultJobs);
+    return fmt::format("alter {} --jobs {}", id, kDefaultJobs);
   // Nobody works on it, or nobody will.
-  return is_over(pull) || pull.workers == 0 ? fmt::format("resume {}", pull.id) : "";
+  return is_over(pull) || pull.workers == 0 ? fmt::format("resume {}", id) : "";
 }
 
 std::string time_text(const std::optional<WallTime> &time) {
@@ -171,7 +172,7 @@ private:
   }
 
   [[nodiscard]] std::string next_words_of(const PullView &pull) const {
-    return successors_.contains(pull.pull_id) ? "" : next_words(pull);
+    return successors_.contains(pull.pull_id) ? "" : next_words(pull, pull.id);
   }
 
   // Without an id: the latest run.
@@ -225,33 +226,29 @@ private:
   [[nodiscard]] std::string next_steps() const {
     std::string text;
     for (const RunView &run : runs_) {
-      std::vector<const PullView *> open;
-      for (const PullView &pull : run.pulls)
-        if (!pull.next_command.empty())
-          open.push_back(&pull);
       if (const int to_come = run.pulls.back().tables_to_come; to_come > 0)
         text += fmt::format(
             "{} of run {} {} not been begun. If the copy command has ended: call it "
             "again with --resume {}, without --truncate and --snapshot.\n",
             format_number_of(to_come, "table"), run.id, to_come == 1 ? "has" : "have", run.id);
-      if (open.empty())
-        continue;
-      // One command for all of them, where they need the same.
-      const std::string words = next_words(*open.front());
-      const std::string verb = words.substr(0, words.find(' '));
-      const bool is_one = std::ranges::all_of(
-          open, [&](const PullView *pull) { return next_words(*pull).starts_with(verb + ' '); });
-      if (is_one && run.pulls.size() > 1 && options_.id != open.front()->id) {
-        const std::string rest =
-            words.substr(std::min(words.find(' ', verb.size() + 1), words.size()));
-        text +=
-            fmt::format("next: {}\n", frame_.command(fmt::format("{} {}{}", verb, run.id, rest)));
-        continue;
-      }
-      for (const PullView *const pull : open)
-        text += fmt::format("next: {}\n", pull->next_command);
+      for (const std::string &command : next_commands(run))
+        text += fmt::format("next: {}\n", command);
     }
     return text.empty() ? "" : '\n' + text;
+  }
+
+  /// Of pulls that need the same, one command for the run.
+  [[nodiscard]] std::vector<std::string> next_commands(const RunView &run) const {
+    std::map<std::string, std::vector<const PullView *>> open; // by the command's name
+    for (const PullView &pull : run.pulls)
+      if (const std::string words = next_words_of(pull); !words.empty())
+        open[words.substr(0, words.find(' '))].push_back(&pull);
+    std::vector<std::string> commands;
+    for (const auto &[name, pulls] : open)
+      commands.push_back(pulls.size() == 1
+                             ? pulls.front()->next_command
+                             : frame_.command(next_words(*pulls.front(), run.id)));
+    return commands;
   }
 
   CommandFrame &frame_;

@@ -45,6 +45,8 @@ public:
   /// the GRANT that helps.
   Rows call_function(std::string_view function, const std::string &sql,
                      std::span<const Param> params, const CallTerms &terms = {});
+  /// Throws Error 42501, with the GRANT that helps, unless the user may call all of these functions.
+  void require_functions(std::span<const std::string> functions);
   /// Hands what the server says to `handler` from now on.
   void on_notice(NoticeHandler handler) { connection_.on_notice(std::move(handler)); }
   /// For display: `15.20`.
@@ -77,6 +79,8 @@ private:
   template <class Fn> Rows in_transaction(Fn fn);
   void apply(const CallTerms &terms);
   void roll_back() noexcept;
+  /// The hint that says how to get the right to call them; empty: the user has it.
+  [[nodiscard]] std::string lacking_grant(std::span<const std::string> functions);
   /// The error with the GRANT that helps, where it is the right to call one of our functions that
   /// the user lacks.
   [[nodiscard]] Error with_grant(const Error &error, std::string_view function);

@@ -90,9 +90,18 @@ Rows ExtensionMover::call_for(std::string_view function, std::string_view column
   });
 }
 
+// A run that nobody may work on would wait for somebody.
+void ExtensionMover::require_rights_of_run() {
+  const std::string functions[] = {"parallel_pull_create", "parallel_pull_work"};
+  if (!may_run_)
+    guarded([&] { destination_.require_functions(functions); });
+  may_run_ = true;
+}
+
 int64_t ExtensionMover::create(const TableTask &task, const Creation &creation,
                                const TakeNotice &take) {
   destination_.on_notice(take);
+  require_rights_of_run();
   const int64_t run_id = creation.run_id;
   const Rows rows = call_for("create", "*", task,
                              std::string(kPlanArguments) + ", run_id => $11::pg_catalog.int8",

@@ -50,9 +50,11 @@ private:
                 std::string_view more_arguments = "", std::initializer_list<Param> more = {},
                 const Creation *creation = nullptr);
   [[nodiscard]] std::string existing_table(const QualifiedName &name);
+  void require_rights_of_run();
 
   Destination destination_;
   std::string source_;
+  bool may_run_ = false; // as far as it was asked for
 };
 
 } // namespace parallel_loader

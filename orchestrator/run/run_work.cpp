@@ -22,11 +22,6 @@ bool has_come_to_an_end(const PullView &pull) noexcept {
   return has_ended(pull.state) || pull.state == PullState::kInterrupted;
 }
 
-/// A pull that ends while it is looked at is seen with its new state and without its error.
-bool lacks_reason(const PullView &pull) noexcept {
-  return has_ended(pull.state) && pull.state != PullState::kDone && !pull.failure;
-}
-
 /// What the ledger says now; names, estimate and what was found out here stay.
 void bring_up_to_date(PullView &pull, PullView &&now) {
   now.source_table = std::move(pull.source_table);
@@ -282,7 +277,7 @@ std::vector<int64_t> RunWork::unended_pulls() const {
   std::vector<int64_t> ids;
   for (size_t table = 0; table < view_.pulls.size(); ++table) {
     const PullView &pull = view_.pulls[table];
-    const bool may_change = !has_come_to_an_end(pull) || lacks_reason(pull) || is_awaited_[table];
+    const bool may_change = !has_come_to_an_end(pull) || is_awaited_[table];
     if (pull.pull_id != 0 && may_change)
       ids.push_back(pull.pull_id);
   }

@@ -302,5 +302,21 @@ ok(wait_until(5, sub { my $now = progress($pull_id); !defined $now->{waiting_for
 alter($pull_id, 'max_rate => 0');
 is($pair->destination_sql("SELECT parallel_pull_wait($pull_id)"), 'done', '… and the pull ends');
 
+# A query whose snapshot shows the pull as it ran.
+$pair->destination_sql('TRUNCATE locked; ALTER TABLE locked ADD CHECK (id <> 5)');
+$blocker->query_safe('BEGIN; LOCK TABLE locked IN SHARE MODE');
+$pull_id = start_pull('locked', {source_table => 'part', workers => 1}, 'max_rate => 0');
+ok(wait_until(25, sub { progress($pull_id)->{waiting_for} }), 'a pull that is to fail waits');
+my $late = $pair->session('destination');
+$late->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM parallel_pulls');
+$blocker->query_safe('ROLLBACK');
+is($pair->destination_sql("SELECT parallel_pull_wait($pull_id)"), 'failed', '… and fails');
+my $columns = 'state, finished, sqlstate, error, error_detail, error_hint';
+my $ending = "SELECT to_json(e) FROM (SELECT $columns FROM parallel_pulls WHERE pull_id = $pull_id) AS e";
+my $seen = $late->query_safe($ending);
+like($seen, qr/"failed","finished":"2.*"sqlstate":"23514"/, '… a view that saw it run shows its end');
+is($seen, $pair->destination_sql($ending), '… just as one that looks later');
+$late->query_safe('ROLLBACK');
+
 $pair->nothing_left('no process or session is left');
 $pair->finish;

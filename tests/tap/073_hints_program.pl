@@ -207,12 +207,15 @@ $pair->destination_sql('CREATE ROLE "Lo ader" LOGIN; GRANT USAGE ON SCHEMA "Lo a
 my $limited = "$destination user='Lo ader'";
 
 # hint: orchestrator/run/destination.cpp: Run on the destination: GRANT EXECUTE ON FUNCTION
-for my $function (qw(create work)) {
+my $pulls = $pair->destination_sql('SELECT count(*) FROM "Lo ader".parallel_pulls');
+for my $lacking ('create, work', 'work') {
   my $err = end_of(start_copy($secret, $limited, 't'))->{err};
-  my ($grant) = $err =~ /^parallel-loader: hint: Run on the destination: (GRANT .*parallel_pull_$function TO "Lo ader";)$/m;
-  ok(defined $grant, "no right to call _$function: has a hint") or diag($err);
-  works($pair, $grant // 'no_hint', "no right to call _$function");
-  $pair->destination_sql("SELECT \"Lo ader\".parallel_pull_cancel(pull_id) FROM \"Lo ader\".parallel_pulls WHERE state IN ('planned', 'running')");
+  my $names = join ', ', map { "\"Lo ader\".parallel_pull_$_" } split /, /, $lacking;
+  my ($grant) = $err =~ /^parallel-loader: hint: Run on the destination: (GRANT EXECUTE ON FUNCTION \Q$names\E TO "Lo ader";)$/m;
+  ok(defined $grant, "no right to call _$lacking: has a hint") or diag($err);
+  is($pair->destination_sql('SELECT count(*) FROM "Lo ader".parallel_pulls'), $pulls, '… and no pull is begun');
+  works($pair, $grant // 'no_hint', "no right to call _$lacking");
+  $pair->destination_sql('REVOKE EXECUTE ON FUNCTION "Lo ader".parallel_pull_work FROM "Lo ader"') if $lacking ne 'work';
 }
 
 {

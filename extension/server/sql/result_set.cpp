@@ -42,9 +42,13 @@ void result_set_put_nullable(FunctionCallInfo fcinfo, const Datum *values, const
 }
 
 Datum result_row(FunctionCallInfo fcinfo, const Datum *values, int count) {
-  auto *nulls = static_cast<bool *>(palloc0(sizeof(bool) * count));
+  return result_row_nullable(fcinfo, values, static_cast<bool *>(palloc0(sizeof(bool) * count)));
+}
+
+Datum result_row_nullable(FunctionCallInfo fcinfo, const Datum *values, const bool *nulls) {
   return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(result_descriptor(fcinfo)),
-                                           const_cast<Datum *>(values), nulls));
+                                           const_cast<Datum *>(values),
+                                           const_cast<bool *>(nulls)));
 }
 
 } // namespace parallel_loader

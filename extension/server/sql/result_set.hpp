@@ -14,5 +14,7 @@ void result_set_put_nullable(FunctionCallInfo fcinfo, const Datum *values, const
 
 /// A single row without NULLs, for a function that returns a record.
 Datum result_row(FunctionCallInfo fcinfo, const Datum *values, int count);
+/// The same; `nulls` says which values are NULL.
+Datum result_row_nullable(FunctionCallInfo fcinfo, const Datum *values, const bool *nulls);
 
 } // namespace parallel_loader
