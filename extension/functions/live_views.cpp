@@ -215,9 +215,16 @@ Datum parallel_loader_current_pull(PG_FUNCTION_ARGS) {
                             text_datum(error.message),
                             text_datum(error.detail),
                             text_datum(error.hint)};
-    const bool nulls[] = {
-        false, false, false, false, false, !ending.finished, error.sqlstate.empty(),
-        error.message.empty(), error.detail.empty(), error.hint.empty()};
+    const bool nulls[] = {false,
+                          false,
+                          false,
+                          false,
+                          false,
+                          !ending.finished,
+                          error.sqlstate.empty(),
+                          error.message.empty(),
+                          error.detail.empty(),
+                          error.hint.empty()};
     return call([&]() noexcept { return result_row_nullable(fcinfo, values, nulls); });
   });
 }

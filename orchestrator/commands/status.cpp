@@ -244,10 +244,10 @@ private:
       if (const std::string words = next_words_of(pull); !words.empty())
         open[words.substr(0, words.find(' '))].push_back(&pull);
     std::vector<std::string> commands;
+    commands.reserve(open.size());
     for (const auto &[name, pulls] : open)
-      commands.push_back(pulls.size() == 1
-                             ? pulls.front()->next_command
-                             : frame_.command(next_words(*pulls.front(), run.id)));
+      commands.push_back(pulls.size() == 1 ? pulls.front()->next_command
+                                           : frame_.command(next_words(*pulls.front(), run.id)));
     return commands;
   }
 

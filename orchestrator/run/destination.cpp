@@ -115,21 +115,24 @@ void Destination::apply(const CallTerms &terms) {
     connection_.exec("SELECT " + list);
 }
 
-std::string Destination::lacking_grant(std::span<const std::string> functions) {
+std::string Destination::lacking_grant(std::span<const std::string_view> functions) {
+  std::vector<std::string> names;
+  for (const std::string_view function : functions)
+    names.push_back("parallel_pull_" + std::string(function));
   const Rows lacking = query(
       "SELECT pg_catalog.string_agg($1::text || '.' || pg_catalog.quote_ident(p.proname), ', ' "
       "ORDER BY p.proname), pg_catalog.quote_ident(current_user::text) "
       "FROM pg_catalog.pg_proc AS p WHERE p.pronamespace = $1::pg_catalog.regnamespace "
       "AND p.proname = ANY ($2::pg_catalog.name[]) "
       "AND NOT pg_catalog.has_function_privilege(p.oid, 'EXECUTE')",
-      {schema_, array_literal(functions)});
+      {schema_, array_literal(names)});
   if (lacking.is_null(0, 0))
     return {};
   return fmt::format("Run on the destination: GRANT EXECUTE ON FUNCTION {} TO {};",
                      lacking.text(0, 0), lacking.text(0, 1));
 }
 
-void Destination::require_functions(std::span<const std::string> functions) {
+void Destination::require_functions(std::span<const std::string_view> functions) {
   if (const std::string grant = lacking_grant(functions); !grant.empty())
     throw Error(sqlstate::kInsufficientPrivilege,
                 "permission denied for functions of extension \"parallel_loader\"", "", grant);
@@ -140,8 +143,7 @@ Error Destination::with_grant(const Error &error, std::string_view function) {
   if (error.sqlstate() != sqlstate::kInsufficientPrivilege || !error.hint().empty())
     return error;
   try {
-    const std::string functions[] = {"parallel_pull_" + std::string(function)};
-    const std::string grant = lacking_grant(functions);
+    const std::string grant = lacking_grant({&function, 1});
     return grant.empty() ? error : Error(error.sqlstate(), error.message(), error.detail(), grant);
   } catch (const std::exception &) {
     return error; // without the hint

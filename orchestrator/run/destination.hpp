@@ -45,8 +45,9 @@ public:
   /// the GRANT that helps.
   Rows call_function(std::string_view function, const std::string &sql,
                      std::span<const Param> params, const CallTerms &terms = {});
-  /// Throws Error 42501, with the GRANT that helps, unless the user may call all of these functions.
-  void require_functions(std::span<const std::string> functions);
+  /// Throws Error 42501, with the GRANT that helps, unless the user may call all of these
+  /// functions of ours, named without parallel_pull_.
+  void require_functions(std::span<const std::string_view> functions);
   /// Hands what the server says to `handler` from now on.
   void on_notice(NoticeHandler handler) { connection_.on_notice(std::move(handler)); }
   /// For display: `15.20`.
@@ -80,7 +81,7 @@ private:
   void apply(const CallTerms &terms);
   void roll_back() noexcept;
   /// The hint that says how to get the right to call them; empty: the user has it.
-  [[nodiscard]] std::string lacking_grant(std::span<const std::string> functions);
+  [[nodiscard]] std::string lacking_grant(std::span<const std::string_view> functions);
   /// The error with the GRANT that helps, where it is the right to call one of our functions that
   /// the user lacks.
   [[nodiscard]] Error with_grant(const Error &error, std::string_view function);

@@ -92,9 +92,9 @@ Rows ExtensionMover::call_for(std::string_view function, std::string_view column
 
 // A run that nobody may work on would wait for somebody.
 void ExtensionMover::require_rights_of_run() {
-  const std::string functions[] = {"parallel_pull_create", "parallel_pull_work"};
+  constexpr std::string_view kFunctions[] = {"create", "work"};
   if (!may_run_)
-    guarded([&] { destination_.require_functions(functions); });
+    guarded([&] { destination_.require_functions(kFunctions); });
   may_run_ = true;
 }
 

@@ -77,9 +77,10 @@ INI
 my ($running, $pooled) = start_pooler($pair->destination);
 $pooled .= ' user=postgres';
 
-# The settings of every session of the pool that are not as a new one has them.
+# What each session of the pool has that a new one has not: settings, and statements that were prepared.
 my $DIFFERING = q(SELECT name || '=' || setting FROM pg_settings
-  WHERE source = 'session' AND name NOT IN ('application_name', 'client_encoding') ORDER BY name);
+  WHERE source = 'session' AND name NOT IN ('application_name', 'client_encoding')
+  UNION ALL SELECT statement FROM pg_prepared_statements ORDER BY 1);
 
 sub pool_is_clean {
   my ($rule, $side, $connstr) = @_;
@@ -90,7 +91,7 @@ sub pool_is_clean {
   my %seen = map { $_->query_safe('SELECT pg_backend_pid()') => $_->query_safe($DIFFERING) } @sessions;
   $_->query_safe('COMMIT') for @sessions;
   is(scalar(keys %seen), $SESSIONS, "$rule: all sessions of the pool were looked at");
-  is(join('; ', grep { $_ ne '' } values %seen), '', "$rule: none keeps a setting");
+  is(join('; ', grep { $_ ne '' } values %seen), '', "$rule: none keeps a setting or a statement");
   return;
 }
 
@@ -135,6 +136,23 @@ is($run->{code}, 0, '… is resumed') or diag($run->{err});
 $pair->same_rows("SELECT * FROM $_", "… to all of $_") for qw(t other);
 pool_is_clean('after a resume between poolers');
 pool_is_clean('after a resume between poolers, the source', 'source', $pooled_source);
+
+# A run of many tables has the source keep plans of statements, as long as it lasts.
+my @many = map { "many_$_" } 1 .. 8;
+$pair->both_sql("CREATE TABLE $_ (id integer PRIMARY KEY, \"it's\" text)") for @many;
+$pair->source_sql(qq(INSERT INTO $_ SELECT i, '\\ ''' || i FROM generate_series(1, 100) AS i)) for @many;
+$pair->source->append_conf('postgresql.conf', "log_statement = 'all'");
+$pair->source->reload;
+my $log_end = -s $pair->source->logfile;
+$run = run_program({}, 'copy', '--source', $pooled_source, '--target', $pooled, '--jobs', 2, @many);
+is($run->{code}, 0, 'many tables between poolers') or diag($run->{err});
+$pair->same_rows("SELECT * FROM $_", "… all of $_") for @many;
+my $log = substr slurp_file($pair->source->logfile), $log_end;
+my $count = () = $log =~ /: PREPARE parallel_loader_/g;
+cmp_ok($count, '>', 5, '… by statements that were planned once');
+pool_is_clean('after a copy of many tables, the source', 'source', $pooled_source);
+$pair->source->append_conf('postgresql.conf', "log_statement = 'none'");
+$pair->source->reload;
 for my $pooler ($before_source, $running) {
   $pooler->signal('INT');
   $pooler->finish;

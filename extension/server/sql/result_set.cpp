@@ -47,8 +47,7 @@ Datum result_row(FunctionCallInfo fcinfo, const Datum *values, int count) {
 
 Datum result_row_nullable(FunctionCallInfo fcinfo, const Datum *values, const bool *nulls) {
   return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(result_descriptor(fcinfo)),
-                                           const_cast<Datum *>(values),
-                                           const_cast<bool *>(nulls)));
+                                           const_cast<Datum *>(values), const_cast<bool *>(nulls)));
 }
 
 } // namespace parallel_loader
