@@ -1,3 +1,4 @@
+// kept_plans_test: when a statement gets a plan of its own, and how it is named.
 #include "core/connection/kept_plans.hpp"
 
 #include <gtest/gtest.h>
