@@ -211,6 +211,8 @@ std::string source_given(std::span<const std::string> arguments) {
   const std::unique_ptr<CLI::App> app = define_command_line(options, named);
   try {
     parse(*app, arguments);
+  } catch (const CLI::ArgumentMismatch &) { // the value of the last option is still being typed
+    return arguments.empty() ? "" : source_given(arguments.first(arguments.size() - 1));
   } catch (const CLI::ParseError &) {
     // What follows is still being typed.
   } catch (const Failure &) {

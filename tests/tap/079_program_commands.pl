@@ -197,27 +197,60 @@ shows('… and works', 0, qr/^public\.orders: 1 chunk/m, qr//, 'plan', '--config
   $run->kill_kill;
 }
 
-# Completions
-SKIP: {
-  my $completed = sub {
-    my ($line) = @_;
-    my @words = grep { $_ ne '' } split /(=)|[ ]/, $line, -1;
-    push @words, '' if $line =~ /[ ]\z/;
-    @words = grep { defined } @words;
-    my $script = "source <('$program' generate bash); COMP_WORDS=("
-      . join(' ', map { "'" . s/'/'\\''/gr . "'" } $program, @words[1 .. $#words]) . '); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); '
-      . "COMP_LINE='" . ($line =~ s/'/'\\''/gr) . "'; COMP_POINT=\${#COMP_LINE}; _parallel_loader; printf '%s\\n' \"\${COMPREPLY[\@]}\"";
-    my $out = '';
-    local $ENV{PARALLEL_LOADER_SOURCE} = $source;
-    IPC::Run::run(['bash', '-c', $script], '<', \'', '>', \$out, '2>', \my $err);
+# Completions.  The shells call the program by its name.
+{
+  my $folder = PostgreSQL::Test::Utils::tempdir();
+  symlink $program, "$folder/parallel-loader" or die "$folder: $!";
+  local %ENV = (%ENV, PATH => "$folder:$ENV{PATH}", HOME => $folder, PARALLEL_LOADER_SOURCE => $source);
+  my $run_shell = sub {
+    my ($shell, @arguments) = @_;
+    my ($out, $err) = ('', '');
+    IPC::Run::run([$shell, @arguments], '<', \'', '>', \$out, '2>', \$err, IPC::Run::timeout(60));
     return $out;
   };
-  is($completed->('parallel-loader sta'), "status\n", 'bash: a command');
-  is($completed->('parallel-loader copy --trun'), "--truncate\n", 'bash: an option');
-  is($completed->('parallel-loader copy --on-error=s'), "stop\n", 'bash: a value');
-  is($completed->('parallel-loader copy ord'), "orders\n", 'bash: a table');
-  is($completed->('parallel-loader copy sales.'), "sales.sold\n", 'bash: a table in a schema');
-  is($completed->("parallel-loader copy -s '$nowhere' ord"), "\n", 'bash: nothing without a server');
+  my %complete = (
+    bash => sub {
+      my ($line) = @_;
+      my @words = grep { $_ ne '' } split /(=)|[ ]/, $line, -1;
+      @words = map { "'" . s/'/'\\''/gr . "'" } grep { defined } @words;
+      my $quoted = $line =~ s/'/'\\''/gr;
+      return $run_shell->('bash', '-c', "source <(parallel-loader generate bash); COMP_WORDS=(@words);"
+          . " COMP_CWORD=\$((\${#COMP_WORDS[@]} - 1)); COMP_LINE='$quoted'; COMP_POINT=\${#COMP_LINE};"
+          . ' _parallel_loader; printf "%s\n" "${COMPREPLY[@]}"');
+    },
+    # What it offers are whole words, each with its description.
+    fish => sub {
+      my ($line) = @_;
+      return $run_shell->('fish', '--no-config', '-c',
+        'source (parallel-loader generate fish | psub); complete -C $argv[1]', $line) =~ s/\t.*$//gmr =~ s/^--[a-z-]+=//gmr;
+    },
+    # A terminal in which the key is pressed; then the line is shown.
+    zsh => sub {
+      my ($line) = @_;
+      my $out = $run_shell->('zsh', '-f', '-c', <<'ZSH', 'zsh', $line);
+zmodload zsh/zpty
+zpty shell zsh -f -i
+zpty -w shell 'PS1=; autoload -Uz compinit; compinit -u -D; source <(parallel-loader generate zsh)
+  compdef _parallel_loader parallel-loader; show() { print -r -- "<$BUFFER>"; zle send-break }; zle -N show
+  bindkey "^X" show; bindkey "^I" complete-word; setopt no_list_beep no_auto_list; print is ready'
+zpty -r shell line $'*is ready\r\n'
+zpty -w -n shell "$1"$'\t\x18'
+zpty -r shell line $'*<*>\r\n'
+print -r -- "${line##*<}"
+ZSH
+      my ($word) = $out =~ /(\S*) ?>\s*$/;
+      return ($word =~ s/^--[a-z-]+=//r) . "\n";
+    });
+  for my $shell (sort keys %complete) {
+    my $completed = $complete{$shell};
+    is($completed->('parallel-loader sta'), "status\n", "$shell: a command");
+    is($completed->('parallel-loader copy --trun'), "--truncate\n", "$shell: an option");
+    is($completed->('parallel-loader copy --on-error=s'), "stop\n", "$shell: a value");
+    is($completed->('parallel-loader copy ord'), "orders\n", "$shell: a table");
+    is($completed->('parallel-loader copy sales.'), "sales.sold\n", "$shell: a table in a schema");
+    is($completed->('parallel-loader copy --key-for ord'), "orders\n", "$shell: the table of an option");
+    unlike($completed->("parallel-loader copy -s '$nowhere' ord"), qr/orders/, "$shell: nothing without a server");
+  }
   my $run = run_program('complete-tables', '"O', 'copy', '-s', $source);
   is($run->{out}, qq("Odd Name"\n), 'a name that needs quotes');
 }
