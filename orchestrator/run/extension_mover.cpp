@@ -20,7 +20,7 @@ constexpr std::string_view kPlanArguments =
     "snapshot => $9::pg_catalog.text, workers => $10::pg_catalog.int4";
 
 /// Between two tables are some round trips to the destination, which may be far away.
-constexpr const char *kRunWait = "5s";
+constexpr const char *kWaitForNext = "5s";
 
 Param text_of(const std::optional<int> &number) {
   return number ? Param(std::to_string(*number)) : std::nullopt;
@@ -28,8 +28,7 @@ Param text_of(const std::optional<int> &number) {
 
 CallTerms terms_of(const Creation &creation, uint32_t table) {
   CallTerms terms;
-  if (creation.is_followed)
-    terms.settings.emplace_back("run_wait", kRunWait);
+  terms.settings.emplace_back("run_wait", creation.is_followed ? kWaitForNext : "0");
   if (creation.tables_to_come > 0)
     terms.settings.emplace_back("tables_to_come", std::to_string(creation.tables_to_come));
   if (creation.run_id == 0 && creation.continued_run != 0)
