@@ -57,8 +57,9 @@ SELECT EXISTS (
     AND p.source_path IS NULL AND EXISTS (
       SELECT FROM @ledger@.chunk AS c WHERE c.pull_id = p.pull_id AND c.state = 'done')))sql";
 
-// For the index on the table: an array of its own, and an id that the primary key does not find,
-// as a run has many pulls that are newer.
+// An array of its own, for the index on the table.  A pull notes its end after the commits of all
+// its chunks, so those of one that had ended were there to be seen.  One without a coordinator
+// notes no end: there the time of a chunk counts, which is that of its last statement.
 constexpr std::string_view kIsLaterLoader = R"sql(
 p."table" = ANY (ARRAY(
   SELECT $1::pg_catalog.oid
@@ -66,10 +67,9 @@ p."table" = ANY (ARRAY(
   FROM pg_catalog.pg_partition_tree($1::pg_catalog.oid::pg_catalog.regclass) AS t
   UNION ALL SELECT a.relid::pg_catalog.oid
   FROM pg_catalog.pg_partition_ancestors($1::pg_catalog.oid::pg_catalog.regclass) AS a(relid)))
-AND p.pull_id + 0 > $2::bigint
 AND (l.pid IS NOT NULL AND p.state IN ('planned', 'running', 'paused')
-  OR pg_catalog.pg_has_role($3::pg_catalog.oid, p.owner, 'USAGE')
-    AND EXISTS (SELECT FROM @ledger@.chunk AS c WHERE c.pull_id = p.pull_id AND c.state = 'done'))
+  OR EXISTS (SELECT FROM @ledger@.chunk AS c WHERE c.pull_id = p.pull_id AND c.state = 'done'
+    AND coalesce(p.finished, c.finished) > $2::timestamptz))
 LIMIT 1)sql";
 
 constexpr std::string_view kIsLive =
@@ -169,9 +169,8 @@ std::optional<int64_t> PullFinder::find_live_into(uint32_t table) {
                           {std::to_string(table)}));
 }
 
-std::optional<FoundPull> PullFinder::find_loader(uint32_t table, int64_t since, uint32_t role) {
-  const std::vector<FoundPull> pulls =
-      look_up(kIsLaterLoader, {std::to_string(table), std::to_string(since), std::to_string(role)});
+std::optional<FoundPull> PullFinder::find_loader(uint32_t table, const std::string &since) {
+  const std::vector<FoundPull> pulls = look_up(kIsLaterLoader, {std::to_string(table), since});
   return pulls.empty() ? std::nullopt : std::optional(pulls.front());
 }
 

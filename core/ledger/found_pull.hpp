@@ -63,10 +63,9 @@ public:
   [[nodiscard]] std::vector<FoundPull> find_coordinators();
   /// A live one into the table.
   [[nodiscard]] std::optional<int64_t> find_live_into(uint32_t table);
-  /// One into the table, its partitions or what it is a partition of that is newer than pull
-  /// `since`, and live or, of an owner whose rights `role` has, with rows: `since` is the newest
-  /// one that such a role sees.
-  [[nodiscard]] std::optional<FoundPull> find_loader(uint32_t table, int64_t since, uint32_t role);
+  /// One into the table, its partitions or what it is a partition of that is live, or was after the
+  /// time `since` and has loaded rows.
+  [[nodiscard]] std::optional<FoundPull> find_loader(uint32_t table, const std::string &since);
   /// A live one of the whole table, whose rows an append would double.  A pull without a plan yet,
   /// whose source is not known, is taken for one.
   [[nodiscard]] std::optional<int64_t> find_live_whole(const AppendSubject &subject);

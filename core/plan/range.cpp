@@ -102,7 +102,7 @@ Key Key::resolve(std::string_view text, const SourceTable &table, const Types &t
   Key key;
   if (text.empty())
     return key;
-  if (text.front() == '(') {
+  if (text.front() == '(' && table.find_column(text) == nullptr) {
     const std::vector<std::string> names = split_key_list(text);
     for (auto name = names.begin(); name != names.end(); ++name) {
       if (std::find(names.begin(), name, *name) != name)

@@ -116,12 +116,11 @@ void require_same_source(const Request &request, const ConnInfo &there) {
   }
 }
 
-// For a program whose user has seen the table as it was at that pull.
+// For a program that has looked at the table at that time.
 void require_sole(const Request &request) {
   if (*setting_sole_since == '\0')
     return;
-  const int64_t since = id_setting("parallel_loader.sole_since", setting_sole_since);
-  if (const std::optional<FoundPull> found = find_loader(request.pull.table, since))
+  if (const std::optional<FoundPull> found = find_loader(request.pull.table, setting_sole_since))
     throw loading_error(parse_qualified_name(found->table_name), found->pull_id);
 }
 

@@ -61,10 +61,9 @@ std::optional<int64_t> find_live_pull_into(Oid table) {
   return PullFinder(executor).find_live_into(table);
 }
 
-std::optional<FoundPull> find_loader(Oid table, int64_t since) {
+std::optional<FoundPull> find_loader(Oid table, const std::string &since) {
   SpiExecutor executor(SpiMode::kReadLatest);
-  const Oid role = call([]() noexcept { return GetUserId(); });
-  return PullFinder(executor).find_loader(table, since, role);
+  return PullFinder(executor).find_loader(table, since);
 }
 
 std::optional<int64_t> find_live_whole_pull(const AppendSubject &subject) {

@@ -36,9 +36,9 @@ namespace parallel_loader {
 /// A pull into the table, of any role, whose coordinator is alive and which has not ended.
 [[nodiscard]] std::optional<int64_t> find_live_pull_into(Oid table);
 
-/// A pull that is newer than pull `since` and, of any role, loads the table or, seen by the current
-/// user, has loaded rows.
-[[nodiscard]] std::optional<FoundPull> find_loader(Oid table, int64_t since);
+/// A pull, of any role, that loads the table, a partition of it or what it is a partition of, or
+/// has loaded rows and ended after the time `since`.
+[[nodiscard]] std::optional<FoundPull> find_loader(Oid table, const std::string &since);
 
 /// A pull of the whole table, of any role, that is alive and whose rows an append would double. A
 /// pull without a plan yet, whose source is not known, is taken for one.

@@ -318,7 +318,7 @@ void define_alter(CLI::App &command, Options &options) {
       group.value("-j,--jobs", options.speed.jobs, number_type(1, 256),
                   "workers that the destination server keeps itself; also ends a pause");
   add_rate(command, options.speed)->default_str("unchanged; 0: no limit");
-  group.flag("--pause", options.speed.is_paused, "no new chunk begins; --jobs goes on")
+  group.flag("--pause", options.speed.is_paused, "nothing is copied until --jobs is given")
       ->excludes(jobs);
   add_words(command, options.output);
 }

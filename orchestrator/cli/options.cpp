@@ -4,6 +4,7 @@
 #include "orchestrator/cli/command_text.hpp"
 #include "orchestrator/cli/definition.hpp"
 #include "orchestrator/cli/usage_error.hpp"
+#include "orchestrator/report/run_report.hpp"
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -144,6 +145,8 @@ void check_together(const Options &options) {
     throw usage_failure("nothing is selected that tables could be excluded from",
                         "Use --exclude with --all, --schema, --table-list or a pattern.");
   check_columns(options.selection);
+  for (const std::string &path : options.output.reports)
+    check_report(path);
 }
 
 /// An option that was given twice comes twice, each time with as many values as it takes.

@@ -55,6 +55,9 @@ ExitStatus append_repeatedly(CommandFrame &frame, std::chrono::seconds period) {
   ExitStatus status = append_once(frame);
   if (frame.failure()) // nothing to wait for: it has never worked
     return status;
+  if (!frame.is_quiet() && !frame.interrupt().is_raised())
+    write_message(
+        fmt::format("parallel-loader: appends every {} until Ctrl-C\n", format_duration(period)));
   while (!frame.interrupt().is_raised()) {
     wait_for_any({frame.interrupt().fd()}, period);
     if (!frame.interrupt().is_raised())

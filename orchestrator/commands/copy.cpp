@@ -43,6 +43,7 @@ private:
   void refuse_one_database();
   void take_pulls();
   void look_into_tables();
+  void empty_tables();
   [[nodiscard]] bool may_load(size_t index);
   void refuse_with_rows(size_t index);
   void keep_loadable(const std::function<bool(size_t)> &is_loadable);
@@ -66,8 +67,6 @@ private:
 };
 
 void Copy::run() {
-  for (const std::string &path : options_.output.reports)
-    check_report(path);
   inspect();
   find_destinations();
   if (is_to_stop())
@@ -78,8 +77,8 @@ void Copy::run() {
   if (is_to_stop())
     return;
   if (options_.output.verbosity != Verbosity::kQuiet)
-    for (const std::string &text : find_obstacles(session_.mover().destination(), tables_))
-      session_.warn(Error("01000", text));
+    for (const Error &warning : find_obstacles(session_.mover().destination(), tables_))
+      session_.warn(warning);
   if (options_.safety.is_dry_run)
     return show_dry_run(session_, jobs_, places_);
   if (options_.safety.truncates)
@@ -90,7 +89,7 @@ void Copy::run() {
     return;
   session_.tell_failures();
   if (options_.safety.truncates)
-    truncate_tables(session_.mover().destination(), tables_);
+    empty_tables();
   session_.carry_out(orders());
   add_commands();
   std::vector<std::optional<TableTask>> tasks(session_.view().pulls.size());
@@ -107,7 +106,7 @@ void Copy::inspect() {
     tell_cut(name);
   add_missing(source);
   session_.open_destination(source_for_destination(options_, source));
-  session_.note_newest_pull();
+  session_.note_time();
   is_one_database_ = session_.mover().destination().identity() == source.identity;
   if (is_one_database_ && options_.safety.truncates)
     refuse_one_database();
@@ -231,6 +230,13 @@ void Copy::take_pulls() {
   resumed_.emplace(session_, orders_);
   for (const size_t place : resumed)
     resumed_->add(place);
+}
+
+// What others have loaded meanwhile stays.
+void Copy::empty_tables() {
+  while (!tables_.empty() &&
+         !truncate_tables(session_.mover().destination(), tables_, session_.looked_at()))
+    keep_loadable([this](size_t index) { return may_load(index); });
 }
 
 void Copy::look_into_tables() {

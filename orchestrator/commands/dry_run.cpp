@@ -21,7 +21,7 @@ void take(const Planned &planned, PullView &pull) {
   pull.chunks = static_cast<int>(planned.chunks.size());
 }
 
-std::string table_text(const Planned &planned, const PullView &pull) {
+std::string table_text(const Planned &planned, const PullView &pull, bool is_emptied) {
   int64_t rows = 0;
   int64_t bytes = 0;
   for (const PlannedChunk &chunk : planned.chunks) {
@@ -37,13 +37,16 @@ std::string table_text(const Planned &planned, const PullView &pull) {
     if (!first.route_reason.empty())
       text += fmt::format(" ({})", first.route_reason);
   }
-  text += "\n";
-  for (const CheckItem &item : planned.items)
+  text += is_emptied ? "\n  It is emptied first.\n" : "\n";
+  for (const CheckItem &item : planned.items) {
+    if (item.item == "rows" && is_emptied)
+      continue;
     if (item.level != "info")
-      text += fmt::format("  {}: {}{}{}\n", item.level, printable(item.message),
-                          item.hint.empty() ? "" : " ", printable(item.hint));
+      text += fmt::format("  {}: {}\n{}", item.level, printable(item.message),
+                          item.hint.empty() ? "" : "    " + printable(item.hint) + "\n");
     else if (item.item == "key")
       text += fmt::format("  {}\n", printable(item.message));
+  }
   return text;
 }
 
@@ -73,7 +76,7 @@ void show_dry_run(RunSession &session, std::span<const TableJob> jobs,
     if (pull.failure)
       continue;
     take(planned[index], pull);
-    text += table_text(planned[index], pull);
+    text += table_text(planned[index], pull, session.options().safety.truncates);
   }
   if (!session.options().output.is_json)
     static_cast<void>(write_result(text, ExitStatus::kDone));

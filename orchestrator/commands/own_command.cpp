@@ -33,6 +33,16 @@ std::string option_for(std::string_view option, const std::string &conninfo,
 
 } // namespace
 
+bool leaves_password_out(const Connections &connections) {
+  const auto leaves_out = [](const std::string &conninfo, const std::string &name) {
+    return name.empty() && without_password(conninfo) != conninfo;
+  };
+  return leaves_out(connections.source, connections.source_name) ||
+         leaves_out(connections.destination, connections.destination_name) ||
+         leaves_out(connections.source_on_destination.value_or(""),
+                    connections.source_on_destination_name);
+}
+
 std::string own_command(const std::string &words, const Connections &connections) {
   std::string text = "parallel-loader " + words;
   if (!connections.config.empty())

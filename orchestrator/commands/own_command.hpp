@@ -11,4 +11,7 @@ namespace parallel_loader {
 /// passwords, and left out where the environment has them.
 [[nodiscard]] std::string own_command(const std::string &words, const Connections &connections);
 
+/// True if such a command lacks a password that was given.
+[[nodiscard]] bool leaves_password_out(const Connections &connections);
+
 } // namespace parallel_loader

@@ -23,7 +23,7 @@ std::vector<PullView> read_latest_run(Mover &mover) {
 void resume(RunSession &session) {
   const Options &options = session.options();
   session.open_destination(session.reach_source_if_named());
-  session.note_newest_pull();
+  session.note_time();
   RunView &view = session.view();
   view.pulls = options.id.empty() ? read_latest_run(session.mover())
                                   : find_pulls(session.mover(), options.id);

@@ -1,5 +1,7 @@
 #include "orchestrator/commands/resume_work.hpp"
 
+#include "core/ledger/found_pull.hpp"
+
 #include "orchestrator/base/shell.hpp"
 #include "orchestrator/base/text.hpp"
 #include "orchestrator/commands/copy_words.hpp"
@@ -19,7 +21,7 @@ namespace {
 enum class Need {
   kNothing, // it is done
   kJoin,    // its coordinator lives: sessions join it
-  kResume,  // its snapshot lives
+  kResume,  // its snapshot lives, or all chunks are done and it needs none
   kRenew,   // it has no snapshot, and nothing of it is done: it goes into its run, if that lives
   kAnew,    // it never had a plan: nothing of it is to be resumed
   kChoice,  // its snapshot is lost, and a part of it is done
@@ -32,7 +34,7 @@ Need need_of(const PullView &pull) noexcept {
     return Need::kJoin;
   if (pull.chunks == 0)
     return Need::kAnew;
-  if (pull.coordinator_pid != 0)
+  if (pull.coordinator_pid != 0 || pull.chunks_done == pull.chunks)
     return Need::kResume;
   return pull.chunks_done == 0 ? Need::kRenew : Need::kChoice;
 }
@@ -213,8 +215,12 @@ void ResumeWork::empty_tables() {
   std::vector<QualifiedName> names;
   for (const size_t table : to_restart_)
     names.push_back(task_of(pulls[table]).value().table);
-  truncate_tables(session_.mover().destination(),
-                  find_tables(session_.mover().destination(), names));
+  std::vector<DestinationTable> tables = find_tables(session_.mover().destination(), names);
+  if (!truncate_tables(session_.mover().destination(), tables, session_.looked_at())) {
+    const auto loaded = std::ranges::find_if(
+        tables, [](const DestinationTable &table) { return table.loader != 0; });
+    throw loading_error(loaded->name, loaded->loader);
+  }
   for (const size_t table : to_restart_) {
     if (shares_run(pulls[table]))
       session_.note_new_snapshot();

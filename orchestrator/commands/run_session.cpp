@@ -10,7 +10,6 @@
 #include "orchestrator/display/summary.hpp"
 #include "orchestrator/report/json_report.hpp"
 #include "orchestrator/report/run_report.hpp"
-#include "orchestrator/run/destination_tables.hpp"
 #include "orchestrator/run/run_figures.hpp"
 #include "orchestrator/run/table_pool.hpp"
 
@@ -115,22 +114,18 @@ OpenMover RunSession::opener() const {
   };
 }
 
-void RunSession::note_newest_pull() {
-  newest_pull_ = find_newest_pull(mover().destination());
-}
-
 // Each step knows how many are to come: the last one does not let the run wait for more.
 PlanStep RunSession::creation(const TableTask &task, bool is_sole) {
   ++*creations_;
-  return [task, newest_pull = is_sole ? std::optional(newest_pull_) : std::nullopt,
-          run_id = run_id_, creations = creations_, left = tables_left_, continued = continued_run_,
+  return [task, sole_since = is_sole ? looked_at_ : std::string(), run_id = run_id_,
+          creations = creations_, left = tables_left_, continued = continued_run_,
           rate = options_.speed.max_rate_kb](Mover &mover, const TakeNotice &take) {
     --*creations;
     const Creation creation = {.run_id = *run_id,
                                .is_followed = *creations > 0,
                                .tables_to_come = *creations + *left,
                                .continued_run = continued,
-                               .newest_pull = newest_pull};
+                               .sole_since = sole_since};
     const int64_t pull_id = create_pull(mover, task, creation, take);
     if (*run_id != 0)
       return pull_id;
@@ -236,7 +231,12 @@ void RunSession::set_sequences(const std::vector<std::optional<TableTask>> &task
     } catch (const Failure &) {
       throw;
     } catch (const Error &error) {
-      warn_incomplete(fmt::format("sequences of table {} were not set", name.cited()), error);
+      warn_incomplete(
+          fmt::format("sequences of table {} were not set", name.cited()),
+          error.hint().empty()
+              ? Error(error.sqlstate(), error.message(), error.detail(),
+                      "Once that is mended: " + command("sequences " + shell_word(name.display())))
+              : error);
     }
   }
 }
@@ -334,9 +334,12 @@ std::string RunSession::way_on_with(const PullView &pull) const {
   };
   if (says("is not the one that the pull was started from"))
     return "";
-  if (!says("cannot be resumed") && !says("was altered since") && !says("is not what it was"))
+  if (!says("cannot be resumed") && !says("was altered since") && !says("is not what it was") &&
+      !says("after the snapshot was taken") && !says("is no longer the one that was planned"))
     return pull.next_command;
   const std::optional<TableTask> task = task_of(pull);
+  if (task && pull.chunks_done == 0 && !pull.has_bounds)
+    return command(copy_words(*task));
   const bool is_whole = task && pull.began_empty == true && !pull.has_bounds;
   return is_whole ? command(copy_words(*task) + " --truncate") : "";
 }
@@ -401,7 +404,8 @@ Connections RunSession::without_source() const {
 
 std::string RunSession::way_on() const {
   const int64_t unbegun = count_unbegun();
-  return fmt::format("The pulls wait for others to join them, for parallel_loader.snapshot_hold.\n"
+  return fmt::format("The run waits to be joined, for 10 minutes or what "
+                     "parallel_loader.snapshot_hold says.\n"
                      "To go on: {}\nTo give up: {}{}",
                      unbegun == 0 ? command("resume " + view_.id) : whole_command(),
                      own_command("cancel " + view_.id, without_source()),
@@ -479,6 +483,11 @@ ExitStatus RunSession::finish() {
   else if (has_unended && !end_.is_interrupted && !options_.safety.is_dry_run)
     write_message(hint_text(way_on(), style_));
   ExitStatus result = status();
+  if (result != ExitStatus::kDone && leaves_password_out(options_.connections))
+    write_message(
+        hint_text("Commands are shown without the password that was given here. Have it in a "
+                  "password file, a service file, PGPASSWORD or the file of --config.",
+                  style_));
   for (const std::string &path : options_.output.reports)
     result = write_report(path, view_, result, style_);
   if (options_.output.is_json)

@@ -7,6 +7,7 @@
 #include "orchestrator/commands/source.hpp"
 #include "orchestrator/display/run_display.hpp"
 #include "orchestrator/display/terminal.hpp"
+#include "orchestrator/run/destination_tables.hpp"
 #include "orchestrator/run/extension_mover.hpp"
 #include "orchestrator/run/run_work.hpp"
 
@@ -55,10 +56,12 @@ public:
   void join(int64_t run_id) { *run_id_ = run_id; }
   /// The run that they join; 0: a new one.
   [[nodiscard]] int64_t joined_run() const noexcept { return *run_id_; }
-  /// Notes which pulls there are: before anything is found out about tables.
-  void note_newest_pull();
+  /// Notes the time: before anything is found out about tables.
+  void note_time() { looked_at_ = time_of(mover().destination()); }
+  /// That time, as the destination has it.
+  [[nodiscard]] const std::string &looked_at() const noexcept { return looked_at_; }
   /// Creates a pull.  The first of a new run sets its rate, and the next ones join it.  A sole one
-  /// fails where others have begun to load its table since note_newest_pull().
+  /// fails where others have begun to load its table since note_time().
   [[nodiscard]] PlanStep creation(const TableTask &task, bool is_sole);
   /// How many tables of the run this command leaves to others.
   void leave_to_come(int tables) { *tables_left_ = tables; }
@@ -129,7 +132,7 @@ private:
   std::shared_ptr<int> creations_ = std::make_shared<int>(0);      // that are to come
   std::shared_ptr<int> tables_left_ = std::make_shared<int>(0);    // see leave_to_come
   int64_t continued_run_ = 0;
-  int64_t newest_pull_ = 0;
+  std::string looked_at_;
   RunView view_;
   RunEnd end_;
   std::optional<Failure> failure_;

@@ -56,16 +56,22 @@ std::map<int64_t, int64_t> find_successors(const std::vector<PullView> &pulls) {
   return successors;
 }
 
+/// What is known of the run of a pull, whose other pulls may not be shown.
+struct RunState {
+  int64_t newest_pull = 0;
+  bool is_worked_on = false; // its workers take the chunks of all its pulls, one after the other
+};
+
 /// What goes on with it, or with all of its run, as words behind the program's name; empty: nothing
 /// is to be done.
-std::string next_words(const PullView &pull, std::string_view id) {
+std::string next_words(const PullView &pull, const RunState &run, std::string_view id) {
   if (pull.state == PullState::kDone ||
       pull.kind == "append") // the next append copies what is left
     return "";
   if (pull.state == PullState::kPaused)
     return fmt::format("alter {} --jobs {}", id, kDefaultJobs);
   // Nobody works on it, or nobody will.
-  return is_over(pull) || pull.workers == 0 ? fmt::format("resume {}", id) : "";
+  return is_over(pull) || !run.is_worked_on ? fmt::format("resume {}", id) : "";
 }
 
 std::string time_text(const std::optional<WallTime> &time) {
@@ -83,7 +89,7 @@ std::string age_text(const PullView &pull) {
 }
 
 /// Why it does not move, and what it holds; `successor` is 0 or the pull that follows it.
-std::string note_of(const PullView &pull, int64_t successor) {
+std::string note_of(const PullView &pull, const RunState &run, int64_t successor) {
   std::string note;
   const auto add = [&note](const std::string &text) { note += (note.empty() ? "" : "; ") + text; };
   if (pull.failure)
@@ -93,7 +99,7 @@ std::string note_of(const PullView &pull, int64_t successor) {
   if (!pull.waiting_for.empty() && !is_over(pull))
     add(wait_words(pull.waiting_for));
   else if (!is_over(pull) && pull.state != PullState::kPaused && pull.workers == 0)
-    add("nobody works on it");
+    add(run.is_worked_on ? "waits for a worker" : "nobody works on it");
   if (is_over(pull) && pull.state != PullState::kDone && pull.coordinator_pid != 0)
     add(fmt::format("its snapshot, {} old, is held by process {} until {}", age_text(pull),
                     pull.coordinator_pid, time_text(pull.coordinator_ends)));
@@ -124,7 +130,8 @@ std::string run_table(const std::vector<RunView> &runs) {
                     rows);
 }
 
-std::string pull_table(const RunView &run, const std::map<int64_t, int64_t> &successors) {
+std::string pull_table(const RunView &run, const RunState &state,
+                       const std::map<int64_t, int64_t> &successors) {
   const auto successor_of = [&](const PullView &pull) {
     const auto found = successors.find(pull.pull_id);
     return found == successors.end() ? 0 : found->second;
@@ -133,7 +140,7 @@ std::string pull_table(const RunView &run, const std::map<int64_t, int64_t> &suc
   for (const PullView &pull : run.pulls)
     rows.push_back({pull.id, pull.table, std::string(state_name(pull.state)),
                     fmt::format("{} of {}", pull.chunks_done, pull.chunks), format_count(pull.rows),
-                    format_size(pull.bytes), note_of(pull, successor_of(pull))});
+                    format_size(pull.bytes), note_of(pull, state, successor_of(pull))});
   return text_table({{"pull", Align::kRight},
                      {"table"},
                      {"state"},
@@ -152,7 +159,13 @@ public:
   [[nodiscard]] ExitStatus run() {
     frame_.attempt([&] {
       frame_.open_destination("");
-      successors_ = find_successors(frame_.mover().read_run(0));
+      const std::vector<PullView> pulls = frame_.mover().read_run(0);
+      successors_ = find_successors(pulls);
+      for (const PullView &pull : pulls) {
+        RunState &state = states_[pull.run_id];
+        state = {.newest_pull = pull.pull_id,
+                 .is_worked_on = state.is_worked_on || pull.workers > 0};
+      }
       read();
       if (options_.output.watches)
         watch();
@@ -172,7 +185,13 @@ private:
   }
 
   [[nodiscard]] std::string next_words_of(const PullView &pull) const {
-    return successors_.contains(pull.pull_id) ? "" : next_words(pull, pull.id);
+    return successors_.contains(pull.pull_id) ? "" : next_words(pull, state_of_run(pull), pull.id);
+  }
+
+  /// A run that was begun since the start has no state here.
+  [[nodiscard]] RunState state_of_run(const PullView &pull) const {
+    const auto found = states_.find(pull.run_id);
+    return found == states_.end() ? RunState{pull.pull_id, pull.workers > 0} : found->second;
   }
 
   // Without an id: the latest run.
@@ -219,14 +238,19 @@ private:
     if (runs_.empty())
       return "There are no runs.\n";
     std::string text =
-        runs_.size() == 1 ? pull_table(runs_.front(), successors_) : run_table(runs_);
+        runs_.size() == 1
+            ? pull_table(runs_.front(), state_of_run(runs_.front().pulls.front()), successors_)
+            : run_table(runs_);
     return text + next_steps();
   }
 
   [[nodiscard]] std::string next_steps() const {
     std::string text;
     for (const RunView &run : runs_) {
-      if (const int to_come = run.pulls.back().tables_to_come; to_come > 0)
+      // The newest pull of the run knows, and may not be the one that was asked for.
+      const PullView &last = run.pulls.back();
+      if (const int to_come = last.tables_to_come;
+          to_come > 0 && state_of_run(last).newest_pull == last.pull_id)
         text += fmt::format(
             "{} of run {} {} not been begun. If the copy command has ended: call it "
             "again with --resume {}, without --truncate and --snapshot.\n",
@@ -246,8 +270,10 @@ private:
     std::vector<std::string> commands;
     commands.reserve(open.size());
     for (const auto &[name, pulls] : open)
-      commands.push_back(pulls.size() == 1 ? pulls.front()->next_command
-                                           : frame_.command(next_words(*pulls.front(), run.id)));
+      commands.push_back(
+          pulls.size() == 1
+              ? pulls.front()->next_command
+              : frame_.command(next_words(*pulls.front(), state_of_run(*pulls.front()), run.id)));
     return commands;
   }
 
@@ -257,6 +283,7 @@ private:
   std::vector<RunView> runs_;
   std::map<int64_t, RateWindow> rates_;
   std::map<int64_t, int64_t> successors_; // by pull, as it was at the start
+  std::map<int64_t, RunState> states_;    // by run, likewise
 };
 
 } // namespace

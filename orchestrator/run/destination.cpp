@@ -7,6 +7,7 @@
 #include "orchestrator/base/version.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <span>
 
@@ -108,11 +109,38 @@ void Destination::apply(const CallTerms &terms) {
   for (const auto &[name, value] : terms.settings)
     add_to_list(list, fmt::format("pg_catalog.set_config({}, {}, true)",
                                   quote_literal("parallel_loader." + name), quote_literal(value)));
-  if (terms.locked_table)
-    add_to_list(list, fmt::format("pg_catalog.pg_advisory_xact_lock({}, {}::pg_catalog.oid::int4)",
-                                  kTableLock, *terms.locked_table));
   if (!list.empty())
     connection_.exec("SELECT " + list);
+  lock_tables(terms.locked_tables);
+}
+
+// A partition and what it is a partition of have one lock.  All come in one order, as two may want
+// the same ones.
+void Destination::lock_tables(const std::vector<uint32_t> &tables) {
+  if (tables.empty())
+    return;
+  connection_.exec(
+      fmt::format(
+          "SELECT pg_catalog.pg_advisory_xact_lock({}, r.oid::pg_catalog.int4) FROM ("
+          "SELECT DISTINCT coalesce(pg_catalog.pg_partition_root(w.oid::pg_catalog.regclass"
+          ")::pg_catalog.oid, w.oid) FROM pg_catalog.unnest($1::pg_catalog.oid[]) AS w(oid) "
+          "ORDER BY 1) AS r(oid)",
+          kTableLock),
+      {fmt::format("{{{}}}", fmt::join(tables, ","))});
+}
+
+Rows Destination::call_unless(const std::string &obstacles, std::span<const Param> params,
+                              const std::string &sql, const std::vector<uint32_t> &locked_tables) {
+  return in_transaction([&] {
+    lock_tables(locked_tables);
+    connection_.exec("SAVEPOINT look");
+    connection_.exec(kOwnPath);
+    Rows found = connection_.exec(obstacles, params);
+    connection_.exec("ROLLBACK TO SAVEPOINT look");
+    if (found.empty())
+      connection_.exec(sql);
+    return found;
+  });
 }
 
 std::string Destination::lacking_grant(std::span<const std::string_view> functions) {

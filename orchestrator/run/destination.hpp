@@ -26,8 +26,8 @@ struct TableInfo {
 struct CallTerms {
   /// Names and values, for its transaction.
   std::vector<std::pair<std::string, std::string>> settings = {};
-  /// A table; other calls with the same one wait until this one is over.
-  std::optional<uint32_t> locked_table = {};
+  /// Other calls with the same ones, or with partitions of theirs, wait until this one is over.
+  std::vector<uint32_t> locked_tables = {};
 };
 
 class Destination {
@@ -60,6 +60,10 @@ public:
     return call(sql, std::span<const Param>(params.begin(), params.size()));
   }
   Rows call(const std::string &sql, std::span<const Param> params);
+  /// The same, as long as other calls with these tables wait, unless a query finds obstacles:
+  /// returns those.
+  Rows call_unless(const std::string &obstacles, std::span<const Param> params,
+                   const std::string &sql, const std::vector<uint32_t> &locked_tables);
 
   /// False once the session is lost.
   [[nodiscard]] bool is_alive() noexcept;
@@ -79,6 +83,7 @@ private:
   void find_extension();
   template <class Fn> Rows in_transaction(Fn fn);
   void apply(const CallTerms &terms);
+  void lock_tables(const std::vector<uint32_t> &tables);
   void roll_back() noexcept;
   /// The hint that says how to get the right to call them; empty: the user has it.
   [[nodiscard]] std::string lacking_grant(std::span<const std::string_view> functions);

@@ -48,7 +48,8 @@ CROSS JOIN LATERAL (
   UNION ALL SELECT relid::oid FROM pg_catalog.pg_partition_tree(p."table")
   UNION ALL SELECT relid::oid FROM pg_catalog.pg_partition_ancestors(p."table")) AS r(oid)
 JOIN pg_catalog.unnest($1::oid[]) WITH ORDINALITY AS w(oid, number) ON w.oid = r.oid
-WHERE p.state IN ('planned', 'running', 'paused'))sql";
+WHERE p.state IN ('planned', 'running', 'paused')
+  OR p.finished > $2::timestamptz AND p.chunks_done > 0)sql";
 
 constexpr std::string_view kForeignKeys = R"sql(
 SELECT n.nspname, c.relname,
@@ -136,6 +137,27 @@ std::string foreign_keys_text(const Rows &rows) {
   return text;
 }
 
+std::string truncate_grant(Destination &destination, std::span<const DestinationTable> tables) {
+  const Rows rows = destination.query(
+      "SELECT pg_catalog.string_agg(w.oid::regclass::text, ', ' ORDER BY w.number), "
+      "pg_catalog.quote_ident(current_user::text) "
+      "FROM pg_catalog.unnest($1::oid[]) WITH ORDINALITY AS w(oid, number) "
+      "WHERE NOT pg_catalog.has_table_privilege(w.oid, 'TRUNCATE')",
+      {oid_array(tables)});
+  return rows.is_null(0, 0) ? ""
+                            : fmt::format("Run on the destination: GRANT TRUNCATE ON {} TO {};",
+                                          rows.text(0, 0), rows.text(0, 1));
+}
+
+/// The server's error names the schema, and not its side.
+Error schema_error(Destination &destination, const Error &error, const QualifiedName &name) {
+  const std::string role =
+      destination.query("SELECT pg_catalog.quote_ident(current_user::text)").text(0, 0);
+  return {error.sqlstate(), error.message(), error.detail(),
+          fmt::format("Run on the destination: GRANT USAGE ON SCHEMA {} TO {};",
+                      quote_identifier(name.schema), role)};
+}
+
 std::vector<DestinationTable> look_up_together(Destination &destination,
                                                std::span<const QualifiedName> names) {
   std::vector<std::string> quoted;
@@ -164,12 +186,19 @@ std::vector<DestinationTable> look_up(Destination &destination,
     if (error.sqlstate() != sqlstate::kInsufficientPrivilege)
       throw;
     if (names.size() == 1)
-      return {{.oid = 0, .name = names.front(), .error = error}};
+      return {{.oid = 0,
+               .name = names.front(),
+               .error = schema_error(destination, error, names.front())}};
   }
   std::vector<DestinationTable> tables;
   for (const QualifiedName &name : names)
     tables.push_back(look_up(destination, {&name, 1}).front());
   return tables;
+}
+
+void note_loaders(const Rows &loaders, std::span<DestinationTable> tables) {
+  for (size_t row = 0; row < loaders.size(); ++row)
+    tables[index_of(loaders, row, tables.size())].loader = loaders.integer(row, 1);
 }
 
 } // namespace
@@ -211,23 +240,39 @@ void find_blocks(Destination &destination, std::span<DestinationTable> tables) {
 }
 
 void find_loaders(Destination &destination, std::span<DestinationTable> tables) {
-  const Rows rows =
-      destination.query(fmt::format(kLoaders, destination.schema()), {oid_array(tables)});
-  for (size_t row = 0; row < rows.size(); ++row)
-    tables[index_of(rows, row, tables.size())].loader = rows.integer(row, 1);
+  note_loaders(destination.query(fmt::format(kLoaders, destination.schema()),
+                                 {oid_array(tables), "infinity"}),
+               tables);
 }
 
-int64_t find_newest_pull(Destination &destination) {
-  const Rows rows = destination.query(fmt::format(
-      "SELECT pull_id FROM {}.parallel_pulls ORDER BY pull_id DESC LIMIT 1", destination.schema()));
-  return rows.empty() ? 0 : rows.integer(0, 0);
+std::string time_of(Destination &destination) {
+  return destination.query("SELECT pg_catalog.clock_timestamp()").text(0, 0);
 }
 
-void truncate_tables(Destination &destination, std::span<const DestinationTable> tables) {
+bool truncate_tables(Destination &destination, std::span<DestinationTable> tables,
+                     const std::string &looked_at) {
   std::string list;
-  for (const DestinationTable &table : tables)
+  std::vector<uint32_t> oids;
+  for (const DestinationTable &table : tables) {
     list += (list.empty() ? "" : ", ") + own_rows_of(table);
-  destination.call("TRUNCATE TABLE " + list);
+    oids.push_back(table.oid);
+  }
+  const Param params[] = {oid_array(tables), looked_at};
+  try {
+    const Rows loaders = destination.call_unless(fmt::format(kLoaders, destination.schema()),
+                                                 params, "TRUNCATE TABLE " + list, oids);
+    note_loaders(loaders, tables);
+    return loaders.empty();
+  } catch (const Error &error) {
+    if (error.sqlstate() == sqlstate::kFeatureNotSupported)
+      throw Error(error.sqlstate(), error.message(), error.detail(),
+                  "Load the table that refers to it by the same command, or drop the foreign key "
+                  "and create it again after the load.");
+    if (error.sqlstate() == sqlstate::kInsufficientPrivilege)
+      throw Error(error.sqlstate(), error.message(), error.detail(),
+                  truncate_grant(destination, tables));
+    throw;
+  }
 }
 
 int64_t find_other_loader(Destination &destination, int64_t pull_id) {
@@ -248,22 +293,26 @@ std::vector<QualifiedName> tables_with_sequences(Destination &destination,
   return tables;
 }
 
-std::vector<std::string> find_obstacles(Destination &destination,
-                                        std::span<const DestinationTable> tables) {
+std::vector<Error> find_obstacles(Destination &destination,
+                                  std::span<const DestinationTable> tables) {
   const std::string oids = oid_array(tables);
-  std::vector<std::string> texts;
+  std::vector<Error> warnings;
   if (const Rows keys = destination.query(std::string(kForeignKeys), {oids}); !keys.empty())
-    texts.push_back(fmt::format(
+    warnings.emplace_back(
+        "01000",
         "foreign keys are checked while rows are loaded, and refuse rows that come before those "
-        "they refer to: {}",
-        foreign_keys_text(keys)));
+        "they refer to: " +
+            foreign_keys_text(keys),
+        "",
+        "Create them after the load, as pg_restore --section=post-data does, or resume what has "
+        "failed once the tables that it refers to are loaded.");
   if (const Rows triggers = destination.query(std::string(kTriggers), {oids}); !triggers.empty())
-    texts.push_back("triggers fire for each row of: " + some_of(triggers));
+    warnings.emplace_back("01000", "triggers fire for each row of: " + some_of(triggers));
   if (const Rows indexes = destination.query(std::string(kIndexes), {oids}); !indexes.empty())
-    texts.push_back("indexes that are not unique are faster to create after the load than to fill "
-                    "during it: those of " +
-                    some_of(indexes));
-  return texts;
+    warnings.emplace_back("01000", "indexes that are not unique are faster to create after the "
+                                   "load than to fill during it: those of " +
+                                       some_of(indexes));
+  return warnings;
 }
 
 } // namespace parallel_loader

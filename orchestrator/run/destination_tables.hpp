@@ -37,12 +37,16 @@ void find_blocks(Destination &destination, std::span<DestinationTable> tables);
 /// Finds out which of the tables pulls load now, or their partitions.
 void find_loaders(Destination &destination, std::span<DestinationTable> tables);
 
-/// The pull that was begun last, whose ever; 0: there was none.
-[[nodiscard]] int64_t find_newest_pull(Destination &destination);
+/// The destination's time, as text with its zone.
+[[nodiscard]] std::string time_of(Destination &destination);
 
 /// Empties the tables, and not those that inherit from them, in one statement and transaction.
-/// Throws Error 0A000 when a table that is not among them refers to one of them.
-void truncate_tables(Destination &destination, std::span<const DestinationTable> tables);
+/// Returns false, with the loaders noted and nothing emptied, when others load some of them or have
+/// done so since `looked_at`, a time of the destination.  Throws Error 0A000 when a table that is
+/// not among them refers to one of them, and 42501, with the GRANT that helps, when one may not be
+/// emptied.
+[[nodiscard]] bool truncate_tables(Destination &destination, std::span<DestinationTable> tables,
+                                   const std::string &looked_at);
 
 /// Another pull that has loaded rows into the table of this one since that began, or loads it now,
 /// or its partitions; 0: none, as far as the role may see.
@@ -53,8 +57,8 @@ void truncate_tables(Destination &destination, std::span<const DestinationTable>
 tables_with_sequences(Destination &destination, std::span<const QualifiedName> names);
 
 /// What makes a load slow or fail, for people: foreign keys, triggers, and indexes that could be
-/// created afterwards; a sentence each, which names some of the tables.
-[[nodiscard]] std::vector<std::string> find_obstacles(Destination &destination,
-                                                      std::span<const DestinationTable> tables);
+/// created afterwards; a warning each, which names some of the tables.
+[[nodiscard]] std::vector<Error> find_obstacles(Destination &destination,
+                                                std::span<const DestinationTable> tables);
 
 } // namespace parallel_loader

@@ -33,9 +33,9 @@ CallTerms terms_of(const Creation &creation, uint32_t table) {
     terms.settings.emplace_back("tables_to_come", std::to_string(creation.tables_to_come));
   if (creation.run_id == 0 && creation.continued_run != 0)
     terms.settings.emplace_back("continued_run", std::to_string(creation.continued_run));
-  if (creation.newest_pull) {
-    terms.settings.emplace_back("sole_since", std::to_string(*creation.newest_pull));
-    terms.locked_table = table;
+  if (!creation.sole_since.empty()) {
+    terms.settings.emplace_back("sole_since", creation.sole_since);
+    terms.locked_tables.push_back(table);
   }
   return terms;
 }

@@ -36,8 +36,9 @@ struct Creation {
   bool is_followed = false;  // more pulls are to come into it
   int tables_to_come = 0;    // by this command or, of a run that is not complete, by another one
   int64_t continued_run = 0; // whose missing tables a new run loads; 0: none
-  /// Error 55006 where a pull of the table that is newer has rows or goes on; nullopt: it may.
-  std::optional<int64_t> newest_pull = {};
+  /// Error 55006 where a pull of the table goes on, or has loaded rows and ended after that time of
+  /// the destination; empty: it may.
+  std::string sole_since = {};
 };
 
 struct PlannedChunk {

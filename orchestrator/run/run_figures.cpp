@@ -15,7 +15,14 @@ std::string label_of(const PullView &pull) {
              : pull.source_table + " -> " + pull.table;
 }
 
+// What the extension says to those who call its functions is said here as the program has it.
 std::string wait_words(const std::string &reason) {
+  constexpr std::string_view kAbandoned = "no session works on the pull, which fails in ";
+  if (reason.starts_with("paused;"))
+    return "paused";
+  if (reason.starts_with(kAbandoned))
+    return fmt::format("nobody works on it, for {} more at most",
+                       reason.substr(kAbandoned.size(), reason.find(';') - kAbandoned.size()));
   const bool is_thing = reason.starts_with("a ") || reason.starts_with("the ");
   return is_thing ? "waiting for " + reason : reason;
 }

@@ -1,5 +1,7 @@
 #include "orchestrator/tables/table_selection.hpp"
 
+#include "core/base/retry.hpp"
+
 #include "orchestrator/base/shell.hpp"
 #include "orchestrator/tables/table_argument.hpp"
 #include "orchestrator/tables/table_pattern.hpp"
@@ -76,6 +78,18 @@ SELECT c.oid,
   END::bigint
 FROM pg_catalog.pg_class AS c WHERE c.oid = ANY ($1::oid[]))sql";
 
+constexpr std::string_view kFindOldSizes = R"sql(
+SELECT c.oid, (SELECT pg_catalog.sum(l.relpages::bigint)
+   FROM pg_catalog.pg_class AS l WHERE l.oid = c.oid OR l.oid IN (
+     WITH RECURSIVE tree(oid) AS (
+       SELECT i.inhrelid FROM pg_catalog.pg_inherits AS i
+       WHERE i.inhparent = c.oid AND c.relkind = 'p'
+       UNION ALL
+       SELECT i.inhrelid FROM pg_catalog.pg_inherits AS i JOIN tree AS t ON i.inhparent = t.oid)
+     SELECT t.oid FROM tree AS t))::bigint
+  * pg_catalog.current_setting('block_size')::bigint
+FROM pg_catalog.pg_class AS c WHERE c.oid = ANY ($1::oid[]))sql";
+
 constexpr std::string_view kEverySchema = "^(.*)$";
 
 /// A `$n::oid[]` parameter.
@@ -101,6 +115,7 @@ public:
   /// What each of these tables that is a partition is a partition of.
   std::unordered_multimap<uint32_t, uint32_t> find_ancestors(const std::vector<SelectedTable> &of);
   void find_sizes(std::vector<SelectedTable> &tables);
+  [[nodiscard]] Rows read_sizes(const std::vector<SelectedTable> &tables);
 
 private:
   Connection &source_;
@@ -177,8 +192,22 @@ Finder::find_ancestors(const std::vector<SelectedTable> &of) {
   return ancestors;
 }
 
+// A table that somebody has locked keeps its size from us: then all are as big as they were when
+// they were last vacuumed or analyzed.
+Rows Finder::read_sizes(const std::vector<SelectedTable> &tables) {
+  source_.exec("SAVEPOINT parallel_loader_sizes");
+  try {
+    return source_.exec(kFindSizes, {oid_array(tables)});
+  } catch (const Error &error) {
+    if (!is_lock_trouble(error.sqlstate()))
+      throw;
+  }
+  source_.exec("ROLLBACK TO SAVEPOINT parallel_loader_sizes");
+  return source_.exec(kFindOldSizes, {oid_array(tables)});
+}
+
 void Finder::find_sizes(std::vector<SelectedTable> &tables) {
-  const Rows rows = source_.exec(kFindSizes, {oid_array(tables)});
+  const Rows rows = read_sizes(tables);
   std::unordered_map<uint32_t, int64_t> sizes;
   for (size_t row = 0; row < rows.size(); ++row)
     sizes[rows.oid(row, 0)] = rows.integer(row, 1);

@@ -10,7 +10,7 @@ use ParallelLoader::Program;
 use ParallelLoader::Test;
 use Test::More;
 
-my $pair = ParallelLoader::Test->new;
+my $pair = ParallelLoader::Test->new(source => {hba => 'local all one,two scram-sha-256'});
 my ($source, $destination) = ($pair->source->connstr('postgres'), $pair->destination->connstr('postgres'));
 my @both = ('--source', $source, '--target', $destination);
 $pair->both_sql('CREATE TABLE first (id integer, note text); CREATE TABLE second (id integer);');
@@ -53,6 +53,69 @@ $job->{run}->signal('CONT');
 is(end_of($job)->{code}, 1, '… then that does not load it');
 like($job->{err}, qr/pull \d+ loads table "public\.many_30", too/, '… with the reason');
 is($pair->destination_sql(join ' UNION ALL ', map { "SELECT '$_' FROM $_ HAVING count(*) <> 1" } @many), '', '… each row is there once');
+
+# ---- the same, by roles that do not see each other's pulls ----
+
+my $RIGHTS = 'GRANT USAGE ON SCHEMA public TO one, two; GRANT SELECT, INSERT, TRUNCATE ON ALL TABLES IN SCHEMA public TO one, two;';
+$pair->source_sql("CREATE ROLE one LOGIN PASSWORD 'Plum'; CREATE ROLE two LOGIN PASSWORD 'Plum'; $RIGHTS");
+$pair->destination_sql("CREATE ROLE one LOGIN; CREATE ROLE two LOGIN; $RIGHTS"
+    . 'GRANT EXECUTE ON FUNCTION parallel_pull_create, parallel_pull_work, parallel_pull_plan TO one, two; '
+    . 'TRUNCATE ' . join ', ', @many);
+my %as = map { $_ => ['--source', "$source user=$_ password=Plum", '--target', "$destination user=$_"] } qw(one two);
+$job = start_program('copy', @{$as{one}}, @many);
+my $newest = $pair->newest_pull_id;
+wait_until(20, sub { $pair->newest_pull_id > $newest });
+$job->{run}->signal('STOP');
+is(run_program('copy', @{$as{two}}, 'many_30')->{code}, 0, 'a table that another role is to load later is loaded');
+wait_until(20, sub { $pair->pull->{state} eq 'done' });
+$job->{run}->signal('CONT');
+is(end_of($job)->{code}, 1, '… then that does not load it');
+like($job->{err}, qr/pull \d+ loads table "public\.many_30", too/, '… with the reason');
+is($pair->destination_sql(join ' UNION ALL ', map { "SELECT '$_' FROM $_ HAVING count(*) <> 1" } @many), '', '… each row is there once');
+
+# ---- a partition, and what it is a partition of ----
+
+$pair->both_sql(<<'SQL');
+CREATE TABLE parts (id integer, note text) PARTITION BY RANGE (id);
+CREATE TABLE part_1 PARTITION OF parts FOR VALUES FROM (0) TO (1000);
+CREATE TABLE part_2 PARTITION OF parts FOR VALUES FROM (1000) TO (100000);
+SQL
+$pair->source_sql(q(INSERT INTO parts SELECT i, 'p' || i FROM generate_series(0, 2999) AS i));
+for my $round (1 .. 5) {
+  $pair->destination_sql('TRUNCATE parts');
+  my @jobs = map { start_program('copy', @both, $_) } $round % 2 ? qw(part_1 parts) : qw(parts part_1);
+  my @codes = sort map { end_of($_)->{code} } @jobs;
+  is("@codes", '0 1', "round $round of a partition and its root at once: one is refused") or diag map { $_->{err} } @jobs;
+  is($pair->destination_sql('SELECT count(*) - count(DISTINCT id) FROM parts'), 0, '… and no row is there twice');
+}
+
+# ---- tables that are to be emptied, and that another has loaded meanwhile ----
+
+$pair->destination_sql('TRUNCATE first, second');
+my $reader = $pair->session('destination');
+$reader->query_safe('BEGIN; LOCK TABLE first IN ACCESS SHARE MODE');
+$job = start_program('copy', @both, '--truncate', 'first', 'second');
+wait_until(20, sub { $pair->destination_sql(q(SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'TRUNCATE%')) });
+my $other = start_program('copy', @both, 'second');
+wait_until(20, sub { $pair->destination_sql(q(SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'advisory')) });
+$reader->query_safe('ROLLBACK');
+my @ends = map { end_of($_)->{code} } $job, $other;
+is(join(' ', sort @ends), '0 1', 'of two that wait for a table, one to empty it, one loads it') or diag $job->{err}, $other->{err};
+like($job->{err} . $other->{err}, qr/pull \d+ loads table "public\.second", too/, '… and the other is told so');
+$pair->same_rows("SELECT * FROM $_", "… each row of $_ is there once") for qw(first second);
+
+$pair->destination_sql('TRUNCATE first, second');
+$reader->query_safe('BEGIN; LOCK TABLE parallel_loader.pull IN ACCESS EXCLUSIVE MODE');
+$job = start_program('copy', @both, '--truncate', 'first', 'second');
+wait_until(20, sub { $pair->destination_sql(q(SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name = 'parallel-loader')) });
+$job->{run}->signal('STOP');
+$reader->query_safe('ROLLBACK');
+is(run_program('copy', @both, 'second')->{code}, 0, 'another one loads a table first');
+$job->{run}->signal('CONT');
+is(end_of($job)->{code}, 1, '… then it is not emptied');
+like($job->{err}, qr/pull \d+ loads table "public\.second", too/, '… with the reason');
+$pair->same_rows("SELECT * FROM $_", "… each row of $_ is there once") for qw(first second);
+$reader->close;
 
 # ---- a table that was loaded by another pull since one failed ----
 

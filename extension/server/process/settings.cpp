@@ -62,7 +62,7 @@ void settings_define() {
                              "An empty string lets it take any source.", &setting_same_source_as,
                              "", PGC_USERSET, GUC_NOT_IN_SAMPLE, nullptr, nullptr, nullptr);
   DefineCustomStringVariable("parallel_loader.sole_since",
-                             "Sets the id of the pull after which no other one may load a table.",
+                             "Sets the time since which no other pull may have loaded a table.",
                              "An empty string lets several pulls load it.", &setting_sole_since, "",
                              PGC_USERSET, GUC_NOT_IN_SAMPLE, nullptr, nullptr, nullptr);
   DefineCustomIntVariable(

@@ -23,7 +23,7 @@ extern int setting_tables_to_come;
 /// parallel_loader.same_source_as: a pull's id, or empty: whose source parallel_pull_plan is to
 /// find.
 extern char *setting_same_source_as;
-/// parallel_loader.sole_since: a pull's id, or empty: which pulls of a table keep
+/// parallel_loader.sole_since: a time, or empty: which pulls of a table keep
 /// parallel_pull_create from loading it.
 extern char *setting_sole_since;
 /// parallel_loader.continued_run: a run's id, or empty: whose missing tables a new run loads.

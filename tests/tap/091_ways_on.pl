@@ -1,0 +1,105 @@
+# What stands in the way of one table leaves the others alone, and the command that the program prints
+# for it works: a table that is locked on the source, one that was rewritten there, one of which every
+# chunk is done, one whose key has an odd name.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/lib";
+
+use ParallelLoader::Program;
+use ParallelLoader::Test;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $pair = ParallelLoader::Test->new;
+my ($source, $destination) = ($pair->source->connstr('postgres'), $pair->destination->connstr('postgres'));
+my @both = ('--source', $source, '--target', $destination);
+my @there = ('--target', $destination);
+$pair->both_sql(join '', map { "CREATE TABLE $_ (id integer PRIMARY KEY, note text);" } qw(a b c));
+$pair->source_sql(<<'SQL');
+INSERT INTO a SELECT i, repeat('a', 100) FROM generate_series(1, 3000) AS i;
+INSERT INTO b SELECT i, repeat('b', 100) FROM generate_series(1, 3000) AS i;
+INSERT INTO c SELECT i, repeat('c', 100) FROM generate_series(1, 9000) AS i;
+VACUUM ANALYZE;
+SQL
+
+sub equal { my ($rule, @tables) = @_; $pair->same_rows("SELECT * FROM $_", "$rule: each row of $_ is there once") for @tables; return }
+
+# Runs the command that a run has printed for what has failed.
+sub goes_on {
+  my ($rule, $job) = @_;
+  my ($command) = $job->{err} =~ /Continue with(?: this table)?: (parallel-loader .*)$/m;
+  ok(defined $command, "$rule: a command is shown") or return diag $job->{err};
+  my $run = shell($command);
+  is($run->{code}, 0, "$rule: it works") or diag $command, $run->{err};
+  return;
+}
+
+# ---- a lock on the source ----
+
+my $locker = $pair->session('source');
+$locker->query_safe('BEGIN; LOCK TABLE b IN ACCESS EXCLUSIVE MODE');
+my $job = start_program('copy', @both, 'a', 'b');
+ok(wait_until(30, sub { $pair->destination_sql('SELECT count(*) FROM a') == 3000 }), 'a locked table does not keep another one from being loaded')
+  or diag $job->{err};
+$locker->query_safe('ROLLBACK');
+is(end_of($job)->{code}, 0, '… and is loaded when it is free') or diag $job->{err};
+equal('a lock', qw(a b));
+
+# ---- a table that was rewritten on the source ----
+
+$pair->destination_sql('TRUNCATE a, b, c');
+$pair->create_gate;
+$pair->close_gate;
+$job = start_program('copy', @both, '--jobs', 1, '--where-for', 'c', 'gate(id, 1)', 'c', 'b');
+$pair->wait_at_gate;
+ok(wait_until(20, sub { $pair->destination_sql(q(SELECT count(*) FROM parallel_pulls WHERE table_name = 'public.b' AND chunks > 0)) }),
+  'a table waits for its turn');
+$pair->source_sql('VACUUM FULL b');
+$pair->open_gate;
+is(end_of($job)->{code}, 1, '… and is rewritten meanwhile') or diag $job->{err};
+like($job->{err}, qr/emptied or rewritten after the snapshot was taken/, '… which is told');
+goes_on('a rewritten table', $job);
+equal('a rewritten table', qw(b c));
+
+# ---- a pull whose chunks are all done ----
+
+$pair->source_sql('CREATE TABLE heap (note text); INSERT INTO heap SELECT i::text FROM generate_series(1, 1000) AS i');
+$pair->destination_sql('CREATE TABLE heap (note text)');
+my $dsn = literal($pair->dsn);
+my $pull = $pair->destination_sql("SELECT parallel_pull_create($dsn, 'heap')");
+my ($coordinator) = $pair->coordinator_pids;
+kill 'STOP', $coordinator;
+my $worker = $pair->session('destination');
+$worker->start("SELECT parallel_pull_work($pull)");
+ok(wait_until(20, sub { $pair->destination_sql("SELECT count(*) FROM parallel_loader.chunk WHERE pull_id = $pull AND state <> 'done'") == 0 }),
+  'all chunks of a pull are done');
+kill $_, $coordinator for qw(TERM CONT);
+ok(wait_until(30, sub { !$pair->coordinator_pids }), '… when its coordinator is terminated');
+isnt($pair->pull($pull)->{state}, 'done', '… before it has noted the end');
+my $run = run_program('resume', $pull, @there);
+is($run->{code}, 0, '… the resume needs no snapshot') or diag $run->{err};
+equal('a pull that is read', 'heap');
+
+# ---- a key that looks like a list ----
+
+$pair->both_sql('CREATE TABLE odd ("(p)" integer PRIMARY KEY, v text)');
+$pair->source_sql(q(INSERT INTO odd SELECT i, 'v' FROM generate_series(1, 1000) AS i));
+is(run_program('copy', @both, 'odd')->{code}, 0, 'a key column may have a name that begins with a parenthesis');
+equal('such a key', 'odd');
+
+# ---- a report that is none ----
+
+my $file = PostgreSQL::Test::Utils::tempdir() . '/keep.sql';
+append_to_file($file, "SELECT 1;\n");
+for my $command ([qw(copy odd)], ['resume', $pull]) {
+  is(run_program(@$command, @both, '--report', $file)->{code}, 2, "@$command: a report that is neither a page nor JSON is wrong usage");
+  is(slurp_file($file), "SELECT 1;\n", '… and the file is as it was');
+}
+
+$worker->close;
+$locker->close;
+$pair->nothing_left('no process or session is left');
+$pair->finish;
