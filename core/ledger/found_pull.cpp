@@ -13,7 +13,8 @@ SELECT p.pull_id, p.owner::pg_catalog.oid, p."table"::pg_catalog.oid, p.state, p
    WHERE c.pull_id = p.pull_id AND c.state <> 'done'),
   p.segment, l.pid IS NOT NULL, p.kind, p.workers, p.source, coalesce(p.key, ''),
   EXISTS (SELECT FROM @ledger@.chunk AS c WHERE c.pull_id = p.pull_id AND c.state = 'done'),
-  EXISTS (SELECT FROM @ledger@.pull AS o WHERE o.run_id = p.run_id AND o.pull_id <> p.pull_id),
+  EXISTS (SELECT FROM @ledger@.pull AS o WHERE o.run_id = p.run_id AND o.pull_id <> p.pull_id
+          AND o.snapshot_lock IS NOT DISTINCT FROM p.snapshot_lock),
   p.snapshot_lock IS NOT NULL, l.pid,
   coalesce((SELECT pg_catalog.format('%I.%I', s.nspname, c.relname)
             FROM pg_catalog.pg_class AS c

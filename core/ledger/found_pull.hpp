@@ -26,7 +26,7 @@ struct FoundPull {
   bool is_begun = false;          // a chunk is done
   std::string source;             // as the caller named it, without the password
   std::string key;                // empty: none
-  bool shares_snapshot = false;   // with other pulls of its run
+  bool shares_snapshot = false;   // with other pulls of its run: resumed anew it has its own
   bool has_snapshot_lock = false; // else it is not planned yet, or by an earlier version
   uint32_t segment = 0;           // of dynamic shared memory; valid while is_live or is_held
   int coordinator_pid = 0;        // likewise

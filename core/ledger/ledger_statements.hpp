@@ -109,7 +109,8 @@ SELECT p.run_id, p.owner::pg_catalog.oid, p."table"::pg_catalog.oid, p.source, p
   p.range_start, p.range_end, p.filter, p.format, p.workers, p.chunk_bytes, p.timezone,
   p.date_order, p.kind, p.state, p.max_rate, p.source_system, p.source_timeline,
   p.source_database, p.source_lsn, p.snapshot_xmin, p.snapshot_xmax,
-  EXISTS (SELECT FROM @ledger@.pull AS o WHERE o.run_id = p.run_id AND o.pull_id <> p.pull_id),
+  EXISTS (SELECT FROM @ledger@.pull AS o WHERE o.run_id = p.run_id AND o.pull_id <> p.pull_id
+          AND o.snapshot_lock IS NOT DISTINCT FROM p.snapshot_lock),
   p.source_relations, p.search_path, p.replication_role
 FROM @ledger@.pull AS p WHERE p.pull_id = $1::bigint)sql";
 

@@ -231,20 +231,19 @@ void RunSession::set_sequences(const std::vector<std::optional<TableTask>> &task
     } catch (const Failure &) {
       throw;
     } catch (const Error &error) {
-      warn_incomplete(
-          fmt::format("sequences of table {} were not set", name.cited()),
-          error.hint().empty()
-              ? Error(error.sqlstate(), error.message(), error.detail(),
-                      "Once that is mended: " + command("sequences " + shell_word(name.display())))
-              : error);
+      warn_incomplete(fmt::format("sequences of table {} were not set", name.cited()), error,
+                      "sequences " + shell_word(name.display()));
     }
   }
 }
 
 // The rows are there all the same.
-void RunSession::warn_incomplete(const std::string &what, const Error &error) {
+void RunSession::warn_incomplete(const std::string &what, const Error &error,
+                                 const std::string &words) {
   is_incomplete_ = true;
-  warn(Error(error.sqlstate(), what + ": " + error.message(), error.detail(), error.hint()));
+  const bool has_way_on = error.hint().empty() && !words.empty();
+  warn(Error(error.sqlstate(), what + ": " + error.message(), error.detail(),
+             has_way_on ? "Once that is mended: " + command(words) : error.hint()));
 }
 
 void RunSession::verify(const std::vector<std::optional<TableTask>> &tasks) {
@@ -309,15 +308,7 @@ void RunSession::explain_failures() {
     if (is_done(pull))
       continue;
     if (!pull.failure && is_over(pull))
-      pull.failure =
-          FailureView{.sqlstate = pull.state == PullState::kCancelled ? "57014" : "55000",
-                      .message = fmt::format("pull {} {}", pull.id,
-                                             pull.state == PullState::kCancelled
-                                                 ? "was cancelled"
-                                                 : "ended before all its chunks were done"),
-                      .detail = {},
-                      .hint = {},
-                      .command = {}};
+      pull.failure = failure_view(ending_of(pull));
     if (pull.failure && !options_.connections.source_on_destination)
       explain_unreachable_source(*pull.failure);
     if (pull.pull_id != 0 && pull.next_command.empty())
@@ -338,10 +329,10 @@ std::string RunSession::way_on_with(const PullView &pull) const {
       !says("after the snapshot was taken") && !says("is no longer the one that was planned"))
     return pull.next_command;
   const std::optional<TableTask> task = task_of(pull);
-  if (task && pull.chunks_done == 0 && !pull.has_bounds)
-    return command(copy_words(*task));
-  const bool is_whole = task && pull.began_empty == true && !pull.has_bounds;
-  return is_whole ? command(copy_words(*task) + " --truncate") : "";
+  const bool has_rows = pull.chunks_done > 0;
+  if (!task || pull.has_bounds || (has_rows && pull.began_empty != true))
+    return "";
+  return command(copy_words(*task) + (has_rows ? " --truncate" : ""));
 }
 
 /// What sessions met and the ledger does not say.
@@ -440,10 +431,11 @@ std::string RunSession::whole_command() const {
   return command(words);
 }
 
-/// Where a server was lost; any other error would come again.
+/// Where a server was lost, or nothing was begun before Ctrl-C; any other error would come again.
 std::string RunSession::way_to_unbegun() const {
   const int64_t unbegun = count_unbegun();
-  if (unbegun == 0 || options_.safety.is_dry_run || (failure_ && !is_server_lost()))
+  if (unbegun == 0 || options_.safety.is_dry_run ||
+      (failure_ && !is_server_lost() && !end_.is_interrupted))
     return "";
   return fmt::format("{} not begun. To load {}: {}", were(unbegun), unbegun == 1 ? "it" : "them",
                      whole_command());
@@ -464,7 +456,8 @@ void RunSession::note_incomplete_run(int tables) {
 ExitStatus RunSession::finish() {
   if (failure_)
     view_.failure = failure_view(*failure_);
-  if (end_.is_interrupted && !view_.id.empty())
+  const bool waits = end_.is_interrupted && !view_.id.empty(); // for others to join the run
+  if (waits)
     view_.failure->hint = way_on();
   else if (failure_ && is_server_lost() && !view_.pulls.empty() &&
            std::ranges::all_of(view_.pulls, is_done))
@@ -478,7 +471,7 @@ ExitStatus RunSession::finish() {
   if (!options_.safety.is_dry_run)
     write_message(summary_text(view_, style_));
   write_message(failures_text(view_, style_));
-  if (const std::string rest = way_to_unbegun(); !rest.empty() && !end_.is_interrupted)
+  if (const std::string rest = way_to_unbegun(); !rest.empty() && !waits)
     write_message(hint_text(rest, style_));
   else if (has_unended && !end_.is_interrupted && !options_.safety.is_dry_run)
     write_message(hint_text(way_on(), style_));

@@ -105,7 +105,8 @@ private:
   void set_sequences(const std::vector<std::optional<TableTask>> &tasks);
   void verify(const std::vector<std::optional<TableTask>> &tasks);
   void compare(Mover &mover, const TableTask &task, PullView &pull);
-  void warn_incomplete(const std::string &what, const Error &error);
+  /// `words` are those of the command that does what is left.
+  void warn_incomplete(const std::string &what, const Error &error, const std::string &words = {});
   void forget_unended();
   void explain_failures();
   void note_failures_of_sessions();

@@ -1,5 +1,7 @@
 #include "orchestrator/run/run_figures.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 
@@ -25,6 +27,15 @@ std::string wait_words(const std::string &reason) {
                        reason.substr(kAbandoned.size(), reason.find(';') - kAbandoned.size()));
   const bool is_thing = reason.starts_with("a ") || reason.starts_with("the ");
   return is_thing ? "waiting for " + reason : reason;
+}
+
+Error ending_of(const PullView &pull) {
+  if (pull.state == PullState::kCancelled)
+    return {"57014", fmt::format("pull {} was cancelled", pull.id)};
+  const bool is_read = pull.chunks > 0 && pull.chunks_done == pull.chunks;
+  return {"55000", fmt::format("pull {} ended before {}", pull.id,
+                               is_read ? "it was noted that all its chunks are done"
+                                       : "all its chunks were done")};
 }
 
 int64_t total_bytes_of(const PullView &pull) noexcept {

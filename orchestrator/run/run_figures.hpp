@@ -16,6 +16,10 @@ namespace parallel_loader {
 /// PullView::waiting_for as a clause: `waiting for a lock on …`; sentences stay as they are.
 [[nodiscard]] std::string wait_words(const std::string &reason);
 
+/// Why a pull is over, of which the ledger has no error: it was cancelled, or has lost its
+/// coordinator.
+[[nodiscard]] Error ending_of(const PullView &pull);
+
 /// What a table takes on disk only estimates what travels: the total rises when it is passed, and
 /// is what has come once the table is done.  0: unknown.
 [[nodiscard]] int64_t total_bytes_of(const PullView &pull) noexcept;

@@ -218,6 +218,30 @@ for my $lacking ('create, work', 'work') {
   $pair->destination_sql('REVOKE EXECUTE ON FUNCTION "Lo ader".parallel_pull_work FROM "Lo ader"') if $lacking ne 'work';
 }
 
+# What follows names the destination: roles and rights are on both sides.
+$pair->both_sql('CREATE SCHEMA closed; CREATE TABLE closed.shut (id serial PRIMARY KEY)');
+$pair->source_sql('GRANT USAGE ON SCHEMA closed TO reader; GRANT SELECT ON ALL TABLES IN SCHEMA closed TO reader; '
+    . 'GRANT SELECT ON ALL SEQUENCES IN SCHEMA closed TO reader; INSERT INTO closed.shut DEFAULT VALUES');
+$pair->destination_sql('GRANT INSERT, SELECT ON closed.shut TO "Lo ader"; '
+    . 'GRANT EXECUTE ON FUNCTION "Lo ader".parallel_pull_sequences, "Lo ader".parallel_pull_plan TO "Lo ader"');
+# hint: orchestrator/run/destination_tables.cpp: Run on the destination: GRANT USAGE ON SCHEMA
+# hint: orchestrator/run/destination_tables.cpp: Run on the destination: GRANT TRUNCATE ON
+for my $case (['USAGE ON SCHEMA "closed"'], ['TRUNCATE ON closed.shut', '--truncate']) {
+  my ($right, @options) = @$case;
+  my $err = end_of(start_copy($secret, $limited, @options, 'closed.shut'))->{err};
+  my ($grant) = $err =~ /^parallel-loader: hint: Run on the destination: (GRANT \Q$right\E TO "Lo ader";)$/m;
+  ok(defined $grant, "no right to $right: has a hint") or diag($err);
+  works($pair, $grant // 'no_hint', "no right to $right");
+}
+# hint: orchestrator/commands/run_session.cpp: Commands are shown without the password
+my $unset = end_of(start_copy($secret, $limited, '--truncate', 'closed.shut'));
+is($unset->{code}, 1, 'no right to set a sequence: exits with 1');
+like($unset->{err}, qr/Commands are shown without the password/, '… a password is left out, and that is said');
+$pair->destination_sql('GRANT SELECT, UPDATE ON SEQUENCE closed.shut_id_seq TO "Lo ader"');
+shell_works(command_in($unset, 'Once that is mended: ', 'a sequence that was not set'), 'a sequence that was not set', PGPASSWORD => 'Plum');
+is($pair->destination_sql('SELECT last_value FROM closed.shut_id_seq'), $pair->source_sql('SELECT last_value FROM closed.shut_id_seq'),
+  '… it is set');
+
 {
   my $job = interrupted($secret, $limited);
   is($job->{code}, 130, 'Ctrl-C by a role that may not cancel: exits with 130');

@@ -65,6 +65,9 @@ my @OBSTACLES = (qr/foreign keys are checked while rows are loaded[^\n]*: kid_pa
 my $run = copy('--dry-run', qw(parent kid watched indexed plain));
 exits('a dry run', 0, $run);
 says_in_order('… tells foreign keys, triggers and indexes', $run->{err}, @OBSTACLES);
+# hint: orchestrator/run/destination_tables.cpp: resume what has failed once the tables
+like($run->{err}, qr/hint: Create them after the load, as pg_restore --section=post-data does, or resume what has failed/,
+  '… and what to do about foreign keys');
 like($run->{out}, qr/^public\.plain: \d+(\.\d+)? kB, about 1 000 rows, 1 chunk, route heap\n.*\bid\b/m, '… and size, rows, chunks, route and key of each table')
   or diag $run->{out};
 is(count('plain') . count('parallel_pulls'), '00', '… and does nothing');

@@ -51,18 +51,27 @@ equal('a lock', qw(a b));
 # ---- a table that was rewritten on the source ----
 
 $pair->destination_sql('TRUNCATE a, b, c');
-$pair->create_gate;
-$pair->close_gate;
-$job = start_program('copy', @both, '--jobs', 1, '--where-for', 'c', 'gate(id, 1)', 'c', 'b');
-$pair->wait_at_gate;
+$job = start_program('copy', @both, '--jobs', 1, '--max-rate', '100kB', 'c', 'b');
 ok(wait_until(20, sub { $pair->destination_sql(q(SELECT count(*) FROM parallel_pulls WHERE table_name = 'public.b' AND chunks > 0)) }),
   'a table waits for its turn');
 $pair->source_sql('VACUUM FULL b');
-$pair->open_gate;
+is(run_program('alter', $pair->newest_pull_id, @there, '--max-rate', 0)->{code}, 0, '… which now comes soon');
 is(end_of($job)->{code}, 1, '… and is rewritten meanwhile') or diag $job->{err};
 like($job->{err}, qr/emptied or rewritten after the snapshot was taken/, '… which is told');
 goes_on('a rewritten table', $job);
 equal('a rewritten table', qw(b c));
+
+# ---- a table that fails again, under a snapshot of its own ----
+
+$pair->destination_sql('TRUNCATE a, b; ALTER TABLE b ADD CHECK (id < 0) NOT VALID');
+is(run_program('copy', @both, 'a', 'b')->{code}, 1, 'one table of two fails');
+run_program('cancel', $pair->destination_sql('SELECT max(run_id) FROM parallel_pulls'), @there);
+is(run_program('resume', @both)->{code}, 1, '… and once more, of a later moment');
+ok(wait_until(10, sub { !$pair->coordinator_pids }), '… without a done chunk, for which no snapshot is held');
+$pair->destination_sql('ALTER TABLE b DROP CONSTRAINT b_id_check');
+my $again = run_program('resume', @both);
+is($again->{code}, 0, '… until it can be loaded') or diag $again->{err};
+equal('a table that fails again', qw(a b));
 
 # ---- a pull whose chunks are all done ----
 

@@ -13,8 +13,10 @@ static constexpr TimestampTz kBurstUs = 250 * INT64CONST(1000);
 // How long a new rate, a pause or a stop may go unnoticed.
 static constexpr long kSliceMs = 100;
 
-static bool is_told_to_stop(const WorkerSlot *slot) {
-  return pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&slot->is_told_to_stop)) != 0;
+// A worker that has come late is told by nobody: the pull is over for it all the same.
+static bool is_told_to_stop(SharedPull *pull, const WorkerSlot *slot) {
+  return pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&slot->is_told_to_stop)) != 0 ||
+         pg_atomic_read_u32(&pull->stop) != kStopNone;
 }
 
 static void nap(long timeout_ms) {
@@ -23,7 +25,7 @@ static void nap(long timeout_ms) {
 
 static bool wait_while_paused(SharedPull *pull, const WorkerSlot *slot) {
   while (pg_atomic_read_u32(&pull->is_paused) != 0) {
-    if (is_told_to_stop(slot))
+    if (is_told_to_stop(pull, slot))
       return false;
     nap(kSliceMs);
   }
@@ -64,7 +66,7 @@ bool throttle_pass(SharedPull *pull, const WorkerSlot *slot, int64 bytes) {
     const TimestampTz left_us = begin - GetCurrentTimestamp();
     if (left_us <= 0 || epoch != rate_epoch(pull))
       return wait_while_paused(pull, slot);
-    if (is_told_to_stop(slot))
+    if (is_told_to_stop(pull, slot))
       return false;
     nap(static_cast<long>(left_us / 1000) + 1);
   }
