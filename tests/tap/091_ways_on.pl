@@ -51,9 +51,11 @@ equal('a lock', qw(a b));
 # ---- a table that was rewritten on the source ----
 
 $pair->destination_sql('TRUNCATE a, b, c');
-$job = start_program('copy', @both, '--jobs', 1, '--max-rate', '100kB', 'c', 'b');
-ok(wait_until(20, sub { $pair->destination_sql(q(SELECT count(*) FROM parallel_pulls WHERE table_name = 'public.b' AND chunks > 0)) }),
+my $last = $pair->newest_pull_id;
+$job = start_program('copy', @both, '--jobs', 1, '--max-rate', '40kB', 'c', 'b');
+ok(wait_until(20, sub { $pair->destination_sql("SELECT count(*) FROM parallel_pulls WHERE pull_id > $last AND table_name = 'public.b' AND chunks > 0") }),
   'a table waits for its turn');
+# Which waits until the run gives way.
 $pair->source_sql('VACUUM FULL b');
 is(run_program('alter', $pair->newest_pull_id, @there, '--max-rate', 0)->{code}, 0, '… which now comes soon');
 is(end_of($job)->{code}, 1, '… and is rewritten meanwhile') or diag $job->{err};
