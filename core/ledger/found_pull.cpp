@@ -109,6 +109,10 @@ FoundPull read_row(const Rows &rows, size_t row) {
   return found;
 }
 
+std::optional<int64_t> first_id(const std::vector<FoundPull> &pulls) {
+  return pulls.empty() ? std::nullopt : std::optional(pulls.front().pull_id);
+}
+
 } // namespace
 
 Error loading_error(const QualifiedName &table, int64_t pull_id) {
@@ -117,14 +121,6 @@ Error loading_error(const QualifiedName &table, int64_t pull_id) {
           "Wait until that pull has ended, or cancel it, and look at the table before you copy it "
           "again."};
 }
-
-namespace {
-
-std::optional<int64_t> first_id(const std::vector<FoundPull> &pulls) {
-  return pulls.empty() ? std::nullopt : std::optional(pulls.front().pull_id);
-}
-
-} // namespace
 
 std::vector<FoundPull> PullFinder::look_up(std::string_view condition,
                                            const std::vector<Param> &params) {

@@ -90,6 +90,8 @@ void Copy::run() {
   session_.tell_failures();
   if (options_.safety.truncates)
     empty_tables();
+  if (is_to_stop())
+    return;
   session_.carry_out(orders());
   add_commands();
   std::vector<std::optional<TableTask>> tasks(session_.view().pulls.size());
@@ -234,7 +236,7 @@ void Copy::take_pulls() {
 
 // What others have loaded meanwhile stays.
 void Copy::empty_tables() {
-  while (!tables_.empty() &&
+  while (!tables_.empty() && !is_to_stop() &&
          !truncate_tables(session_.mover().destination(), tables_, session_.looked_at()))
     keep_loadable([this](size_t index) { return may_load(index); });
 }
