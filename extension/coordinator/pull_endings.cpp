@@ -146,7 +146,7 @@ bool PullEndings::try_end(int64_t pull, const Ending &ending) {
   if (!is_open) // it has ended before
     return true;
   call([&]() noexcept { worker_slots_stop_pull(run_, pull); });
-  if (unrevoked > 0 || worker_slots_any_at(run_, pull))
+  if (unrevoked > 0 || worker_slots_count_at(run_, pull) > 0)
     return false;
   const bool is_held = is_held_for(ending.event, totals);
   record_.in_transaction([&](Ledger &ledger) {

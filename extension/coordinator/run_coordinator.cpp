@@ -66,6 +66,7 @@ void RunCoordinator::note_plan(const PullPlan &plan) {
   pg_atomic_fetch_add_u32(&run_->pull_count, 1);
   endings_.note_plan(request_.run_wait_ms > 0);
   planned_at_ = worked_at_ = GetCurrentTimestamp();
+  note_patience();
 }
 
 void RunCoordinator::supervise() {
@@ -356,17 +357,22 @@ void RunCoordinator::look_for_slots(bool lacks_workers) {
   });
 }
 
-// A run whose workers do not come keeps the source from cleaning up dead rows.
-void RunCoordinator::throw_if_abandoned() {
+// Returns until when a session may come.
+TimestampTz RunCoordinator::note_patience() {
   constexpr int64_t kLeastMs = 60'000; // with no hold at all nobody would have time to join
   const int64_t hold_ms = request_.snapshot_hold_ms > 0 ? request_.snapshot_hold_ms : kLeastMs;
+  const TimestampTz end = worked_at_ + hold_ms * 1000;
+  pg_atomic_write_u64(&run_->given_up_at, static_cast<uint64>(end));
+  return end;
+}
+
+// A run whose workers do not come keeps the source from cleaning up dead rows.
+void RunCoordinator::throw_if_abandoned() {
   const bool is_worked_on =
       worker_slots_any_used(run_) || pg_atomic_read_u32(&run_->slot_waiters) != 0;
   if (is_worked_on)
     worked_at_ = GetCurrentTimestamp();
-  const TimestampTz end = worked_at_ + hold_ms * 1000;
-  pg_atomic_write_u64(&run_->given_up_at, static_cast<uint64>(end));
-  if (GetCurrentTimestamp() > end) {
+  if (GetCurrentTimestamp() > note_patience()) {
     hold_.close();
     throw Error("55000", "no session has worked on the pull for parallel_loader.snapshot_hold",
                 "Its snapshot of the source was released.");

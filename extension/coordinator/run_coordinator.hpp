@@ -68,6 +68,7 @@ private:
   void record_limits();
   void staff();
   void look_for_slots(bool lacks_workers);
+  TimestampTz note_patience();
   void throw_if_abandoned();
   [[nodiscard]] bool is_lingering() const;
   [[nodiscard]] int64_t key() const noexcept { return run_->coordinator_id; }

@@ -69,6 +69,10 @@ void require_other_pull(const FoundPull &found) {
               "Wait in another session.");
 }
 
+bool has_coordinator_ended(const SharedPull *pull) {
+  return shared_pull_phase(pull) == kPhaseEnded || pull->coordinator_pid == 0;
+}
+
 // The error of a pull of a run that has failed or was cancelled: the whole of it where it was the
 // first one.
 [[noreturn]] void throw_error_of(const FoundPull &found, SharedPull *run) {
@@ -91,8 +95,14 @@ bool is_about_to_end(int64_t pull_id) {
   return Ledger(executor).has_withheld_chunks(pull_id);
 }
 
+// Chunks that others move may come back from them, so a call that takes all that there is waits for
+// their end, too.
+bool is_to_return(const WorkRequest &request, int left, int with_workers) {
+  return left > (request.max_chunks > 0 ? 0 : with_workers);
+}
+
 // Returns how many of its chunks are left.  Throws the error that has ended the pull.
-int await_pull_of_run(int64_t pull_id, SharedPull *run) {
+int await_pull_of_run(int64_t pull_id, SharedPull *run, const WorkRequest &request) {
   ScratchMemory memory;
   for (;; memory.reset()) {
     const FoundPull found = find_pull(pull_id);
@@ -106,28 +116,70 @@ int await_pull_of_run(int64_t pull_id, SharedPull *run) {
         call([&]() noexcept { work_session_wait_for_end(run); });
       return 0;
     }
-    if (found.chunks_left > 0 && !is_about_to_end(pull_id))
+    const int with_workers = worker_slots_count_at(run, pull_id);
+    if (is_to_return(request, found.chunks_left, with_workers) && !is_about_to_end(pull_id))
       return found.chunks_left;
-    call([&]() noexcept { waiting_session_wait_turn(run, kLookAgainMs / 5); });
+    call([&]() noexcept {
+      waiting_session_wait_turn(run, with_workers > 0 ? kLookAgainMs : kLookAgainMs / 5);
+    });
   }
 }
 
 // Returns how many chunks of the run are left.  What has ended some of its pulls is in the ledger.
-int await_run(const FoundPull &found, SharedPull *run) {
+int await_run(const FoundPull &found, SharedPull *run, const WorkRequest &request) {
   ScratchMemory memory;
   for (;; memory.reset()) {
-    int left = 0;
-    {
+    if (request.max_chunks > 0 || worker_slots_any_unclaimed(run)) {
       SpiExecutor executor(SpiMode::kReadLatest);
-      left = RunLedger(executor).open_chunks(found.coordinator);
+      if (const int left = RunLedger(executor).open_chunks(found.coordinator); left > 0)
+        return left;
     }
-    const bool has_ended = shared_pull_phase(run) == kPhaseEnded || run->coordinator_pid == 0;
-    if (left > 0 || has_ended) {
-      if (has_ended && !call([&]() noexcept { return mailbox_is_stop_posted(run); }))
+    if (has_coordinator_ended(run)) {
+      if (!call([&]() noexcept { return mailbox_is_stop_posted(run); }))
         call([&]() noexcept { last_commit_report(run); });
-      return has_ended ? 0 : left;
+      return 0;
     }
     call([&]() noexcept { waiting_session_wait_turn(run, kLookAgainMs / 5); });
+  }
+}
+
+// Returns how many chunks are left of a pull whose coordinator brings workers by itself.
+int await_pull(const FoundPull &found, SharedPull *pull, const WorkRequest &request) {
+  while (request.max_chunks == 0 && !has_coordinator_ended(pull) && worker_slots_any_undone(pull) &&
+         !worker_slots_any_unclaimed(pull))
+    call([&]() noexcept { waiting_session_wait_turn(pull, kLookAgainMs); });
+  call([&]() noexcept { work_session_raise_error(pull); });
+  const int left = find_pull(found.pull_id).chunks_left;
+  if (left == 0)
+    call([&]() noexcept { work_session_wait_for_end(pull); });
+  return left;
+}
+
+int await_rest(const FoundPull &found, SharedPull *pull, const WorkRequest &request) {
+  if (!pull->is_run)
+    return await_pull(found, pull, request);
+  return request.is_of_run ? await_run(found, pull, request)
+                           : await_pull_of_run(found.pull_id, pull, request);
+}
+
+// Takes chunks until none is left, or as many as were asked for.
+WorkResult work_on(const FoundPull &found, const AttachedPull &attached, const WorkRequest &request,
+                   const std::string &address) {
+  SharedPull *pull = attached.get();
+  const int64 only = request.is_of_run ? 0 : found.pull_id;
+  call([&]() noexcept { work_session_wait_for_plan(pull); });
+  for (WorkResult result = {};; call([&]() noexcept { waiting_session_wait_turn(pull); })) {
+    std::string handed_over = address;
+    const WipeAtEnd wiped(handed_over);
+    const bool lacks_slot = call([&]() noexcept {
+      return !work_session_run(attached.segment(), pull, &request, only, handed_over.data(),
+                               handed_over.size(), &result);
+    });
+    if (lacks_slot)
+      throw no_free_slot("call " + call_text("parallel_pull_work", found.pull_id) + " again");
+    result.remaining = await_rest(found, pull, request);
+    if (result.remaining == 0 || request.max_chunks > 0 || has_coordinator_ended(pull))
+      return result;
   }
 }
 
@@ -151,23 +203,7 @@ WorkResult work(FunctionCallInfo fcinfo) {
     refuse_old_coordinator(now);
     return {};
   }
-  const int64 only = request.is_of_run ? 0 : found.pull_id;
-  WorkResult result = call([&]() noexcept {
-    work_session_wait_for_plan(attached.get());
-    return work_session_run(attached.segment(), attached.get(), &request, only, address.data(),
-                            address.size());
-  });
-  if (result.lacks_slot)
-    throw no_free_slot("call " + call_text("parallel_pull_work", found.pull_id) + " again");
-  if (attached.get()->is_run) {
-    result.remaining = only == 0 ? await_run(found, attached.get())
-                                 : await_pull_of_run(found.pull_id, attached.get());
-    return result;
-  }
-  result.remaining = find_pull(found.pull_id).chunks_left;
-  if (result.remaining == 0)
-    call([&]() noexcept { work_session_wait_for_end(attached.get()); });
-  return result;
+  return work_on(found, attached, request, address);
 }
 
 int64 milliseconds_until(TimestampTz deadline) {
@@ -176,7 +212,7 @@ int64 milliseconds_until(TimestampTz deadline) {
 
 // A session that did not start the pull is not woken by it, so it looks again and again.
 void wait_for_end(SharedPull *pull, TimestampTz deadline) {
-  while (shared_pull_phase(pull) != kPhaseEnded && pull->coordinator_pid != 0) {
+  while (!has_coordinator_ended(pull)) {
     const int64 left_ms = milliseconds_until(deadline);
     if (left_ms <= 0)
       return;

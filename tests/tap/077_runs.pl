@@ -191,6 +191,33 @@ is($session->finish->summary, 'success: 0', '… its worker goes on with others'
 every_row_once('a pull is cancelled', qw(t2 t4 t6));
 is($pair->destination_sql("SELECT count(*) FROM parallel_pulls WHERE run_id = $run AND state = 'done'"), 3, '… which are done');
 
+# ---- a chunk that another session loses ----
+
+for my $of ('one pull', 'a run') {
+  for my $rest (0, 1) {
+    begin_anew(@some);
+    $pair->close_gate;
+    $run = create('t1', undef, source_table => 'v1', chunk_size => '1GB');
+    create('t2', $run) if $rest;
+    my $call = "SELECT remaining FROM parallel_pull_work($run" . ($of eq 'a run' ? ', whole_run => true)' : ')');
+    my ($losing, $waiting) = map { $pair->session('destination') } 1, 2;
+    $losing->start($call);
+    $pair->wait_at_gate(1);
+    $waiting->start($call);
+    sleep 1;
+    ok(!$waiting->is_finished, "$of: a session waits for a chunk that another has");
+    is($pair->destination_sql("SELECT remaining > 0 FROM parallel_pull_work($run, max_chunks => 1)"), 't',
+      '… unless it was asked for some chunks alone');
+    $pair->destination_sql('SELECT pg_terminate_backend(' . $losing->backend_pid . ')');
+    $pair->open_gate;
+    is($waiting->finish->summary, 'success: 0', '… and takes it when that is lost');
+    $pair->same_rows('SELECT * FROM t1', '… with every row once');
+    $losing->finish;
+    $pair->destination_sql("SELECT parallel_pull_cancel(pull_id) FROM parallel_pulls WHERE run_id = $run AND state <> 'done'");
+    $pair->nothing_left('… nothing is left');
+  }
+}
+
 ($run, $session) = begin_gated();
 kill 'TERM', $pair->coordinator_pids;
 $session->finish;

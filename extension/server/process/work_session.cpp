@@ -132,7 +132,7 @@ static bool bring_workers(const WorkPlace *place, int wanted, OwnWorkers *own) {
   return true;
 }
 
-static void raise_error(SharedPull *pull) {
+void work_session_raise_error(SharedPull *pull) {
   if (!mailbox_is_stop_posted(pull))
     return;
   work_session_wait_for_end(pull);
@@ -148,8 +148,8 @@ void work_session_raise_interrupted(int64 pull_id) {
            errdetail("Pull " INT64_FORMAT " was interrupted.", pull_id)));
 }
 
-WorkResult work_session_run(dsm_segment *segment, SharedPull *pull, const WorkRequest *request,
-                            int64 pull_id, char *address, Size address_size) {
+bool work_session_run(dsm_segment *segment, SharedPull *pull, const WorkRequest *request,
+                      int64 pull_id, char *address, Size address_size, WorkResult *result) {
   pull_owner_require_connect(pull->owner);
   last_commit_ask(pull);
   const uint32 chunks_allowed =
@@ -165,15 +165,14 @@ WorkResult work_session_run(dsm_segment *segment, SharedPull *pull, const WorkRe
     pg_atomic_write_u32(&pull->has_run_workers, 1);
   const int wanted =
       request->max_chunks > 0 ? Min(request->workers, request->max_chunks) : request->workers;
-  const bool lacks_slot = !bring_workers(&place, wanted, own);
-  raise_error(pull);
-  const WorkResult result = {static_cast<int>(pg_atomic_read_u32(&session->chunks)),
-                             static_cast<int64>(pg_atomic_read_u64(&session->rows)),
-                             static_cast<int64>(pg_atomic_read_u64(&session->bytes)), 0,
-                             lacks_slot};
+  const bool had_slot = bring_workers(&place, wanted, own);
+  work_session_raise_error(pull);
+  result->chunks += static_cast<int>(pg_atomic_read_u32(&session->chunks));
+  result->rows += static_cast<int64>(pg_atomic_read_u64(&session->rows));
+  result->bytes += static_cast<int64>(pg_atomic_read_u64(&session->bytes));
   cancel_on_dsm_detach(segment, leave_workers_behind, Datum(0));
   dsm_detach(work_segment);
-  return result;
+  return had_slot;
 }
 
 void work_session_wait_for_plan(SharedPull *pull) {

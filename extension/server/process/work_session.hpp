@@ -16,7 +16,6 @@ struct WorkResult {
   int64 rows;
   int64 bytes;
   int remaining;
-  bool lacks_slot; // none was free for its workers within the retry budget
 };
 
 /// Starts workers and waits until they are through.  `address` is a source of their own, or empty;
@@ -24,10 +23,15 @@ struct WorkResult {
 /// When the call is cancelled or its session ends, these workers end, and their chunks are free for
 /// others.
 /// Raises the pull's error, 55006 for the lock trap, 42501 when the pull's owner may not connect.
-/// Leaves `remaining` unset.
+/// Adds what they did to `result`, but for `remaining`.
 /// `pull_id` is the one pull of a run whose chunks they take, 0: of any.
-WorkResult work_session_run(dsm_segment *segment, SharedPull *pull, const WorkRequest *request,
-                            int64 pull_id, char *address, Size address_size);
+/// Returns false when no slot was free for them within the retry budget.
+[[nodiscard]] bool work_session_run(dsm_segment *segment, SharedPull *pull,
+                                    const WorkRequest *request, int64 pull_id, char *address,
+                                    Size address_size, WorkResult *result);
+
+/// Raises what has ended the pull, if something has.
+void work_session_raise_error(SharedPull *pull);
 
 /// Raises 57P01: the coordinator of the pull is gone.
 [[noreturn]] void work_session_raise_interrupted(int64 pull_id);

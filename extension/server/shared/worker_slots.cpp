@@ -160,12 +160,13 @@ void worker_slots_terminate(SharedPull *pull) {
     signal_worker(slot.pid, SIGTERM);
 }
 
-bool worker_slots_any_at(SharedPull *pull, int64 pull_id) noexcept {
+int worker_slots_count_at(SharedPull *pull, int64 pull_id) noexcept {
+  int count = 0;
   for (WorkerSlot &slot : pull->slots)
     if (pg_atomic_read_u32(&slot.state) == kSlotRunning && pg_atomic_read_u32(&slot.chunk) != 0 &&
         slot.pull_id == pull_id)
-      return true;
-  return false;
+      count++;
+  return count;
 }
 
 // The signal comes before the order is given whole: the worker that has seen it whole knows that no
@@ -286,6 +287,11 @@ PullCounts worker_slots_counts(SharedPull *pull) noexcept {
 bool worker_slots_any_unread(SharedPull *pull) noexcept {
   const PullCounts counts = worker_slots_counts(pull);
   return counts.chunks_done + counts.chunks_read < counts.chunks;
+}
+
+bool worker_slots_any_undone(SharedPull *pull) noexcept {
+  const PullCounts counts = worker_slots_counts(pull);
+  return counts.chunks_done < counts.chunks;
 }
 
 bool worker_slots_any_unclaimed(SharedPull *pull) noexcept {

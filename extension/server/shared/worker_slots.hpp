@@ -34,8 +34,8 @@ void worker_slots_terminate(SharedPull *pull);
 
 /// Tells the workers that move chunks of one pull of a run to leave it.
 void worker_slots_stop_pull(SharedPull *pull, int64 pull_id);
-/// True if some worker moves a chunk of that pull.
-bool worker_slots_any_at(SharedPull *pull, int64 pull_id) noexcept;
+/// How many workers move a chunk of that pull.
+int worker_slots_count_at(SharedPull *pull, int64 pull_id) noexcept;
 /// True if the worker is told to leave its pull, and to stay.
 bool worker_slot_is_to_leave_pull(const WorkerSlot *slot) noexcept;
 /// In the worker, when it has: waits until the signal has come, and drops it.
@@ -62,6 +62,8 @@ int64 worker_slot_chunk_failed(SharedPull *pull, int slot, bool is_retry) noexce
 PullCounts worker_slots_counts(SharedPull *pull) noexcept;
 /// True if some chunk still has rows to be read.
 bool worker_slots_any_unread(SharedPull *pull) noexcept;
+/// True if some chunk is not done.
+bool worker_slots_any_undone(SharedPull *pull) noexcept;
 /// True if some chunk is neither done nor with a worker.
 bool worker_slots_any_unclaimed(SharedPull *pull) noexcept;
 /// True if a worker other than the one of slot `own` has claimed a chunk that it may have to give
