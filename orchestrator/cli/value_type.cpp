@@ -75,12 +75,12 @@ ValueType<int> number_type(int least, int most) {
 }
 
 ValueType<std::string> size_type() {
-  return {"SIZE", "Give a number with kB, MB, GB or TB, like 64MB.",
+  return {"SIZE", "Give at least 64kB, in kB, MB, GB or TB, like 64MB.",
           [](std::string_view text) {
-            const auto quantity = parse_quantity(text);
-            const bool is_size =
-                quantity && std::ranges::find(kSizes, quantity->unit, &Unit::name) != kSizes.end();
-            return is_size ? std::optional(std::string(text)) : std::nullopt;
+            constexpr int kLeastKb = 64; // the extension's bound
+            const auto kilobytes = parse_in(text, kSizes);
+            return kilobytes && *kilobytes >= kLeastKb ? std::optional(std::string(text))
+                                                       : std::nullopt;
           }};
 }
 

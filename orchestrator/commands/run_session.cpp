@@ -486,7 +486,7 @@ ExitStatus RunSession::finish() {
   if (options_.output.is_json)
     return write_result(copy_document(view_, JsonDetail::kRun) + "\n", result);
   const RunTotals totals = totals_of(view_);
-  if (totals.tables > 0 && totals.done == totals.tables)
+  if (totals.tables > 0 && totals.done == totals.tables && !is_incomplete_)
     return write_result(command_tag(view_) + "\n", result);
   return result;
 }

@@ -295,8 +295,11 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{{"copy", "-j", "99999999999", "t"},
               R"(invalid value "99999999999" for option "--jobs" | Give a number from 1 to 256.)"},
         Wrong{{"copy", "--chunk-size=64", "t"},
-              R"(invalid value "64" for option "--chunk-size" | Give a number with kB, MB, GB or )"
-              "TB, like 64MB."},
+              R"(invalid value "64" for option "--chunk-size" | Give at least 64kB, in kB, MB, GB )"
+              "or TB, like 64MB."},
+        Wrong{{"copy", "--chunk-size=63kB", "t"},
+              R"(invalid value "63kB" for option "--chunk-size" | Give at least 64kB, in kB, MB, )"
+              "GB or TB, like 64MB."},
         Wrong{{"copy", "--format=csv", "t"},
               R"(invalid value "csv" for option "--format" | Give auto, text or binary.)"},
         Wrong{{"copy", "--progress=yes", "t"},

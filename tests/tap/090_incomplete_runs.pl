@@ -83,6 +83,7 @@ my $run = resume();
 is($run->{code}, 1, '… resume does not end as if all were there');
 # hint: orchestrator/commands/run_session.cpp: --resume (of a run that lacks tables)
 like($run->{err}, qr/run $run_id is not complete: \d+ tables? (?:was|were) not begun.*Call that command again with --resume $run_id/s, '… and says why');
+is($run->{out}, '', '… nor prints a result of all');
 $run = copy(@many, '--resume', $run_id);
 is($run->{code}, 0, '… what it says loads them') or diag $run->{err};
 many_are_there('killed while it planned');
