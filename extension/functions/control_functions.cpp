@@ -69,10 +69,6 @@ void require_other_pull(const FoundPull &found) {
               "Wait in another session.");
 }
 
-bool has_coordinator_ended(const SharedPull *pull) {
-  return shared_pull_phase(pull) == kPhaseEnded || pull->coordinator_pid == 0;
-}
-
 // The error of a pull of a run that has failed or was cancelled: the whole of it where it was the
 // first one.
 [[noreturn]] void throw_error_of(const FoundPull &found, SharedPull *run) {
@@ -125,19 +121,22 @@ int await_pull_of_run(int64_t pull_id, SharedPull *run, const WorkRequest &reque
   }
 }
 
-// Returns how many chunks of the run are left.  What has ended some of its pulls is in the ledger.
+// Returns how many chunks of the run are left.  What has ended some of its pulls is in the ledger;
+// what has ended all is raised.
 int await_run(const FoundPull &found, SharedPull *run, const WorkRequest &request) {
   ScratchMemory memory;
   for (;; memory.reset()) {
+    if (shared_pull_has_ended(run)) {
+      call([&]() noexcept {
+        work_session_raise_error(run);
+        last_commit_report(run);
+      });
+      return 0;
+    }
     if (request.max_chunks > 0 || worker_slots_any_unclaimed(run)) {
       SpiExecutor executor(SpiMode::kReadLatest);
       if (const int left = RunLedger(executor).open_chunks(found.coordinator); left > 0)
         return left;
-    }
-    if (has_coordinator_ended(run)) {
-      if (!call([&]() noexcept { return mailbox_is_stop_posted(run); }))
-        call([&]() noexcept { last_commit_report(run); });
-      return 0;
     }
     call([&]() noexcept { waiting_session_wait_turn(run, kLookAgainMs / 5); });
   }
@@ -145,7 +144,7 @@ int await_run(const FoundPull &found, SharedPull *run, const WorkRequest &reques
 
 // Returns how many chunks are left of a pull whose coordinator brings workers by itself.
 int await_pull(const FoundPull &found, SharedPull *pull, const WorkRequest &request) {
-  while (request.max_chunks == 0 && !has_coordinator_ended(pull) && worker_slots_any_undone(pull) &&
+  while (request.max_chunks == 0 && !shared_pull_has_ended(pull) && worker_slots_any_undone(pull) &&
          !worker_slots_any_unclaimed(pull))
     call([&]() noexcept { waiting_session_wait_turn(pull, kLookAgainMs); });
   call([&]() noexcept { work_session_raise_error(pull); });
@@ -178,7 +177,7 @@ WorkResult work_on(const FoundPull &found, const AttachedPull &attached, const W
     if (lacks_slot)
       throw no_free_slot("call " + call_text("parallel_pull_work", found.pull_id) + " again");
     result.remaining = await_rest(found, pull, request);
-    if (result.remaining == 0 || request.max_chunks > 0 || has_coordinator_ended(pull))
+    if (result.remaining == 0 || request.max_chunks > 0 || shared_pull_has_ended(pull))
       return result;
   }
 }
@@ -212,7 +211,7 @@ int64 milliseconds_until(TimestampTz deadline) {
 
 // A session that did not start the pull is not woken by it, so it looks again and again.
 void wait_for_end(SharedPull *pull, TimestampTz deadline) {
-  while (!has_coordinator_ended(pull)) {
+  while (!shared_pull_has_ended(pull)) {
     const int64 left_ms = milliseconds_until(deadline);
     if (left_ms <= 0)
       return;

@@ -218,6 +218,19 @@ for my $of ('one pull', 'a run') {
   }
 }
 
+begin_anew(@some);
+$pair->close_gate;
+$run = create('t1', undef, source_table => 'v1', chunk_size => '1GB');
+my @waiting = map { $pair->session('destination') } 1, 2;
+$waiting[0]->start("SELECT parallel_pull_work($run, whole_run => true)");
+$pair->wait_at_gate(1);
+$waiting[1]->start("SELECT parallel_pull_work($run, whole_run => true)");
+sleep 1;
+kill 'TERM', $pair->coordinator_pids;
+is($_->finish->sqlstate, '57P01', 'the coordinator is terminated: a session that works or waits gets the error') for @waiting;
+$pair->open_gate;
+$pair->nothing_left('… nothing is left');
+
 ($run, $session) = begin_gated();
 kill 'TERM', $pair->coordinator_pids;
 $session->finish;

@@ -13,10 +13,6 @@ static bool has_answer(PlanTicket *ticket) {
   return state == kTicketAnswered || state == kTicketReturned;
 }
 
-static bool is_gone(const SharedPull *run) {
-  return run->coordinator_pid == 0 || shared_pull_phase(run) == kPhaseEnded;
-}
-
 // Detaching withdraws a ticket that nobody has answered.
 static int64 end_of_ticket(dsm_segment *segment, const PlanTicket *ticket, bool is_answered) {
   const int64 pull_id = is_answered ? ticket->pull_id : 0;
@@ -39,7 +35,7 @@ int64 plan_session_run(SharedPull *run, const char *request, Size request_size) 
   message.ticket = dsm_segment_handle(segment);
   if (!run_inbox_post(run, &message))
     return end_of_ticket(segment, ticket, false);
-  while (!has_answer(ticket) && !is_gone(run))
+  while (!has_answer(ticket) && !shared_pull_has_ended(run))
     waiting_session_wait_turn(run);
   const bool is_answered = pg_atomic_read_u32(&ticket->state) == kTicketAnswered;
   pg_read_barrier();

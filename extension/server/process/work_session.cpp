@@ -181,7 +181,7 @@ void work_session_wait_for_plan(SharedPull *pull) {
 }
 
 void work_session_wait_for_end(SharedPull *pull) {
-  while (shared_pull_phase(pull) != kPhaseEnded && pull->coordinator_pid != 0)
+  while (!shared_pull_has_ended(pull))
     waiting_session_wait_turn(pull);
   if (!mailbox_is_stop_posted(pull))
     last_commit_report(pull);

@@ -110,6 +110,10 @@ PullPhase shared_pull_phase(const SharedPull *pull) noexcept {
   return phase;
 }
 
+bool shared_pull_has_ended(const SharedPull *pull) noexcept {
+  return shared_pull_phase(pull) == kPhaseEnded || pull->coordinator_pid == 0;
+}
+
 // The writer copies 19 kB and is then through; it cannot be ended in between.
 static ErrorState settled_error_state(SharedPull *pull) noexcept {
   constexpr long kStepUs = 100;

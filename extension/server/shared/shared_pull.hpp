@@ -233,6 +233,9 @@ void shared_pull_copy_notice(char *buffer, const char *text);
 /// Enters a phase and tells session and launchers.
 void shared_pull_enter_phase(SharedPull *pull, PullPhase phase);
 PullPhase shared_pull_phase(const SharedPull *pull) noexcept;
+/// True if nothing more is to come of the pull: it is in its last phase, or its coordinator is
+/// gone.
+bool shared_pull_has_ended(const SharedPull *pull) noexcept;
 
 /// Keeps `report` if it is the first error of this memory; `pull_id` is that of one pull of a run,
 /// or 0.
