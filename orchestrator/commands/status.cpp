@@ -159,13 +159,7 @@ public:
   [[nodiscard]] ExitStatus run() {
     frame_.attempt([&] {
       frame_.open_destination("");
-      const std::vector<PullView> pulls = frame_.mover().read_run(0);
-      successors_ = find_successors(pulls);
-      for (const PullView &pull : pulls) {
-        RunState &state = states_[pull.run_id];
-        state = {.newest_pull = pull.pull_id,
-                 .is_worked_on = state.is_worked_on || pull.workers > 0};
-      }
+      look_at_all();
       read();
       if (options_.output.watches)
         watch();
@@ -175,6 +169,15 @@ public:
   }
 
 private:
+  void look_at_all() {
+    const std::vector<PullView> pulls = frame_.mover().read_run(0);
+    successors_ = find_successors(pulls);
+    for (const PullView &pull : pulls) {
+      RunState &state = states_[pull.run_id];
+      state = {.newest_pull = pull.pull_id, .is_worked_on = state.is_worked_on || pull.workers > 0};
+    }
+  }
+
   void read() {
     runs_ = runs_of(options_.id.empty() ? frame_.mover().read_run(0)
                                         : find_pulls(frame_.mover(), options_.id));

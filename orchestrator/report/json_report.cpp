@@ -1,6 +1,7 @@
 #include "orchestrator/report/json_report.hpp"
 
 #include "orchestrator/base/version.hpp"
+#include "orchestrator/report/json_document.hpp"
 #include "orchestrator/report/json_values.hpp"
 #include "orchestrator/run/run_figures.hpp"
 
@@ -111,33 +112,31 @@ Json options_json(const RunView &run) {
 } // namespace
 
 std::string copy_document(const RunView &run, JsonDetail detail) {
-  Json document = first_keys(run);
+  JsonDocument document(first_keys(run));
   const PullView *pull = only_pull(run);
-  document["schema_version"] = kSchemaVersion;
-  document["id"] = pull != nullptr ? text_or_null(pull->id) : Json();
-  document["run_id"] = text_or_null(run.id);
-  document["via"] = run.via;
-  document["source"] = server_json(run.source);
-  document["destination"] = server_json(run.destination);
-  document["snapshot"] = text_or_null(run.snapshot);
-  document["has_several_snapshots"] = run.has_several_snapshots;
-  document["started"] = time_json(run.started);
-  Json tables = Json::array();
-  for (const PullView &each : run.pulls) {
+  document.add("schema_version", kSchemaVersion);
+  document.add("id", pull != nullptr ? text_or_null(pull->id) : Json());
+  document.add("run_id", text_or_null(run.id));
+  document.add("via", run.via);
+  document.add("source", server_json(run.source));
+  document.add("destination", server_json(run.destination));
+  document.add("snapshot", text_or_null(run.snapshot));
+  document.add("has_several_snapshots", run.has_several_snapshots);
+  document.add("started", time_json(run.started));
+  document.add_list("tables", run.pulls, [&](const PullView &each) {
     Json table = pull_json(each, run);
     if (detail == JsonDetail::kChunks)
       table["chunk_list"] = chunks_json(each);
-    tables.push_back(std::move(table));
-  }
-  document["tables"] = std::move(tables);
-  document["totals"] = totals_json(run);
-  document["sequences"] = sequences_json(run.sequences);
-  document["verify"] = verify_summary(run);
-  document["warnings"] = run.warnings;
-  document["waits"] = waits_json(run);
-  document["samples"] = samples_json(run);
-  document["options"] = options_json(run);
-  return json_line(document);
+    return table;
+  });
+  document.add("totals", totals_json(run));
+  document.add("sequences", sequences_json(run.sequences));
+  document.add("verify", verify_summary(run));
+  document.add("warnings", run.warnings);
+  document.add("waits", waits_json(run));
+  document.add("samples", samples_json(run));
+  document.add("options", options_json(run));
+  return std::move(document).text();
 }
 
 } // namespace parallel_loader

@@ -77,6 +77,9 @@ struct VerifiedRange {
 /// Takes what a server says meanwhile.
 using TakeNotice = std::function<void(std::string_view message, std::string_view hint)>;
 
+/// The answer of many pulls takes more memory than what is kept of them.
+inline constexpr size_t kPullsAtOnce = 500;
+
 /// One session's view of the destination and of how it moves tables.  Every call is a transaction
 /// of its own there.  Each throws Failure when a server cannot be reached, and Error with the
 /// SQLSTATE of what went wrong.  Not for two threads at once.
@@ -104,7 +107,7 @@ public:
   // About pulls in the ledger.
   /// All pulls of the run, or of all runs for 0, the oldest first.
   [[nodiscard]] virtual std::vector<PullView> read_run(int64_t run_id) = 0;
-  /// These pulls; those that are not there are left out.
+  /// These pulls, kPullsAtOnce at the most; those that are not there are left out.
   [[nodiscard]] virtual std::vector<PullView> read_pulls(std::span<const int64_t> pull_ids) = 0;
   /// The pull's chunks, in their order.
   [[nodiscard]] virtual std::vector<ChunkView> read_chunks(int64_t pull_id) = 0;

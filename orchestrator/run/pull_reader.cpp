@@ -1,9 +1,13 @@
 #include "orchestrator/run/pull_reader.hpp"
 
+#include "orchestrator/run/mover.hpp"
+
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <string>
 
 namespace parallel_loader {
@@ -20,7 +24,8 @@ SELECT p.pull_id, p.run_id, p.source_table, p.table_name, p.state, p.rows, p.byt
   p.error_detail, p.error_hint, (p.start IS NOT NULL OR p."end" IS NOT NULL),
   p.snapshot_state, p.tables_to_come, p.source
 FROM {0}.parallel_pulls AS p
-)sql";
+WHERE p.pull_id = ANY ($1::bigint[])
+ORDER BY p.pull_id)sql";
 
 constexpr std::string_view kChunks = R"sql(
 SELECT c.chunk, c.start, c."end", c.state, c.rows, c.bytes, c.attempts, c.route, {1}, {2},
@@ -112,28 +117,34 @@ std::vector<PullView> pulls_in(const Rows &rows) {
   return pulls;
 }
 
-std::string pulls_statement(const Destination &destination, std::string_view condition) {
-  return fmt::format(kPulls, destination.schema(), epoch("p.started"), epoch("p.finished"),
-                     epoch("p.coordinator_ends"), epoch("p.snapshot_taken"))
-      .append(condition)
-      .append(" ORDER BY p.pull_id");
-}
-
 } // namespace
-
-std::vector<PullView> read_run(Destination &destination, int64_t run_id) {
-  if (run_id == 0)
-    return pulls_in(destination.query(pulls_statement(destination, "")));
-  return pulls_in(destination.query(pulls_statement(destination, "WHERE p.run_id = $1::bigint"),
-                                    {std::to_string(run_id)}));
-}
 
 std::vector<PullView> read_pulls(Destination &destination, std::span<const int64_t> pull_ids) {
   std::string ids = "{";
   for (const int64_t id : pull_ids)
     ids += (ids.size() > 1 ? "," : "") + std::to_string(id);
-  return pulls_in(destination.query(
-      pulls_statement(destination, "WHERE p.pull_id = ANY ($1::bigint[])"), {ids + "}"}));
+  return pulls_in(destination.query(fmt::format(kPulls, destination.schema(), epoch("p.started"),
+                                                epoch("p.finished"), epoch("p.coordinator_ends"),
+                                                epoch("p.snapshot_taken")),
+                                    {ids + "}"}));
+}
+
+std::vector<PullView> read_run(Destination &destination, int64_t run_id) {
+  const Rows rows =
+      destination.query(fmt::format("SELECT pull_id FROM {}.parallel_pulls "
+                                    "WHERE $1::bigint = 0 OR run_id = $1::bigint ORDER BY pull_id",
+                                    destination.schema()),
+                        {std::to_string(run_id)});
+  std::vector<int64_t> ids;
+  for (size_t row = 0; row < rows.size(); ++row)
+    ids.push_back(rows.integer(row, 0));
+  std::vector<PullView> pulls;
+  pulls.reserve(ids.size());
+  for (std::span<const int64_t> left = ids; !left.empty();
+       left = left.subspan(std::min(kPullsAtOnce, left.size())))
+    std::ranges::move(read_pulls(destination, left.first(std::min(kPullsAtOnce, left.size()))),
+                      std::back_inserter(pulls));
+  return pulls;
 }
 
 std::vector<ChunkView> read_chunks(Destination &destination, int64_t pull_id) {

@@ -149,13 +149,10 @@ void RunWork::settle(const RunWatcher &watcher) {
 void RunWork::read_marks() {
   constexpr milliseconds kPause{20};
   const Clock::time_point gives_up_at = Clock::now() + seconds(3);
-  std::unordered_map<int64_t, PullView *> by_id;
   std::vector<int64_t> ids;
-  for (PullView &pull : view_.pulls)
-    if (pull.pull_id != 0) {
-      by_id[pull.pull_id] = &pull;
+  for (const PullView &pull : view_.pulls)
+    if (pull.pull_id != 0)
       ids.push_back(pull.pull_id);
-    }
   const auto has_coordinator = [&] {
     const std::vector<PullView> last = mover().read_pulls(std::span(ids).last(1));
     return !last.empty() && last.front().coordinator_pid != 0;
@@ -164,8 +161,7 @@ void RunWork::read_marks() {
     return;
   while (has_coordinator() && Clock::now() < gives_up_at)
     std::this_thread::sleep_for(kPause);
-  for (PullView &now : mover().read_pulls(ids))
-    by_id.at(now.pull_id)->warning = std::move(now.warning);
+  read_anew(ids, [](PullView &pull, PullView &&now) { pull.warning = std::move(now.warning); });
 }
 
 void RunWork::read_again_if_lost() {
@@ -189,21 +185,28 @@ void RunWork::read_again_if_lost() {
 }
 
 void RunWork::refresh() {
-  const std::vector<int64_t> ids = unended_pulls();
+  read_anew(
+      unended_pulls(),
+      [this](PullView &pull, PullView &&now) {
+        bring_up_to_date(pull, std::move(now));
+        note_rate(pull);
+        note_wait(pull);
+        note_time(pull);
+      });
+}
+
+void RunWork::read_anew(std::span<const int64_t> ids,
+                        const std::function<void(PullView &pull, PullView &&now)> &take) {
   if (ids.empty())
     return;
   std::unordered_map<int64_t, PullView *> by_id;
   for (PullView &pull : view_.pulls)
     if (pull.pull_id != 0)
       by_id[pull.pull_id] = &pull;
-  for (PullView &now : mover().read_pulls(ids))
-    if (const auto found = by_id.find(now.pull_id); found != by_id.end()) {
-      PullView &pull = *found->second;
-      bring_up_to_date(pull, std::move(now));
-      note_rate(pull);
-      note_wait(pull);
-      note_time(pull);
-    }
+  for (; !ids.empty(); ids = ids.subspan(std::min(kPullsAtOnce, ids.size())))
+    for (PullView &now : mover().read_pulls(ids.first(std::min(kPullsAtOnce, ids.size()))))
+      if (const auto found = by_id.find(now.pull_id); found != by_id.end())
+        take(*found->second, std::move(now));
 }
 
 // By our own clock, as seen: what has begun between two looks may have begun right after the first.

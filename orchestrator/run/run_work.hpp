@@ -10,6 +10,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -68,6 +69,9 @@ private:
                      std::vector<Failure> &plan_failures);
   void look(const RunWatcher &watcher);
   void settle(const RunWatcher &watcher);
+  /// Has `take` know, by the table's view, what the ledger says now of each of these pulls.
+  void read_anew(std::span<const int64_t> ids,
+                 const std::function<void(PullView &pull, PullView &&now)> &take);
   void read_marks();
   void read_again_if_lost();
   void note_sample();
