@@ -262,7 +262,7 @@ void Coordinator::staff() {
   const int live = workers_.grow_to(wanted);
   const bool lacks_workers = wanted > 0 && live == 0 && !workers_.is_resting();
   const bool is_awaited = pg_atomic_read_u32(&pull_->slot_waiters) != 0;
-  if ((lacks_workers || is_awaited) && !worker_slots_any_used(pull_))
+  if ((lacks_workers || is_awaited) && !worker_slots_any_running(pull_))
     await_slot(lacks_workers);
   else
     forget_slot_wait();

@@ -342,7 +342,7 @@ void RunCoordinator::staff() {
 // `lacks_workers`: this process is to start some.
 void RunCoordinator::look_for_slots(bool lacks_workers) {
   const bool is_awaited = lacks_workers || pg_atomic_read_u32(&run_->slot_waiters) != 0;
-  if (!is_awaited || worker_slots_any_used(run_)) {
+  if (!is_awaited || worker_slots_any_running(run_)) {
     pg_atomic_write_u32(&run_->needs_background_slot, 0);
     slot_wait_.reset();
     return;

@@ -128,7 +128,7 @@ int await_run(const FoundPull &found, SharedPull *run, const WorkRequest &reques
   for (;; memory.reset()) {
     if (shared_pull_has_ended(run)) {
       call([&]() noexcept {
-        work_session_raise_error(run);
+        work_session_raise_error(run, found.pull_id);
         last_commit_report(run);
       });
       return 0;
@@ -147,7 +147,7 @@ int await_pull(const FoundPull &found, SharedPull *pull, const WorkRequest &requ
   while (request.max_chunks == 0 && !shared_pull_has_ended(pull) && worker_slots_any_undone(pull) &&
          !worker_slots_any_unclaimed(pull))
     call([&]() noexcept { waiting_session_wait_turn(pull, kLookAgainMs); });
-  call([&]() noexcept { work_session_raise_error(pull); });
+  call([&]() noexcept { work_session_raise_error(pull, found.pull_id); });
   const int left = find_pull(found.pull_id).chunks_left;
   if (left == 0)
     call([&]() noexcept { work_session_wait_for_end(pull); });

@@ -42,6 +42,7 @@ private:
   [[nodiscard]] bool is_to_leave_pull() const;
   [[nodiscard]] bool is_of_whole_run() const;
   [[nodiscard]] bool may_come_plans() const;
+  [[nodiscard]] bool has_own_source() const;
   [[nodiscard]] bool is_failure_of_pull(int chunk) const;
   [[nodiscard]] int done_count() const;
   [[nodiscard]] int64 pull_id() const;
@@ -150,12 +151,16 @@ Worker::Attempt Worker::attempt() {
 }
 
 void Worker::describe_loss(const SnapshotGone &gone) {
-  const std::string message =
-      "the snapshot of pull " + std::to_string(pull_id()) + " is lost: " + gone.message();
-  const bool has_own_source = context_.session != nullptr && context_.session->address.size > 0;
+  const std::string pull = std::to_string(pull_id());
+  if (has_own_source()) {
+    const std::string message =
+        "the source in src_dsn does not have the snapshot of pull " + pull + ": " + gone.message();
+    return error_report_set(&failure_, "22023", message.c_str(), gone.detail().c_str(),
+                            "Give the pull's own source in src_dsn.");
+  }
+  const std::string message = "the snapshot of pull " + pull + " is lost: " + gone.message();
   error_report_set(&failure_, "08006", message.c_str(), gone.detail().c_str(),
-                   has_own_source ? "Give the pull's own source in src_dsn."
-                                  : "Resume the pull, and see what it says.");
+                   "Resume the pull, and see what it says.");
 }
 
 bool Worker::may_begin_chunk() {
@@ -232,7 +237,12 @@ bool Worker::is_failure_of_pull(int chunk) const {
   return context_.pull->is_run && chunk != 0 && !is_snapshot_gone_ && !is_source_lost_;
 }
 
-// Returns true when there is to be another attempt, after a rest; else the pull has failed.
+bool Worker::has_own_source() const {
+  return context_.session != nullptr && context_.session->address.size > 0;
+}
+
+// Returns true when there is to be another attempt, after a rest; else the pull has failed, or the
+// session whose own source this worker reads, which leaves the chunk to others.
 bool Worker::go_on_after_failure() {
   const int chunk = mover_.chunk();
   call([]() noexcept { session_abort(); });
@@ -242,6 +252,10 @@ bool Worker::go_on_after_failure() {
                         static_cast<uint64>(GetCurrentTimestamp()));
   const int64 trouble_ms = note_trouble();
   if (!may_retry_ || trouble_ms >= context_.request.retry_budget_ms) {
+    if (has_own_source() && (is_snapshot_gone_ || is_source_lost_)) {
+      shared_session_fail(context_.session, &failure_);
+      return false;
+    }
     if (is_failure_of_pull(chunk))
       return give_up_pull(chunk);
     give_up(chunk);

@@ -8,6 +8,7 @@ use FindBin;
 use lib "$FindBin::RealBin/lib";
 
 use IPC::Run ();
+use POSIX qw(sysconf _SC_CLK_TCK);
 use ParallelLoader::Test;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -54,6 +55,13 @@ sub call_sql {
 sub waiting_for {
   return $pair->destination_sql(
     "SELECT waiting_for FROM parallel_pull_progress WHERE pull_id = $_[0]");
+}
+
+# User and system time: fields 14 and 15, behind a name in parentheses.
+sub cpu_seconds {
+  my ($pid) = @_;
+  my ($user, $system) = (split ' ', slurp_file("/proc/$pid/stat") =~ s/.*\)//sr)[11, 12];
+  return ($user + $system) / sysconf(_SC_CLK_TCK);
 }
 
 sub start_program {
@@ -134,10 +142,14 @@ my $taker = $pair->session('destination');
 $taker->start(call_sql('parallel_pull_table', 't2', filter => 'public.gate(id, 10)'));
 $pair->wait_at_gate;
 my $created = $pair->destination_sql(call_sql('parallel_pull_create', 't1'));
-my $joiner = $pair->session('destination');
-$joiner->start("SET parallel_loader.retry_budget = '3s'; SELECT parallel_pull_work($created)");
+my ($joiner, $second) = map { $pair->session('destination') } 1, 2;
+$_->start("SET parallel_loader.retry_budget = '3s'; SELECT parallel_pull_work($created)") for $joiner, $second;
 ok(wait_until(10, sub { waiting_for($created) =~ /^a background worker slot: 4 of 4 .*; held for a resume: pull $held$/ }),
   'waiting_for names the pulls that are held') or diag waiting_for($created);
+my %spent = map { $_ => cpu_seconds($_) } $joiner->backend_pid, $pair->coordinator_pids;
+sleep 1;
+cmp_ok(cpu_seconds($_) - $spent{$_}, '<', 0.3, "… process $_ waits, and is not busy") for sort keys %spent;
+is($second->finish(20)->sqlstate, '53400', '… each of two sessions ends after its own budget');
 $refused = $joiner->finish(20);
 is($refused->sqlstate, '53400', 'a session that finds no slot for a worker ends after the retry budget');
 like($refused->summary, qr/held for a resume: pull $held\..*parallel_pull_cancel\($held\) frees .* call parallel_pull_work\($created\) again/s,
@@ -149,7 +161,7 @@ is($pair->try_sql("SELECT remaining FROM parallel_pull_work($created)")->summary
 $pair->open_gate;
 is($taker->finish(20)->sqlstate, '00000', 'the pull that had the slot has ended');
 $pair->destination_sql('TRUNCATE t1, t2');
-$_->close for $taker, $joiner;
+$_->close for $taker, $joiner, $second;
 
 # Resume of a held pull needs no third slot for long: its holder leaves.
 set_slots(3);

@@ -68,10 +68,10 @@ is(ledger($id, 'source_port'), $pair->source->port, '… and its ledger says whe
 
 my $planted = plant_snapshot($stranger, $snapshot);
 my $other = literal($stranger->connstr('postgres'));
-$pair->error_is(work_sql($id, ", src_dsn => $other"), '08006', qr/snapshot of pull $id is lost.*not on this server/s,
+$pair->error_is(work_sql($id, ", src_dsn => $other"), '22023', qr/does not have the snapshot of pull $id: .*not on this server/s,
   'a work session whose source is another server with a snapshot of that name is refused');
 is($pair->destination_sql($wrong_rows), 0, '… and takes no row from it');
-is($pair->destination_sql("SELECT rows FROM parallel_pull_resume($id)"), $ROWS, '… the pull goes on at its source');
+is($pair->destination_sql("SELECT rows FROM parallel_pull_work($id)"), $ROWS, '… the pull goes on at its source');
 $pair->same_rows('SELECT * FROM t', '… with the right rows');
 
 my $run = create({});

@@ -218,6 +218,22 @@ for my $of ('one pull', 'a run') {
   }
 }
 
+# ---- a source of the session's own, which is another ----
+
+$pair->source_sql('CREATE DATABASE elsewhere');
+for my $more ('', ', whole_run => true') {
+  begin_anew(@some);
+  $run = create('t1');
+  my $next = create('t2', $run);
+  my $elsewhere = literal($pair->dsn =~ s/dbname=\S+/dbname=elsewhere/r);
+  $pair->error_is("SELECT parallel_pull_work($run, $elsewhere$more)", '22023',
+    qr/source in src_dsn does not have the snapshot of pull $run: .*own source/s, 'another source is the error of the call');
+  like(states($run), qr/^(?:planned|planned,running|running)$/, '… and leaves the run as it was');
+  is($pair->destination_sql("SELECT remaining FROM parallel_pull_work($run, $dsn, whole_run => true)"), 0, '… which others copy');
+  every_row_once('after another source', qw(t1 t2));
+  $pair->nothing_left('… nothing is left');
+}
+
 begin_anew(@some);
 $pair->close_gate;
 $run = create('t1', undef, source_table => 'v1', chunk_size => '1GB');

@@ -50,7 +50,7 @@ BackgroundWorkerHandle *background_start_in_slot(SharedPull *pull, WorkerArgs *a
   memcpy(worker.bgw_extra, args, sizeof(*args));
   BackgroundWorkerHandle *handle = nullptr;
   if (!RegisterDynamicBackgroundWorker(&worker, &handle)) {
-    worker_slot_leave(pull, args->slot, kSlotFree);
+    worker_slot_return(pull, args->slot);
     return nullptr;
   }
   return handle;

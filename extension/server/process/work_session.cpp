@@ -101,7 +101,8 @@ static bool wait_for_slot(const WorkPlace *place, int wanted, OwnWorkers *own) {
   for (TimestampTz since = GetCurrentTimestamp(); own->count == 0 && has_work_left(pull);) {
     waiting_session_wait_turn(pull, kStepMs);
     start_workers(place, wanted, own);
-    const bool is_moving = worker_slots_any_used(pull) || pg_atomic_read_u32(&pull->is_paused) != 0;
+    const bool is_moving =
+        worker_slots_any_running(pull) || pg_atomic_read_u32(&pull->is_paused) != 0;
     if (is_moving)
       since = GetCurrentTimestamp();
     else if (!may_wait_longer(since))
@@ -109,6 +110,13 @@ static bool wait_for_slot(const WorkPlace *place, int wanted, OwnWorkers *own) {
   }
   end_waiting(pull);
   return own->count > 0 || !has_work_left(pull);
+}
+
+// Unless it is the pull that has ended.
+static void raise_own_error(const WorkPlace *place) {
+  ErrorReport report;
+  if (!mailbox_is_stop_posted(place->pull) && shared_session_error(place->session, &report))
+    error_report_raise(&report);
 }
 
 // A worker that was killed is replaced; the coordinator ends the pull when that happens too often.
@@ -124,6 +132,7 @@ static bool bring_workers(const WorkPlace *place, int wanted, OwnWorkers *own) {
     if (own->count == 0 && !wait_for_slot(place, wanted, own))
       return false;
     wait_for_processes(pull, own);
+    raise_own_error(place);
     wanted = own->count - static_cast<int>(pg_atomic_read_u32(&place->session->workers_through));
     if (wanted <= 0 || !has_work_left(pull))
       return true;
@@ -132,14 +141,14 @@ static bool bring_workers(const WorkPlace *place, int wanted, OwnWorkers *own) {
   return true;
 }
 
-void work_session_raise_error(SharedPull *pull) {
+void work_session_raise_error(SharedPull *pull, int64 pull_id) {
   if (!mailbox_is_stop_posted(pull))
     return;
   work_session_wait_for_end(pull);
   ErrorReport report;
   if (shared_pull_error(pull, &report))
     error_report_raise(&report);
-  work_session_raise_interrupted(pull->pull_id);
+  work_session_raise_interrupted(pull_id);
 }
 
 void work_session_raise_interrupted(int64 pull_id) {
@@ -166,7 +175,7 @@ bool work_session_run(dsm_segment *segment, SharedPull *pull, const WorkRequest 
   const int wanted =
       request->max_chunks > 0 ? Min(request->workers, request->max_chunks) : request->workers;
   const bool had_slot = bring_workers(&place, wanted, own);
-  work_session_raise_error(pull);
+  work_session_raise_error(pull, pull_id != 0 ? pull_id : pull->pull_id);
   result->chunks += static_cast<int>(pg_atomic_read_u32(&session->chunks));
   result->rows += static_cast<int64>(pg_atomic_read_u64(&session->rows));
   result->bytes += static_cast<int64>(pg_atomic_read_u64(&session->bytes));

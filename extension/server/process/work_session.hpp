@@ -22,16 +22,16 @@ struct WorkResult {
 /// it is overwritten once they have it.
 /// When the call is cancelled or its session ends, these workers end, and their chunks are free for
 /// others.
-/// Raises the pull's error, 55006 for the lock trap, 42501 when the pull's owner may not connect.
-/// Adds what they did to `result`, but for `remaining`.
-/// `pull_id` is the one pull of a run whose chunks they take, 0: of any.
-/// Returns false when no slot was free for them within the retry budget.
+/// Raises the pull's error, that of their own source, 55006 for the lock trap, 42501 when the
+/// pull's owner may not connect. Adds what they did to `result`, but for `remaining`. `pull_id` is
+/// the one pull of a run whose chunks they take, 0: of any. Returns false when no slot was free for
+/// them within the retry budget.
 [[nodiscard]] bool work_session_run(dsm_segment *segment, SharedPull *pull,
                                     const WorkRequest *request, int64 pull_id, char *address,
                                     Size address_size, WorkResult *result);
 
-/// Raises what has ended the pull, if something has.
-void work_session_raise_error(SharedPull *pull);
+/// Raises what has ended the pull, or all pulls of its run, if something has.
+void work_session_raise_error(SharedPull *pull, int64 pull_id);
 
 /// Raises 57P01: the coordinator of the pull is gone.
 [[noreturn]] void work_session_raise_interrupted(int64 pull_id);

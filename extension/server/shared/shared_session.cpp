@@ -17,6 +17,7 @@ dsm_segment *shared_session_create(uint32 chunks_allowed, int64 pull_id, char *a
   pg_atomic_init_u32(&session->chunks, 0);
   pg_atomic_init_u64(&session->rows, 0);
   pg_atomic_init_u64(&session->bytes, 0);
+  pg_atomic_init_u32(&session->error_state, kNoSessionError);
   session->pull_id = pull_id;
   secret_bytes_init(&session->address, address, address_size);
   explicit_bzero(address, address_size);
@@ -38,6 +39,23 @@ bool shared_session_take_chunk(SharedSession *session) noexcept {
     if (pg_atomic_compare_exchange_u32(&session->chunks_allowed, &left, left - 1))
       return true;
   return left == kNoChunkLimit;
+}
+
+void shared_session_fail(SharedSession *session, const ErrorReport *report) noexcept {
+  uint32 none = kNoSessionError;
+  if (!pg_atomic_compare_exchange_u32(&session->error_state, &none, kWritingSessionError))
+    return;
+  session->error = *report;
+  pg_write_barrier();
+  pg_atomic_write_u32(&session->error_state, kHasSessionError);
+}
+
+bool shared_session_error(SharedSession *session, ErrorReport *report) noexcept {
+  if (pg_atomic_read_u32(&session->error_state) != kHasSessionError)
+    return false;
+  pg_read_barrier();
+  *report = session->error;
+  return true;
 }
 
 void shared_session_return_chunk(SharedSession *session) noexcept {

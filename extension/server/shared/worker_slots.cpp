@@ -96,6 +96,11 @@ void worker_slot_leave(SharedPull *pull, int index, SlotState state) noexcept {
   shared_pull_wake(launcher_pid);
 }
 
+// Wakes nobody: whoever looks for room again and again would wake itself.
+void worker_slot_return(SharedPull *pull, int index) noexcept {
+  pg_atomic_write_u32(&pull->slots[index].state, kSlotFree);
+}
+
 SlotState worker_slot_state(const SharedPull *pull, int slot) noexcept {
   return static_cast<SlotState>(
       pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&pull->slots[slot].state)));
@@ -109,6 +114,13 @@ bool worker_slots_any_used(const SharedPull *pull) noexcept {
     if (is_awaited || state == kSlotRunning || state == kSlotTaken)
       return true;
   }
+  return false;
+}
+
+bool worker_slots_any_running(const SharedPull *pull) noexcept {
+  for (int slot = 0; slot < kMaxWorkers; slot++)
+    if (worker_slot_state(pull, slot) == kSlotRunning)
+      return true;
   return false;
 }
 

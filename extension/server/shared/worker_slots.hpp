@@ -19,6 +19,8 @@ SlotState worker_slot_state(const SharedPull *pull, int slot) noexcept;
 
 /// True if some worker is attached, or on its way and somebody alive waits for it.
 bool worker_slots_any_used(const SharedPull *pull) noexcept;
+/// True if some worker is attached.
+bool worker_slots_any_running(const SharedPull *pull) noexcept;
 
 /// For the coordinator alone: tells all workers to stop, and cancels what they wait for in the
 /// server.
@@ -31,6 +33,9 @@ void worker_slots_leave_behind(SharedPull *pull);
 bool worker_slots_any_left(SharedPull *pull);
 /// Ends the processes of workers that do not heed worker_slots_stop.
 void worker_slots_terminate(SharedPull *pull);
+
+/// A slot that was reserved, and for which no worker could be registered, is free again.
+void worker_slot_return(SharedPull *pull, int index) noexcept;
 
 /// Tells the workers that move chunks of one pull of a run to leave it.
 void worker_slots_stop_pull(SharedPull *pull, int64 pull_id);
