@@ -388,8 +388,30 @@ CROSS JOIN LATERAL (
 WHERE p.state IN ('planned', 'running', 'paused') AND pg_catalog.pg_has_role(p.owner, 'USAGE');
 COMMENT ON VIEW @extschema@.parallel_pull_progress IS 'the progress of your pulls that have not ended; for superusers, of all such pulls';
 
+-- 20556: see core/ledger/lock_class.hpp.
+CREATE VIEW @extschema@.parallel_pull_loads WITH (security_barrier) AS
+SELECT p.pull_id,
+       p."table",
+       p.state IN ('planned', 'running', 'paused') AND l.coordinator IS NOT NULL AS is_loading,
+       p.finished,
+       c.last_chunk
+FROM parallel_loader.pull AS p
+LEFT JOIN (
+    SELECT DISTINCT (k.classid::bigint << 32) | k.objid::bigint AS coordinator
+    FROM pg_catalog.pg_locks AS k
+    JOIN pg_catalog.pg_database AS d ON d.oid = k.database
+    WHERE k.locktype = 'advisory'::text AND k.granted AND k.objsubid::integer = 20556::integer
+      AND d.datname = pg_catalog.current_database()) AS l
+    ON l.coordinator = coalesce(p.coordinator, p.pull_id)
+CROSS JOIN LATERAL (
+    SELECT pg_catalog.max(finished) AS last_chunk
+    FROM parallel_loader.chunk WHERE chunk.pull_id = p.pull_id AND chunk.state = 'done') AS c
+WHERE pg_catalog.has_table_privilege(p."table"::oid, 'TRUNCATE')
+   OR pg_catalog.has_any_column_privilege(p."table"::oid, 'INSERT');
+COMMENT ON VIEW @extschema@.parallel_pull_loads IS 'when pulls of any role have loaded the tables that you may write';
+
 GRANT SELECT ON @extschema@.parallel_pulls, @extschema@.parallel_pull_chunks,
-    @extschema@.parallel_pull_progress TO PUBLIC;
+    @extschema@.parallel_pull_progress, @extschema@.parallel_pull_loads TO PUBLIC;
 
 CREATE FUNCTION @extschema@.parallel_pull(
     src_dsn text, "table" regclass, start anycompatible, "end" anycompatible,

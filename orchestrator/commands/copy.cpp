@@ -275,7 +275,8 @@ bool Copy::may_load(size_t index) {
   if (table.loader != 0 && (is_whole || options_.safety.truncates)) {
     pull.state = PullState::kFailed;
     pull.failure = failure_view(loading_error(table.name, table.loader));
-    pull.failure->command = session_.command(fmt::format("resume {}", table.loader));
+    const bool is_ours = !session_.mover().read_pulls({&table.loader, 1}).empty();
+    pull.failure->command = is_ours ? session_.command(fmt::format("resume {}", table.loader)) : "";
     return false;
   }
   if (table.has_rows && is_whole) {

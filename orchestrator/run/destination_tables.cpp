@@ -33,23 +33,20 @@ CROSS JOIN LATERAL (
   SELECT p."table"::oid
   UNION ALL SELECT relid::oid FROM pg_catalog.pg_partition_tree(p."table")
   UNION ALL SELECT relid::oid FROM pg_catalog.pg_partition_ancestors(p."table")) AS r(oid)
-JOIN {0}.parallel_pulls AS o ON o."table"::oid = r.oid AND o.pull_id <> p.pull_id
-WHERE p.pull_id = $1::bigint
-  AND (o.state IN ('planned', 'running', 'paused')
-       OR EXISTS (SELECT FROM {0}.parallel_pull_chunks AS c
-                  WHERE c.pull_id = o.pull_id AND c.state = 'done' AND c.finished > p.started))
+JOIN {0}.parallel_pull_loads AS o ON o."table"::oid = r.oid AND o.pull_id <> p.pull_id
+WHERE p.pull_id = $1::bigint AND (o.is_loading OR o.last_chunk > p.started)
 LIMIT 1)sql";
 
 constexpr std::string_view kLoaders = R"sql(
 SELECT w.number, p.pull_id
-FROM {0}.parallel_pulls AS p
+FROM {0}.parallel_pull_loads AS p
 CROSS JOIN LATERAL (
   SELECT p."table"::oid
   UNION ALL SELECT relid::oid FROM pg_catalog.pg_partition_tree(p."table")
   UNION ALL SELECT relid::oid FROM pg_catalog.pg_partition_ancestors(p."table")) AS r(oid)
 JOIN pg_catalog.unnest($1::oid[]) WITH ORDINALITY AS w(oid, number) ON w.oid = r.oid
-WHERE p.state IN ('planned', 'running', 'paused')
-  OR p.finished > $2::timestamptz AND p.chunks_done > 0)sql";
+WHERE p.is_loading
+  OR p.last_chunk IS NOT NULL AND coalesce(p.finished, p.last_chunk) > $2::timestamptz)sql";
 
 constexpr std::string_view kForeignKeys = R"sql(
 SELECT n.nspname, c.relname,

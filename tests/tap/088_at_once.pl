@@ -59,7 +59,7 @@ is($pair->destination_sql(join ' UNION ALL ', map { "SELECT '$_' FROM $_ HAVING 
 my $RIGHTS = 'GRANT USAGE ON SCHEMA public TO one, two; GRANT SELECT, INSERT, TRUNCATE ON ALL TABLES IN SCHEMA public TO one, two;';
 $pair->source_sql("CREATE ROLE one LOGIN PASSWORD 'Plum'; CREATE ROLE two LOGIN PASSWORD 'Plum'; $RIGHTS");
 $pair->destination_sql("CREATE ROLE one LOGIN; CREATE ROLE two LOGIN; $RIGHTS"
-    . 'GRANT EXECUTE ON FUNCTION parallel_pull_create, parallel_pull_work, parallel_pull_plan TO one, two; '
+    . 'GRANT EXECUTE ON FUNCTION parallel_pull_create, parallel_pull_work, parallel_pull_plan, parallel_pull_alter, parallel_pull_table TO one, two; '
     . 'TRUNCATE ' . join ', ', @many);
 my %as = map { $_ => ['--source', "$source user=$_ password=Plum", '--target', "$destination user=$_"] } qw(one two);
 $job = start_program('copy', @{$as{one}}, @many);
@@ -72,6 +72,28 @@ $job->{run}->signal('CONT');
 is(end_of($job)->{code}, 1, '… then that does not load it');
 like($job->{err}, qr/pull \d+ loads table "public\.many_30", too/, '… with the reason');
 is($pair->destination_sql(join ' UNION ALL ', map { "SELECT '$_' FROM $_ HAVING count(*) <> 1" } @many), '', '… each row is there once');
+
+# Nor is it emptied, whatever the role sees.
+$pair->destination_sql('TRUNCATE first');
+$job = start_program('copy', @{$as{one}}, '--max-rate', '256kB', 'first');
+$pull = wait_until(20, sub { live('first') });
+my $refused = run_program('copy', @{$as{two}}, '--truncate', 'first');
+is($refused->{code}, 1, 'a table that another role loads is not emptied');
+like($refused->{err}, qr/pull $pull loads table "public\.first", too/, '… with the reason');
+unlike($refused->{err}, qr/resume $pull/, '… and no command for a pull that the role does not see');
+run_program('alter', $pull, '--target', $destination, '--max-rate', 0);
+is(end_of($job)->{code}, 0, '… the other ends') or diag $job->{err};
+$pair->same_rows('SELECT * FROM first', '… with each row once');
+$pair->destination_sql('TRUNCATE first');
+my $locker = $pair->session('destination');
+$locker->query(q(BEGIN; SELECT pg_advisory_xact_lock(1347158017, 'first'::regclass::oid::integer)));
+$job = start_program('copy', @{$as{two}}, '--truncate', 'first');
+wait_until(20, sub { $pair->destination_sql(q(SELECT count(*) FROM pg_locks WHERE NOT granted)) });
+is($pair->try_sql($pair->table_sql('parallel_pull_table', 'first', {dsn => "$source user=one password=Plum"}), user => 'one')->sqlstate,
+  '00000', 'a table that another role is about to empty is loaded');
+$locker->query('ROLLBACK');
+is(end_of($job)->{code}, 1, '… then that does not empty it');
+$pair->same_rows('SELECT * FROM first', '… each row is there once');
 
 # ---- a partition, and what it is a partition of ----
 

@@ -113,7 +113,7 @@ SELECT oid, proacl, pg_get_functiondef(oid) FROM pg_proc
 WHERE (pronamespace = 'parallel_loader'::regnamespace OR proname LIKE 'parallel\\_pull%')
   AND proname NOT IN ('live_chunks', 'live_coordinators', 'current_pull', 'parallel_pull_work') ORDER BY oid;
 SELECT proacl FROM pg_proc WHERE proname = 'parallel_pull_work';
-SELECT oid, relacl FROM pg_class WHERE relname ~ '^(my|parallel)_' AND relkind = 'v' ORDER BY oid;
+SELECT oid, relacl FROM pg_class WHERE relname ~ '^(my|parallel)_' AND relkind = 'v' AND relname <> 'parallel_pull_loads' ORDER BY oid;
 SELECT oid, pg_get_viewdef(oid) FROM pg_class WHERE relname ~ '^my_' AND relkind = 'v' ORDER BY oid;
 SELECT attrelid::regclass, attnum, attname, atttypid::regtype, attnotnull FROM pg_attribute
 WHERE attrelid IN (SELECT oid FROM pg_class WHERE relnamespace = 'parallel_loader'::regnamespace
