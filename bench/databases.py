@@ -13,7 +13,8 @@ from pair import say, tell
 
 JOBS = 2
 TABLES_IN_ONE_STATEMENT = 200
-LOCKS = {"max_locks_per_transaction": "256"}  # pg_dump locks all tables
+# As servers come, but for the locks that pg_dump takes on all tables.
+SERVER_SETTINGS = {**SETTINGS, "max_worker_processes": "8", "max_connections": "100", "max_locks_per_transaction": "256"}
 
 # Of all tables; does not depend on the order of the rows, nor of the tables.
 HASH_FUNCTION = """
@@ -81,9 +82,10 @@ def program(job):
 
 
 def pgcopydb(job):
+    binary = ["--use-copy-binary"] if ways.knows_binary(job.pgcopydb) else []
     ways.run_all(job, [[[job.pgcopydb, "copy", "table-data", "--source", job.source.uri(), "--target",
                          job.destination.uri(), "--dir", os.path.join(job.folder, "state"),
-                         "--table-jobs", str(JOBS)]]],
+                         "--table-jobs", str(JOBS), *binary]]],
                  {"PGCOPYDB_SPLIT_TABLES_LARGER_THAN": "100MB", "TMPDIR": job.folder,
                   "XDG_RUNTIME_DIR": job.folder, "XDG_DATA_HOME": job.folder})
 
@@ -106,7 +108,7 @@ class DatabaseBench:
         self.tables = DATABASES[options.database].tables(options.scale)
         password_file = make_passwords(options.folder)
         self.source, self.destination = (
-            Cluster(name, options.folder, {**SETTINGS, **LOCKS}, password_file) for name in ("source", "destination"))
+            Cluster(name, options.folder, SERVER_SETTINGS, password_file) for name in ("source", "destination"))
         self.expected = None
         self.records = {name: [] for name in WAYS}
 

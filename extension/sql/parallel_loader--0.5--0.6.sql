@@ -113,7 +113,8 @@ SELECT p.pull_id,
        p.range_start AS start,
        p.range_end AS "end",
        p.snapshot_state,
-       p.tables_to_come
+       p.tables_to_come,
+       c.estimated_bytes
 FROM parallel_loader.pull AS p
 LEFT JOIN LATERAL (
     SELECT pg_catalog.quote_ident(s.nspname::text) || '.'::text
@@ -131,6 +132,7 @@ CROSS JOIN LATERAL (
            (pg_catalog.count(*) FILTER (WHERE state = 'done'))::integer AS chunks_done,
            coalesce(pg_catalog.sum(rows), 0)::bigint AS rows,
            coalesce(pg_catalog.sum(bytes), 0)::bigint AS bytes,
+           pg_catalog.sum(estimated_bytes)::bigint AS estimated_bytes,
            coalesce(pg_catalog.sum(CASE WHEN state = 'planned' THEN attempts
                                         ELSE greatest(attempts - 1, 0) END), 0)::integer AS retries
     FROM parallel_loader.chunk WHERE chunk.pull_id = p.pull_id) AS c

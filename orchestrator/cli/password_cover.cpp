@@ -4,7 +4,6 @@
 #include "core/connection/conninfo.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cstring>
 #include <optional>
 #include <string>
@@ -13,7 +12,9 @@ namespace parallel_loader {
 
 namespace {
 
-constexpr std::array<std::string_view, 2> kSecrets{"password", "sslpassword"};
+bool is_given_secret(const ConnOption &option) {
+  return is_secret_option(option.keyword) && !option.value.empty();
+}
 
 std::optional<ConnInfo> parse(std::string_view text) {
   if (!is_conninfo(text))
@@ -48,9 +49,9 @@ void cover_value(std::span<char> text) {
   const auto conninfo = parse(view);
   if (!conninfo)
     return cover(text);
-  for (const std::string_view keyword : kSecrets)
-    if (const std::string_view secret = conninfo->get(keyword); !secret.empty())
-      cover_secret(text, secret);
+  for (const ConnOption &option : conninfo->options())
+    if (is_given_secret(option))
+      cover_secret(text, option.value);
 }
 
 /// Where the value of `--name=VALUE` or `-nVALUE` begins.
@@ -64,8 +65,7 @@ size_t value_start(std::string_view argument) {
 
 bool may_hold_password(std::string_view text) {
   if (const auto conninfo = parse(text))
-    return std::ranges::any_of(
-        kSecrets, [&](std::string_view keyword) { return !conninfo->get(keyword).empty(); });
+    return std::ranges::any_of(conninfo->options(), is_given_secret);
   return text.find("password") != std::string_view::npos ||
          (text.find("://") != std::string_view::npos && text.find('@') != std::string_view::npos);
 }

@@ -190,6 +190,7 @@ void Copy::accept(TableJob &&job, const DestinationTable &table) {
   pull.table = table.name.display();
   tell_cut({.given = job.task.table.name, .cut = table.name.name});
   pull.estimated_bytes = job.bytes;
+  pull.filter = job.task.filter.value_or("");
   places_.push_back(session_.view().pulls.size() - 1);
   job.task.table = table.name;
   jobs_.push_back(std::move(job));
@@ -221,9 +222,7 @@ void Copy::take_pulls() {
     const auto found = by_table.find(pull.table);
     if (found == by_table.end())
       continue;
-    const int64_t estimated_bytes = pull.estimated_bytes;
     pull = found->second;
-    pull.estimated_bytes = estimated_bytes;
     session_.view().id = std::to_string(pull.run_id);
     resumed.push_back(place);
     if (!is_over(pull))

@@ -6,47 +6,46 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
+#include <numeric>
 
 namespace parallel_loader {
 
 namespace {
 
-struct Planned {
-  std::vector<PlannedChunk> chunks;
-  std::vector<CheckItem> items;
-};
-
-void take(const Planned &planned, PullView &pull) {
-  pull.chunks = static_cast<int>(planned.chunks.size());
+void take(const std::vector<PlannedChunk> &chunks, std::vector<CheckItem> items, bool is_emptied,
+          PullView &pull) {
+  pull.chunks = static_cast<int>(chunks.size());
+  pull.estimated_bytes = 0;
+  DryRunView &dry_run = pull.dry_run.emplace();
+  for (const PlannedChunk &chunk : chunks) {
+    dry_run.estimated_rows += chunk.estimated_rows;
+    pull.estimated_bytes += chunk.estimated_bytes;
+  }
+  if (!chunks.empty()) {
+    dry_run.route = chunks.front().route;
+    dry_run.route_reason = chunks.front().route_reason;
+  }
+  dry_run.is_emptied = is_emptied;
+  if (is_emptied) // the rows that are there matter no more
+    std::erase_if(items, [](const CheckItem &item) { return item.item == "rows"; });
+  dry_run.items = std::move(items);
 }
 
-std::string table_text(const Planned &planned, const PullView &pull, bool is_emptied) {
-  int64_t rows = 0;
-  int64_t bytes = 0;
-  for (const PlannedChunk &chunk : planned.chunks) {
-    rows += chunk.estimated_rows;
-    bytes += chunk.estimated_bytes;
-  }
-  std::string text =
-      fmt::format("{}: {}, about {} rows, {}", printable(label_of(pull)), format_size(bytes),
-                  format_count(rows), format_number_of(pull.chunks, "chunk"));
-  if (!planned.chunks.empty()) {
-    const PlannedChunk &first = planned.chunks.front();
-    text += fmt::format(", route {}", first.route);
-    if (!first.route_reason.empty())
-      text += fmt::format(" ({})", first.route_reason);
-  }
-  text += is_emptied ? "\n  It is emptied first.\n" : "\n";
-  for (const CheckItem &item : planned.items) {
-    if (item.item == "rows" && is_emptied)
-      continue;
+std::string table_text(const PullView &pull, const DryRunView &dry_run) {
+  std::string text = fmt::format(
+      "{}: {}, about {} rows, {}", printable(label_of(pull)), format_size(pull.estimated_bytes),
+      format_count(dry_run.estimated_rows), format_number_of(pull.chunks, "chunk"));
+  if (!dry_run.route.empty())
+    text += fmt::format(", route {}", dry_run.route);
+  if (!dry_run.route_reason.empty())
+    text += fmt::format(" ({})", dry_run.route_reason);
+  text += dry_run.is_emptied ? "\n  It is emptied first.\n" : "\n";
+  for (const CheckItem &item : dry_run.items)
     if (item.level != "info")
       text += fmt::format("  {}: {}\n{}", item.level, printable(item.message),
                           item.hint.empty() ? "" : "    " + printable(item.hint) + "\n");
     else if (item.item == "key")
       text += fmt::format("  {}\n", printable(item.message));
-  }
   return text;
 }
 
@@ -54,30 +53,24 @@ std::string table_text(const Planned &planned, const PullView &pull, bool is_emp
 
 void show_dry_run(RunSession &session, std::span<const TableJob> jobs,
                   std::span<const size_t> places) {
-  std::vector<Planned> planned(jobs.size());
+  const bool is_emptied = session.options().safety.truncates;
   std::vector<size_t> tables(jobs.size());
-  for (size_t index = 0; index < tables.size(); ++index)
-    tables[index] = index;
+  std::iota(tables.begin(), tables.end(), 0U);
   session.for_each_table(tables, [&](Mover &mover, size_t index) {
+    PullView &pull = session.view().pulls[places[index]];
     try {
-      planned[index] = {.chunks = mover.plan(jobs[index].task),
-                        .items = mover.check(jobs[index].task)};
+      take(mover.plan(jobs[index].task), mover.check(jobs[index].task), is_emptied, pull);
     } catch (const Failure &) {
       throw; // of a server
     } catch (const Error &error) {
-      PullView &pull = session.view().pulls[places[index]];
       pull.state = PullState::kFailed;
       pull.failure = failure_view(error);
     }
   });
   std::string text;
-  for (size_t index = 0; index < jobs.size(); ++index) {
-    PullView &pull = session.view().pulls[places[index]];
-    if (pull.failure)
-      continue;
-    take(planned[index], pull);
-    text += table_text(planned[index], pull, session.options().safety.truncates);
-  }
+  for (const size_t place : places)
+    if (const PullView &pull = session.view().pulls[place]; pull.dry_run)
+      text += table_text(pull, *pull.dry_run);
   if (!session.options().output.is_json)
     static_cast<void>(write_result(text, ExitStatus::kDone));
 }

@@ -1,6 +1,5 @@
 #include "orchestrator/commands/run_session.hpp"
 
-#include "core/connection/connection_error.hpp"
 #include "orchestrator/base/output.hpp"
 #include "orchestrator/base/shell.hpp"
 #include "orchestrator/base/text.hpp"
@@ -51,14 +50,6 @@ int64_t create_pull(Mover &mover, const TableTask &task, const Creation &creatio
 
 std::string were(int64_t tables) {
   return format_number_of(tables, "table") + (tables == 1 ? " was" : " were");
-}
-
-/// We have just reached the source ourselves, so it may be the address that differs over there.
-void explain_unreachable_source(FailureView &failure) {
-  if (failure.sqlstate != sqlstate::kCannotConnect || !failure.hint.starts_with(kUnreachableHint))
-    return;
-  failure.hint = "The destination server connects to the source itself. If it reaches the source "
-                 "under another address, give that one with --source-on-target.";
 }
 
 } // namespace
@@ -125,6 +116,7 @@ PlanStep RunSession::creation(const TableTask &task, bool is_sole) {
                                .is_followed = *creations > 0,
                                .tables_to_come = *creations + *left,
                                .continued_run = continued,
+                               .is_altered = rate.has_value(),
                                .sole_since = sole_since};
     const int64_t pull_id = create_pull(mover, task, creation, take);
     if (*run_id != 0)
@@ -218,8 +210,9 @@ void RunSession::follow_up(const std::vector<std::optional<TableTask>> &tasks) {
 
 void RunSession::set_sequences(const std::vector<std::optional<TableTask>> &tasks) {
   std::vector<QualifiedName> names;
+  const bool includes_parts = options_.safety.sequences.has_value(); // said, not taken for granted
   for (size_t table = 0; table < tasks.size(); ++table)
-    if (tasks[table] && is_done(view_.pulls[table]) && !tasks[table]->filter)
+    if (tasks[table] && is_done(view_.pulls[table]) && (includes_parts || !tasks[table]->filter))
       names.push_back(tasks[table]->table);
   for (const QualifiedName &name : tables_with_sequences(mover().destination(), names)) {
     try {
@@ -309,8 +302,8 @@ void RunSession::explain_failures() {
       continue;
     if (!pull.failure && is_over(pull))
       pull.failure = failure_view(ending_of(pull));
-    if (pull.failure && !options_.connections.source_on_destination)
-      explain_unreachable_source(*pull.failure);
+    if (pull.failure)
+      explain_unreachable_source(*pull.failure, options_.connections);
     if (pull.pull_id != 0 && pull.next_command.empty())
       pull.next_command = command("resume " + pull.id);
     if (pull.failure && pull.failure->command.empty())
@@ -370,7 +363,8 @@ ExitStatus RunSession::status() const {
     return failure_->status();
   const RunTotals totals = totals_of(view_);
   if (options_.safety.is_dry_run)
-    return totals.failed > 0 ? ExitStatus::kFailed : ExitStatus::kDone;
+    return totals.failed > 0 || std::ranges::any_of(view_.pulls, would_fail) ? ExitStatus::kFailed
+                                                                             : ExitStatus::kDone;
   if (totals.failed > 0 || totals.done < totals.tables) {
     if (totals.chunks_done == 0 && totals.rows == 0)
       for (const Failure &failure : end_.plan_failures)

@@ -1,5 +1,6 @@
 #include "orchestrator/commands/source.hpp"
 
+#include "core/connection/connection_error.hpp"
 #include "core/plan/range.hpp"
 #include "core/source/filter_path.hpp"
 #include "core/source/source_session.hpp"
@@ -165,8 +166,6 @@ TableJob JobMaker::make(const SelectedTable &table) {
   if (selection.start || selection.end)
     add_range(table, job.task);
   job.is_whole = !job.task.filter;
-  if (!job.is_whole || job.task.columns)
-    job.bytes = 0;
   return job;
 }
 
@@ -210,6 +209,17 @@ template <class Step> SourceTables in_session(const Options &options, Waiter &wa
 }
 
 } // namespace
+
+// This machine has just reached the source, so it may be the address that differs over there.
+void explain_unreachable_source(FailureView &failure, const Connections &connections) {
+  if (failure.sqlstate != sqlstate::kCannotConnect || !failure.hint.starts_with(kUnreachableHint))
+    return;
+  failure.hint = connections.source_on_destination
+                     ? "The destination server connects to the source as --source-on-target says. "
+                       "Check that address, user and password from there."
+                     : "The destination server connects to the source itself. If it reaches the "
+                       "source under another address, give that one with --source-on-target.";
+}
 
 std::optional<std::string> join_conditions(const std::optional<std::string> &range,
                                            const std::optional<std::string> &where) {

@@ -48,6 +48,9 @@ struct SourceTables {
 [[nodiscard]] std::string source_for_destination(const Options &options,
                                                  const SourceTables &source);
 
+/// The hint for a source that the destination server cannot reach, as the options say how it is to.
+void explain_unreachable_source(FailureView &failure, const Connections &connections);
+
 /// `range` AND `where`, each of which may be absent.
 [[nodiscard]] std::optional<std::string> join_conditions(const std::optional<std::string> &range,
                                                          const std::optional<std::string> &where);

@@ -7,6 +7,7 @@
 #include "orchestrator/commands/pull_lookup.hpp"
 #include "orchestrator/display/run_display.hpp"
 #include "orchestrator/run/rate_window.hpp"
+#include "orchestrator/run/reconnection.hpp"
 #include "orchestrator/run/run_figures.hpp"
 
 #include <fmt/chrono.h>
@@ -80,45 +81,79 @@ std::string time_text(const std::optional<WallTime> &time) {
               : "-";
 }
 
-std::string age_text(const PullView &pull) {
-  if (!pull.snapshot_taken)
+using std::chrono::milliseconds;
+
+/// `?` where there is no such time.
+std::string text_between(const std::optional<WallTime> &from, const std::optional<WallTime> &to) {
+  if (!from || !to)
     return "?";
-  const auto age = std::chrono::system_clock::now() - *pull.snapshot_taken;
-  return format_duration(std::max(std::chrono::milliseconds(0),
-                                  std::chrono::duration_cast<std::chrono::milliseconds>(age)));
+  return format_duration(
+      std::max(milliseconds(0), std::chrono::duration_cast<milliseconds>(*to - *from)));
+}
+
+/// Why it does not move; empty: it does, or is over.
+std::string stillness_of(const PullView &pull, const RunState &run) {
+  if (is_over(pull))
+    return "";
+  if (!pull.waiting_for.empty())
+    return wait_words(pull.waiting_for);
+  if (pull.state == PullState::kPaused || pull.workers > 0)
+    return "";
+  return run.is_worked_on ? "waits for a worker" : "nobody works on it";
+}
+
+/// What keeps the snapshot of one that has failed; empty: nothing does.
+std::string hold_of(const PullView &pull) {
+  if (!is_over(pull) || pull.state == PullState::kDone || pull.coordinator_pid == 0)
+    return "";
+  const WallTime now = std::chrono::system_clock::now();
+  return fmt::format("its snapshot, {} old, is held in the worker slot of process {} for {} more",
+                     text_between(pull.snapshot_taken, now), pull.coordinator_pid,
+                     text_between(now, pull.coordinator_ends));
 }
 
 /// Why it does not move, and what it holds; `successor` is 0 or the pull that follows it.
 std::string note_of(const PullView &pull, const RunState &run, int64_t successor) {
   std::string note;
-  const auto add = [&note](const std::string &text) { note += (note.empty() ? "" : "; ") + text; };
+  const auto add = [&note](const std::string &text) {
+    if (!text.empty())
+      note += (note.empty() ? "" : "; ") + text;
+  };
   if (pull.failure)
     add(pull.failure->message);
   if (successor != 0)
     add(fmt::format("pull {} has taken its place", successor));
-  if (!pull.waiting_for.empty() && !is_over(pull))
-    add(wait_words(pull.waiting_for));
-  else if (!is_over(pull) && pull.state != PullState::kPaused && pull.workers == 0)
-    add(run.is_worked_on ? "waits for a worker" : "nobody works on it");
-  if (is_over(pull) && pull.state != PullState::kDone && pull.coordinator_pid != 0)
-    add(fmt::format("its snapshot, {} old, is held by process {} until {}", age_text(pull),
-                    pull.coordinator_pid, time_text(pull.coordinator_ends)));
+  add(stillness_of(pull, run));
+  add(hold_of(pull));
   if (!pull.hold_ended.empty() && pull.state != PullState::kDone)
     add(fmt::format("its snapshot is gone: {}", pull.hold_ended));
-  if (!pull.warning.empty())
-    add(pull.warning);
+  add(pull.warning);
   return note;
 }
 
-std::string run_table(const std::vector<RunView> &runs) {
+/// The same of a run: what one of its tables says stands for all.
+std::string note_of(const RunView &run, const RunState &state) {
+  for (const PullView &pull : run.pulls)
+    if (const std::string hold = hold_of(pull); !hold.empty())
+      return hold;
+  for (const PullView &pull : run.pulls)
+    if (const std::string stillness = stillness_of(pull, state);
+        !state.is_worked_on && !stillness.empty())
+      return stillness;
+  return "";
+}
+
+std::string run_table(const std::vector<RunView> &runs, const std::map<int64_t, RunState> &states) {
   std::vector<std::vector<std::string>> rows;
   for (const RunView &run : runs) {
     const RunTotals totals = totals_of(run);
+    const auto state = states.find(run.pulls.front().run_id);
     rows.push_back(
         {run.id, std::string(state_name(state_of(run))),
          run.pulls.size() == 1 ? run.pulls.front().table : format_number_of(totals.tables, "table"),
          fmt::format("{} of {}", totals.done, totals.tables), format_count(totals.rows),
-         format_size(totals.bytes), time_text(run.started)});
+         format_size(totals.bytes), time_text(run.started),
+         state == states.end() ? "" : note_of(run, state->second)});
   }
   return text_table({{"run", Align::kRight},
                      {"state"},
@@ -126,7 +161,8 @@ std::string run_table(const std::vector<RunView> &runs) {
                      {"done", Align::kRight},
                      {"rows", Align::kRight},
                      {"size", Align::kRight},
-                     {"started"}},
+                     {"started"},
+                     {"note"}},
                     rows);
 }
 
@@ -149,6 +185,11 @@ std::string pull_table(const RunView &run, const RunState &state,
                      {"size", Align::kRight},
                      {"note"}},
                     rows);
+}
+
+/// Whether somebody is about to add tables to it.
+bool is_fed(const RunView &run) {
+  return run.pulls.back().tables_to_come > 0 && run.pulls.back().coordinator_pid != 0;
 }
 
 class Status {
@@ -216,13 +257,26 @@ private:
       take_rates(run, std::chrono::steady_clock::now() - began);
       has_begun ? display.update(run) : display.begin(run);
       has_begun = true;
-      if (is_over(run) || frame_.interrupt().is_raised())
+      if ((is_over(run) && !is_fed(run)) || frame_.interrupt().is_raised())
         break;
       wait_for_any({frame_.interrupt().fd()}, std::chrono::milliseconds(500));
       if (!frame_.interrupt().is_raised())
-        read();
+        read_again();
     }
     display.end(runs_.front());
+  }
+
+  void read_again() {
+    bool is_lost = false;
+    read_or_reconnect(
+        [&] {
+          if (frame_.interrupt().is_raised())
+            throw Error("57014", "interrupted");
+          if (is_lost)
+            frame_.open_destination("");
+          read();
+        },
+        [&is_lost] { is_lost = true; });
   }
 
   void take_rates(RunView &run, std::chrono::steady_clock::duration since) {
@@ -231,8 +285,24 @@ private:
     run.elapsed = run.started ? std::chrono::duration_cast<std::chrono::milliseconds>(
                                     std::chrono::system_clock::now() - *run.started)
                               : elapsed;
-    for (PullView &pull : run.pulls)
-      pull.bytes_per_s = rates_[pull.pull_id].add(elapsed, pull.bytes);
+    for (PullView &pull : run.pulls) {
+      rates_.note(pull, elapsed);
+      note_time(pull, run);
+    }
+    looked_at_ = std::chrono::system_clock::now();
+  }
+
+  // One that was seen to wait has begun since the last look, another one perhaps when it was
+  // planned.
+  void note_time(PullView &pull, const RunView &run) {
+    if (!pull.started || !run.started || (pull.state == PullState::kPlanned && pull.workers == 0))
+      return;
+    const auto [begun, is_new] =
+        begun_.try_emplace(pull.pull_id, looked_at_ ? *looked_at_ : *pull.started);
+    const WallTime until = pull.finished.value_or(std::chrono::system_clock::now());
+    pull.moving_since = std::chrono::duration_cast<milliseconds>(begun->second - *run.started);
+    pull.moved_for =
+        std::max(milliseconds(0), std::chrono::duration_cast<milliseconds>(until - begun->second));
   }
 
   [[nodiscard]] std::string text() const {
@@ -243,7 +313,7 @@ private:
     std::string text =
         runs_.size() == 1
             ? pull_table(runs_.front(), state_of_run(runs_.front().pulls.front()), successors_)
-            : run_table(runs_);
+            : run_table(runs_, states_);
     return text + next_steps();
   }
 
@@ -284,7 +354,10 @@ private:
   const Options &options_;
   const Terminal &terminal_;
   std::vector<RunView> runs_;
-  std::map<int64_t, RateWindow> rates_;
+  // Of a watch:
+  PullRates rates_;
+  std::optional<WallTime> looked_at_;
+  std::map<int64_t, WallTime> begun_;     // when a pull began to move
   std::map<int64_t, int64_t> successors_; // by pull, as it was at the start
   std::map<int64_t, RunState> states_;    // by run, likewise
 };

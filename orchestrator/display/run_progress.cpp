@@ -240,7 +240,8 @@ size_t line_count(const PullView &pull) {
 
 std::string run_header(const RunView &run, const ScreenStyle &style) {
   std::string left = "Loading " + format_number_of(static_cast<int64_t>(run.pulls.size()), "table");
-  if (const RunTotals totals = totals_of(run); totals.estimated_bytes > 0)
+  if (const RunTotals totals = totals_of(run);
+      totals.estimated_bytes > 0 && total_bytes_of(run) > 0)
     left += ", " + format_size(totals.estimated_bytes);
   left += ", " + format_number_of(run.sessions, "job");
   const std::string right = run.id.empty() ? "" : "run " + printable(run.id);

@@ -55,13 +55,6 @@ Json range_json(const VerifiedRange &range) {
           {"matches", range.matches}};
 }
 
-Json item_json(const CheckItem &item) {
-  return {{"level", item.level},
-          {"item", item.item},
-          {"message", item.message},
-          {"hint", text_or_null(item.hint)}};
-}
-
 } // namespace
 
 std::string plan_document(std::span<const PlannedTable> tables, const CommandFailure &failure) {

@@ -73,40 +73,68 @@ Json sequences_json(const std::vector<SequenceView> &sequences) {
   return result;
 }
 
+Json item_json(const CheckItem &item) {
+  return {{"level", item.level},
+          {"item", item.item},
+          {"message", item.message},
+          {"hint", text_or_null(item.hint)}};
+}
+
+namespace {
+
+Json dry_run_json(const DryRunView &dry_run) {
+  Json items = Json::array();
+  for (const CheckItem &item : dry_run.items)
+    items.push_back(item_json(item));
+  return {{"estimated_rows", dry_run.estimated_rows},
+          {"route", text_or_null(dry_run.route)},
+          {"route_reason", text_or_null(dry_run.route_reason)},
+          {"is_emptied", dry_run.is_emptied},
+          {"items", std::move(items)}};
+}
+
+} // namespace
+
 Json pull_json(const PullView &pull, const RunView &run) {
   const auto duration = duration_of(pull, run);
   const auto rate = [&](int64_t amount) {
     return pull.is_known && duration ? Json(std::llround(per_second(amount, *duration))) : Json();
   };
   const auto known = [&pull](auto number) { return pull.is_known ? Json(number) : Json(); };
-  return {{"id", text_or_null(pull.id)},
-          {"table", text_or_null(pull.source_table)},
-          {"target", text_or_null(pull.table)},
-          {"state", state_name(pull.failure && pull.id.empty() ? PullState::kFailed : pull.state)},
-          {"rows", known(pull.rows)},
-          {"bytes", known(pull.bytes)},
-          {"estimated_bytes", number_or_null(pull.estimated_bytes)},
-          {"chunks", pull.chunks},
-          {"chunks_done", known(pull.chunks_done)},
-          {"retries", pull.retries},
-          {"workers", pull.workers},
-          {"key", text_or_null(pull.key)},
-          {"format", text_or_null(pull.format)},
-          {"filter", text_or_null(pull.filter)},
-          {"snapshot", text_or_null(pull.snapshot)},
-          {"snapshot_taken", time_json(pull.snapshot_taken)},
-          {"held_until", time_json(pull.coordinator_ends)},
-          {"started", time_json(pull.started)},
-          {"finished", time_json(pull.finished)},
-          {"duration_ms", duration_json(duration)},
-          {"rows_per_s", rate(pull.rows)},
-          {"bytes_per_s", rate(pull.bytes)},
-          {"waiting_for", text_or_null(pull.waiting_for)},
-          {"max_rate_kb", number_or_null(pull.max_rate_kb)},
-          {"verify", verify_json(pull.verify)},
-          {"warning", text_or_null(pull.warning)},
-          {"error", failure_json(pull.failure)},
-          {"next_command", text_or_null(pull.next_command)}};
+  Json json = {
+      {"id", text_or_null(pull.id)},
+      {"table", text_or_null(pull.source_table)},
+      {"target", text_or_null(pull.table)},
+      {"state", state_name(pull.failure && pull.id.empty() ? PullState::kFailed : pull.state)},
+      {"rows", known(pull.rows)},
+      {"bytes", known(pull.bytes)},
+      {"estimated_bytes", number_or_null(pull.estimated_bytes)},
+      {"chunks", pull.chunks},
+      {"chunks_done", known(pull.chunks_done)},
+      {"retries", pull.retries},
+      {"workers", pull.workers},
+      {"key", text_or_null(pull.key)},
+      {"format", text_or_null(pull.format)},
+      {"filter", text_or_null(pull.filter)},
+      {"snapshot", text_or_null(pull.snapshot)},
+      {"snapshot_taken", time_json(pull.snapshot_taken)},
+      {"held_until", time_json(pull.coordinator_ends)},
+      {"held_by", number_or_null(pull.coordinator_pid)},
+      {"hold_ended", text_or_null(pull.hold_ended)},
+      {"started", time_json(pull.started)},
+      {"finished", time_json(pull.finished)},
+      {"duration_ms", duration_json(duration)},
+      {"rows_per_s", rate(pull.rows)},
+      {"bytes_per_s", rate(pull.bytes)},
+      {"waiting_for", text_or_null(pull.waiting_for)},
+      {"max_rate_kb", number_or_null(pull.max_rate_kb)},
+      {"verify", verify_json(pull.verify)},
+      {"warning", text_or_null(pull.warning)},
+      {"error", failure_json(pull.failure)},
+      {"next_command", text_or_null(pull.next_command)}};
+  if (pull.dry_run)
+    json["dry_run"] = dry_run_json(*pull.dry_run);
+  return json;
 }
 
 Json chunks_json(const PullView &pull) {

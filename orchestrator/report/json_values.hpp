@@ -29,6 +29,7 @@ inline constexpr int kSchemaVersion = 1;
 /// Of a comparison; null for none.
 [[nodiscard]] Json verify_json(const std::optional<VerifyView> &verify);
 [[nodiscard]] Json sequences_json(const std::vector<SequenceView> &sequences);
+[[nodiscard]] Json item_json(const CheckItem &item);
 /// A table of a run, without its chunks.
 [[nodiscard]] Json pull_json(const PullView &pull, const RunView &run);
 [[nodiscard]] Json chunks_json(const PullView &pull);

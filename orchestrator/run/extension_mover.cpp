@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include <array>
+
 namespace parallel_loader {
 
 namespace {
@@ -90,17 +92,18 @@ Rows ExtensionMover::call_for(std::string_view function, std::string_view column
 }
 
 // A run that nobody may work on would wait for somebody.
-void ExtensionMover::require_rights_of_run() {
-  constexpr std::string_view kFunctions[] = {"create", "work"};
+void ExtensionMover::require_rights_of_run(bool is_altered) {
+  constexpr std::array<std::string_view, 3> kFunctions{"create", "work", "alter"};
   if (!may_run_)
-    guarded([&] { destination_.require_functions(kFunctions); });
+    guarded(
+        [&] { destination_.require_functions(std::span(kFunctions).first(is_altered ? 3 : 2)); });
   may_run_ = true;
 }
 
 int64_t ExtensionMover::create(const TableTask &task, const Creation &creation,
                                const TakeNotice &take) {
   destination_.on_notice(take);
-  require_rights_of_run();
+  require_rights_of_run(creation.is_altered);
   const int64_t run_id = creation.run_id;
   const Rows rows = call_for("create", "*", task,
                              std::string(kPlanArguments) + ", run_id => $11::pg_catalog.int8",

@@ -50,7 +50,7 @@ private:
                 std::string_view more_arguments = "", std::initializer_list<Param> more = {},
                 const Creation *creation = nullptr);
   [[nodiscard]] std::string existing_table(const QualifiedName &name);
-  void require_rights_of_run();
+  void require_rights_of_run(bool is_altered);
 
   Destination destination_;
   std::string source_;

@@ -36,6 +36,7 @@ struct Creation {
   bool is_followed = false;  // more pulls are to come into it
   int tables_to_come = 0;    // by this command or, of a run that is not complete, by another one
   int64_t continued_run = 0; // whose missing tables a new run loads; 0: none
+  bool is_altered = false;   // at once: refused to those who may not
   /// Error 55006 where a pull of the table goes on, or has loaded rows and ended after that time of
   /// the destination; empty: it may.
   std::string sole_since = {};
@@ -51,13 +52,6 @@ struct PlannedChunk {
   std::string relation;
   std::string route;
   std::string route_reason;
-};
-
-struct CheckItem {
-  std::string level; // info, warning, error
-  std::string item;
-  std::string message;
-  std::string hint;
 };
 
 struct VerifiedRange {

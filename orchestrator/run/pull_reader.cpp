@@ -22,7 +22,7 @@ SELECT p.pull_id, p.run_id, p.source_table, p.table_name, p.state, p.rows, p.byt
   p.sqlstate, p.error, p.warning, p.coordinator_pid, {3}, p.hold_ended, {4}, p.snapshot,
   p.began_empty, p.filter, p.kind, pg_catalog.array_to_json(p.columns),
   p.error_detail, p.error_hint, (p.start IS NOT NULL OR p."end" IS NOT NULL),
-  p.snapshot_state, p.tables_to_come, p.source
+  p.snapshot_state, p.tables_to_come, p.source, coalesce(p.estimated_bytes, 0)
 FROM {0}.parallel_pulls AS p
 WHERE p.pull_id = ANY ($1::bigint[])
 ORDER BY p.pull_id)sql";
@@ -101,6 +101,7 @@ PullView pull_at(const Rows &rows, size_t row) {
   if (!rows.is_null(row, 33))
     pull.tables_to_come = static_cast<int>(rows.integer(row, 33));
   pull.source = rows.text(row, 34);
+  pull.estimated_bytes = rows.integer(row, 35);
   if (!rows.is_null(row, 18))
     pull.failure = FailureView{.sqlstate = rows.text(row, 17),
                                .message = rows.text(row, 18),

@@ -1,9 +1,12 @@
 // rate_window: the rate of the last ten seconds.
 #pragma once
 
+#include "orchestrator/run/run_view.hpp"
+
 #include <chrono>
 #include <cstdint>
 #include <deque>
+#include <unordered_map>
 
 namespace parallel_loader {
 
@@ -20,6 +23,16 @@ private:
     int64_t bytes;
   };
   std::deque<Sample> samples_;
+};
+
+/// Those of the pulls of a run, each from when it moves.
+class PullRates {
+public:
+  /// Sets PullView::bytes_per_s.
+  void note(PullView &pull, std::chrono::milliseconds elapsed);
+
+private:
+  std::unordered_map<int64_t, RateWindow> windows_; // by the number of the pull
 };
 
 } // namespace parallel_loader

@@ -38,10 +38,18 @@ Error ending_of(const PullView &pull) {
                                        : "all its chunks were done")};
 }
 
+bool would_fail(const PullView &pull) noexcept {
+  return pull.dry_run &&
+         std::ranges::any_of(
+             pull.dry_run->items, [](const CheckItem &item) { return item.level == "error"; });
+}
+
 int64_t total_bytes_of(const PullView &pull) noexcept {
   if (pull.state == PullState::kDone)
     return pull.bytes;
-  return pull.estimated_bytes == 0 ? 0 : std::max(pull.estimated_bytes, pull.bytes);
+  return pull.estimated_bytes == 0 || !pull.filter.empty()
+             ? 0
+             : std::max(pull.estimated_bytes, pull.bytes);
 }
 
 int64_t total_bytes_of(const RunView &run) noexcept {
@@ -49,7 +57,8 @@ int64_t total_bytes_of(const RunView &run) noexcept {
   bool is_known = true;
   for (const PullView &pull : run.pulls) {
     total += std::max(total_bytes_of(pull), pull.bytes);
-    is_known = is_known && (total_bytes_of(pull) > 0 || is_over(pull) || pull.bytes == 0);
+    const bool is_empty = pull.estimated_bytes == 0 && pull.bytes == 0;
+    is_known = is_known && (total_bytes_of(pull) > 0 || is_over(pull) || is_empty);
   }
   return is_known ? total : 0;
 }
@@ -218,8 +227,16 @@ std::optional<milliseconds> time_for(double bytes, double rate, milliseconds ela
   return std::chrono::seconds(std::max<int64_t>(1, std::llround(seconds)));
 }
 
-double bytes_left(const PullView &pull) noexcept {
-  return is_over(pull) ? 0 : static_cast<double>(total_bytes_of(pull)) * (1 - fraction_of(pull));
+/// nullopt: cannot be told yet.
+std::optional<double> bytes_left(const PullView &pull) noexcept {
+  if (is_over(pull))
+    return 0;
+  const double fraction = fraction_of(pull);
+  if (pull.filter.empty())
+    return static_cast<double>(total_bytes_of(pull)) * (1 - fraction);
+  if (fraction <= 0)
+    return pull.estimated_bytes == 0 ? std::optional(0.0) : std::nullopt;
+  return static_cast<double>(pull.bytes) * (1 - fraction) / fraction;
 }
 
 } // namespace
@@ -233,13 +250,17 @@ double current_rate(const RunView &run) noexcept {
 }
 
 std::optional<milliseconds> time_left(const PullView &pull, const RunView &run) noexcept {
-  return time_for(bytes_left(pull), pull.bytes_per_s, run.elapsed);
+  return time_for(bytes_left(pull).value_or(0), pull.bytes_per_s, run.elapsed);
 }
 
 std::optional<milliseconds> time_left(const RunView &run) noexcept {
   double left = 0;
-  for (const PullView &pull : run.pulls)
-    left += bytes_left(pull);
+  for (const PullView &pull : run.pulls) {
+    const std::optional<double> bytes = bytes_left(pull);
+    if (!bytes)
+      return std::nullopt;
+    left += *bytes;
+  }
   return time_for(left, current_rate(run), run.elapsed);
 }
 

@@ -20,8 +20,11 @@ namespace parallel_loader {
 /// coordinator.
 [[nodiscard]] Error ending_of(const PullView &pull);
 
+/// As its dry run says.
+[[nodiscard]] bool would_fail(const PullView &pull) noexcept;
+
 /// What a table takes on disk only estimates what travels: the total rises when it is passed, and
-/// is what has come once the table is done.  0: unknown.
+/// is what has come once the table is done.  0: unknown, as with a filter.
 [[nodiscard]] int64_t total_bytes_of(const PullView &pull) noexcept;
 [[nodiscard]] int64_t total_bytes_of(const RunView &run) noexcept;
 

@@ -55,6 +55,23 @@ struct VerifyView {
   int differing_count = 0; // ranges
 };
 
+/// What a check has found.
+struct CheckItem {
+  std::string level; // info, warning, error
+  std::string item;
+  std::string message;
+  std::string hint;
+};
+
+/// What would be done with a table.
+struct DryRunView {
+  int64_t estimated_rows = 0;
+  std::string route;        // empty: there is nothing to copy
+  std::string route_reason; // why it is not the fastest one
+  bool is_emptied = false;
+  std::vector<CheckItem> items;
+};
+
 /// A table of the run: a pull, or what kept it from becoming one.
 struct PullView {
   std::string id = {}; // as people and JSON have it; empty: no pull was made of it
@@ -101,6 +118,7 @@ struct PullView {
   std::string warning = {};               // of one that is done; empty: none
   std::optional<VerifyView> verify = {};  // once it was compared
   std::vector<ChunkView> chunk_list = {}; // for a report; empty else
+  std::optional<DryRunView> dry_run = {};
 };
 
 /// A moment of the run, for the curve of its throughput.

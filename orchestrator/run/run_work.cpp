@@ -1,5 +1,7 @@
 #include "orchestrator/run/run_work.hpp"
 
+#include "orchestrator/run/reconnection.hpp"
+
 #include <algorithm>
 #include <span>
 #include <thread>
@@ -15,18 +17,18 @@ using std::chrono::seconds;
 constexpr milliseconds kTurn{200};
 /// A look at many pulls takes its time: it is not to take more than a part of all.
 constexpr int kLookShare = 10;
-/// A server that has crashed is there again after a moment, or only after a long recovery.
-constexpr seconds kRestartPatience{5};
 
 bool has_come_to_an_end(const PullView &pull) noexcept {
   return has_ended(pull.state) || pull.state == PullState::kInterrupted;
 }
 
-/// What the ledger says now; names, estimate and what was found out here stay.
+/// What the ledger says now; names and what was found out here stay.
 void bring_up_to_date(PullView &pull, PullView &&now) {
   now.source_table = std::move(pull.source_table);
   now.table = std::move(pull.table);
-  now.estimated_bytes = pull.estimated_bytes;
+  // Of a whole table the source has said how large it is: a total that is shown does not jump.
+  if (pull.estimated_bytes > 0 && (now.filter.empty() || now.estimated_bytes == 0))
+    now.estimated_bytes = pull.estimated_bytes;
   now.rows_before = pull.rows_before;
   now.bytes_before = pull.bytes_before;
   now.verify = pull.verify;
@@ -110,7 +112,7 @@ void RunWork::look(const RunWatcher &watcher) {
   view_.elapsed = std::chrono::duration_cast<milliseconds>(Clock::now() - started_at_);
   if (Clock::now() >= looks_again_at_) {
     const Clock::time_point began_at = Clock::now();
-    read_again_if_lost();
+    read_or_reconnect([this] { refresh(); }, [this] { mover_.reset(); });
     looked_at_ = view_.elapsed;
     looks_again_at_ = Clock::now() + (Clock::now() - began_at) * kLookShare;
     note_sample();
@@ -164,32 +166,12 @@ void RunWork::read_marks() {
   read_anew(ids, [](PullView &pull, PullView &&now) { pull.warning = std::move(now.warning); });
 }
 
-void RunWork::read_again_if_lost() {
-  const Clock::time_point gives_up_at = Clock::now() + kRestartPatience;
-  std::optional<Failure> lost;
-  do {
-    try {
-      refresh();
-      return;
-    } catch (const Failure &failure) {
-      if (!lost)
-        lost = failure;
-      mover_.reset();
-    }
-    constexpr milliseconds kPause{100};
-    std::this_thread::sleep_for(kPause);
-  } while (Clock::now() < gives_up_at);
-  // The work had begun, so it is no longer an unreachable server; why the session was lost says
-  // more than why there is no other.
-  throw Failure(ExitStatus::kFailed, *lost);
-}
-
 void RunWork::refresh() {
   read_anew(
       unended_pulls(),
       [this](PullView &pull, PullView &&now) {
         bring_up_to_date(pull, std::move(now));
-        note_rate(pull);
+        rates_.note(pull, view_.elapsed);
         note_wait(pull);
         note_time(pull);
       });
@@ -216,13 +198,6 @@ void RunWork::note_time(PullView &pull) const {
   if (!pull.moving_since)
     pull.moving_since = looked_at_;
   pull.moved_for = view_.elapsed - *pull.moving_since;
-}
-
-void RunWork::note_rate(PullView &pull) {
-  if (pull.state == PullState::kRunning || pull.state == PullState::kPaused)
-    pull.bytes_per_s = rates_[pull.pull_id].add(view_.elapsed, pull.bytes);
-  else
-    rates_.erase(pull.pull_id);
 }
 
 // A run of many tables that wait again and again does not fill the memory with it.

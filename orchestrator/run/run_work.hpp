@@ -73,9 +73,7 @@ private:
   void read_anew(std::span<const int64_t> ids,
                  const std::function<void(PullView &pull, PullView &&now)> &take);
   void read_marks();
-  void read_again_if_lost();
   void note_sample();
-  void note_rate(PullView &pull);
   void note_wait(const PullView &pull);
   void note_time(PullView &pull) const;
   [[nodiscard]] bool has_failed_table() const;
@@ -90,9 +88,9 @@ private:
   Clock::time_point looks_again_at_{};
   std::chrono::milliseconds looked_at_{0}; // the last time, from the start
   std::chrono::milliseconds between_samples_{1000};
-  std::unordered_map<int64_t, RateWindow> rates_; // of pulls that move
-  std::unordered_map<int64_t, size_t> waits_;     // of pulls that wait: the place in the view
-  std::vector<bool> is_awaited_;                  // by table: its step is not through
+  PullRates rates_;
+  std::unordered_map<int64_t, size_t> waits_; // of pulls that wait: the place in the view
+  std::vector<bool> is_awaited_;              // by table: its step is not through
 };
 
 } // namespace parallel_loader

@@ -190,6 +190,29 @@ TEST(RunFigures, without_estimates_chunks_count) {
   EXPECT_DOUBLE_EQ(fraction_of(run), 0.25);
 }
 
+TEST(RunFigures, with_a_filter_the_plan_weighs_and_what_is_left_follows_from_what_has_come) {
+  RunView run = many(3);
+  run.elapsed = seconds(60);
+  for (PullView &pull : run.pulls) {
+    pull.filter = "id < 10";
+    pull.estimated_bytes = 100 * kMB;
+    pull.chunks = 4;
+    pull.chunks_done = pull.workers = 0;
+    pull.bytes = 0;
+    pull.bytes_per_s = 0;
+  }
+  EXPECT_EQ(fraction_of(run), 0);
+  EXPECT_EQ(total_bytes_of(run), 0);
+  PullView &first = run.pulls[0];
+  first.state = PullState::kRunning;
+  first.chunks_done = 2;
+  first.bytes = 10 * kMB;
+  first.bytes_per_s = kMB;
+  EXPECT_NEAR(fraction_of(run), 1.0 / 6, 1e-9);
+  EXPECT_EQ(time_left(first, run), seconds(10));
+  EXPECT_FALSE(time_left(run)); // nothing has come yet of the others
+}
+
 TEST(RunFigures, tell_no_time_left_in_the_first_seconds_and_of_what_is_over) {
   RunView run = half_way();
   run.elapsed = milliseconds(2999);

@@ -102,7 +102,7 @@ sub system_or_bail_out {
   return system "$command -d '$source' | psql -qX -d '$into' >/dev/null 2>&1";
 }
 
-# hint: orchestrator/commands/run_session.cpp: give that one with --source-on-target
+# hint: orchestrator/commands/source.cpp: give that one with --source-on-target
 $pair->destination_sql('TRUNCATE t');
 my $home = getcwd();
 ok(chdir $pair->source->host, 'the program stands in the folder of the socket');

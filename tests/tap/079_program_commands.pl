@@ -7,6 +7,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::RealBin/lib";
 
+use IO::Socket::INET ();
 use IPC::Run ();
 use JSON::PP ();
 use ParallelLoader::Program;
@@ -116,11 +117,37 @@ is("@names", 'public.events public.events', '… which names the table with its 
   $run->signal('INT');
   $run->finish;
   is($run->full_result(0), 0, '… until Ctrl-C, which is its end') or diag($err);
+
+  ($out, $err) = ('', '');
+  $run = IPC::Run::start([$program, 'append', @both, '--every', '1s', '--json', 'events', 'orders'], '<', \'', '>', \$out, '2>', \$err,
+    IPC::Run::timeout(120));
+  my $round = sub {
+    my ($rule, $matches) = @_;
+    my $at = length $out;
+    my $last;
+    my $found = wait_until(40, sub { $run->pump_nb; ($last) = substr($out, $at) =~ /^(\{.*\})\n\z/m; $last && $matches->(JSON::PP::decode_json($last)) });
+    ok($found, "append --every: $rule") or diag("$out $err");
+  };
+  my $fails = sub { my ($document) = @_; return join ' ', map { $_->{error} ? $_->{table} : () } @{$document->{tables}} };
+  $round->('one document a round', sub { !$_[0]{error} && $fails->($_[0]) eq '' });
+  $pair->destination_sql('ALTER TABLE orders RENAME TO mislaid');
+  $round->('a table that fails', sub { $fails->($_[0]) =~ /orders/ });
+  $pair->source_sql(q(INSERT INTO events VALUES (12, 'y')));
+  $round->('… and one that does not', sub { grep { $_->{table} =~ /events/ && $_->{rows} == 1 } @{$_[0]{tables}} });
+  $pair->destination_sql('ALTER TABLE mislaid RENAME TO orders');
+  $round->('it is there again', sub { !$_[0]{error} && $fails->($_[0]) eq '' });
+  $pair->destination->stop('immediate');
+  $round->('a server that is away', sub { $_[0]{error} });
+  $pair->destination->start;
+  $round->('it is there again', sub { !$_[0]{error} && $fails->($_[0]) eq '' });
+  $run->signal('INT');
+  $run->finish;
+  is($run->full_result(0), 0, '… Ctrl-C is its end') or diag($err);
 }
 
 # status, alter, cancel
 is(document('status', 0, 'status', @there)->{runs}[0]{state}, 'done', 'status: the first run is done');
-shows('status of all runs', 0, qr/^ run \| state +\| tables +\| +done \| +rows \| +size \| started\n/m, qr/\A\z/, 'status', @there);
+shows('status of all runs', 0, qr/^ run \| state +\| tables +\| +done \| +rows \| +size \| started +\| note\n/m, qr/\A\z/, 'status', @there);
 my $pull = $pair->destination_sql("SELECT parallel_pull_create(" . literal($source) . ", 'orders', source_table => 'orders')");
 my $status = shows('status of a pull that nobody works on', 0, qr/nobody works on it, for \d+ (?:min \d+ )?s more at most/, qr/\A\z/, 'status', @there, $pull);
 like($status->{out}, qr/^next: parallel-loader resume $pull --target /m, '… has the command that is next');
@@ -253,6 +280,11 @@ ZSH
   }
   my $run = run_program('complete-tables', '"O', 'copy', '-s', $source);
   is($run->{out}, qq("Odd Name"\n), 'a name that needs quotes');
+  my $silent = IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1') or die "no socket: $!";
+  my $seconds = stopwatch();
+  $run = run_program('complete-tables', 'ord', 'copy', '-s', 'host=127.0.0.1 dbname=x port=' . $silent->sockport);
+  is("$run->{code}|$run->{out}", '0|', 'a server that does not answer: nothing is offered');
+  cmp_ok($seconds->(), '<', 3, '… within a second');
 }
 
 # Documents of servers, beside those that tests/cli/golden has.

@@ -98,7 +98,12 @@ for my $table (@broken, 'no_type') {
 # ---- the causes are removed ----
 
 $disk->make_room if $disk;
-$pair->source_sql('GRANT SELECT ON unreadable TO mover');
+for my $case (['unreadable', 'source'], ['unwritable', 'destination']) {
+  my ($table, $side) = @$case;
+  my ($grant) = $fault->{$table}{said} =~ /(GRANT .*);$/m;
+  ok($grant, "$table: it says what to grant") or diag $fault->{$table}{said};
+  $side eq 'source' ? $pair->source_sql($grant) : $pair->destination_sql($grant) if $grant;
+}
 $pair->destination_sql(<<'SQL');
 ALTER TYPE mood ADD VALUE 'sad';
 ALTER TABLE twice DROP CONSTRAINT twice_note_key;
@@ -106,7 +111,7 @@ ALTER TABLE checked DROP CONSTRAINT checked_note_check;
 ALTER TABLE short ALTER note TYPE text;
 CREATE TABLE nowhere (id integer PRIMARY KEY, note text);
 CREATE TABLE no_type (id integer PRIMARY KEY, note mood);
-GRANT SELECT, INSERT ON nowhere, no_type, unwritable TO mover;
+GRANT SELECT, INSERT ON nowhere, no_type TO mover;
 SQL
 for my $table (@broken, 'no_type') {
   my $command = $fault->{$table}{command} // 'false';

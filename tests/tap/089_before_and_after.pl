@@ -7,6 +7,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::RealBin/lib";
 
+use JSON::PP qw(decode_json);
 use ParallelLoader::Program;
 use ParallelLoader::Test;
 use Test::More;
@@ -22,9 +23,12 @@ CREATE TABLE parent (id integer PRIMARY KEY);
 CREATE TABLE kid (id integer PRIMARY KEY, parent_id integer REFERENCES parent);
 CREATE TABLE watched (id integer PRIMARY KEY, note text);
 CREATE TABLE indexed (id integer PRIMARY KEY, note text);
+CREATE TABLE numbered (id serial PRIMARY KEY, note text);
+CREATE TABLE lacking (id integer PRIMARY KEY);
 SQL
 $pair->source_sql(join '', (map { "INSERT INTO $_ SELECT i, 'n' || i FROM generate_series(1, 1000) AS i;" }
     qw(plain filled watched indexed)), <<'SQL');
+INSERT INTO numbered (note) SELECT 'n' FROM generate_series(1, 1000);
 INSERT INTO big SELECT i, repeat('b', 100) FROM generate_series(1, 20000) AS i;
 INSERT INTO paced SELECT i, repeat('p', 100) FROM generate_series(1, 20000) AS i;
 INSERT INTO doubtful SELECT i, repeat('d', 100) FROM generate_series(1, 20000) AS i;
@@ -36,6 +40,7 @@ CREATE FUNCTION change() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.note :
 CREATE TRIGGER change BEFORE INSERT ON watched FOR EACH ROW EXECUTE FUNCTION change();
 CREATE INDEX indexed_note ON indexed (note);
 INSERT INTO filled VALUES (-1, 'mine');
+ALTER TABLE lacking ADD must integer NOT NULL;
 SQL
 
 sub copy { return run_program('copy', @both, @_) }
@@ -71,6 +76,12 @@ like($run->{err}, qr/hint: Create them after the load, as pg_restore --section=p
 like($run->{out}, qr/^public\.plain: \d+(\.\d+)? kB, about 1 000 rows, 1 chunk, route heap\n.*\bid\b/m, '… and size, rows, chunks, route and key of each table')
   or diag $run->{out};
 is(count('plain') . count('parallel_pulls'), '00', '… and does nothing');
+my $document = decode_json(exits('a dry run of what would fail', 1, copy('--dry-run', '--json', qw(lacking plain)))->{out});
+my %found = map { ($_->{table} => $_->{dry_run}) } @{$document->{tables}};
+is(join('; ', map { $_->{message} } grep { $_->{level} eq 'error' } @{$found{'public.lacking'}{items}}),
+  'null value in column "must" of relation "lacking" violates not-null constraint', '… has the error of that table in its document');
+is("$found{'public.plain'}{route} $found{'public.plain'}{estimated_rows}", 'heap 1000', '… and what would be done with the other');
+is(scalar(grep { $_->{level} eq 'error' } @{$found{'public.plain'}{items}}), 0, '… which has none');
 
 $run = copy(qw(parent kid watched indexed nope filled plain));
 exits('a missing table, and one with rows', 1, $run);
@@ -90,6 +101,14 @@ $pair->same_rows('SELECT * FROM filled', '… which is emptied and loaded');
 
 $run = copy('--where', 'id > 1000', 'filled');
 exits('a part of a table', 0, $run, qr/table "public\.filled" has rows already, which stay/);
+
+exits('a part of a table with a sequence', 0, copy('--where', 'id <= 500', 'numbered'));
+is($pair->destination_sql('SELECT is_called FROM numbered_id_seq'), 'f', '… leaves the sequence alone');
+exits('… with --sequences', 0, copy('--sequences', '--where', 'id > 500 AND id < 600', 'numbered'));
+is($pair->destination_sql('SELECT last_value FROM numbered_id_seq'), 1000, '… does not');
+$pair->destination_sql('TRUNCATE numbered RESTART IDENTITY');
+exits('a whole table with --no-sequences', 0, copy('--no-sequences', 'numbered'));
+is($pair->destination_sql('SELECT is_called FROM numbered_id_seq'), 'f', '… leaves the sequence alone');
 
 # ---- what cannot be loaded is not emptied ----
 
@@ -158,14 +177,38 @@ run_program('alter', $id, '--max-rate', 0, @there);
 exits('… and goes on', 0, end_of($job));
 $pair->same_rows('SELECT * FROM paced', '… each row is there once');
 
+# ---- two tables, watched ----
+
+$pair->destination_sql('TRUNCATE paced, big');
+$job = start_program('copy', @both, '--max-rate', '300kB', '--chunk-size', '64kB', '--jobs', 1, qw(paced big));
+wait_until(20, sub { $pair->destination_sql(q(SELECT count(*) FROM parallel_pulls WHERE state IN ('planned', 'running'))) == 2 });
+$watch = start_program('status', '--watch', latest('run_id'), @there, '--report-every', '1s');
+ok(wait_until(30, sub { $watch->{run}->pump_nb; $watch->{err} =~ /1 running, 1 waiting.* ETA / }),
+  'status --watch of two tables tells the time that is left') or diag $watch->{err};
+my ($shown) = $watch->{err} =~ /1 running, 1 waiting\s+(\d+)%/;
+cmp_ok($shown // 100, '<', 60, '… the table that waits counts, too') or diag $watch->{err};
+is($pair->destination_sql(q(SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+  WHERE query LIKE '%parallel_pulls%' AND pid <> pg_backend_pid() AND backend_type = 'client backend')) > 0, 1, '… its session is lost');
+my $lines = () = $watch->{err} =~ /\n/g;
+ok(wait_until(20, sub { $watch->{run}->pump_nb; my $now = () = $watch->{err} =~ /\n/g; $now > $lines + 2 }), '… and it goes on');
+run_program('alter', latest('pull_id'), '--max-rate', 0, @there);
+exits('… the copy ends', 0, end_of($job));
+exits('… and then the watch', 0, end_of($watch));
+
 # ---- a table that has failed, and is held ----
+
+my $HELD = qr/its snapshot, \S+ old, is held in the worker slot of process \d+ for (?:4|5)m/;
 
 $pair->destination_sql(q(ALTER DATABASE postgres SET parallel_loader.snapshot_hold = '5min'; INSERT INTO doubtful VALUES (-1);
   ALTER TABLE doubtful ADD CHECK (id <> 15000)));
 exits('a table fails in the middle', 1, copy('--where', 'id > 0', '--jobs', 1, '--chunk-size', '64kB', qw(doubtful)));
 $id = latest('pull_id');
 my $before = count('doubtful');
-like(run_program('status', $id, @there)->{out}, qr/its snapshot, \S+ old, is held by process \d+ until/, 'status says what holds its snapshot');
+like(run_program('status', $id, @there)->{out}, $HELD, 'status says what holds its snapshot, and how long still');
+like(run_program('status', @there)->{out}, qr/^ *$id [^\n]*$HELD/m, '… also beside other runs');
+my ($held) = map { $_->{tables}[0] } @{decode_json(run_program('status', $id, '--json', @there)->{out})->{runs}};
+is($held->{held_by}, ($pair->coordinator_pids)[0], '… and in its document');
+is($held->{hold_ended}, undef, '… until it lets go');
 run_program('cancel', $id, @there);
 wait_until(20, sub { !$pair->coordinator_pids });
 exits('a restart of a table that had rows', 1, run_program('resume', $id, @both, '--restart'), qr/not emptied: it had rows when pull $id began/);
@@ -176,10 +219,17 @@ is(count('doubtful'), $before, '… empties nothing');
 $run = run_program('copy', '--source', "$source user=reader password=wrong", @there, 'plain');
 exits('a wrong password', 3, $run, qr/password authentication failed for user "reader"/);
 unlike($run->{err}, qr/wrong/, '… which is not shown');
+# hint: orchestrator/commands/source.cpp: connects to the source as --source-on-target says
+exits('a host that the destination server cannot reach', 3, copy('--source-on-target', 'host=127.0.0.1 port=1 dbname=x', 'filled', '--where', 'false'),
+  qr/127\.0\.0\.1.*port 1 .*hint: The destination server connects to the source as --source-on-target says/s);
 exits('a key that is not there', 1, copy('--where', 'true', '--key', 'nosuch', 'plain'), qr/"nosuch".*hint:/s);
 $pair->destination->append_conf('postgresql.conf', 'max_worker_processes = 0');
 $pair->destination->restart;
-exits('no worker slots', 1, copy('--where', 'id < 0', 'plain'), qr/max_worker_processes/);
+$run = exits('no worker slots', 1, copy('--where', 'id < 0', 'plain'), qr/hint: Set max_worker_processes to 2 or more/);
+my ($again) = $run->{err} =~ /Continue with: (.*)$/m;
+$pair->destination->append_conf('postgresql.conf', 'max_worker_processes = 8');
+$pair->destination->restart;
+exits('… what it says helps, and the command goes on', 0, shell($again));
 
 $pair->nothing_left('no process or session is left');
 $pair->finish;
