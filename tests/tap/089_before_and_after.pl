@@ -214,6 +214,23 @@ wait_until(20, sub { !$pair->coordinator_pids });
 exits('a restart of a table that had rows', 1, run_program('resume', $id, @both, '--restart'), qr/not emptied: it had rows when pull $id began/);
 is(count('doubtful'), $before, '… empties nothing');
 
+# ---- the snapshot of another session, as one that has created a slot ----
+
+$pair->source_sql(join '', map { "CREATE TABLE then_$_ AS TABLE $_;" } qw(paced big));
+$pair->destination_sql('TRUNCATE paced, big');
+my $exporter = $pair->session('source');
+$exporter->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ');
+my $snapshot = $exporter->query_safe('SELECT pg_export_snapshot()');
+$pair->source_sql(q(UPDATE paced SET note = 'later' WHERE id % 3 = 0; DELETE FROM big WHERE id % 2 = 0; INSERT INTO big VALUES (-1, 'later')));
+$job = start_program('copy', @both, '--snapshot', $snapshot, '--max-rate', '300kB', '--chunk-size', '64kB', qw(paced big));
+wait_until(20, sub { $pair->destination_sql(q(SELECT count(*) FROM parallel_pulls WHERE chunks_done > 0 AND state = 'running')) > 0 });
+$exporter->query_safe('COMMIT');
+$job->{run}->signal('KILL');
+end_of($job);
+exits('--snapshot: the program is killed, the session of the snapshot has ended, and the run goes on', 0,
+  run_program('resume', @both, '--max-rate', 0));
+$pair->same_rows({source => "SELECT * FROM then_$_", destination => "SELECT * FROM $_"}, "… $_ is what the snapshot shows") for qw(paced big);
+
 # ---- mistakes that everybody makes ----
 
 $run = run_program('copy', '--source', "$source user=reader password=wrong", @there, 'plain');
