@@ -199,6 +199,14 @@ my $resume = command_in(interrupted($secret), 'To go on: ', 'Ctrl-C, with a pass
 unlike($resume, qr/Plum/, '… which it does not show');
 shell_works($resume, 'Ctrl-C, with a password', PGPASSWORD => 'Plum');
 all_there('Ctrl-C, with a password');
+{
+  local $ENV{PGSERVICEFILE} = PostgreSQL::Test::Utils::tempdir() . '/services';
+  append_to_file($ENV{PGSERVICEFILE}, sprintf "[old]\nhost=%s\nport=%s\ndbname=postgres\nuser=reader\npassword=Plum\n",
+    $pair->source->host, $pair->source->port);
+  $resume = command_in(interrupted('service=old'), 'To go on: ', 'Ctrl-C, with a service');
+  shell_works($resume, 'Ctrl-C, with a service');
+  all_there('Ctrl-C, with a service');
+}
 
 # ---- a role that may not call what the program calls ----
 
@@ -208,14 +216,14 @@ my $limited = "$destination user='Lo ader'";
 
 # hint: orchestrator/run/destination.cpp: Run on the destination: GRANT EXECUTE ON FUNCTION
 my $pulls = $pair->destination_sql('SELECT count(*) FROM "Lo ader".parallel_pulls');
-for my $lacking ('create, work', 'work') {
-  my $err = end_of(start_copy($secret, $limited, 't'))->{err};
+for my $lacking ('create, work', 'work', 'alter') {
+  my $err = end_of(start_copy($secret, $limited, $lacking eq 'alter' ? ('--max-rate', '90MB') : (), 't'))->{err};
   my $names = join ', ', map { "\"Lo ader\".parallel_pull_$_" } split /, /, $lacking;
   my ($grant) = $err =~ /^parallel-loader: hint: Run on the destination: (GRANT EXECUTE ON FUNCTION \Q$names\E TO "Lo ader";)$/m;
   ok(defined $grant, "no right to call _$lacking: has a hint") or diag($err);
   is($pair->destination_sql('SELECT count(*) FROM "Lo ader".parallel_pulls'), $pulls, '… and no pull is begun');
   works($pair, $grant // 'no_hint', "no right to call _$lacking");
-  $pair->destination_sql('REVOKE EXECUTE ON FUNCTION "Lo ader".parallel_pull_work FROM "Lo ader"') if $lacking ne 'work';
+  $pair->destination_sql('REVOKE EXECUTE ON FUNCTION "Lo ader".parallel_pull_work FROM "Lo ader"') if $lacking eq 'create, work';
 }
 
 # What follows names the destination: roles and rights are on both sides.
