@@ -27,7 +27,11 @@ SELECT a.attname, a.attname::pg_catalog.text = ANY ($2::pg_catalog.text[]),
             AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
             AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum
             AND EXISTS (SELECT FROM pg_catalog.pg_class AS s
-                        WHERE s.oid = d.objid AND s.relkind = 'S'))
+                        WHERE s.oid = d.objid AND s.relkind = 'S')),
+  EXISTS (SELECT FROM pg_catalog.pg_trigger AS g
+          WHERE g.tgrelid = a.attrelid AND NOT g.tgisinternal AND g.tgenabled <> 'D'
+            -- 1: for each row, 2: before, 4: INSERT.
+            AND g.tgtype::integer & 7 = 7)
 FROM pg_catalog.pg_attribute AS a
 JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid
 WHERE a.attrelid = $1::pg_catalog.oid AND a.attnum > 0 AND NOT a.attisdropped
@@ -36,7 +40,14 @@ ORDER BY a.attnum)sql";
 // A column that does not travel.
 void report_default(const Rows &rows, size_t row, const LocalCheck &check, Findings &findings) {
   const std::string name = rows.text(row, 0);
-  if (rows.boolean(row, 3))
+  const bool must_be_filled = rows.boolean(row, 3);
+  const bool has_trigger = rows.boolean(row, 7);
+  if (must_be_filled && has_trigger)
+    findings.warning("columns",
+                     "column \"" + name +
+                         "\" would not be copied, has no default, and must not be null: a trigger "
+                         "has to set it");
+  else if (must_be_filled)
     findings.error("columns",
                    "null value in column \"" + name + "\" of relation \"" + check.name.name +
                        "\" violates not-null constraint",

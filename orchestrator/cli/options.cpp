@@ -163,7 +163,9 @@ std::vector<GivenArgument> given_options(const CLI::App &command) {
     for (size_t first = 0; first < values.size(); first += size) {
       GivenArgument &argument = given.emplace_back();
       if (!option->get_positional())
-        argument.option = option->get_name();
+        argument.option = is_flag && values[first] == "false"
+                              ? "--no-" + option->get_name().substr(2)
+                              : option->get_name();
       if (!is_flag)
         argument.values.assign(
             values.begin() + static_cast<std::ptrdiff_t>(first),

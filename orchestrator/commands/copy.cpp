@@ -7,6 +7,7 @@
 #include "orchestrator/base/text.hpp"
 #include "orchestrator/commands/copy_words.hpp"
 #include "orchestrator/commands/dry_run.hpp"
+#include "orchestrator/commands/own_command.hpp"
 #include "orchestrator/commands/pull_lookup.hpp"
 #include "orchestrator/commands/resume.hpp"
 #include "orchestrator/commands/resume_work.hpp"
@@ -79,8 +80,11 @@ void Copy::run() {
   if (options_.output.verbosity != Verbosity::kQuiet)
     for (const Error &warning : find_obstacles(session_.mover().destination(), tables_))
       session_.warn(warning);
-  if (options_.safety.is_dry_run)
+  if (options_.safety.is_dry_run) {
+    if (options_.safety.truncates)
+      require_truncatable(session_.mover().destination(), tables_);
     return show_dry_run(session_, jobs_, places_);
+  }
   if (options_.safety.truncates)
     try_plans();
   if (resumed_)
@@ -139,7 +143,7 @@ void Copy::add_missing(const SourceTables &source) {
     pull.state = PullState::kFailed;
     pull.failure = failure_view(missing.error);
     if (!missing.is_pattern)
-      pull.failure->command = session_.command("copy " + shell_word(missing.name));
+      pull.failure->command = copy_of_missing(options_, missing.name);
   }
 }
 
@@ -241,6 +245,7 @@ void Copy::empty_tables() {
 }
 
 void Copy::look_into_tables() {
+  session_.mover().require_rights(options_.speed.max_rate_kb.has_value());
   Destination &destination = session_.mover().destination();
   find_loaders(destination, tables_);
   if (!options_.safety.truncates)

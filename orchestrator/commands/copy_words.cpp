@@ -5,10 +5,12 @@
 
 namespace parallel_loader {
 
-std::string copy_words(const TableTask &task) {
+namespace {
+
+std::string selection_words(const TableTask &task) {
   const std::string source = task.source_table.display();
   const std::string table = task.table.display();
-  std::string words = "copy " + shell_word(source == table ? source : source + "=" + table);
+  std::string words = shell_word(source == table ? source : source + "=" + table);
   if (task.columns) {
     std::string columns;
     for (const std::string &column : *task.columns)
@@ -19,6 +21,17 @@ std::string copy_words(const TableTask &task) {
     words += " --key " + shell_word(*task.key);
   if (task.filter)
     words += " --where " + shell_word(*task.filter);
+  return words;
+}
+
+} // namespace
+
+std::string append_words(const TableTask &task) {
+  return "append " + selection_words(task);
+}
+
+std::string copy_words(const TableTask &task) {
+  std::string words = "copy " + selection_words(task);
   if (task.chunk_size)
     words += " --chunk-size " + shell_word(*task.chunk_size);
   if (task.format != "auto")

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <numeric>
 
 namespace parallel_loader {
@@ -29,6 +30,12 @@ void take(const std::vector<PlannedChunk> &chunks, std::vector<CheckItem> items,
   if (is_emptied) // the rows that are there matter no more
     std::erase_if(items, [](const CheckItem &item) { return item.item == "rows"; });
   dry_run.items = std::move(items);
+  const auto error =
+      std::ranges::find(dry_run.items, "error", [](const CheckItem &item) { return item.level; });
+  if (error != dry_run.items.end()) {
+    pull.state = PullState::kFailed;
+    pull.failure = FailureView{.message = error->message, .hint = error->hint};
+  }
 }
 
 std::string table_text(const PullView &pull, const DryRunView &dry_run) {

@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace parallel_loader {
 
 namespace {
@@ -31,7 +33,59 @@ std::string option_for(std::string_view option, const std::string &conninfo,
   return shown.empty() ? "" : fmt::format(" {} {}", option, shell_word(shown));
 }
 
+void add_argument(std::string &words, const GivenArgument &argument) {
+  if (!argument.option.empty())
+    words += ' ' + argument.option;
+  for (const std::string &value : argument.values)
+    words += ' ' + shell_word(value);
+}
+
+/// Those of `names`.
+std::string options_among(std::span<const GivenArgument> given,
+                          std::span<const std::string_view> names) {
+  std::string words;
+  for (const GivenArgument &argument : given)
+    if (std::ranges::find(names, argument.option) != names.end())
+      add_argument(words, argument);
+  return words;
+}
+
+// The rate of a run that is resumed is in the ledger, where others may have changed it.
+constexpr std::string_view kOfResume[] = {"--jobs", "--verify", "--sequences", "--no-sequences"};
+constexpr std::string_view kOfCopy[] = {"--jobs", "--verify", "--sequences", "--no-sequences",
+                                        "--max-rate"};
+constexpr std::string_view kOfTables[] = {"--key", "--columns", "--where",      "--start",
+                                          "--end", "--format",  "--chunk-size", "--truncate"};
+constexpr std::string_view kOfOneTable[] = {"--key-for", "--columns-for", "--where-for"};
+
 } // namespace
+
+std::string kept_options(std::string_view words, std::span<const GivenArgument> given) {
+  if (words.starts_with("copy "))
+    return options_among(given, kOfCopy);
+  return words.starts_with("resume ") ? options_among(given, kOfResume) : "";
+}
+
+std::string whole_command(const Options &options, const std::string &run_id) {
+  std::string words(command_name(options.command));
+  for (const GivenArgument &argument : options.given)
+    if (argument.option != "--resume" &&
+        (run_id.empty() || (argument.option != "--truncate" && argument.option != "--snapshot")))
+      add_argument(words, argument);
+  if (!run_id.empty() && options.command == Command::kCopy)
+    words += " --resume " + run_id;
+  return own_command(words, options.connections);
+}
+
+std::string copy_of_missing(const Options &options, const std::string &name) {
+  std::string words = "copy " + shell_word(name);
+  for (const GivenArgument &argument : options.given)
+    if (std::ranges::find(kOfOneTable, argument.option) != std::end(kOfOneTable) &&
+        argument.values.front() == name)
+      add_argument(words, argument);
+  words += options_among(options.given, kOfTables) + kept_options(words, options.given);
+  return own_command(words, options.connections);
+}
 
 bool leaves_password_out(const Connections &connections) {
   const auto leaves_out = [](const std::string &conninfo, const std::string &name) {

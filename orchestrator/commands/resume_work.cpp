@@ -94,7 +94,7 @@ void ResumeWork::resume(size_t table, bool takes_new_snapshot) {
   PullView &pull = session_.view().pulls[table];
   pull.failure.reset();
   if (takes_new_snapshot && (pull.chunks_done > 0 || shares_run(pull)))
-    session_.note_new_snapshot();
+    session_.note_new_snapshot(table);
   orders_.work.push_back(
       {.table = table,
        .step = [id = pull.pull_id, takes_new_snapshot,
@@ -208,6 +208,7 @@ void ResumeWork::empty_tables() {
     tasks.push_back(task_of(pulls[table]).value());
     tasks.back().same_source_as = pulls[table].pull_id;
   }
+  session_.mover().require_rights(options_.speed.max_rate_kb.has_value());
   session_.try_plans(tasks, to_restart_);
   std::erase_if(to_restart_, [&](size_t table) { return pulls[table].failure.has_value(); });
   if (to_restart_.empty() || is_to_stop())
@@ -223,7 +224,7 @@ void ResumeWork::empty_tables() {
   }
   for (const size_t table : to_restart_) {
     if (shares_run(pulls[table]))
-      session_.note_new_snapshot();
+      session_.note_new_snapshot(table);
     add_creation(table, task_of(pulls[table]).value());
   }
 }

@@ -293,7 +293,7 @@ void RunSession::note(const std::string &text) const {
 }
 
 std::string RunSession::command(const std::string &words) const {
-  return own_command(words, options_.connections);
+  return own_command(words + kept_options(words, options_.given), options_.connections);
 }
 
 void RunSession::explain_failures() {
@@ -305,10 +305,17 @@ void RunSession::explain_failures() {
     if (pull.failure)
       explain_unreachable_source(*pull.failure, options_.connections);
     if (pull.pull_id != 0 && pull.next_command.empty())
-      pull.next_command = command("resume " + pull.id);
+      pull.next_command = next_command_of(pull);
     if (pull.failure && pull.failure->command.empty())
       pull.failure->command = way_on_with(pull);
   }
+}
+
+std::string RunSession::next_command_of(const PullView &pull) const {
+  if (pull.kind != "append")
+    return command("resume " + pull.id);
+  const std::optional<TableTask> task = task_of(pull);
+  return task ? command(append_words(*task)) : "";
 }
 
 /// What a resume refuses for good, is to be loaded anew, as far as a command can say it.
@@ -316,8 +323,10 @@ std::string RunSession::way_on_with(const PullView &pull) const {
   const auto says = [&pull](std::string_view words) {
     return pull.failure->message.find(words) != std::string::npos;
   };
-  if (says("is not the one that the pull was started from"))
+  if (says("is not the one that the pull was started from") || says("is not emptied: "))
     return "";
+  if (pull.kind == "append")
+    return pull.next_command;
   if (!says("cannot be resumed") && !says("was altered since") && !says("is not what it was") &&
       !says("after the snapshot was taken") && !says("is no longer the one that was planned"))
     return pull.next_command;
@@ -351,7 +360,11 @@ void RunSession::note_snapshots() {
       snapshots.emplace(pull.run_id,
                         pull.snapshot_state.empty() ? pull.snapshot : pull.snapshot_state);
     }
-  view_.has_several_snapshots = snapshots.size() > 1 || has_new_snapshot_;
+  const bool has_new_rows = std::ranges::any_of(renewed_, [this](size_t table) {
+    const PullView &pull = view_.pulls[table];
+    return is_done(pull) || pull.rows != pull.rows_before;
+  });
+  view_.has_several_snapshots = snapshots.size() > 1 || has_new_rows;
   if (view_.has_several_snapshots)
     warn(Error("01000",
                "the tables of this run do not show one moment of the source: some rows were read "
@@ -363,8 +376,7 @@ ExitStatus RunSession::status() const {
     return failure_->status();
   const RunTotals totals = totals_of(view_);
   if (options_.safety.is_dry_run)
-    return totals.failed > 0 || std::ranges::any_of(view_.pulls, would_fail) ? ExitStatus::kFailed
-                                                                             : ExitStatus::kDone;
+    return totals.failed > 0 ? ExitStatus::kFailed : ExitStatus::kDone;
   if (totals.failed > 0 || totals.done < totals.tables) {
     if (totals.chunks_done == 0 && totals.rows == 0)
       for (const Failure &failure : end_.plan_failures)
@@ -392,7 +404,8 @@ std::string RunSession::way_on() const {
   return fmt::format("The run waits to be joined, for 10 minutes or what "
                      "parallel_loader.snapshot_hold says.\n"
                      "To go on: {}\nTo give up: {}{}",
-                     unbegun == 0 ? command("resume " + view_.id) : whole_command(),
+                     unbegun == 0 ? command("resume " + view_.id)
+                                  : whole_command(options_, view_.id),
                      own_command("cancel " + view_.id, without_source()),
                      unbegun == 0 ? ""
                                   : fmt::format("\n{} not begun: the first command loads {}, too.",
@@ -407,24 +420,6 @@ int64_t RunSession::count_unbegun() const {
   return std::ranges::count_if(view_.pulls, is_unbegun);
 }
 
-/// This command, for what it has not loaded.  Tables that were emptied are not to be emptied again,
-/// and the snapshot that was given may be gone.
-std::string RunSession::whole_command() const {
-  std::string words(command_name(options_.command));
-  for (const GivenArgument &argument : options_.given) {
-    if (argument.option == "--resume" ||
-        (!view_.id.empty() && (argument.option == "--truncate" || argument.option == "--snapshot")))
-      continue;
-    if (!argument.option.empty())
-      words += ' ' + argument.option;
-    for (const std::string &value : argument.values)
-      words += ' ' + shell_word(value);
-  }
-  if (!view_.id.empty() && options_.command == Command::kCopy)
-    words += " --resume " + view_.id;
-  return command(words);
-}
-
 /// Where a server was lost, or nothing was begun before Ctrl-C; any other error would come again.
 std::string RunSession::way_to_unbegun() const {
   const int64_t unbegun = count_unbegun();
@@ -432,7 +427,7 @@ std::string RunSession::way_to_unbegun() const {
       (failure_ && !is_server_lost() && !end_.is_interrupted))
     return "";
   return fmt::format("{} not begun. To load {}: {}", were(unbegun), unbegun == 1 ? "it" : "them",
-                     whole_command());
+                     whole_command(options_, view_.id));
 }
 
 void RunSession::note_incomplete_run(int tables) {

@@ -69,8 +69,8 @@ public:
   void continue_run(int64_t run_id) { continued_run_ = run_id; }
   /// The run lacks tables: whoever had selected them has ended before they were begun.
   void note_incomplete_run(int tables);
-  /// Some rows will not be of the moment that others are of.
-  void note_new_snapshot() noexcept { has_new_snapshot_ = true; }
+  /// What comes of this table of the view will not be of the moment that others are of.
+  void note_new_snapshot(size_t table) { renewed_.push_back(table); }
 
   /// Plans what is to be loaded into tables that are emptied before: that would be for nothing
   /// where it fails.  The n-th task is for the table of the view whose number is the n-th of
@@ -95,7 +95,8 @@ public:
   void warn(const Error &warning);
   void note(const std::string &text) const;
 
-  /// A command for a shell that does `words` with the servers of this one.
+  /// A command for a shell that does `words` with the servers of this one; a copy or a resume does
+  /// so as this command was to.
   [[nodiscard]] std::string command(const std::string &words) const;
 
 private:
@@ -114,9 +115,9 @@ private:
   [[nodiscard]] ExitStatus status() const;
   [[nodiscard]] ExitStatus finish();
   [[nodiscard]] std::string way_on() const;
+  [[nodiscard]] std::string next_command_of(const PullView &pull) const;
   [[nodiscard]] std::string way_on_with(const PullView &pull) const;
   [[nodiscard]] std::string way_to_unbegun() const;
-  [[nodiscard]] std::string whole_command() const;
   [[nodiscard]] int64_t count_unbegun() const;
   [[nodiscard]] bool is_server_lost() const; // by failure_
   [[nodiscard]] Connections without_source() const;
@@ -137,8 +138,8 @@ private:
   RunView view_;
   RunEnd end_;
   std::optional<Failure> failure_;
-  bool is_incomplete_ = false; // some sequences were not set, or tables not compared
-  bool has_new_snapshot_ = false;
+  bool is_incomplete_ = false;  // some sequences were not set, or tables not compared
+  std::vector<size_t> renewed_; // see note_new_snapshot
 };
 
 } // namespace parallel_loader

@@ -71,8 +71,14 @@ std::string next_words(const PullView &pull, const RunState &run, std::string_vi
     return "";
   if (pull.state == PullState::kPaused)
     return fmt::format("alter {} --jobs {}", id, kDefaultJobs);
-  // Nobody works on it, or nobody will.
-  return is_over(pull) || !run.is_worked_on ? fmt::format("resume {}", id) : "";
+  if (!is_over(pull) && run.is_worked_on)
+    return ""; // else nobody works on it, or nobody will
+  const bool needs_choice = is_over(pull) && pull.coordinator_pid == 0 && pull.chunks_done > 0 &&
+                            pull.chunks_done < pull.chunks;
+  return fmt::format("resume {}{}", id,
+                     !needs_choice        ? ""
+                     : pull.key == "ctid" ? " --restart"
+                                          : " --new-snapshot");
 }
 
 std::string time_text(const std::optional<WallTime> &time) {
@@ -125,8 +131,9 @@ std::string note_of(const PullView &pull, const RunState &run, int64_t successor
     add(fmt::format("pull {} has taken its place", successor));
   add(stillness_of(pull, run));
   add(hold_of(pull));
-  if (!pull.hold_ended.empty() && pull.state != PullState::kDone)
-    add(fmt::format("its snapshot is gone: {}", pull.hold_ended));
+  if (is_over(pull) && pull.state != PullState::kDone && pull.coordinator_pid == 0 &&
+      pull.chunks > 0)
+    add("its snapshot is gone" + (pull.hold_ended.empty() ? "" : ": " + pull.hold_ended));
   add(pull.warning);
   return note;
 }
@@ -285,17 +292,16 @@ private:
     run.elapsed = run.started ? std::chrono::duration_cast<std::chrono::milliseconds>(
                                     std::chrono::system_clock::now() - *run.started)
                               : elapsed;
-    for (PullView &pull : run.pulls) {
-      rates_.note(pull, elapsed);
+    rates_.note(run, elapsed);
+    for (PullView &pull : run.pulls)
       note_time(pull, run);
-    }
     looked_at_ = std::chrono::system_clock::now();
   }
 
   // One that was seen to wait has begun since the last look, another one perhaps when it was
   // planned.
   void note_time(PullView &pull, const RunView &run) {
-    if (!pull.started || !run.started || (pull.state == PullState::kPlanned && pull.workers == 0))
+    if (!pull.started || !run.started || (!begun_.contains(pull.pull_id) && waits_for_turn(pull)))
       return;
     const auto [begun, is_new] =
         begun_.try_emplace(pull.pull_id, looked_at_ ? *looked_at_ : *pull.started);
@@ -336,17 +342,14 @@ private:
 
   /// Of pulls that need the same, one command for the run.
   [[nodiscard]] std::vector<std::string> next_commands(const RunView &run) const {
-    std::map<std::string, std::vector<const PullView *>> open; // by the command's name
+    std::map<std::string, std::vector<const PullView *>> open; // by the words for the run
     for (const PullView &pull : run.pulls)
-      if (const std::string words = next_words_of(pull); !words.empty())
-        open[words.substr(0, words.find(' '))].push_back(&pull);
+      if (!next_words_of(pull).empty())
+        open[next_words(pull, state_of_run(pull), run.id)].push_back(&pull);
     std::vector<std::string> commands;
     commands.reserve(open.size());
-    for (const auto &[name, pulls] : open)
-      commands.push_back(
-          pulls.size() == 1
-              ? pulls.front()->next_command
-              : frame_.command(next_words(*pulls.front(), state_of_run(*pulls.front()), run.id)));
+    for (const auto &[words, pulls] : open)
+      commands.push_back(pulls.size() == 1 ? pulls.front()->next_command : frame_.command(words));
     return commands;
   }
 
@@ -355,7 +358,7 @@ private:
   const Terminal &terminal_;
   std::vector<RunView> runs_;
   // Of a watch:
-  PullRates rates_;
+  RunRates rates_;
   std::optional<WallTime> looked_at_;
   std::map<int64_t, WallTime> begun_;     // when a pull began to move
   std::map<int64_t, int64_t> successors_; // by pull, as it was at the start

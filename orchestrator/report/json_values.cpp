@@ -97,8 +97,8 @@ Json dry_run_json(const DryRunView &dry_run) {
 
 Json pull_json(const PullView &pull, const RunView &run) {
   const auto duration = duration_of(pull, run);
-  const auto rate = [&](int64_t amount) {
-    return pull.is_known && duration ? Json(std::llround(per_second(amount, *duration))) : Json();
+  const auto rate = [&](double per_second) {
+    return pull.is_known && duration ? Json(std::llround(per_second)) : Json();
   };
   const auto known = [&pull](auto number) { return pull.is_known ? Json(number) : Json(); };
   Json json = {
@@ -124,8 +124,8 @@ Json pull_json(const PullView &pull, const RunView &run) {
       {"started", time_json(pull.started)},
       {"finished", time_json(pull.finished)},
       {"duration_ms", duration_json(duration)},
-      {"rows_per_s", rate(pull.rows)},
-      {"bytes_per_s", rate(pull.bytes)},
+      {"rows_per_s", rate(mean_row_rate_of(pull, run))},
+      {"bytes_per_s", rate(mean_rate_of(pull, run))},
       {"waiting_for", text_or_null(pull.waiting_for)},
       {"max_rate_kb", number_or_null(pull.max_rate_kb)},
       {"verify", verify_json(pull.verify)},

@@ -59,6 +59,26 @@ JOIN pg_catalog.pg_namespace AS fn ON fn.oid = f.relnamespace
 WHERE k.contype = 'f' AND k.conparentid = 0 AND k.conrelid = ANY ($1::oid[])
 ORDER BY n.nspname, c.relname, k.conname)sql";
 
+constexpr std::string_view kNotTruncatable = R"sql(
+SELECT c.relname FROM pg_catalog.pg_class AS c
+WHERE c.oid = ANY ($1::oid[]) AND NOT pg_catalog.has_table_privilege(c.oid, 'TRUNCATE')
+ORDER BY c.relname LIMIT 1)sql";
+
+// Of tables that are neither among them nor partitions of one of them.
+constexpr std::string_view kForeignReferences = R"sql(
+WITH emptied AS (
+  SELECT w.oid FROM pg_catalog.unnest($1::oid[]) AS w(oid)
+  UNION
+  SELECT t.relid::oid FROM pg_catalog.unnest($1::oid[]) AS w(oid)
+    CROSS JOIN LATERAL pg_catalog.pg_partition_tree(w.oid::regclass) AS t)
+SELECT c.relname, f.relname
+FROM pg_catalog.pg_constraint AS k
+JOIN pg_catalog.pg_class AS c ON c.oid = k.conrelid
+JOIN pg_catalog.pg_class AS f ON f.oid = k.confrelid
+WHERE k.contype = 'f' AND k.confrelid IN (SELECT oid FROM emptied)
+  AND k.conrelid NOT IN (SELECT oid FROM emptied)
+ORDER BY c.relname, f.relname LIMIT 1)sql";
+
 constexpr std::string_view kTriggers = R"sql(
 SELECT DISTINCT n.nspname, c.relname
 FROM pg_catalog.pg_trigger AS t
@@ -144,6 +164,18 @@ std::string truncate_grant(Destination &destination, std::span<const Destination
   return rows.is_null(0, 0) ? ""
                             : fmt::format("Run on the destination: GRANT TRUNCATE ON {} TO {};",
                                           rows.text(0, 0), rows.text(0, 1));
+}
+
+/// What the server says of a TRUNCATE has its SQLSTATE and names no way out.
+Error truncate_error(Destination &destination, std::span<const DestinationTable> tables,
+                     const Error &error) {
+  if (error.sqlstate() == sqlstate::kFeatureNotSupported)
+    return {error.sqlstate(), error.message(), error.detail(),
+            "Load the table that refers to it by the same command, or drop the foreign key and "
+            "create it again after the load."};
+  if (error.sqlstate() == sqlstate::kInsufficientPrivilege)
+    return {error.sqlstate(), error.message(), error.detail(), truncate_grant(destination, tables)};
+  return error;
 }
 
 /// The server's error names the schema, and not its side.
@@ -246,6 +278,22 @@ std::string time_of(Destination &destination) {
   return destination.query("SELECT pg_catalog.clock_timestamp()").text(0, 0);
 }
 
+void require_truncatable(Destination &destination, std::span<const DestinationTable> tables) {
+  const std::string oids = oid_array(tables);
+  const Rows refused = destination.query(std::string(kNotTruncatable), {oids});
+  if (!refused.empty())
+    throw truncate_error(destination, tables,
+                         Error(sqlstate::kInsufficientPrivilege,
+                               "permission denied for table " + refused.text(0, 0)));
+  const Rows references = destination.query(std::string(kForeignReferences), {oids});
+  if (!references.empty())
+    throw truncate_error(destination, tables,
+                         Error(sqlstate::kFeatureNotSupported,
+                               "cannot truncate a table referenced in a foreign key constraint",
+                               fmt::format("Table \"{}\" references \"{}\".", references.text(0, 0),
+                                           references.text(0, 1))));
+}
+
 bool truncate_tables(Destination &destination, std::span<DestinationTable> tables,
                      const std::string &looked_at) {
   std::string list;
@@ -261,14 +309,7 @@ bool truncate_tables(Destination &destination, std::span<DestinationTable> table
     note_loaders(loaders, tables);
     return loaders.empty();
   } catch (const Error &error) {
-    if (error.sqlstate() == sqlstate::kFeatureNotSupported)
-      throw Error(error.sqlstate(), error.message(), error.detail(),
-                  "Load the table that refers to it by the same command, or drop the foreign key "
-                  "and create it again after the load.");
-    if (error.sqlstate() == sqlstate::kInsufficientPrivilege)
-      throw Error(error.sqlstate(), error.message(), error.detail(),
-                  truncate_grant(destination, tables));
-    throw;
+    throw truncate_error(destination, tables, error);
   }
 }
 

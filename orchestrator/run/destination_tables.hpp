@@ -40,6 +40,9 @@ void find_loaders(Destination &destination, std::span<DestinationTable> tables);
 /// The destination's time, as text with its zone.
 [[nodiscard]] std::string time_of(Destination &destination);
 
+/// Throws what truncate_tables() would throw, and empties nothing.
+void require_truncatable(Destination &destination, std::span<const DestinationTable> tables);
+
 /// Empties the tables, and not those that inherit from them, in one statement and transaction.
 /// Returns false, with the loaders noted and nothing emptied, when others load some of them or have
 /// done so since `looked_at`, a time of the destination.  Throws Error 0A000 when a table that is

@@ -92,18 +92,17 @@ Rows ExtensionMover::call_for(std::string_view function, std::string_view column
 }
 
 // A run that nobody may work on would wait for somebody.
-void ExtensionMover::require_rights_of_run(bool is_altered) {
+void ExtensionMover::require_rights(bool alters) {
   constexpr std::array<std::string_view, 3> kFunctions{"create", "work", "alter"};
   if (!may_run_)
-    guarded(
-        [&] { destination_.require_functions(std::span(kFunctions).first(is_altered ? 3 : 2)); });
+    guarded([&] { destination_.require_functions(std::span(kFunctions).first(alters ? 3 : 2)); });
   may_run_ = true;
 }
 
 int64_t ExtensionMover::create(const TableTask &task, const Creation &creation,
                                const TakeNotice &take) {
   destination_.on_notice(take);
-  require_rights_of_run(creation.is_altered);
+  require_rights(creation.is_altered);
   const int64_t run_id = creation.run_id;
   const Rows rows = call_for("create", "*", task,
                              std::string(kPlanArguments) + ", run_id => $11::pg_catalog.int8",

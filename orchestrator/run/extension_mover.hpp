@@ -20,6 +20,7 @@ public:
 
   [[nodiscard]] std::string_view via() const noexcept override { return "extension"; }
 
+  void require_rights(bool alters) override;
   [[nodiscard]] int64_t create(const TableTask &task, const Creation &creation,
                                const TakeNotice &take) override;
   [[nodiscard]] std::vector<PlannedChunk> plan(const TableTask &task) override;
@@ -50,7 +51,6 @@ private:
                 std::string_view more_arguments = "", std::initializer_list<Param> more = {},
                 const Creation *creation = nullptr);
   [[nodiscard]] std::string existing_table(const QualifiedName &name);
-  void require_rights_of_run(bool is_altered);
 
   Destination destination_;
   std::string source_;

@@ -12,7 +12,7 @@ std::optional<TableTask> task_of(const PullView &pull) {
                      .chunk_size = std::nullopt,
                      .snapshot = std::nullopt,
                      .window = std::nullopt,
-                     .format = pull.format.empty() ? "auto" : pull.format};
+                     .format = pull.format == "text" ? "text" : "auto"};
   } catch (const Error &) {
     return std::nullopt;
   }

@@ -65,7 +65,7 @@ struct VerifiedRange {
 };
 
 /// The task that the pull is about, to be done again or compared; nullopt when its names cannot be
-/// read.
+/// read.  Binary is what its columns were fit for then.
 [[nodiscard]] std::optional<TableTask> task_of(const PullView &pull);
 
 /// Takes what a server says meanwhile.
@@ -83,6 +83,10 @@ public:
 
   /// `extension`; `client` moves rows through the program itself.
   [[nodiscard]] virtual std::string_view via() const noexcept = 0;
+
+  /// Throws 42501, with the GRANT that is missing, unless pulls may be created, worked on and,
+  /// where `alters`, altered.
+  virtual void require_rights(bool alters) = 0;
 
   // About one table.
   /// Plans and records a pull; moves nothing.  Returns its id.

@@ -17,11 +17,13 @@ double RateWindow::add(std::chrono::milliseconds elapsed, int64_t bytes) {
   return std::max(0.0, static_cast<double>(bytes - oldest.bytes) * 1000.0 / span_ms);
 }
 
-void PullRates::note(PullView &pull, std::chrono::milliseconds elapsed) {
-  if (pull.state == PullState::kRunning || pull.state == PullState::kPaused)
-    pull.bytes_per_s = windows_[pull.pull_id].add(elapsed, pull.bytes);
-  else
-    windows_.erase(pull.pull_id);
+void RunRates::note(RunView &run, std::chrono::milliseconds elapsed) {
+  run.bytes_per_s = all_.add(elapsed, totals_of(run).bytes);
+  for (PullView &pull : run.pulls)
+    if (pull.state == PullState::kRunning || pull.state == PullState::kPaused)
+      pull.bytes_per_s = windows_[pull.pull_id].add(elapsed, pull.bytes);
+    else
+      windows_.erase(pull.pull_id);
 }
 
 } // namespace parallel_loader

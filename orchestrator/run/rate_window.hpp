@@ -25,13 +25,14 @@ private:
   std::deque<Sample> samples_;
 };
 
-/// Those of the pulls of a run, each from when it moves.
-class PullRates {
+/// Those of a run and of its pulls, of each from when it moves.
+class RunRates {
 public:
-  /// Sets PullView::bytes_per_s.
-  void note(PullView &pull, std::chrono::milliseconds elapsed);
+  /// Sets RunView::bytes_per_s and PullView::bytes_per_s.
+  void note(RunView &run, std::chrono::milliseconds elapsed);
 
 private:
+  RateWindow all_;
   std::unordered_map<int64_t, RateWindow> windows_; // by the number of the pull
 };
 

@@ -38,12 +38,6 @@ Error ending_of(const PullView &pull) {
                                        : "all its chunks were done")};
 }
 
-bool would_fail(const PullView &pull) noexcept {
-  return pull.dry_run &&
-         std::ranges::any_of(
-             pull.dry_run->items, [](const CheckItem &item) { return item.level == "error"; });
-}
-
 int64_t total_bytes_of(const PullView &pull) noexcept {
   if (pull.state == PullState::kDone)
     return pull.bytes;
@@ -111,6 +105,11 @@ int percent_of(double fraction) noexcept {
 
 bool is_over(const PullView &pull) noexcept {
   return has_ended(pull.state) || pull.state == PullState::kInterrupted || pull.failure;
+}
+
+bool waits_for_turn(const PullView &pull) noexcept {
+  return (pull.state == PullState::kPlanned || pull.state == PullState::kPaused) &&
+         pull.workers == 0;
 }
 
 bool is_unbegun(const PullView &pull) noexcept {
@@ -191,29 +190,29 @@ double per_second(int64_t amount, milliseconds duration) noexcept {
   return ratio(static_cast<double>(amount) * 1000.0, static_cast<double>(duration.count()));
 }
 
+namespace {
+
 // What a pull had before a resume it has not moved in the time that was seen.
-double mean_rate_of(const PullView &pull, const RunView &run) noexcept {
+double mean_of(const PullView &pull, const RunView &run, int64_t amount, int64_t before) noexcept {
   const std::optional<milliseconds> duration = duration_of(pull, run);
   if (!duration)
     return 0;
   const bool is_seen = pull.moving_since &&
                        !(pull.state == PullState::kDone && duration_of_chunks(pull).has_value());
-  return per_second(pull.bytes - (is_seen ? pull.bytes_before : 0), *duration);
+  return per_second(amount - (is_seen ? before : 0), *duration);
+}
+
+} // namespace
+
+double mean_rate_of(const PullView &pull, const RunView &run) noexcept {
+  return mean_of(pull, run, pull.bytes, pull.bytes_before);
+}
+
+double mean_row_rate_of(const PullView &pull, const RunView &run) noexcept {
+  return mean_of(pull, run, pull.rows, pull.rows_before);
 }
 
 namespace {
-
-constexpr std::chrono::seconds kWindow{10};
-
-double rate_by_samples(const RunView &run) noexcept {
-  if (run.samples.size() < 2)
-    return 0;
-  const Sample &last = run.samples.back();
-  const auto first = std::ranges::find_if(run.samples, [&last](const Sample &sample) {
-    return last.elapsed - sample.elapsed <= kWindow;
-  });
-  return std::max(0.0, per_second(last.bytes - first->bytes, last.elapsed - first->elapsed));
-}
 
 std::optional<milliseconds> time_for(double bytes, double rate, milliseconds elapsed) noexcept {
   constexpr std::chrono::seconds kTooEarly{3};
@@ -227,41 +226,75 @@ std::optional<milliseconds> time_for(double bytes, double rate, milliseconds ela
   return std::chrono::seconds(std::max<int64_t>(1, std::llround(seconds)));
 }
 
-/// nullopt: cannot be told yet.
-std::optional<double> bytes_left(const PullView &pull) noexcept {
+// Between two chunks it may have no worker for a moment.
+bool stands_still(const PullView &pull) noexcept {
+  return pull.state != PullState::kRunning || (pull.workers == 0 && !pull.waiting_for.empty());
+}
+
+/// Of a pull with a filter, whose bytes tell nothing: a chunk that moves is taken to be half way.
+double fraction_by_chunks(const PullView &pull) noexcept {
+  if (pull.chunks <= 0)
+    return 0;
+  const int moving = std::clamp(pull.workers, 0, std::max(0, pull.chunks - pull.chunks_done));
+  return (pull.chunks_done + 0.5 * moving) / pull.chunks;
+}
+
+/// How many bytes travel for each that the plan expects; nullopt: no chunk has told yet.
+std::optional<double> share_of(double bytes, double expected_bytes) noexcept {
+  return expected_bytes > 0 ? std::optional(bytes / expected_bytes) : std::nullopt;
+}
+
+std::optional<double> filtered_share(const RunView &run) noexcept {
+  double bytes = 0;
+  double expected = 0;
+  for (const PullView &pull : run.pulls)
+    if (!pull.filter.empty() && pull.chunks_done > 0) {
+      bytes += static_cast<double>(pull.bytes);
+      expected += static_cast<double>(pull.estimated_bytes) * fraction_by_chunks(pull);
+    }
+  return share_of(bytes, expected);
+}
+
+/// `usual_share`: of the other pulls.  nullopt: cannot be told yet.
+std::optional<double> bytes_left(const PullView &pull, std::optional<double> usual_share) noexcept {
   if (is_over(pull))
     return 0;
-  const double fraction = fraction_of(pull);
   if (pull.filter.empty())
-    return static_cast<double>(total_bytes_of(pull)) * (1 - fraction);
-  if (fraction <= 0)
-    return pull.estimated_bytes == 0 ? std::optional(0.0) : std::nullopt;
-  return static_cast<double>(pull.bytes) * (1 - fraction) / fraction;
+    return static_cast<double>(total_bytes_of(pull)) * (1 - fraction_of(pull));
+  const auto expected = static_cast<double>(pull.estimated_bytes);
+  const double fraction = fraction_by_chunks(pull);
+  const std::optional<double> share =
+      pull.chunks_done > 0 ? share_of(static_cast<double>(pull.bytes), expected * fraction)
+                           : usual_share;
+  if (!share)
+    return expected > 0 ? std::nullopt : std::optional(0.0);
+  return expected * (1 - fraction) * *share;
 }
 
 } // namespace
 
 double current_rate(const RunView &run) noexcept {
-  double rate = 0;
-  for (const PullView &pull : run.pulls)
-    if (!is_over(pull))
-      rate += pull.bytes_per_s;
-  return rate > 0 || is_over(run) ? rate : rate_by_samples(run);
+  return is_over(run) ? 0 : run.bytes_per_s;
 }
 
 std::optional<milliseconds> time_left(const PullView &pull, const RunView &run) noexcept {
-  return time_for(bytes_left(pull).value_or(0), pull.bytes_per_s, run.elapsed);
+  if (stands_still(pull))
+    return std::nullopt;
+  return time_for(bytes_left(pull, filtered_share(run)).value_or(0), pull.bytes_per_s, run.elapsed);
 }
 
 std::optional<milliseconds> time_left(const RunView &run) noexcept {
+  const std::optional<double> share = filtered_share(run);
   double left = 0;
   for (const PullView &pull : run.pulls) {
-    const std::optional<double> bytes = bytes_left(pull);
+    const std::optional<double> bytes = bytes_left(pull, share);
     if (!bytes)
       return std::nullopt;
     left += *bytes;
   }
-  return time_for(left, current_rate(run), run.elapsed);
+  return std::ranges::all_of(run.pulls, stands_still)
+             ? std::nullopt
+             : time_for(left, current_rate(run), run.elapsed);
 }
 
 } // namespace parallel_loader

@@ -20,9 +20,6 @@ namespace parallel_loader {
 /// coordinator.
 [[nodiscard]] Error ending_of(const PullView &pull);
 
-/// As its dry run says.
-[[nodiscard]] bool would_fail(const PullView &pull) noexcept;
-
 /// What a table takes on disk only estimates what travels: the total rises when it is passed, and
 /// is what has come once the table is done.  0: unknown, as with a filter.
 [[nodiscard]] int64_t total_bytes_of(const PullView &pull) noexcept;
@@ -53,8 +50,12 @@ namespace parallel_loader {
 [[nodiscard]] std::optional<std::chrono::milliseconds> duration_of(const PullView &pull,
                                                                    const RunView &run) noexcept;
 
-/// Bytes a second over that time; 0 without one.
+/// Bytes and rows a second over that time; 0 without one.
 [[nodiscard]] double mean_rate_of(const PullView &pull, const RunView &run) noexcept;
+[[nodiscard]] double mean_row_rate_of(const PullView &pull, const RunView &run) noexcept;
+
+/// Whether its turn has not come yet.
+[[nodiscard]] bool waits_for_turn(const PullView &pull) noexcept;
 
 /// `amount` over `duration`; 0 before the first millisecond has passed.
 [[nodiscard]] double per_second(int64_t amount, std::chrono::milliseconds duration) noexcept;
@@ -63,7 +64,8 @@ namespace parallel_loader {
 [[nodiscard]] double current_rate(const RunView &run) noexcept;
 
 /// From the bytes that are left at the rate of the last seconds, in whole seconds.  Nothing in the
-/// first three seconds of the run, without an estimate, and when nothing moves.
+/// first three seconds of the run, without an estimate, and when nothing moves.  With a filter the
+/// chunks that are done tell how much of the estimate travels.
 [[nodiscard]] std::optional<std::chrono::milliseconds> time_left(const PullView &pull,
                                                                  const RunView &run) noexcept;
 [[nodiscard]] std::optional<std::chrono::milliseconds> time_left(const RunView &run) noexcept;

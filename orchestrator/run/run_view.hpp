@@ -158,6 +158,7 @@ struct RunView {
   int sessions = 0;                   // on the destination
   std::optional<WallTime> started = {};
   std::chrono::milliseconds elapsed{0};
+  double bytes_per_s = 0;                   // of late, of all tables
   std::vector<PullView> pulls = {};         // every table of it, in the order of the selection
   std::vector<Sample> samples = {};         // one a second at most
   std::vector<WaitView> waits = {};         // in the order in which they began

@@ -6,6 +6,7 @@
 #include <span>
 #include <thread>
 #include <unordered_map>
+#include <utility>
 
 namespace parallel_loader {
 
@@ -55,10 +56,10 @@ RunEnd RunWork::carry_out(const RunOrders &orders, const RunWatcher &watcher) {
   waiter_.hold_on(); // to say how the pulls are after an interrupt
   RunBoard board(orders.joined_pull, orders.session_count);
   std::vector<PlanStep> steps;
-  is_awaited_.assign(view_.pulls.size(), false);
+  awaited_.assign(view_.pulls.size(), std::nullopt);
   for (const TableWork &work : orders.work) {
     steps.push_back(work.step);
-    is_awaited_[work.table] = true;
+    awaited_[work.table] = std::exchange(view_.pulls[work.table].state, PullState::kPlanned);
   }
   RunThreads threads(board, open_, std::move(steps), orders.session_count);
   try {
@@ -90,7 +91,9 @@ void RunWork::take_outcomes(RunBoard &board, const std::vector<TableWork> &work,
   for (const PlanOutcome &outcome : board.take_outcomes()) {
     const size_t table = work[outcome.table].table;
     PullView &pull = view_.pulls[table];
-    is_awaited_[table] = false;
+    const PullState before = std::exchange(awaited_[table], std::nullopt).value();
+    if (outcome.failure)
+      pull.state = before;
     if (outcome.failure && board.is_stopped() && outcome.failure->sqlstate() == "57014")
       continue; // it was not begun
     if (outcome.failure) {
@@ -167,14 +170,15 @@ void RunWork::read_marks() {
 }
 
 void RunWork::refresh() {
-  read_anew(
-      unended_pulls(),
-      [this](PullView &pull, PullView &&now) {
-        bring_up_to_date(pull, std::move(now));
-        rates_.note(pull, view_.elapsed);
-        note_wait(pull);
-        note_time(pull);
-      });
+  read_anew(unended_pulls(), [this](PullView &pull, PullView &&now) {
+    const auto table = static_cast<size_t>(&pull - view_.pulls.data());
+    if (awaited_[table] && is_over(now) && now.state != PullState::kDone)
+      return; // an earlier end of it: it is about to go on
+    bring_up_to_date(pull, std::move(now));
+    note_wait(pull);
+    note_time(pull);
+  });
+  rates_.note(view_, view_.elapsed);
 }
 
 void RunWork::read_anew(std::span<const int64_t> ids,
@@ -193,7 +197,7 @@ void RunWork::read_anew(std::span<const int64_t> ids,
 
 // By our own clock, as seen: what has begun between two looks may have begun right after the first.
 void RunWork::note_time(PullView &pull) const {
-  if (pull.state == PullState::kPlanned && pull.workers == 0)
+  if (!pull.moving_since && waits_for_turn(pull))
     return;
   if (!pull.moving_since)
     pull.moving_since = looked_at_;
@@ -245,7 +249,7 @@ bool RunWork::has_failed_table() const {
   for (size_t table = 0; table < view_.pulls.size(); ++table) {
     const PullView &pull = view_.pulls[table];
     const bool is_over = has_come_to_an_end(pull) || pull.failure.has_value();
-    if (is_over && pull.state != PullState::kDone && !is_awaited_[table])
+    if (is_over && pull.state != PullState::kDone && !awaited_[table])
       return true;
   }
   return false;
@@ -255,7 +259,7 @@ std::vector<int64_t> RunWork::unended_pulls() const {
   std::vector<int64_t> ids;
   for (size_t table = 0; table < view_.pulls.size(); ++table) {
     const PullView &pull = view_.pulls[table];
-    const bool may_change = !has_come_to_an_end(pull) || is_awaited_[table];
+    const bool may_change = !has_come_to_an_end(pull) || awaited_[table];
     if (pull.pull_id != 0 && may_change)
       ids.push_back(pull.pull_id);
   }

@@ -88,9 +88,10 @@ private:
   Clock::time_point looks_again_at_{};
   std::chrono::milliseconds looked_at_{0}; // the last time, from the start
   std::chrono::milliseconds between_samples_{1000};
-  PullRates rates_;
+  RunRates rates_;
   std::unordered_map<int64_t, size_t> waits_; // of pulls that wait: the place in the view
-  std::vector<bool> is_awaited_;              // by table: its step is not through
+  /// By table: the state that it had, as long as its step is not through.
+  std::vector<std::optional<PullState>> awaited_;
 };
 
 } // namespace parallel_loader

@@ -53,5 +53,21 @@ TEST(RateWindow, is_not_below_zero_when_a_retry_takes_bytes_back) {
   EXPECT_EQ(window.add(1s, 400), 0);
 }
 
+TEST(RunRates, tables_that_take_turns_do_not_lower_the_rate_of_the_run) {
+  RunView run;
+  for (int id = 1; id <= 30; ++id)
+    run.pulls.push_back({.pull_id = id});
+  RunRates rates;
+  for (int second = 0; second <= 20; ++second) {
+    PullView &pull = run.pulls[static_cast<size_t>(second)];
+    pull.state = PullState::kRunning;
+    pull.bytes = second == 0 ? 0 : 1000;
+    rates.note(run, std::chrono::seconds(second));
+    EXPECT_DOUBLE_EQ(run.bytes_per_s, second == 0 ? 0 : 1000);
+    pull.state = PullState::kDone;
+  }
+  EXPECT_EQ(run.pulls[20].bytes_per_s, 0); // it was seen once
+}
+
 } // namespace
 } // namespace parallel_loader

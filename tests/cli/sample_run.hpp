@@ -67,6 +67,7 @@ inline RunView empty_run() {
 /// Twelve tables after three minutes: seven are done, two move, three wait.
 inline RunView half_way() {
   RunView run = empty_run();
+  run.bytes_per_s = 652.0 * kMB;
   run.pulls.push_back(moving(12, "sales.orders", 71 * kGB, 111 * kGB, 5, 412.0 * kMB));
   run.pulls.push_back(moving(13, "sales.order_line", 11 * kGB, 41 * kGB, 3, 240.0 * kMB));
   for (int id = 14; id < 21; ++id)
@@ -81,6 +82,7 @@ inline RunView half_way() {
 /// One table half way.
 inline RunView one_table() {
   RunView run = empty_run();
+  run.bytes_per_s = 412.0 * kMB;
   run.pulls.push_back(moving(12, "sales.orders", 71 * kGB, 111 * kGB, 8, 412.0 * kMB));
   return run;
 }

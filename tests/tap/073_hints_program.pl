@@ -222,6 +222,11 @@ for my $lacking ('create, work', 'work', 'alter') {
   my ($grant) = $err =~ /^parallel-loader: hint: Run on the destination: (GRANT EXECUTE ON FUNCTION \Q$names\E TO "Lo ader";)$/m;
   ok(defined $grant, "no right to call _$lacking: has a hint") or diag($err);
   is($pair->destination_sql('SELECT count(*) FROM "Lo ader".parallel_pulls'), $pulls, '… and no pull is begun');
+  $pair->destination_sql(q(GRANT TRUNCATE ON t TO "Lo ader"; INSERT INTO t VALUES (-1, 'mine')));
+  my @truncates = ('--truncate', $lacking eq 'alter' ? ('--max-rate', '90MB') : ());
+  is(end_of(start_copy($secret, $limited, @truncates, @$_, 't'))->{code}, 1, "… nor with --truncate @$_") for [], ['--dry-run'];
+  is($pair->destination_sql('SELECT count(*) FROM t WHERE id = -1'), 1, '… and no table is emptied');
+  $pair->destination_sql('DELETE FROM t WHERE id = -1; REVOKE TRUNCATE ON t FROM "Lo ader"');
   works($pair, $grant // 'no_hint', "no right to call _$lacking");
   $pair->destination_sql('REVOKE EXECUTE ON FUNCTION "Lo ader".parallel_pull_work FROM "Lo ader"') if $lacking eq 'create, work';
 }

@@ -136,7 +136,14 @@ $run = copy('--truncate', 'one');
 is($run->{code}, 1, 'a foreign key from outside: exits with 1');
 like($run->{err}, qr/cannot truncate.*child/s, '… names it');
 is($pair->destination_sql('SELECT count(*) FROM one'), 1, '… and empties nothing');
+$run = copy('--truncate', '--dry-run', 'one');
+is($run->{code}, 1, '… which a dry run knows');
+like($run->{err}, qr/cannot truncate.*child/s, '… and names, too');
+$pair->both_sql('CREATE TABLE child_here (id integer REFERENCES one)');
+is(copy('--truncate', '--dry-run', 'one', 'child', 'child_here')->{code}, 1, '… as long as one of two is missing on the source');
 $pair->destination_sql('DROP TABLE child');
+is(copy('--truncate', '--dry-run', 'one', 'child_here')->{code}, 0, 'a foreign key of a table that is emptied, too, is none from outside');
+$pair->both_sql('DROP TABLE child_here');
 
 # ---- one failure among many ----
 

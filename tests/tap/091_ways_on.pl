@@ -112,5 +112,64 @@ for my $command ([qw(copy odd)], ['resume', $pull]) {
 
 $worker->close;
 $locker->close;
+# ---- an append that fails ----
+
+sub said { my ($job) = @_; return join "\n", $job->{err} =~ /Continue with(?: this table)?: (parallel-loader .*)$/mg }
+
+$pair->both_sql('CREATE TABLE late (id integer PRIMARY KEY, note text)');
+$pair->destination_sql('ALTER TABLE late DROP CONSTRAINT late_pkey');
+$pair->source_sql(q(INSERT INTO late SELECT i, 'l' FROM generate_series(1, 1000) AS i));
+for my $filter ([], ['--where', 'id > 0']) {
+  my $rule = "an append that fails (@$filter)";
+  $pair->destination_sql('TRUNCATE late');
+  $pair->source_sql('DELETE FROM late WHERE id > 1000');
+  is(run_program('append', @both, @$filter, 'late')->{code}, 0, 'an append');
+  $pair->source_sql(q(INSERT INTO late VALUES (1001, 'bad')));
+  $pair->destination_sql(q(ALTER TABLE late ADD CONSTRAINT refuse CHECK (note <> 'bad')));
+  is(run_program('append', @both, @$filter, 'late')->{code}, 1, $rule);
+  $pair->destination_sql('ALTER TABLE late DROP CONSTRAINT refuse');
+  $again = run_program('resume', $pair->newest_pull_id, @both);
+  is($again->{code}, 1, '… is not resumed');
+  like(said($again), qr/^parallel-loader append /, '… but appended again');
+  goes_on($rule, $again);
+  equal($rule, 'late');
+}
+
+# ---- what the first command was told, the next one is told, too ----
+
+$pair->both_sql('CREATE TABLE counted (id serial PRIMARY KEY, note text)');
+$pair->source_sql(q(INSERT INTO counted (note) SELECT 'c' FROM generate_series(1, 1000)));
+my $is_set = sub { $pair->destination_sql('SELECT is_called FROM counted_id_seq') };
+for my $case (['--no-sequences', 'f'], ['--sequences', 't']) {
+  my ($option, $set) = @$case;
+  my @part = $option eq '--sequences' ? ('--where', 'id < 900') : ();
+  $pair->destination_sql('TRUNCATE counted RESTART IDENTITY; ALTER TABLE counted ADD CONSTRAINT refuse CHECK (id <> 20)');
+  my $failed = run_program('copy', @both, $option, @part, '--verify', 'count', 'counted');
+  is($failed->{code}, 1, "$option: a copy fails");
+  like(said($failed), qr/^parallel-loader resume \d+.* \Q$option\E/, '… the resume has it');
+  like(said($failed), qr/ --verify count/, '… and the comparison');
+  $pair->destination_sql('ALTER TABLE counted DROP CONSTRAINT refuse');
+  goes_on($option, $failed);
+  is($is_set->(), $set, '… and does so');
+}
+my $missing = run_program('copy', @both, '--where', 'id > 5', '--jobs', 1, 'nowhere');
+like(said($missing), qr/^parallel-loader copy nowhere --where 'id > 5' --jobs 1 /, 'a table that is missing: with the condition that it was to have');
+
+# ---- a snapshot that is gone ----
+
+$pair->destination_sql('TRUNCATE c; ALTER TABLE c ADD CONSTRAINT refuse CHECK (id <> 5000)');
+is(run_program('copy', @both, '--jobs', 1, '--chunk-size', '64kB', 'c')->{code}, 1, 'a copy fails in the middle');
+kill 'TERM', $pair->coordinator_pids;
+ok(wait_until(20, sub { !$pair->coordinator_pids }), '… its snapshot is lost');
+$pair->destination_sql('ALTER TABLE c DROP CONSTRAINT refuse');
+my $status = run_program('status', $pair->newest_pull_id, @there);
+like($status->{out}, qr/its snapshot is gone/, '… which status tells');
+my ($next) = $status->{out} =~ /^next: (.*)$/m;
+like($next // '', qr/ --new-snapshot/, '… with a command that is not refused');
+$again = shell(($next // 'false') . " --source '$source'");
+is($again->{code}, 0, '… and works') or diag $again->{err};
+unlike($again->{err}, qr/violates check constraint/, '… without a word of the old error');
+equal('a snapshot that is gone', 'c');
+
 $pair->nothing_left('no process or session is left');
 $pair->finish;
