@@ -106,6 +106,13 @@ pull_agrees('odd', {}, '… in the words of the pull');
 has('info', 'columns', qr/column "doubled" is generated on the destination/, undef, 'a generated column');
 has('error', 'columns', qr/null value in column "needed" of relation "odd" violates/, qr/default/,
   'a column that must not be NULL and does not travel');
+$pair->destination_sql(<<'SQL');
+CREATE FUNCTION fill() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.needed := 1; RETURN NEW; END $$;
+CREATE TRIGGER fill BEFORE INSERT ON odd FOR EACH ROW EXECUTE FUNCTION fill();
+SQL
+check('odd');
+has('warning', 'columns', qr/^column "needed" would not be copied.*: a trigger has to set it$/, undef, '… unless a trigger may set it');
+$pair->destination_sql('DROP TRIGGER fill ON odd');
 has('warning', 'rows', qr/"public\.odd" is not empty/, qr/TRUNCATE/, 'rows that are there');
 my $named = {columns => ['id', 'n', 'c']};
 check('odd', $named);
