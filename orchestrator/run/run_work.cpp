@@ -1,6 +1,7 @@
 #include "orchestrator/run/run_work.hpp"
 
 #include "orchestrator/run/reconnection.hpp"
+#include "orchestrator/run/run_figures.hpp"
 
 #include <algorithm>
 #include <span>
