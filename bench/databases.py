@@ -36,39 +36,73 @@ END $$"""
 
 
 @dataclass(frozen=True)
+class Table:
+    """`name` as SQL needs it."""
+
+    name: str
+    rows: int
+    kind: str = "plain"
+
+    def create(self):
+        columns = f"id {'uuid' if self.kind == 'uuid' else 'bigint'} NOT NULL, at timestamptz, note text"
+        if self.kind == "generated":
+            columns += ", twice bigint GENERATED ALWAYS AS (id * 2) STORED"
+        if self.kind == "partitioned":
+            bound = self.rows // 2 + 1
+            return [f"CREATE TABLE {self.name} ({columns}) PARTITION BY RANGE (id)",
+                    f"CREATE TABLE {self.name}_low PARTITION OF {self.name} FOR VALUES FROM (MINVALUE) TO ({bound})",
+                    f"CREATE TABLE {self.name}_high PARTITION OF {self.name} FOR VALUES FROM ({bound}) TO (MAXVALUE)"]
+        if self.kind == "inherited":
+            return [f"CREATE TABLE {self.name} ({columns})", f"CREATE TABLE {self.name}_child () INHERITS ({self.name})"]
+        return [f"CREATE TABLE {self.name} ({columns})"]
+
+    def fill(self):
+        key = "md5(id::text)::uuid" if self.kind == "uuid" else "id"
+        select = (f"SELECT {key}, timestamptz '2024-01-01' + id * interval '1.7 seconds',"
+                  f" left(md5(id::text) || md5(id::text), 20 + (id % 40)::int)"
+                  f" FROM generate_series({{}}::bigint, {{}}::bigint) AS id")
+        if self.kind == "inherited":
+            return [f"INSERT INTO {self.name} " + select.format(1, self.rows // 2),
+                    f"INSERT INTO {self.name}_child " + select.format(self.rows // 2 + 1, self.rows)]
+        return [f"INSERT INTO {self.name} " + select.format(1, self.rows)]
+
+    def add_key(self):
+        names = [] if self.kind == "keyless" else [self.name]
+        if self.kind == "inherited":
+            names.append(f"{self.name}_child")
+        return [f"ALTER TABLE {name} ADD PRIMARY KEY (id)" for name in names]
+
+
+@dataclass(frozen=True)
 class Database:
-    """`rows(scale)` are the rows of each of its tables, whose names follow from their places."""
+    """`tables(scale)` are its tables."""
 
     name: str
     what: str
-    rows: Callable[[float], list]
-
-    def tables(self, scale):
-        return {f"t{number:05}": rows for number, rows in enumerate(self.rows(scale))}
+    tables: Callable[[float], list]
 
 
 def small(scale):
-    return [100] * max(1, int(10_000 * scale))
+    return [Table(f"t{number:05}", 100) for number in range(max(1, int(10_000 * scale)))]
+
+
+KINDS = ("partitioned", "inherited", "keyless", "uuid", "generated", "quoted")
 
 
 def mixed(scale):
     """The biggest is the last one by name. A row takes about 110 bytes."""
-    few = [0] * 40 + [1] * 60 + [1_000] * 60 + [90_000] * 39
-    return [int(rows * scale) if rows > 1 else rows for rows in few] + [int(9_000_000 * scale)]
+    counts = [0] * 40 + [1] * 60 + [int(1_000 * scale)] * 60 + [int(90_000 * scale)] * 39
+    tables = []
+    for number, rows in enumerate(counts):
+        # Of each size some are of every kind.
+        kind = KINDS[number % 10] if rows > 1 and number % 10 < len(KINDS) else "plain"
+        tables.append(Table(f'"A ""{number:05}"" table"' if kind == "quoted" else f"t{number:05}", rows, kind))
+    return tables + [Table(f"t{len(counts):05}", int(9_000_000 * scale))]
 
 
 DATABASES = {database.name: database for database in (
     Database("small", "10 000 tables of 100 rows", small),
     Database("mixed", "200 tables: empty, of a row, of 100 kB, of 10 MB, and one of 1 GB", mixed))}
-
-
-def create(table):
-    return f"CREATE TABLE {table} (id bigint NOT NULL, at timestamptz, note text)"
-
-
-def fill(table, rows):
-    return (f"INSERT INTO {table} SELECT id, timestamptz '2024-01-01' + id * interval '1.7 seconds',"
-            f" left(md5(id::text) || md5(id::text), 20 + (id % 40)::int) FROM generate_series(1, {rows}::bigint) AS id")
 
 
 def in_parts(items):
@@ -114,22 +148,20 @@ class DatabaseBench:
 
     def prepare(self):
         say(f"filling {len(self.tables)} tables: {DATABASES[self.options.database].what}")
-        for server in (self.source, self.destination):
+        both = (self.source, self.destination)
+        for server in both:
             server.sql(HASH_FUNCTION)
-            for part in in_parts(list(self.tables)):
-                server.sql("; ".join(create(table) for table in part))
-        for part in in_parts(list(self.tables.items())):
-            self.source.sql("; ".join(fill(table, rows) for table, rows in part))
-        for server in (self.source, self.destination):
-            for part in in_parts(list(self.tables)):
-                server.sql("; ".join(f"ALTER TABLE {table} ADD PRIMARY KEY (id)" for table in part))
+        for servers, statements in ((both, Table.create), ([self.source], Table.fill), (both, Table.add_key)):
+            for part in in_parts(self.tables):
+                for server in servers:
+                    server.sql("; ".join(statement for table in part for statement in statements(table)))
         self.source.sql("VACUUM (FREEZE, ANALYZE)")
         self.destination.sql("SET client_min_messages = warning; CREATE EXTENSION parallel_loader CASCADE")
         self.expected = self.source.sql("SELECT * FROM content()")
 
     def empty(self):
-        for part in in_parts(list(self.tables)):
-            self.destination.sql("TRUNCATE " + ", ".join(part))
+        for part in in_parts(self.tables):
+            self.destination.sql("TRUNCATE " + ", ".join(table.name for table in part))
         for server in (self.source, self.destination):
             server.sql("CHECKPOINT")
 

@@ -141,10 +141,10 @@ std::string note_of(const PullView &pull, const RunState &run, int64_t successor
 /// The same of a run: what one of its tables says stands for all.
 std::string note_of(const RunView &run, const RunState &state) {
   for (const PullView &pull : run.pulls)
-    if (const std::string hold = hold_of(pull); !hold.empty())
+    if (std::string hold = hold_of(pull); !hold.empty())
       return hold;
   for (const PullView &pull : run.pulls)
-    if (const std::string stillness = stillness_of(pull, state);
+    if (std::string stillness = stillness_of(pull, state);
         !state.is_worked_on && !stillness.empty())
       return stillness;
   return "";

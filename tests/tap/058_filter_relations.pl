@@ -136,6 +136,7 @@ sub goes_on {
   my ($pull) = $pair->destination_sql("$set $sql") =~ /(\d+)\s*$/;
   ok($pair->destination_sql(work($pull, ', max_chunks => 1')) > 0, "$what: a chunk is done before");
   $pair->destination_sql("SELECT parallel_pull_cancel($pull)");
+  $pair->destination_sql("SELECT parallel_pull_wait($pull)");
   $change->($pull);
   is($pair->try_sql("SELECT chunks > 0 FROM parallel_pull_resume($pull, new_snapshot => true)", timeout => 60)->summary,
     'success: t', '… the resume brings the rest');
