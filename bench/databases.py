@@ -96,7 +96,7 @@ def mixed(scale):
     for number, rows in enumerate(counts):
         # Of each size some are of every kind.
         kind = KINDS[number % 10] if rows > 1 and number % 10 < len(KINDS) else "plain"
-        tables.append(Table(f'"A ""{number:05}"" table"' if kind == "quoted" else f"t{number:05}", rows, kind))
+        tables.append(Table(f'"A Table {number:05}"' if kind == "quoted" else f"t{number:05}", rows, kind))
     return tables + [Table(f"t{len(counts):05}", int(9_000_000 * scale))]
 
 

@@ -79,7 +79,7 @@ def start_pipeline(job, pipeline, environment, started):
     upstream = subprocess.DEVNULL
     for position, command in enumerate(pipeline):
         last = position == len(pipeline) - 1
-        errors = tempfile.TemporaryFile("w+", dir=job.folder)
+        errors = tempfile.TemporaryFile("w+", dir=job.folder, errors="replace")
         process = subprocess.Popen(
             command, stdin=upstream, stdout=subprocess.DEVNULL if last else subprocess.PIPE,
             stderr=errors, cwd=job.folder, env={**os.environ, **(environment or {})})
