@@ -54,6 +54,14 @@ SELECT state, rows, chunks > 2 AS is_cut, chunks_done FROM parallel_pulls WHERE 
 SELECT count(*) FROM t;
 SELECT parallel_pull_wait(:pull, '100 milliseconds');
 SELECT chunks, rows > 0 AS has_rows, remaining > 0 AS some_remain FROM parallel_pull_work(:pull, max_chunks => 1);
+-- Its coordinator notes within a turn that the first worker has joined.
+DO $$
+BEGIN
+    FOR i IN 1..50 LOOP
+        EXIT WHEN (SELECT state FROM parallel_pulls ORDER BY pull_id DESC LIMIT 1) = 'running';
+        PERFORM pg_sleep(0.1);
+    END LOOP;
+END $$;
 SELECT state, chunks_done, rows = (SELECT count(*) FROM t) AS rows_are_there FROM parallel_pulls WHERE pull_id = :pull;
 SELECT "table", state, chunks_done, chunks > 2 AS is_cut, rows = (SELECT count(*) FROM t) AS rows_are_there,
        seconds >= 0 AS has_time, rows_per_second >= 0 AS has_rate, percent > 0 AND percent < 100 AS is_under_way,

@@ -408,8 +408,15 @@ LEFT JOIN (
 CROSS JOIN LATERAL (
     SELECT pg_catalog.max(finished) AS last_chunk
     FROM parallel_loader.chunk WHERE chunk.pull_id = p.pull_id AND chunk.state = 'done') AS c
+-- Rows of a table are rows of its partitions, and of what it is a partition of.
 WHERE pg_catalog.has_table_privilege(p."table"::oid, 'TRUNCATE')
-   OR pg_catalog.has_any_column_privilege(p."table"::oid, 'INSERT');
+   OR pg_catalog.has_any_column_privilege(p."table"::oid, 'INSERT')
+   OR EXISTS (
+    SELECT FROM (
+        SELECT relid::oid FROM pg_catalog.pg_partition_tree(p."table")
+        UNION ALL SELECT relid::oid FROM pg_catalog.pg_partition_ancestors(p."table")) AS r(oid)
+    WHERE pg_catalog.has_table_privilege(r.oid, 'TRUNCATE')
+       OR pg_catalog.has_any_column_privilege(r.oid, 'INSERT'));
 COMMENT ON VIEW @extschema@.parallel_pull_loads IS 'when pulls of any role have loaded the tables that you may write';
 
 GRANT SELECT ON @extschema@.parallel_pulls, @extschema@.parallel_pull_chunks,

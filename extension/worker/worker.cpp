@@ -43,6 +43,7 @@ private:
   [[nodiscard]] bool is_of_whole_run() const;
   [[nodiscard]] bool may_come_plans() const;
   [[nodiscard]] bool has_own_source() const;
+  [[nodiscard]] bool has_own_trouble() const;
   [[nodiscard]] bool is_failure_of_pull(int chunk) const;
   [[nodiscard]] int done_count() const;
   [[nodiscard]] int64 pull_id() const;
@@ -70,12 +71,14 @@ private:
   AttemptNotes notes_;
   Backoff backoff_;
   std::map<int64_t, TimestampTz> troubles_; // pulls of a run that fail, since when
+  TimestampTz own_trouble_since_ = 0;       // of a source of its own; 0: none
   ErrorReport failure_ = {};                // of the last attempt
   PullStop reason_ = kStopFailed;
   bool may_retry_ = false;
   bool is_snapshot_gone_ = false;
   bool is_source_lost_ = false;
-  bool is_refused_lock_ = false; // on the source
+  bool is_source_trouble_ = false; // but for values that cannot be read
+  bool is_refused_lock_ = false;   // on the source
 };
 
 bool Worker::run() {
@@ -87,6 +90,7 @@ bool Worker::run() {
     case Attempt::kMoved:
       backoff_.reset();
       troubles_.erase(mover_.pull_id());
+      own_trouble_since_ = 0;
       static_cast<void>(notes_.write());
       break;
     case Attempt::kAwaited:
@@ -118,7 +122,7 @@ bool Worker::run() {
 
 Worker::Attempt Worker::attempt() {
   reason_ = kStopFailed;
-  is_refused_lock_ = is_source_lost_ = false;
+  is_refused_lock_ = is_source_lost_ = is_source_trouble_ = false;
   const bool was_snapshot_gone = std::exchange(is_snapshot_gone_, false);
   try {
     if (!may_begin_chunk())
@@ -134,13 +138,14 @@ Worker::Attempt Worker::attempt() {
   } catch (const SnapshotGone &gone) {
     describe_loss(gone);
     // The coordinator, which held it, may know more: it is given the time of one retry.
-    is_snapshot_gone_ = true;
+    is_snapshot_gone_ = is_source_trouble_ = true;
     may_retry_ = !was_snapshot_gone;
     return Attempt::kFailed;
   } catch (const Error &error) {
     describe_current_exception(failure_);
     may_retry_ = is_worth_retrying_on_source(error.sqlstate());
     is_source_lost_ = error.sqlstate().starts_with("08");
+    is_source_trouble_ = !error.sqlstate().starts_with("22");
     is_refused_lock_ = is_lock_trouble(error.sqlstate());
     return Attempt::kFailed;
   } catch (...) {
@@ -215,8 +220,16 @@ void Worker::wait_for_plans() {
     call([]() noexcept { latch_sleep(kStepMs); });
 }
 
-// Of one pull of a run, whose others may go well all the time; else of all.
+// Of the session's own source; of one pull of a run, whose others may go well all the time; else of
+// all.
 int64 Worker::note_trouble() {
+  if (has_own_trouble()) {
+    worker_slot_chunk_dropped(context_.pull, context_.slot);
+    const TimestampTz now = GetCurrentTimestamp();
+    if (own_trouble_since_ == 0)
+      own_trouble_since_ = now;
+    return (now - own_trouble_since_) / 1000;
+  }
   const int64 trouble_ms = worker_slot_chunk_failed(context_.pull, context_.slot, may_retry_);
   if (!context_.pull->is_run || mover_.chunk() == 0)
     return trouble_ms;
@@ -241,6 +254,10 @@ bool Worker::has_own_source() const {
   return context_.session != nullptr && context_.session->address.size > 0;
 }
 
+bool Worker::has_own_trouble() const {
+  return has_own_source() && is_source_trouble_;
+}
+
 // Returns true when there is to be another attempt, after a rest; else the pull has failed, or the
 // session whose own source this worker reads, which leaves the chunk to others.
 bool Worker::go_on_after_failure() {
@@ -252,7 +269,7 @@ bool Worker::go_on_after_failure() {
                         static_cast<uint64>(GetCurrentTimestamp()));
   const int64 trouble_ms = note_trouble();
   if (!may_retry_ || trouble_ms >= context_.request.retry_budget_ms) {
-    if (has_own_source() && (is_snapshot_gone_ || is_source_lost_)) {
+    if (has_own_trouble()) {
       shared_session_fail(context_.session, &failure_);
       return false;
     }

@@ -43,6 +43,9 @@ a table that is partly done is refused: `--new-snapshot` finishes it under a new
 a pull by ranges of a key, and `--restart` empties the table and copies it again, which takes a table that was
 empty at the start. The tables then no longer share one snapshot.
 
+A table that a later pull loads with the same columns and condition is that pull's, also if that belongs to
+another run: it counts as done when that pull is done. Otherwise resume that pull.
+
 `--jobs` is for pulls that are joined or begun anew. A pull that has failed goes on with the workers and the rate
 that it had.
 

@@ -19,6 +19,11 @@ namespace {
 
 constexpr std::string_view kConnections = "connections";
 
+/// Settings that add to the tables of a command, that are about some of them, or that empty them.
+constexpr std::string_view kSelecting[] = {"TABLE",   "schema",   "all",         "table-list",
+                                           "exclude", "key-for",  "columns-for", "where-for",
+                                           "resume",  "snapshot", "truncate"};
+
 /// CLI11 up to 2.1 ends a line at any `#`, also at one in a string.
 std::string without_comment(const std::string &line) {
   char quote = 0;
@@ -36,8 +41,8 @@ std::string without_comment(const std::string &line) {
 
 class ConfigFile final : public CLI::ConfigTOML {
 public:
-  ConfigFile(const CLI::App &app, NamedConnections &connections)
-      : app_(app), connections_(connections) {
+  ConfigFile(const CLI::App &app, NamedConnections &connections, bool &selects)
+      : app_(app), connections_(connections), selects_(selects) {
     comment('\0');
   }
 
@@ -94,6 +99,7 @@ private:
       throw usage_failure(
           fmt::format("unrecognized setting \"{}\" in file \"{}\"", item.fullname(), path()),
           "Settings are named as the options, without dashes before them.");
+    selects_ = selects_ || std::ranges::find(kSelecting, item.name) != std::end(kSelecting);
     const auto given = app_.get_subcommands();
     if (given.empty() || std::ranges::find(commands, given.front()) == commands.end() ||
         !has_option(given.front()))
@@ -104,15 +110,16 @@ private:
 
   const CLI::App &app_;
   NamedConnections &connections_; // which reading fills
+  bool &selects_;                 // likewise
 };
 
 } // namespace
 
-void add_config_file(CLI::App &app, NamedConnections &connections) {
+void add_config_file(CLI::App &app, NamedConnections &connections, bool &selects) {
   app.set_config("--config", "", "file with named connections and values of options, in TOML")
       ->type_name("FILE")
       ->group("Connection");
-  app.config_formatter(std::make_shared<ConfigFile>(app, connections));
+  app.config_formatter(std::make_shared<ConfigFile>(app, connections, selects));
   for (CLI::App *const command : app.get_subcommands({}))
     command->fallthrough();
 }

@@ -404,7 +404,7 @@ std::unique_ptr<CLI::App> define_command_line(Options &options, NamedConnections
   }
   app->add_flag("-?")->description("show the usage and the commands alone")->group("Other");
   app->add_flag("-V,--version")->description("show the version")->group("Other");
-  add_config_file(*app, connections);
+  add_config_file(*app, connections, options.connections.config_selects);
   return app;
 }
 

@@ -157,15 +157,16 @@ std::vector<GivenArgument> given_options(const CLI::App &command) {
     if (values.empty() || option->get_group() == "Connection")
       continue;
     const bool is_flag = option->get_items_expected_max() == 0;
+    const bool is_off = is_flag && CLI::detail::to_flag_value(values.back()) <= 0;
+    if (is_off && option->get_fnames().empty())
+      continue; // as if it were not there
     const auto size =
         static_cast<size_t>(option->get_positional() ? static_cast<int>(values.size())
                                                      : std::max(1, option->get_type_size_max()));
     for (size_t first = 0; first < values.size(); first += size) {
       GivenArgument &argument = given.emplace_back();
       if (!option->get_positional())
-        argument.option = is_flag && values[first] == "false"
-                              ? "--no-" + option->get_name().substr(2)
-                              : option->get_name();
+        argument.option = is_off ? "--" + option->get_fnames().front() : option->get_name();
       if (!is_flag)
         argument.values.assign(
             values.begin() + static_cast<std::ptrdiff_t>(first),

@@ -35,7 +35,8 @@ struct Connections {
   std::string destination;
   std::optional<std::string> source_on_destination; // conninfo, URI or the name of a foreign server
 
-  std::string config; // the file of --config; empty: none
+  std::string config;          // the file of --config; empty: none
+  bool config_selects = false; // that file names tables, or says that they are emptied
   // The names that were given, where that file has what they stand for; empty else.
   std::string source_name;
   std::string destination_name;

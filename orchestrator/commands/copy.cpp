@@ -81,9 +81,11 @@ void Copy::run() {
     for (const Error &warning : find_obstacles(session_.mover().destination(), tables_))
       session_.warn(warning);
   if (options_.safety.is_dry_run) {
-    if (options_.safety.truncates)
-      require_truncatable(session_.mover().destination(), tables_);
-    return show_dry_run(session_, jobs_, places_);
+    show_dry_run(session_, jobs_, places_);
+    if (!options_.safety.truncates)
+      return;
+    keep_loadable([this](size_t index) { return !session_.view().pulls[places_[index]].failure; });
+    return require_truncatable(session_.mover().destination(), tables_);
   }
   if (options_.safety.truncates)
     try_plans();
@@ -195,6 +197,7 @@ void Copy::accept(TableJob &&job, const DestinationTable &table) {
   tell_cut({.given = job.task.table.name, .cut = table.name.name});
   pull.estimated_bytes = job.bytes;
   pull.filter = job.task.filter.value_or("");
+  pull.is_partial = job.task.filter || job.task.columns;
   places_.push_back(session_.view().pulls.size() - 1);
   job.task.table = table.name;
   jobs_.push_back(std::move(job));
@@ -212,12 +215,14 @@ void Copy::refuse(const TableJob &job, const Error &error) {
 
 // Of the run of --resume.  A table that has a pull goes on with that.
 void Copy::take_pulls() {
+  std::vector<PullView> pulls = find_pulls(session_.mover(), *options_.safety.resume);
+  const int64_t run_id = pulls.front().run_id;
+  session_.continue_run(run_id);
+  to_come_ = pulls.back().tables_to_come;
+  follow_successors(session_.mover(), pulls);
   std::unordered_map<std::string, PullView> by_table;
-  for (PullView &pull : find_pulls(session_.mover(), *options_.safety.resume)) {
-    to_come_ = pull.tables_to_come;
-    session_.continue_run(pull.run_id);
+  for (PullView &pull : pulls)
     by_table[pull.table] = std::move(pull);
-  }
   orders_.session_count = 0;
   std::vector<size_t> resumed;
   for (size_t index = 0; index < jobs_.size(); ++index) {
@@ -226,12 +231,15 @@ void Copy::take_pulls() {
     const auto found = by_table.find(pull.table);
     if (found == by_table.end())
       continue;
+    const bool is_partial = pull.is_partial;
     pull = found->second;
-    session_.view().id = std::to_string(pull.run_id);
+    pull.is_partial = pull.is_partial || is_partial;
     resumed.push_back(place);
-    if (!is_over(pull))
-      session_.join(pull.run_id);
+    if (!is_over(pull) && pull.run_id == run_id)
+      session_.join(run_id);
   }
+  if (!resumed.empty())
+    session_.view().id = std::to_string(run_id);
   resumed_.emplace(session_, orders_);
   for (const size_t place : resumed)
     resumed_->add(place);
@@ -245,7 +253,9 @@ void Copy::empty_tables() {
 }
 
 void Copy::look_into_tables() {
-  session_.mover().require_rights(options_.speed.max_rate_kb.has_value());
+  const auto is_new = [this](size_t place) { return session_.view().pulls[place].pull_id == 0; };
+  if (std::ranges::any_of(places_, is_new))
+    session_.mover().require_rights(options_.speed.max_rate_kb.has_value());
   Destination &destination = session_.mover().destination();
   find_loaders(destination, tables_);
   if (!options_.safety.truncates)

@@ -17,7 +17,10 @@ std::string without_password(const std::string &conninfo) {
     return conninfo;
   try {
     const ConnInfo parsed = ConnInfo::parse(conninfo);
-    return parsed.get("password").empty() ? conninfo : parsed.display();
+    const bool has_secret = std::ranges::any_of(parsed.options(), [](const ConnOption &option) {
+      return is_secret_option(option.keyword) && !option.value.empty();
+    });
+    return has_secret ? parsed.display() : conninfo;
   } catch (const Error &) {
     return ""; // it may hold one
   }
@@ -31,6 +34,15 @@ std::string option_for(std::string_view option, const std::string &conninfo,
     return "";
   const std::string shown = name.empty() ? without_password(conninfo) : name;
   return shown.empty() ? "" : fmt::format(" {} {}", option, shell_word(shown));
+}
+
+/// What the file of --config says of tables would hold for a command that names one of them.
+Connections for_command(std::string_view words, const Connections &given) {
+  Connections connections = given;
+  if (given.config_selects && (words.starts_with("copy ") || words.starts_with("append ")))
+    connections.config = connections.source_name = connections.destination_name =
+        connections.source_on_destination_name = "";
+  return connections;
 }
 
 void add_argument(std::string &words, const GivenArgument &argument) {
@@ -50,20 +62,21 @@ std::string options_among(std::span<const GivenArgument> given,
   return words;
 }
 
-// The rate of a run that is resumed is in the ledger, where others may have changed it.
-constexpr std::string_view kOfResume[] = {"--jobs", "--verify", "--sequences", "--no-sequences"};
-constexpr std::string_view kOfCopy[] = {"--jobs", "--verify", "--sequences", "--no-sequences",
-                                        "--max-rate"};
+constexpr std::string_view kOfRun[] = {"--jobs", "--verify", "--sequences", "--no-sequences"};
+constexpr std::string_view kRate[] = {"--max-rate"};
+constexpr std::string_view kJobs[] = {"--jobs"};
 constexpr std::string_view kOfTables[] = {"--key", "--columns", "--where",      "--start",
                                           "--end", "--format",  "--chunk-size", "--truncate"};
-constexpr std::string_view kOfOneTable[] = {"--key-for", "--columns-for", "--where-for"};
 
 } // namespace
 
 std::string kept_options(std::string_view words, std::span<const GivenArgument> given) {
   if (words.starts_with("copy "))
-    return options_among(given, kOfCopy);
-  return words.starts_with("resume ") ? options_among(given, kOfResume) : "";
+    return options_among(given, kOfRun) + options_among(given, kRate);
+  if (words.starts_with("append "))
+    return options_among(given, kJobs);
+  // The rate of a run that is resumed is in the ledger, where others may have changed it.
+  return words.starts_with("resume ") ? options_among(given, kOfRun) : "";
 }
 
 std::string whole_command(const Options &options, const std::string &run_id) {
@@ -78,18 +91,17 @@ std::string whole_command(const Options &options, const std::string &run_id) {
 }
 
 std::string copy_of_missing(const Options &options, const std::string &name) {
-  std::string words = "copy " + shell_word(name);
-  for (const GivenArgument &argument : options.given)
-    if (std::ranges::find(kOfOneTable, argument.option) != std::end(kOfOneTable) &&
-        argument.values.front() == name)
-      add_argument(words, argument);
-  words += options_among(options.given, kOfTables) + kept_options(words, options.given);
-  return own_command(words, options.connections);
+  if (options.safety.snapshot)
+    return "";
+  const std::string words = "copy " + shell_word(name);
+  return own_command(words + options_among(options.given, kOfTables) +
+                         kept_options(words, options.given),
+                     options.connections);
 }
 
 bool leaves_password_out(const Connections &connections) {
-  const auto leaves_out = [](const std::string &conninfo, const std::string &name) {
-    return name.empty() && without_password(conninfo) != conninfo;
+  const auto leaves_out = [&](const std::string &conninfo, const std::string &name) {
+    return (name.empty() || connections.config_selects) && without_password(conninfo) != conninfo;
   };
   return leaves_out(connections.source, connections.source_name) ||
          leaves_out(connections.destination, connections.destination_name) ||
@@ -97,7 +109,8 @@ bool leaves_password_out(const Connections &connections) {
                     connections.source_on_destination_name);
 }
 
-std::string own_command(const std::string &words, const Connections &connections) {
+std::string own_command(const std::string &words, const Connections &given) {
+  const Connections connections = for_command(words, given);
   std::string text = "parallel-loader " + words;
   if (!connections.config.empty())
     text += " --config " + shell_word(connections.config);

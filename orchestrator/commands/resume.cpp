@@ -30,10 +30,10 @@ void resume(RunSession &session) {
   view.id = std::to_string(view.pulls.front().run_id);
   if (options.id.empty() || options.id == view.id)
     session.note_incomplete_run(view.pulls.back().tables_to_come);
-  drop_superseded(view.pulls);
+  follow_successors(session.mover(), view.pulls);
   RunOrders orders{.session_count = 0, .stops_on_error = options.safety.on_error == OnError::kStop};
   for (const PullView &pull : view.pulls)
-    if (!is_over(pull))
+    if (!is_over(pull) && std::to_string(pull.run_id) == view.id)
       session.join(pull.run_id);
   ResumeWork work(session, orders);
   for (size_t table = 0; table < view.pulls.size(); ++table)

@@ -6,6 +6,7 @@
 #include "orchestrator/base/text.hpp"
 #include "orchestrator/commands/copy_words.hpp"
 #include "orchestrator/run/destination_tables.hpp"
+#include "orchestrator/run/pull_need.hpp"
 #include "orchestrator/run/run_figures.hpp"
 
 #include <fmt/format.h>
@@ -17,71 +18,64 @@ namespace parallel_loader {
 
 namespace {
 
-/// What a pull needs.
-enum class Need {
-  kNothing, // it is done
-  kJoin,    // its coordinator lives: sessions join it
-  kResume,  // its snapshot lives, or all chunks are done and it needs none
-  kRenew,   // it has no snapshot, and nothing of it is done: it goes into its run, if that lives
-  kAnew,    // it never had a plan: nothing of it is to be resumed
-  kChoice,  // its snapshot is lost, and a part of it is done
-};
-
-Need need_of(const PullView &pull) noexcept {
-  if (pull.state == PullState::kDone)
-    return Need::kNothing;
-  if (!is_over(pull))
-    return Need::kJoin;
-  if (pull.chunks == 0)
-    return Need::kAnew;
-  if (pull.coordinator_pid != 0 || pull.chunks_done == pull.chunks)
-    return Need::kResume;
-  return pull.chunks_done == 0 ? Need::kRenew : Need::kChoice;
-}
-
-/// The source as the destination reaches it, but for a password, which the ledger does not have.
 std::string with_source(const PullView &pull, bool restarts) {
-  return fmt::format("resume {}{} --source-on-target {}", pull.id, restarts ? " --restart" : "",
-                     shell_word(pull.source));
+  return restarts
+             ? restart_words(pull, pull.id)
+             : fmt::format("resume {} --source-on-target {}", pull.id, shell_word(pull.source));
 }
 
 } // namespace
 
-void drop_superseded(std::vector<PullView> &pulls) {
-  std::vector<PullView> kept;
-  for (const PullView &pull : pulls)
-    if (pull.state == PullState::kDone || !is_over(pull) ||
-        std::ranges::none_of(pulls,
-                             [&](const PullView &later) { return is_replaced_by(pull, later); }))
-      kept.push_back(pull);
-  pulls = std::move(kept);
+void follow_successors(Mover &mover, std::vector<PullView> &pulls) {
+  const auto is_to_resume = [](const PullView &pull) {
+    return is_over(pull) && pull.state != PullState::kDone;
+  };
+  if (std::ranges::none_of(pulls, is_to_resume))
+    return;
+  const std::vector<PullView> all = mover.read_run(0);
+  const std::map<int64_t, int64_t> successors = find_successors(all);
+  std::vector<PullView> followed;
+  for (const PullView &pull : pulls) {
+    const auto found = successors.find(pull.pull_id);
+    const auto later = found == successors.end()
+                           ? all.end()
+                           : std::ranges::find(all, found->second, &PullView::pull_id);
+    if (later == all.end() || !has_same_rows(pull, *later))
+      followed.push_back(pull);
+    else if (std::ranges::find(pulls, later->pull_id, &PullView::pull_id) == pulls.end() &&
+             std::ranges::find(followed, later->pull_id, &PullView::pull_id) == followed.end())
+      followed.push_back(*later);
+  }
+  pulls = std::move(followed);
 }
 
 void ResumeWork::add(size_t table) {
   PullView &pull = session_.view().pulls[table];
-  const Need need = need_of(pull);
-  const bool creates = need == Need::kAnew ||
-                       (need == Need::kRenew && session_.joined_run() != 0) ||
-                       (need == Need::kChoice && options_.safety.restarts);
+  const PullNeed need = need_of(pull);
+  if (need != PullNeed::kNothing && std::to_string(pull.run_id) != session_.view().id)
+    return leave_to_its_run(pull);
+  const bool creates = need == PullNeed::kAnew ||
+                       (need == PullNeed::kRenew && session_.joined_run() != 0) ||
+                       (need == PullNeed::kChoice && options_.safety.restarts);
   if (creates && !may_create(pull))
     return;
-  if (need != Need::kNothing && need != Need::kJoin && has_rows_of_others(pull))
+  if (need != PullNeed::kNothing && need != PullNeed::kJoin && has_rows_of_others(pull))
     return;
   switch (need) {
-  case Need::kNothing:
+  case PullNeed::kNothing:
     return;
-  case Need::kJoin:
+  case PullNeed::kJoin:
     orders_.joined_pull = pull.pull_id;
     orders_.session_count = session_.jobs();
     return;
-  case Need::kResume:
+  case PullNeed::kResume:
     return resume(table, false);
-  case Need::kRenew:
+  case PullNeed::kRenew:
     return session_.joined_run() != 0 ? add_creation(table, task_of(pull).value())
                                       : resume(table, true);
-  case Need::kAnew:
+  case PullNeed::kAnew:
     return add_creation(table, task_of(pull).value());
-  case Need::kChoice:
+  case PullNeed::kChoice:
     if (options_.safety.takes_new_snapshot)
       return resume(table, true);
     if (options_.safety.restarts)
@@ -266,8 +260,19 @@ void ResumeWork::add_creation(size_t table, TableTask task) {
   orders_.session_count = session_.jobs();
 }
 
+// It has taken the place of a pull of the run that is resumed.
+void ResumeWork::leave_to_its_run(PullView &pull) {
+  pull.failure = FailureView{
+      .sqlstate = "55000",
+      .message = fmt::format("pull {} has taken the place of a pull of this run, and is not done",
+                             pull.pull_id),
+      .detail = {},
+      .hint = {},
+      .command = session_.command("resume " + pull.id)};
+}
+
 void ResumeWork::refuse(PullView &pull) {
-  const bool has_ranges = pull.key != "ctid";
+  const bool has_ranges = has_key_ranges(pull);
   const std::string restart = session_.command(fmt::format("resume {} --restart", pull.id));
   const std::string anew = session_.command(fmt::format("resume {} --new-snapshot", pull.id));
   pull.failure = FailureView{

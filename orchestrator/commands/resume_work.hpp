@@ -35,6 +35,7 @@ private:
   [[nodiscard]] bool has_rows_of_others(PullView &pull);
   void add_creation(size_t table, TableTask task);
   void refuse(PullView &pull);
+  void leave_to_its_run(PullView &pull);
 
   RunSession &session_;
   const Options &options_;
@@ -43,7 +44,8 @@ private:
   std::optional<bool> shares_run_; // the run, whose pulls are looked at, has several
 };
 
-/// Takes those out of `pulls` in whose place there is a later one of the same rows.
-void drop_superseded(std::vector<PullView> &pulls);
+/// Puts later pulls of the same rows, perhaps of other runs, in the place of those of `pulls` that
+/// ended before they were done.
+void follow_successors(Mover &mover, std::vector<PullView> &pulls);
 
 } // namespace parallel_loader

@@ -315,7 +315,7 @@ std::string RunSession::next_command_of(const PullView &pull) const {
   if (pull.kind != "append")
     return command("resume " + pull.id);
   const std::optional<TableTask> task = task_of(pull);
-  return task ? command(append_words(*task)) : "";
+  return task && !options_.connections.source.empty() ? command(append_words(*task)) : "";
 }
 
 /// What a resume refuses for good, is to be loaded anew, as far as a command can say it.
@@ -344,7 +344,10 @@ void RunSession::note_failures_of_sessions() {
                          std::ranges::any_of(view_.pulls, [&](const PullView &pull) {
                            return pull.failure && pull.failure->message == failure.message();
                          });
-    if (!is_told)
+    // Who comes after the end of all finds nothing to join, and nothing is missed.
+    const bool is_late =
+        is_over(view_) && failure.message().find(" cannot be joined: it is ") != std::string::npos;
+    if (!is_told && !is_late)
       warn(failure);
   }
 }

@@ -6,6 +6,7 @@
 #include "orchestrator/commands/command_frame.hpp"
 #include "orchestrator/commands/pull_lookup.hpp"
 #include "orchestrator/display/run_display.hpp"
+#include "orchestrator/run/pull_need.hpp"
 #include "orchestrator/run/rate_window.hpp"
 #include "orchestrator/run/reconnection.hpp"
 #include "orchestrator/run/run_figures.hpp"
@@ -15,7 +16,6 @@
 
 #include <algorithm>
 #include <map>
-#include <string_view>
 
 namespace parallel_loader {
 
@@ -41,22 +41,6 @@ std::vector<RunView> runs_of(std::vector<PullView> pulls) {
   return list;
 }
 
-/// Of pulls that ended before they were done, the last one that has taken their place: nothing is
-/// left to be resumed.
-std::map<int64_t, int64_t> find_successors(const std::vector<PullView> &pulls) {
-  std::map<std::string_view, std::vector<const PullView *>> later; // by table, the last first
-  std::map<int64_t, int64_t> successors;
-  for (auto pull = pulls.rbegin(); pull != pulls.rend(); ++pull) {
-    std::vector<const PullView *> &others = later[pull->table];
-    const auto found = std::ranges::find_if(
-        others, [&](const PullView *other) { return is_replaced_by(*pull, *other); });
-    if (found != others.end() && is_over(*pull) && pull->state != PullState::kDone)
-      successors[pull->pull_id] = (*found)->pull_id;
-    others.push_back(&*pull);
-  }
-  return successors;
-}
-
 /// What is known of the run of a pull, whose other pulls may not be shown.
 struct RunState {
   int64_t newest_pull = 0;
@@ -64,8 +48,8 @@ struct RunState {
 };
 
 /// What goes on with it, or with all of its run, as words behind the program's name; empty: nothing
-/// is to be done.
-std::string next_words(const PullView &pull, const RunState &run, std::string_view id) {
+/// is to be done, or no command can do it.
+std::string next_words(const PullView &pull, const RunState &run, const std::string &id) {
   if (pull.state == PullState::kDone ||
       pull.kind == "append") // the next append copies what is left
     return "";
@@ -73,12 +57,11 @@ std::string next_words(const PullView &pull, const RunState &run, std::string_vi
     return fmt::format("alter {} --jobs {}", id, kDefaultJobs);
   if (!is_over(pull) && run.is_worked_on)
     return ""; // else nobody works on it, or nobody will
-  const bool needs_choice = is_over(pull) && pull.coordinator_pid == 0 && pull.chunks_done > 0 &&
-                            pull.chunks_done < pull.chunks;
-  return fmt::format("resume {}{}", id,
-                     !needs_choice        ? ""
-                     : pull.key == "ctid" ? " --restart"
-                                          : " --new-snapshot");
+  if (need_of(pull) != PullNeed::kChoice)
+    return fmt::format("resume {}", id);
+  if (has_key_ranges(pull))
+    return fmt::format("resume {} --new-snapshot", id);
+  return pull.began_empty == true ? restart_words(pull, id) : "";
 }
 
 std::string time_text(const std::optional<WallTime> &time) {
@@ -131,8 +114,9 @@ std::string note_of(const PullView &pull, const RunState &run, int64_t successor
     add(fmt::format("pull {} has taken its place", successor));
   add(stillness_of(pull, run));
   add(hold_of(pull));
-  if (is_over(pull) && pull.state != PullState::kDone && pull.coordinator_pid == 0 &&
-      pull.chunks > 0)
+  const PullNeed need = need_of(pull);
+  const bool lacks_snapshot = need == PullNeed::kRenew || need == PullNeed::kChoice;
+  if (lacks_snapshot && pull.kind != "append" && successor == 0)
     add("its snapshot is gone" + (pull.hold_ended.empty() ? "" : ": " + pull.hold_ended));
   add(pull.warning);
   return note;
@@ -194,6 +178,9 @@ std::string pull_table(const RunView &run, const RunState &state,
                     rows);
 }
 
+/// A run waits for its next table no longer than that, but perhaps for a resume.
+constexpr std::chrono::seconds kFeedPatience{10};
+
 /// Whether somebody is about to add tables to it.
 bool is_fed(const RunView &run) {
   return run.pulls.back().tables_to_come > 0 && run.pulls.back().coordinator_pid != 0;
@@ -202,7 +189,7 @@ bool is_fed(const RunView &run) {
 class Status {
 public:
   Status(CommandFrame &frame, const Options &options, const Terminal &terminal)
-      : frame_(frame), options_(options), terminal_(terminal) {}
+      : frame_(frame), options_(options), terminal_(terminal), id_(options.id) {}
 
   [[nodiscard]] ExitStatus run() {
     frame_.attempt([&] {
@@ -220,6 +207,7 @@ private:
   void look_at_all() {
     const std::vector<PullView> pulls = frame_.mover().read_run(0);
     successors_ = find_successors(pulls);
+    states_.clear();
     for (const PullView &pull : pulls) {
       RunState &state = states_[pull.run_id];
       state = {.newest_pull = pull.pull_id, .is_worked_on = state.is_worked_on || pull.workers > 0};
@@ -227,8 +215,7 @@ private:
   }
 
   void read() {
-    runs_ = runs_of(options_.id.empty() ? frame_.mover().read_run(0)
-                                        : find_pulls(frame_.mover(), options_.id));
+    runs_ = runs_of(id_.empty() ? frame_.mover().read_run(0) : find_pulls(frame_.mover(), id_));
     for (RunView &run : runs_)
       for (PullView &pull : run.pulls)
         if (const std::string words = next_words_of(pull); !words.empty())
@@ -249,7 +236,7 @@ private:
   void watch() {
     if (runs_.empty())
       return;
-    const std::string id = runs_.back().id;
+    id_ = runs_.back().id;
     RunDisplay display(choose_display(options_.output.progress, false, terminal_),
                        {.glyphs = options_.output.is_ascii || !terminal_.has_utf8
                                       ? Glyphs::kAscii
@@ -257,20 +244,29 @@ private:
                         .color = choose_color(options_.output.color, terminal_)},
                        options_.output.report_every);
     const auto began = std::chrono::steady_clock::now();
+    auto moved_at = began;
     bool has_begun = false;
     while (true) {
-      std::erase_if(runs_, [&](const RunView &run) { return run.id != id; });
+      std::erase_if(runs_, [this](const RunView &run) { return run.id != id_; });
       RunView &run = runs_.front();
       take_rates(run, std::chrono::steady_clock::now() - began);
       has_begun ? display.update(run) : display.begin(run);
       has_begun = true;
-      if ((is_over(run) && !is_fed(run)) || frame_.interrupt().is_raised())
+      const auto now = std::chrono::steady_clock::now();
+      if (!is_over(run))
+        moved_at = now;
+      if ((is_over(run) && (!is_fed(run) || now - moved_at > kFeedPatience)) ||
+          frame_.interrupt().is_raised())
         break;
       wait_for_any({frame_.interrupt().fd()}, std::chrono::milliseconds(500));
       if (!frame_.interrupt().is_raised())
         read_again();
     }
     display.end(runs_.front());
+    if (frame_.interrupt().is_raised())
+      return;
+    look_at_all(); // it may have grown
+    read();
   }
 
   void read_again() {
@@ -340,28 +336,41 @@ private:
     return text.empty() ? "" : '\n' + text;
   }
 
-  /// Of pulls that need the same, one command for the run.
+  /// Where all pulls need the same, one command for the run.  Else a restart empties tables of its
+  /// own pull alone: the number of a run, which is that of its first pull, stands for all of them.
   [[nodiscard]] std::vector<std::string> next_commands(const RunView &run) const {
     std::map<std::string, std::vector<const PullView *>> open; // by the words for the run
     for (const PullView &pull : run.pulls)
       if (!next_words_of(pull).empty())
         open[next_words(pull, state_of_run(pull), run.id)].push_back(&pull);
-    std::vector<std::string> commands;
-    commands.reserve(open.size());
-    for (const auto &[words, pulls] : open)
-      commands.push_back(pulls.size() == 1 ? pulls.front()->next_command : frame_.command(words));
-    return commands;
+    std::vector<std::string> alone; // first: a command for the run succeeds when all is loaded
+    std::vector<std::string> shared;
+    for (const auto &[words, pulls] : open) {
+      const PullView &first = *pulls.front();
+      const bool empties = need_of(first) == PullNeed::kChoice && !has_key_ranges(first);
+      if (pulls.size() == 1 && (first.id != run.id || open.size() == 1))
+        (empties ? alone : shared).push_back(first.next_command);
+      else if (!empties || open.size() == 1)
+        shared.push_back(frame_.command(words));
+      else
+        for (const PullView *const pull : pulls)
+          if (pull->id != run.id)
+            alone.push_back(pull->next_command);
+    }
+    alone.insert(alone.end(), shared.begin(), shared.end());
+    return alone;
   }
 
   CommandFrame &frame_;
   const Options &options_;
   const Terminal &terminal_;
+  std::string id_; // of what is shown; empty: all runs
   std::vector<RunView> runs_;
   // Of a watch:
   RunRates rates_;
   std::optional<WallTime> looked_at_;
   std::map<int64_t, WallTime> begun_;     // when a pull began to move
-  std::map<int64_t, int64_t> successors_; // by pull, as it was at the start
+  std::map<int64_t, int64_t> successors_; // by pull, as it was at the last look at all
   std::map<int64_t, RunState> states_;    // by run, likewise
 };
 

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 
 namespace parallel_loader {
@@ -94,9 +95,10 @@ Rows ExtensionMover::call_for(std::string_view function, std::string_view column
 // A run that nobody may work on would wait for somebody.
 void ExtensionMover::require_rights(bool alters) {
   constexpr std::array<std::string_view, 3> kFunctions{"create", "work", "alter"};
-  if (!may_run_)
-    guarded([&] { destination_.require_functions(std::span(kFunctions).first(alters ? 3 : 2)); });
-  may_run_ = true;
+  const size_t count = alters ? 3 : 2;
+  if (rights_ < count)
+    guarded([&] { destination_.require_functions(std::span(kFunctions).first(count)); });
+  rights_ = std::max(rights_, count);
 }
 
 int64_t ExtensionMover::create(const TableTask &task, const Creation &creation,

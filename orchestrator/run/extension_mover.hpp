@@ -54,7 +54,7 @@ private:
 
   Destination destination_;
   std::string source_;
-  bool may_run_ = false; // as far as it was asked for
+  size_t rights_ = 0; // of those that require_rights() asks for: as many as are there
 };
 
 } // namespace parallel_loader

@@ -102,6 +102,7 @@ PullView pull_at(const Rows &rows, size_t row) {
     pull.tables_to_come = static_cast<int>(rows.integer(row, 33));
   pull.source = rows.text(row, 34);
   pull.estimated_bytes = rows.integer(row, 35);
+  pull.is_partial = !pull.filter.empty();
   if (!rows.is_null(row, 18))
     pull.failure = FailureView{.sqlstate = rows.text(row, 17),
                                .message = rows.text(row, 18),

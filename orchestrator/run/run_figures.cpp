@@ -41,9 +41,8 @@ Error ending_of(const PullView &pull) {
 int64_t total_bytes_of(const PullView &pull) noexcept {
   if (pull.state == PullState::kDone)
     return pull.bytes;
-  return pull.estimated_bytes == 0 || !pull.filter.empty()
-             ? 0
-             : std::max(pull.estimated_bytes, pull.bytes);
+  return pull.estimated_bytes == 0 || pull.is_partial ? 0
+                                                      : std::max(pull.estimated_bytes, pull.bytes);
 }
 
 int64_t total_bytes_of(const RunView &run) noexcept {
@@ -119,12 +118,16 @@ bool is_unbegun(const PullView &pull) noexcept {
   return pull.pull_id == 0 && (!pull.failure || is_of_class("08") || is_of_class("57P"));
 }
 
+bool has_same_rows(const PullView &pull, const PullView &other) noexcept {
+  return other.table == pull.table && other.source_table == pull.source_table &&
+         other.filter == pull.filter && other.columns == pull.columns && !pull.has_bounds &&
+         !other.has_bounds;
+}
+
 bool is_replaced_by(const PullView &pull, const PullView &later) noexcept {
   if (later.pull_id <= pull.pull_id || later.table != pull.table)
     return false;
-  return pull.chunks_done > 0 ? later.began_empty == true
-                              : later.source_table == pull.source_table &&
-                                    later.filter == pull.filter && later.columns == pull.columns;
+  return pull.chunks_done > 0 ? later.began_empty == true : has_same_rows(pull, later);
 }
 
 bool is_over(const RunView &run) noexcept {
@@ -231,7 +234,7 @@ bool stands_still(const PullView &pull) noexcept {
   return pull.state != PullState::kRunning || (pull.workers == 0 && !pull.waiting_for.empty());
 }
 
-/// Of a pull with a filter, whose bytes tell nothing: a chunk that moves is taken to be half way.
+/// Of a part of a table, whose bytes tell nothing: a chunk that moves is taken to be half way.
 double fraction_by_chunks(const PullView &pull) noexcept {
   if (pull.chunks <= 0)
     return 0;
@@ -244,11 +247,11 @@ std::optional<double> share_of(double bytes, double expected_bytes) noexcept {
   return expected_bytes > 0 ? std::optional(bytes / expected_bytes) : std::nullopt;
 }
 
-std::optional<double> filtered_share(const RunView &run) noexcept {
+std::optional<double> share_of_parts(const RunView &run) noexcept {
   double bytes = 0;
   double expected = 0;
   for (const PullView &pull : run.pulls)
-    if (!pull.filter.empty() && pull.chunks_done > 0) {
+    if (pull.is_partial && pull.chunks_done > 0) {
       bytes += static_cast<double>(pull.bytes);
       expected += static_cast<double>(pull.estimated_bytes) * fraction_by_chunks(pull);
     }
@@ -259,7 +262,7 @@ std::optional<double> filtered_share(const RunView &run) noexcept {
 std::optional<double> bytes_left(const PullView &pull, std::optional<double> usual_share) noexcept {
   if (is_over(pull))
     return 0;
-  if (pull.filter.empty())
+  if (!pull.is_partial)
     return static_cast<double>(total_bytes_of(pull)) * (1 - fraction_of(pull));
   const auto expected = static_cast<double>(pull.estimated_bytes);
   const double fraction = fraction_by_chunks(pull);
@@ -280,11 +283,11 @@ double current_rate(const RunView &run) noexcept {
 std::optional<milliseconds> time_left(const PullView &pull, const RunView &run) noexcept {
   if (stands_still(pull))
     return std::nullopt;
-  return time_for(bytes_left(pull, filtered_share(run)).value_or(0), pull.bytes_per_s, run.elapsed);
+  return time_for(bytes_left(pull, share_of_parts(run)).value_or(0), pull.bytes_per_s, run.elapsed);
 }
 
 std::optional<milliseconds> time_left(const RunView &run) noexcept {
-  const std::optional<double> share = filtered_share(run);
+  const std::optional<double> share = share_of_parts(run);
   double left = 0;
   for (const PullView &pull : run.pulls) {
     const std::optional<double> bytes = bytes_left(pull, share);

@@ -21,7 +21,7 @@ namespace parallel_loader {
 [[nodiscard]] Error ending_of(const PullView &pull);
 
 /// What a table takes on disk only estimates what travels: the total rises when it is passed, and
-/// is what has come once the table is done.  0: unknown, as with a filter.
+/// is what has come once the table is done.  0: unknown, as of a part of its rows or columns.
 [[nodiscard]] int64_t total_bytes_of(const PullView &pull) noexcept;
 [[nodiscard]] int64_t total_bytes_of(const RunView &run) noexcept;
 
@@ -39,6 +39,8 @@ namespace parallel_loader {
 [[nodiscard]] PullState state_of(const RunView &run) noexcept;
 /// Its turn has not come, perhaps as a server was lost before.
 [[nodiscard]] bool is_unbegun(const PullView &pull) noexcept;
+/// Both are to load the same rows of the same table.  The bounds of a pull are not known here.
+[[nodiscard]] bool has_same_rows(const PullView &pull, const PullView &other) noexcept;
 /// The later pull has loaded what the other one was to load, or has found its rows gone.
 [[nodiscard]] bool is_replaced_by(const PullView &pull, const PullView &later) noexcept;
 /// Nothing of it moves any more, nor will.
@@ -64,8 +66,8 @@ namespace parallel_loader {
 [[nodiscard]] double current_rate(const RunView &run) noexcept;
 
 /// From the bytes that are left at the rate of the last seconds, in whole seconds.  Nothing in the
-/// first three seconds of the run, without an estimate, and when nothing moves.  With a filter the
-/// chunks that are done tell how much of the estimate travels.
+/// first three seconds of the run, without an estimate, and when nothing moves.  Of a part of a
+/// table the chunks that are done tell how much of the estimate travels.
 [[nodiscard]] std::optional<std::chrono::milliseconds> time_left(const PullView &pull,
                                                                  const RunView &run) noexcept;
 [[nodiscard]] std::optional<std::chrono::milliseconds> time_left(const RunView &run) noexcept;

@@ -110,6 +110,7 @@ struct PullView {
   std::optional<bool> began_empty = {};                 // the destination's table did
   bool has_bounds = false;                              // of parallel_pull
   std::string filter = {};                              // SQL, on the source
+  bool is_partial = false;                              // has a filter, or was told its columns
   std::optional<std::vector<std::string>> columns = {}; // nullopt: all
   std::string kind = {};                                // pull or append
   bool is_known = true; // what stands here is what the ledger has; false: it could not be asked

@@ -28,8 +28,9 @@ bool has_come_to_an_end(const PullView &pull) noexcept {
 void bring_up_to_date(PullView &pull, PullView &&now) {
   now.source_table = std::move(pull.source_table);
   now.table = std::move(pull.table);
+  now.is_partial = now.is_partial || pull.is_partial;
   // Of a whole table the source has said how large it is: a total that is shown does not jump.
-  if (pull.estimated_bytes > 0 && (now.filter.empty() || now.estimated_bytes == 0))
+  if (pull.estimated_bytes > 0 && (!now.is_partial || now.estimated_bytes == 0))
     now.estimated_bytes = pull.estimated_bytes;
   now.rows_before = pull.rows_before;
   now.bytes_before = pull.bytes_before;
@@ -82,6 +83,12 @@ RunEnd RunWork::carry_out(const RunOrders &orders, const RunWatcher &watcher) {
     end.lost = failure;
   } catch (const Error &error) {
     end.lost = Failure(ExitStatus::kFailed, error);
+  }
+  if (end.lost) {
+    take_outcomes(board, orders.work, end.plan_failures);
+    for (size_t table = 0; table < awaited_.size(); ++table)
+      if (const std::optional<PullState> before = std::exchange(awaited_[table], std::nullopt))
+        view_.pulls[table].state = *before;
   }
   end.failures = board.failures();
   return end;

@@ -123,6 +123,17 @@ TEST(OwnCommand, names_servers_without_passwords) {
   EXPECT_EQ(command.find("secret"), std::string::npos) << command;
 }
 
+TEST_F(ConfigFile, a_command_for_what_is_left_says_what_it_says) {
+  write("source = \"dbname=x\"\ntarget = \"dbname=y\"\n[copy]\nsequences = false\n"
+        "truncate = false\njson = false\njobs = 3\ntables = ['t']\n");
+  const std::string command = whole_command(parse({"copy", "--where", "id > 1"}), "7");
+  for (const char *words :
+       {" t", " --no-sequences", " --jobs 3", " --where 'id > 1'", " --resume 7"})
+    EXPECT_NE(command.find(words), std::string::npos) << command << " lacks" << words;
+  for (const char *words : {"--truncate", "--json", "false", "--sequences", "--config"})
+    EXPECT_EQ(command.find(words), std::string::npos) << command << " has " << words;
+}
+
 TEST_F(ConfigFile, can_stand_before_the_command) {
   write("source = \"dbname=x\"\ntarget = \"dbname=y\"\n");
   EXPECT_EQ(complaint({"copy", "t"}), "");

@@ -198,7 +198,7 @@ TEST(RunFigures, with_a_filter_the_plan_weighs_and_what_is_left_follows_from_wha
   RunView run = many(3);
   run.elapsed = seconds(60);
   for (PullView &pull : run.pulls) {
-    pull.filter = "id < 10";
+    pull.is_partial = true;
     pull.estimated_bytes = 100 * kMB;
     pull.chunks = 4;
     pull.chunks_done = pull.workers = 0;

@@ -234,6 +234,20 @@ for my $more ('', ', whole_run => true') {
   $pair->nothing_left('… nothing is left');
 }
 
+$pair->source_sql('CREATE ROLE blind LOGIN');
+for my $more ('', ', whole_run => true') {
+  begin_anew(@some);
+  $run = create('t1');
+  my $blind = literal($pair->dsn . ' user=blind');
+  $pair->error_is("SELECT parallel_pull_work($run, $blind$more)", '42501', qr/permission denied/,
+    'a role of the source that may not read the table is the error of the call');
+  is($pair->destination_sql("SELECT coalesce(sqlstate, 'none') || retries FROM parallel_pulls WHERE pull_id = $run"), 'none0', '… and not of the pull');
+  is($pair->destination_sql("SELECT remaining FROM parallel_pull_work($run, $dsn$more)"), 0, '… which others copy');
+  every_row_once('after a role that may not read', 't1');
+  $pair->nothing_left('… nothing is left');
+}
+$pair->source_sql('DROP ROLE blind');
+
 begin_anew(@some);
 $pair->close_gate;
 $run = create('t1', undef, source_table => 'v1', chunk_size => '1GB');

@@ -111,6 +111,18 @@ for my $round (1 .. 5) {
   is($pair->destination_sql('SELECT count(*) - count(DISTINCT id) FROM parts'), 0, '… and no row is there twice');
 }
 
+# By roles that do not see each other's pulls, one with no right to the partition itself.
+$pair->source_sql('GRANT SELECT ON parts, part_1 TO one, two');
+$pair->destination_sql('TRUNCATE parts; GRANT INSERT, TRUNCATE, SELECT ON parts TO two; GRANT INSERT, SELECT ON part_1 TO one');
+$job = start_program('copy', @{$as{one}}, '--max-rate', '1kB', 'part_1');
+$pull = wait_until(20, sub { live('part_1') });
+$refused = run_program('copy', @{$as{two}}, '--truncate', 'parts');
+is($refused->{code}, 1, 'a table is not emptied while another role loads a partition of it');
+like($refused->{err}, qr/pull $pull loads table "public\.parts", too/, '… with the reason');
+run_program('alter', $pull, '--target', $destination, '--max-rate', 0);
+is(end_of($job)->{code}, 0, '… the other ends') or diag $job->{err};
+$pair->same_rows('SELECT * FROM part_1', '… with each row once');
+
 # ---- tables that are to be emptied, and that another has loaded meanwhile ----
 
 $pair->destination_sql('TRUNCATE first, second');
@@ -147,8 +159,8 @@ my $run_id = $pair->destination_sql('SELECT max(run_id) FROM parallel_pulls');
 $pair->destination_sql('ALTER TABLE second DROP CONSTRAINT second_id_check');
 is(run_program('copy', @both, 'second')->{code}, 0, '… and is copied alone');
 my $late = run_program('resume', $run_id, @both);
-is($late->{code}, 1, '… then the pull that failed is not resumed');
-like($late->{err}, qr/table public\.second has rows, none of which are of pull \d+/, '… with the reason');
+is($late->{code}, 0, '… then a resume finds it loaded') or diag $late->{err};
+like($late->{err}, qr/public\.second +500 /, '… with its rows');
 $pair->same_rows('SELECT * FROM second', '… each row is there once');
 is(run_program('cancel', $run_id, '--target', $destination)->{code}, 0, '… it can be given up');
 

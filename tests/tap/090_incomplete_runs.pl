@@ -152,10 +152,21 @@ unlike($run->{err}, qr/Continue with.*other/, '… and no command that names it'
 is(count('t1'), $before, '… and nothing is emptied');
 $run = run_program('resume', '--restart', '--target', $destination, $run_id);
 is($run->{code}, 1, 'a restart needs a source');
-# hint: orchestrator/commands/resume_work.cpp: --source-on-target (of a restart without a source)
+# hint: orchestrator/run/pull_need.cpp: --source-on-target (of a restart without a source)
 ($command) = $run->{err} =~ /Continue with this table: (parallel-loader resume .* --source-on-target .*)$/m;
 is(shell($command // 'false')->{code}, 0, '… with a command that names the one that the ledger has') or diag $run->{err};
 all_are_there('… restarted', 't1', 't2');
+
+start_over();
+$pair->destination_sql('ALTER TABLE t1 RENAME note TO other');
+is(run_program('copy', @both, 't1')->{code}, 1, 'a table fails before it has a plan');
+$pair->destination_sql('ALTER TABLE t1 RENAME other TO note');
+$run = run_program('resume', '--target', $destination, $pair->newest_pull_id);
+is($run->{code}, 1, '… it is begun anew, and that needs a source');
+# hint: orchestrator/commands/resume_work.cpp: --source-on-target (of one that is begun anew)
+($command) = $run->{err} =~ /Continue with: (parallel-loader resume .* --source-on-target .*)$/m;
+is(shell($command // 'false')->{code}, 0, '… with a command that names it') or diag $run->{err};
+all_are_there('… begun anew', 't1');
 
 # ---- what is said of snapshots, rates and what was to be emptied ----
 

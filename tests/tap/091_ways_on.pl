@@ -155,6 +155,39 @@ for my $case (['--no-sequences', 'f'], ['--sequences', 't']) {
 my $missing = run_program('copy', @both, '--where', 'id > 5', '--jobs', 1, 'nowhere');
 like(said($missing), qr/^parallel-loader copy nowhere --where 'id > 5' --jobs 1 /, 'a table that is missing: with the condition that it was to have');
 
+# A configuration file that selects tables: what is printed for one of them is about that one.
+$file = PostgreSQL::Test::Utils::tempdir() . '/move.toml';
+append_to_file($file, <<"TOML");
+[connections]
+old = "$source sslpassword=hidden"
+new = "$destination"
+[copy]
+schema = ["more"]
+truncate = true
+sequences = false
+json = false
+TOML
+chmod 0600, $file;
+$pair->both_sql('CREATE SCHEMA more; CREATE TABLE more.d (id integer); CREATE TABLE more.e (id integer)');
+$pair->source_sql('INSERT INTO more.d SELECT generate_series(1, 100); INSERT INTO more.e SELECT generate_series(1, 100)');
+$pair->destination_sql('ALTER TABLE more.e ADD CHECK (id < 0)');
+my @configured = ('--config', $file, '--source', 'old', '--target', 'new');
+my $configured = run_program('copy', @configured, 'nowhere');
+is($configured->{code}, 1, 'a configuration file selects tables, and one is missing, one fails') or diag $configured->{err};
+unlike($configured->{err}, qr/hidden/, '… no secret is shown');
+unlike($configured->{err}, qr/--no-json/, '… nor an option that there is not');
+unlike($configured->{err}, qr/cannot be joined/, '… nor that a session came after the end');
+$pair->destination_sql('INSERT INTO more.d VALUES (0); ALTER TABLE more.e DROP CONSTRAINT e_id_check');
+$pair->both_sql('CREATE TABLE nowhere (id integer)');
+my %printed = map { $_ => 1 } split /\n/, said($configured);
+is(scalar keys %printed, 2, '… both have a command') or diag $configured->{err};
+for my $command (sort keys %printed) {
+  $again = shell($command);
+  is($again->{code}, 0, '… which works') or diag $command, $again->{err};
+}
+is($pair->destination_sql('SELECT count(*) FROM more.d'), 101, '… and leaves the other table alone');
+is($pair->destination_sql('SELECT count(*), count(DISTINCT id) FROM more.e'), '100|100', '… the one that failed is there once');
+
 # ---- a snapshot that is gone ----
 
 $pair->destination_sql('TRUNCATE c; ALTER TABLE c ADD CONSTRAINT refuse CHECK (id <> 5000)');
@@ -164,12 +197,52 @@ ok(wait_until(20, sub { !$pair->coordinator_pids }), '… its snapshot is lost')
 $pair->destination_sql('ALTER TABLE c DROP CONSTRAINT refuse');
 my $status = run_program('status', $pair->newest_pull_id, @there);
 like($status->{out}, qr/its snapshot is gone/, '… which status tells');
+# hint: orchestrator/commands/status.cpp: --new-snapshot
 my ($next) = $status->{out} =~ /^next: (.*)$/m;
 like($next // '', qr/ --new-snapshot/, '… with a command that is not refused');
-$again = shell(($next // 'false') . " --source '$source'");
+$again = shell($next // 'false');
 is($again->{code}, 0, '… and works') or diag $again->{err};
 unlike($again->{err}, qr/violates check constraint/, '… without a word of the old error');
 equal('a snapshot that is gone', 'c');
+
+# ---- two tables of a run, which need different things ----
+
+$pair->both_sql('CREATE TABLE placed (note text)');
+$pair->source_sql(q(INSERT INTO placed SELECT repeat('p', 100) || i FROM generate_series(1, 9000) AS i; ANALYZE placed));
+$pair->destination_sql(q(TRUNCATE c; ALTER TABLE c ADD CONSTRAINT refuse CHECK (id <> 5000); ALTER TABLE placed ADD CONSTRAINT refuse CHECK (note NOT LIKE '%p5000')));
+is(run_program('copy', @both, '--jobs', 1, '--chunk-size', '64kB', 'placed', 'c')->{code}, 1, 'two tables fail in the middle');
+my $first = $pair->destination_sql('SELECT max(run_id) FROM parallel_pulls');
+kill 'TERM', $pair->coordinator_pids;
+ok(wait_until(20, sub { !$pair->coordinator_pids }), '… their snapshot is lost');
+$pair->destination_sql('ALTER TABLE c DROP CONSTRAINT refuse; ALTER TABLE placed DROP CONSTRAINT refuse');
+my $rows = $pair->destination_sql('SELECT count(*) FROM c');
+for my $step (1 .. 3) {
+  $status = run_program('status', $first, @there);
+  my @next = $status->{out} =~ /^next: (.*)$/mg or last;
+  unlike("@next", qr/ $first --restart/, '… a restart of all is not offered as long as others need something else') if $step == 1;
+  cmp_ok($pair->destination_sql('SELECT count(*) FROM c'), '>=', $rows, '… no row that is there is taken away');
+  for my $command (@next) {
+    $again = shell($command);
+    is($again->{code}, 0, '… by a command that works') or diag $command, $again->{err};
+  }
+}
+my @ids = split /\n/, $pair->destination_sql("SELECT pull_id FROM parallel_pulls WHERE run_id >= $first AND table_name = 'public.placed' ORDER BY 1");
+is(scalar @ids, 2, '… another pull has loaded the one again');
+for my $number ($ids[0], $first) {
+  $again = run_program('resume', $number, @there);
+  is($again->{code}, 0, "… resume $number finds nothing to do") or diag $again->{err};
+}
+$again = run_program('copy', @both, '--resume', $first, 'placed', 'c');
+is($again->{code}, 0, '… and the command may be called again with --resume') or diag $again->{err};
+$pair->destination_sql("UPDATE parallel_loader.pull SET state = 'failed' WHERE pull_id = $ids[1]");
+for my $job (run_program('resume', $first, @there), run_program('copy', @both, '--resume', $first, 'placed', 'c')) {
+  is($job->{code}, 1, '… but as long as that is not done, the run is not, either');
+  like(said($job), qr/^parallel-loader resume $ids[1] /m, '… with the way on') or diag $job->{err};
+}
+is(run_program('resume', $ids[1], @there)->{code}, 0, '… which works');
+is(run_program('status', $first, @there)->{out} =~ /^next: /m ? 'left' : 'done', 'done', '… by what status says all is done');
+equal('two tables that need different things', 'c');
+is($pair->destination_sql('SELECT count(*), count(DISTINCT note) FROM placed'), '9000|9000', '… each row of the other is there once, too');
 
 $pair->nothing_left('no process or session is left');
 $pair->finish;

@@ -31,10 +31,10 @@ static void learn_spi_context() {
 
 void hidden_statement_hide() {
   static const char kHidden[] = "parallel pull (statement not shown: it may hold a password)";
-  debug_query_string = kHidden;
-  pgstat_report_activity(STATE_RUNNING, kHidden);
   if (spi_context == nullptr)
     learn_spi_context();
+  debug_query_string = kHidden;
+  pgstat_report_activity(STATE_RUNNING, kHidden);
 }
 
 static void add_hidden_context(void * /*unused*/) {

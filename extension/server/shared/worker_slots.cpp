@@ -273,6 +273,15 @@ void worker_slot_chunk_done(SharedPull *pull, int index, int64 rows, int64 bytes
   shared_pull_wake(pull->coordinator_pid);
 }
 
+void worker_slot_chunk_dropped(SharedPull *pull, int index) noexcept {
+  WorkerSlot *slot = &pull->slots[index];
+  SpinLockAcquire(&pull->mutex);
+  clear_in_flight(pull, slot);
+  pg_atomic_write_u32(&slot->chunk, 0);
+  SpinLockRelease(&pull->mutex);
+  shared_pull_wake(pull->coordinator_pid);
+}
+
 int64 worker_slot_chunk_failed(SharedPull *pull, int index, bool is_retry) noexcept {
   WorkerSlot *slot = &pull->slots[index];
   const TimestampTz now = GetCurrentTimestamp();

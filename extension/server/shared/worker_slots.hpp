@@ -60,6 +60,8 @@ void worker_slot_begin_chunk(SharedPull *pull, int slot, int64 pull_id, int chun
 void worker_slot_chunk_read(SharedPull *pull, int slot) noexcept;
 /// The chunk is committed, with `rows` and `bytes`.
 void worker_slot_chunk_done(SharedPull *pull, int slot, int64 rows, int64 bytes) noexcept;
+/// The chunk was rolled back and is free for others, for a reason that is not the pull's.
+void worker_slot_chunk_dropped(SharedPull *pull, int slot) noexcept;
 /// The chunk was rolled back and is free for others; `is_retry` counts it as to be repeated.
 /// Returns for how many milliseconds the pull has failed without completing a chunk.
 int64 worker_slot_chunk_failed(SharedPull *pull, int slot, bool is_retry) noexcept;

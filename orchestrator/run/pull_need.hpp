@@ -1,0 +1,35 @@
+// pull_need: what a pull that is to be finished needs.
+#pragma once
+
+#include "orchestrator/run/run_view.hpp"
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace parallel_loader {
+
+enum class PullNeed {
+  kNothing, // it is done
+  kJoin,    // its coordinator lives: sessions join it
+  kResume,  // its snapshot lives, or all chunks are done and it needs none
+  kRenew,   // it has no snapshot, and nothing of it is done: it goes into its run, if that lives
+  kAnew,    // it never had a plan: nothing of it is to be resumed
+  kChoice,  // its snapshot is lost, and a part of it is done
+};
+
+[[nodiscard]] PullNeed need_of(const PullView &pull) noexcept;
+
+/// Whether the rest of it can be read under a new snapshot: places of rows mean nothing there.
+[[nodiscard]] bool has_key_ranges(const PullView &pull) noexcept;
+
+/// `resume ID --restart`, with the source as the destination reaches it, but for a password, which
+/// the ledger does not have.
+[[nodiscard]] std::string restart_words(const PullView &pull, const std::string &id);
+
+/// Of pulls that ended before they were done, the last one of `pulls` that has taken their place:
+/// nothing is left to be resumed.  By their ids.
+[[nodiscard]] std::map<int64_t, int64_t> find_successors(const std::vector<PullView> &pulls);
+
+} // namespace parallel_loader
