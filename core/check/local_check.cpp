@@ -220,8 +220,8 @@ void check_worker_slots(Executor &server, const LocalCheck &check, Findings &fin
   constexpr std::string_view kHint =
       "Raise max_worker_processes to have more background worker slots.";
   if (slot_count == 0)
-    findings.error("workers", "no background worker slot is free",
-                   "Raise max_worker_processes, or wait until other workers have ended.");
+    findings.warning("workers", "no background worker slot is free: a pull waits for one",
+                     "Raise max_worker_processes, or wait until other workers have ended.");
   else if (slot_count < wanted)
     findings.warning("workers", counts, std::string(kHint));
   else
@@ -273,7 +273,8 @@ void check_local_table(Executor &server, const LocalCheck &check, Findings &find
 void check_local_server(Executor &server, const LocalCheck &check, Findings &findings) {
   check_storage(server, check, findings);
   check_replication_slots(server, findings);
-  check_worker_slots(server, check, findings);
+  if (check.has_slots)
+    check_worker_slots(server, check, findings);
   check_time_limits(server, findings);
 }
 

@@ -20,6 +20,7 @@ struct LocalCheck {
   bool is_replica = false; // session_replication_role
   int workers = 1;
   int64_t source_bytes = 0; // 0: not known
+  bool has_slots = true;    // for background workers of a pull, be they in use now
 };
 
 /// The rights to insert into `columns`, those left out that would be NULL and must not, identity

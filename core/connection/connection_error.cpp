@@ -146,8 +146,9 @@ bool lacks_password(std::string_view line) {
 
 std::string connect_hint(Server server, std::string_view code, std::string_view line) {
   if (server == Server::kSource && lacks_password(line))
-    return "The source asks for a password. Put it into the connection string (src_dsn of the "
-           "function), or into a user mapping of a foreign server.";
+    return "The source asks for a password. Put it into its connection string (src_dsn; with "
+           "parallel-loader: --source, or a password file), or into a user mapping of a foreign "
+           "server.";
   if (code == "53300" && server == Server::kSource)
     return "A pull needs a session for itself and one for each worker, and at times another. Use "
            "fewer workers, or raise "

@@ -141,13 +141,17 @@ DELETE FROM @ledger@.unlogged_chunk AS u
 WHERE NOT EXISTS (SELECT FROM @ledger@.pull AS p WHERE p.pull_id = u.pull_id)
   AND NOT EXISTS (SELECT FROM @ledger@.mark AS m WHERE m.pull_id = u.pull_id))sql";
 
-// A job every minute would else fill the ledger.
+// A job every minute would else fill the ledger, also one that always fails.
 constexpr std::string_view kPrune = R"sql(
 DELETE FROM @ledger@.pull
 WHERE pull_id IN (
-  SELECT pull_id FROM @ledger@.pull
-  WHERE "table" = $1::pg_catalog.oid AND kind = 'append' AND state = 'done'
-  ORDER BY pull_id DESC OFFSET 100))sql";
+  SELECT pull_id
+  FROM (SELECT pull_id,
+               pg_catalog.row_number() OVER (PARTITION BY state = 'done' ORDER BY pull_id DESC) AS place
+        FROM @ledger@.pull
+        WHERE "table" = $1::pg_catalog.oid AND kind = 'append'
+          AND state IN ('done', 'failed', 'cancelled')) AS ended
+  WHERE place > 100))sql";
 
 std::vector<Param> subject_params(const AppendSubject &subject) {
   return {std::to_string(subject.table), subject.source_database, subject.source_table,

@@ -55,7 +55,7 @@ public:
   [[nodiscard]] bool has_old_filter(uint32_t table, const std::string &filter);
   /// Replaces the mark, in the transaction that holds the rows.
   void save_mark(const AppendSubject &subject, const AppendMark &mark);
-  /// Forgets all but the latest done appends of the table.
+  /// Forgets all but the latest appends of the table that are done, and of those that have failed.
   void prune(uint32_t table);
 
 private:

@@ -34,8 +34,8 @@ void require_password(const ConnInfo &conninfo, Oid role) {
              "a superuser.";
   }
   throw Error(sqlstate::kPasswordRequired, "password is required", detail,
-              "Put it into the connection string (src_dsn of the function), or into a user mapping "
-              "of a foreign server.");
+              "Put it into the connection string (src_dsn; with parallel-loader: --source, or a "
+              "password file), or into a user mapping of a foreign server.");
 }
 
 NamedSource resolve_conninfo(std::string_view src_dsn, Oid role) {

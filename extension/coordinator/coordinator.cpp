@@ -1,5 +1,6 @@
 #include "extension/coordinator/coordinator.hpp"
 
+#include "core/ledger/append_ledger.hpp"
 #include "core/ledger/local_relations.hpp"
 
 #include <algorithm>
@@ -33,8 +34,10 @@ void Coordinator::begin() {
 }
 
 void Coordinator::create() {
-  if (request_.pull.kind == PullKind::kAppend) // one after the other: each begins at a mark
-    call([&]() noexcept { session_lock_append(pull_->table); });
+  if (request_.pull.kind == PullKind::kAppend) {
+    call([&]() noexcept { session_lock_append(pull_->table); }); // each begins at a mark
+    prune_appends();
+  }
   record_.create(request_.pull);
   call([&]() noexcept { shared_pull_enter_phase(pull_, kPhaseRecorded); });
   record_.in_transaction([&](Ledger &ledger) {
@@ -44,6 +47,13 @@ void Coordinator::create() {
     tell(plan.notice);
     ledger.record_plan(pull_id(), plan);
     count_chunks(ledger);
+  });
+}
+
+void Coordinator::prune_appends() {
+  record_.in_transaction([&](Ledger & /*ledger*/) {
+    SpiExecutor executor(SpiMode::kWrite);
+    AppendLedger(executor).prune(pull_->table);
   });
 }
 
@@ -94,6 +104,8 @@ void Coordinator::resume() {
   });
   hold_.begin(recorded.request, plan);
   stay_at(plan.snapshot.place);
+  if (plan.snapshot.lock == recorded.plan.snapshot.lock) // it is the same
+    pull_->snapshot_taken = call([&]() noexcept { return handover_snapshot_taken(found.segment); });
   receive_lock(found);
   source_.require_old_holder_left(request_, recorded, done_count);
   record_.resume(request_.pull.segment, plan);
@@ -140,7 +152,8 @@ void Coordinator::count_chunks(Ledger &ledger) {
 }
 
 void Coordinator::start() {
-  pull_->snapshot_taken = GetCurrentTimestamp();
+  if (pull_->snapshot_taken == 0)
+    pull_->snapshot_taken = GetCurrentTimestamp();
   const PullCounts counts = worker_slots_counts(pull_);
   uint32 allowed = 0; // unless parallel_pull_alter was quicker
   if (pg_atomic_compare_exchange_u32(&pull_->workers_allowed, &allowed,

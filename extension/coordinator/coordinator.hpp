@@ -52,6 +52,7 @@ public:
 
 private:
   void create();
+  void prune_appends();
   void tell(const PlanNotice &notice);
   void resume();
   FoundPull find_resumable();

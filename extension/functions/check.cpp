@@ -20,6 +20,7 @@
 #include "extension/functions/pull_arguments.hpp"
 #include "extension/ledger/rows_notice.hpp"
 #include "extension/server/process/lock_trap.hpp"
+#include "extension/server/process/waiting_session.hpp"
 #include "extension/server/sql/destination_table.hpp"
 #include "extension/server/sql/result_set.hpp"
 #include "extension/server/sql/row_values.hpp"
@@ -257,12 +258,15 @@ void Check::report_key(const PullPlan &plan) {
 }
 
 void Check::check_destination() {
+  const bool has_slots = run_in_subtransaction(
+      findings_, "workers", "", [] { call([]() noexcept { waiting_session_require_slots(); }); });
   const LocalCheck check = {.table = request_.pull.table,
                             .name = local_.name,
                             .from_item = local_from_item(request_.pull.table),
                             .is_replica = request_.pull.replication_role == "replica",
                             .workers = request_.pull.workers,
-                            .source_bytes = source_bytes_};
+                            .source_bytes = source_bytes_,
+                            .has_slots = has_slots};
   run_in_subtransaction(
       findings_, "columns", "", [&] { check_local_columns(caller_, check, columns_, findings_); });
   run_in_subtransaction(

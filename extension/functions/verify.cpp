@@ -238,12 +238,16 @@ Rows Verification::read_here(const std::string &sql) {
       throw;
     const ErrorReport &report = error.report();
     const Oid table = request_.pull.table;
+    const std::string name = call([&]() noexcept { return destination_table_display_name(table); });
+    std::string hint = report.hint;
+    if (error_report_sqlstate(&report) == sqlstate::kInsufficientPrivilege && hint.empty())
+      hint =
+          "GRANT SELECT ON " + name + " TO " +
+          quote_identifier(call([]() noexcept { return GetUserNameFromId(GetUserId(), false); })) +
+          ";";
     throw Error(error_report_sqlstate(&report),
-                "could not read table " + std::string(call([&]() noexcept {
-                  return destination_table_display_name(table);
-                })) +
-                    " here: " + std::string(report.message),
-                report.detail, report.hint);
+                "could not read table " + name + " of the destination: " + report.message,
+                report.detail, hint);
   }
 }
 

@@ -314,7 +314,9 @@ LEFT JOIN LATERAL (
         || pg_catalog.quote_ident(c.relname::text) AS name
     FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS s ON s.oid = c.relnamespace
     WHERE c.oid = p."table"::oid) AS t ON true
-LEFT JOIN parallel_loader.live_progress() AS l USING (pull_id)
+-- Of chunks of a pull that has ended, what workers still have in hand will not count.
+LEFT JOIN parallel_loader.live_progress() AS l
+    ON l.pull_id = p.pull_id AND p.state IN ('planned', 'running', 'paused')
 LEFT JOIN parallel_loader.live_coordinators() AS o ON o.coordinator = coalesce(p.coordinator, p.pull_id)
 -- A pull that seems unfinished and is not alive has just ended, or was interrupted.
 LEFT JOIN LATERAL parallel_loader.current_pull(
@@ -396,7 +398,10 @@ SELECT p.pull_id,
        p."table",
        p.state IN ('planned', 'running', 'paused') AND l.coordinator IS NOT NULL AS is_loading,
        p.finished,
-       c.last_chunk
+       c.last_chunk,
+       p.run_id,
+       p.started,
+       p.began_empty
 FROM parallel_loader.pull AS p
 LEFT JOIN (
     SELECT DISTINCT (k.classid::bigint << 32) | k.objid::bigint AS coordinator

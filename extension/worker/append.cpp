@@ -151,7 +151,6 @@ ChunkResult Append::run() {
   require_source_unchanged();
   require_durable();
   marks.save_mark(subject, plan.next);
-  marks.prune(table_);
   return result_;
 }
 

@@ -25,7 +25,7 @@ constexpr std::array<CommandText, 10> kTexts{{
 
 Tables must exist on the destination. If one has rows and is to be copied whole, it fails, unless `--truncate`
 is given. A table that fails does not stop the others (`--on-error`). At the end, each failure is shown with
-the command that goes on with just that.
+the command that goes on with just that. The page `docs/security.md` lists the rights that each command needs.
 
 The first Ctrl-C (or SIGTERM, or a terminal that is closed: SIGHUP) stops the sessions, shows what is done and
 the commands that resume or cancel the run. Chunks that are done stay in the tables. The second one ends the
@@ -44,7 +44,8 @@ a pull by ranges of a key, and `--restart` empties the table and copies it again
 empty at the start. The tables then no longer share one snapshot.
 
 A table that a later pull loads with the same columns and condition is that pull's, also if that belongs to
-another run: it counts as done when that pull is done. Otherwise resume that pull.
+another run: it counts as done when that pull is done. Otherwise resume that pull. A pull of which
+nothing is done is refused if other rows were loaded into its table since it ended: they could be the same.
 
 `--jobs` is for pulls that are joined or begun anew. A pull that has failed goes on with the workers and the rate
 that it had.
@@ -88,7 +89,9 @@ error.
     {Command::kCheck, "check", "find what would keep tables from being loaded",
      "parallel-loader check finds what would keep tables from being loaded, and changes nothing.",
      kTables, "check -s service=old -d service=new sales.orders",
-     R"(The items come from `parallel_pull_check`. The exit status is 1 if one of them is an error.
+     R"(The items come from `parallel_pull_check`. Errors and warnings are shown, and with `--verbose` all items. The exit
+status is 1 if one of them is an error. copy refuses to copy a whole table into one that has rows, of which
+this is a warning.
 )"},
     {Command::kVerify, "verify", "compare tables on both servers",
      "parallel-loader verify compares tables on both servers, range by range.", kTables,
@@ -104,7 +107,7 @@ written since are differences. Ranges that differ are listed, and the exit statu
      R"(Each table is one call of `parallel_pull_append`, in one transaction. After a `copy` of a table, the first call
 takes up where that has ended. With `--every`, a line is written for each table that has got new rows, a table
 that fails waits for the next time, and so is a server that is away for a while. Ctrl-C ends it, and what
-it was at is undone.
+it was at is undone. Sequences stay as they are: before rows are inserted on the destination, call `sequences`.
 )"},
     {Command::kSequences, "sequences", "set sequences to the source's values",
      "parallel-loader sequences sets the sequences of tables to the values that they have on the "

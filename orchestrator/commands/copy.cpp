@@ -7,6 +7,7 @@
 #include "orchestrator/base/text.hpp"
 #include "orchestrator/commands/copy_words.hpp"
 #include "orchestrator/commands/dry_run.hpp"
+#include "orchestrator/commands/follow_up.hpp"
 #include "orchestrator/commands/own_command.hpp"
 #include "orchestrator/commands/pull_lookup.hpp"
 #include "orchestrator/commands/resume.hpp"
@@ -47,6 +48,7 @@ private:
   void empty_tables();
   [[nodiscard]] bool may_load(size_t index);
   void refuse_with_rows(size_t index);
+  [[nodiscard]] bool is_asked_for(size_t index, const std::vector<PullView> &pulls);
   void keep_loadable(const std::function<bool(size_t)> &is_loadable);
   [[nodiscard]] bool is_to_stop() const;
   void try_plans();
@@ -66,6 +68,21 @@ private:
   int to_come_ = 0;                   // in that run, when its last pull was created
   bool is_one_database_ = false;      // source and destination are
 };
+
+namespace {
+
+/// A plan has a list of columns, whether some were named or not.
+bool has_same_columns(const TableTask &task, const PullView &pull) {
+  if (!task.columns || !pull.columns)
+    return !task.columns && (!pull.columns || pull.chunks > 0);
+  std::vector<std::string> columns = *task.columns;
+  std::vector<std::string> others = *pull.columns;
+  std::ranges::sort(columns);
+  std::ranges::sort(others);
+  return columns == others;
+}
+
+} // namespace
 
 void Copy::run() {
   inspect();
@@ -103,7 +120,7 @@ void Copy::run() {
   std::vector<std::optional<TableTask>> tasks(session_.view().pulls.size());
   for (size_t index = 0; index < jobs_.size(); ++index)
     tasks[places_[index]] = jobs_[index].task;
-  session_.follow_up(tasks);
+  follow_up(session_, tasks);
 }
 
 void Copy::inspect() {
@@ -220,10 +237,14 @@ void Copy::take_pulls() {
   session_.continue_run(run_id);
   to_come_ = pulls.back().tables_to_come;
   follow_successors(session_.mover(), pulls);
-  std::unordered_map<std::string, PullView> by_table;
+  std::unordered_map<std::string, std::vector<PullView>> by_table;
   for (PullView &pull : pulls)
-    by_table[pull.table] = std::move(pull);
+    by_table[pull.table].push_back(std::move(pull));
   orders_.session_count = 0;
+  keep_loadable([&](size_t index) {
+    const auto found = by_table.find(session_.view().pulls[places_[index]].table);
+    return found == by_table.end() || is_asked_for(index, found->second);
+  });
   std::vector<size_t> resumed;
   for (size_t index = 0; index < jobs_.size(); ++index) {
     const size_t place = places_[index];
@@ -232,7 +253,7 @@ void Copy::take_pulls() {
     if (found == by_table.end())
       continue;
     const bool is_partial = pull.is_partial;
-    pull = found->second;
+    pull = std::move(found->second.front());
     pull.is_partial = pull.is_partial || is_partial;
     resumed.push_back(place);
     if (!is_over(pull) && pull.run_id == run_id)
@@ -245,6 +266,33 @@ void Copy::take_pulls() {
     resumed_->add(place);
 }
 
+// A pull of the run that is not for the rows that this command names is left alone.
+bool Copy::is_asked_for(size_t index, const std::vector<PullView> &pulls) {
+  PullView &view = session_.view().pulls[places_[index]];
+  const TableTask &task = jobs_[index].task;
+  const PullView &pull = pulls.front();
+  const QualifiedName from = parse_qualified_name(pull.source_table);
+  const bool is_same = from.name == task.source_table.name &&
+                       (from.schema.empty() || from.schema == task.source_table.schema) &&
+                       pull.filter == task.filter.value_or("") && has_same_columns(task, pull);
+  if (pulls.size() == 1 && is_same)
+    return true;
+  view.state = PullState::kFailed;
+  view.failure = FailureView{
+      .sqlstate = "55000",
+      .message = pulls.size() > 1
+                     ? fmt::format("run {} has several pulls of table {}", pull.run_id, view.table)
+                     : fmt::format("pull {} is not for the rows of table {} that are named here",
+                                   pull.id, view.table),
+      .detail = pulls.size() > 1 ? ""
+                                 : fmt::format("It reads {}{}.", pull.source_table,
+                                               pull.filter.empty() ? "" : " where " + pull.filter),
+      .hint = "Resume it without naming the table.",
+      .command = session_.command(
+          fmt::format("resume {}", pulls.size() > 1 ? pull.run_id : pull.pull_id))};
+  return false;
+}
+
 // What others have loaded meanwhile stays.
 void Copy::empty_tables() {
   while (!tables_.empty() && !is_to_stop() &&
@@ -255,7 +303,7 @@ void Copy::empty_tables() {
 void Copy::look_into_tables() {
   const auto is_new = [this](size_t place) { return session_.view().pulls[place].pull_id == 0; };
   if (std::ranges::any_of(places_, is_new))
-    session_.mover().require_rights(options_.speed.max_rate_kb.has_value());
+    session_.require_rights();
   Destination &destination = session_.mover().destination();
   find_loaders(destination, tables_);
   if (!options_.safety.truncates)
@@ -297,6 +345,12 @@ bool Copy::may_load(size_t index) {
     refuse_with_rows(index);
     return false;
   }
+  if (table.may_have_rows && is_whole) {
+    pull.state = PullState::kFailed;
+    pull.failure = failure_view(unseen_rows_error(session_.mover().destination(), table));
+    pull.failure->command = copy_command(jobs_[index], false);
+    return false;
+  }
   if (table.has_rows)
     session_.warn(
         Error("01000", fmt::format("table {} has rows already, which stay", table.name.cited())));
@@ -310,7 +364,8 @@ void Copy::refuse_with_rows(size_t index) {
       Error("55000", fmt::format("table {} has rows already", tables_[index].name.cited()), "",
             "To load all of it anew, empty it with --truncate. To add a part of the source's "
             "rows, name that with --start, --end or --where."));
-  pull.failure->command = copy_command(jobs_[index], true);
+  if (const std::string command = copy_command(jobs_[index], true); !command.empty())
+    pull.failure->hint += "\nTo empty it and load all of it anew: " + command;
 }
 
 bool Copy::is_to_stop() const {
@@ -336,10 +391,13 @@ void Copy::try_plans() {
 // Of tables that no pull was made of: there is nothing to be resumed.  For those that were not
 // begun there is one command.  What was to be emptied has been.
 void Copy::add_commands() {
+  const std::string &run_id = session_.view().id;
   for (size_t index = 0; index < jobs_.size(); ++index) {
     PullView &pull = session_.view().pulls[places_[index]];
     if (pull.pull_id == 0 && pull.failure && !is_unbegun(pull))
-      pull.failure->command = copy_command(jobs_[index], false);
+      pull.failure->command =
+          run_id.empty() ? copy_command(jobs_[index], false)
+                         : session_.command(copy_words(jobs_[index].task) + " --resume " + run_id);
   }
 }
 

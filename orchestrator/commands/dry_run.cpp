@@ -6,8 +6,8 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <numeric>
+#include <vector>
 
 namespace parallel_loader {
 
@@ -30,12 +30,9 @@ void take(const std::vector<PlannedChunk> &chunks, std::vector<CheckItem> items,
   if (is_emptied) // the rows that are there matter no more
     std::erase_if(items, [](const CheckItem &item) { return item.item == "rows"; });
   dry_run.items = std::move(items);
-  const auto error =
-      std::ranges::find(dry_run.items, "error", [](const CheckItem &item) { return item.level; });
-  if (error != dry_run.items.end()) {
+  pull.failure = failure_of(dry_run.items);
+  if (pull.failure)
     pull.state = PullState::kFailed;
-    pull.failure = FailureView{.message = error->message, .hint = error->hint};
-  }
 }
 
 std::string table_text(const PullView &pull, const DryRunView &dry_run) {

@@ -1,5 +1,6 @@
 #include "orchestrator/commands/resume.hpp"
 
+#include "orchestrator/commands/follow_up.hpp"
 #include "orchestrator/commands/pull_lookup.hpp"
 #include "orchestrator/commands/resume_work.hpp"
 #include "orchestrator/run/run_figures.hpp"
@@ -46,7 +47,7 @@ void resume(RunSession &session) {
   std::vector<std::optional<TableTask>> tasks; // of whole tables, or of what a condition says
   for (const PullView &pull : view.pulls)
     tasks.push_back(pull.has_bounds ? std::nullopt : task_of(pull));
-  session.follow_up(tasks);
+  follow_up(session, tasks);
 }
 
 } // namespace

@@ -18,6 +18,10 @@ namespace parallel_loader {
 
 namespace {
 
+constexpr const char *kLoadedMeanwhile =
+    "If the table was loaded meanwhile, nothing is to be done. Else copy it again: empty, or with "
+    "--start, --end or --where.";
+
 std::string with_source(const PullView &pull, bool restarts) {
   return restarts
              ? restart_words(pull, pull.id)
@@ -33,14 +37,14 @@ void follow_successors(Mover &mover, std::vector<PullView> &pulls) {
   if (std::ranges::none_of(pulls, is_to_resume))
     return;
   const std::vector<PullView> all = mover.read_run(0);
-  const std::map<int64_t, int64_t> successors = find_successors(all);
+  const OtherPulls successors = find_successors(all);
   std::vector<PullView> followed;
   for (const PullView &pull : pulls) {
     const auto found = successors.find(pull.pull_id);
     const auto later = found == successors.end()
                            ? all.end()
                            : std::ranges::find(all, found->second, &PullView::pull_id);
-    if (later == all.end() || !has_same_rows(pull, *later))
+    if (later == all.end())
       followed.push_back(pull);
     else if (std::ranges::find(pulls, later->pull_id, &PullView::pull_id) == pulls.end() &&
              std::ranges::find(followed, later->pull_id, &PullView::pull_id) == followed.end())
@@ -178,9 +182,25 @@ void ResumeWork::look_at_done_tables() {
     return;
   std::vector<DestinationTable> found = find_tables(session_.mover().destination(), names);
   find_blocks(session_.mover().destination(), found);
-  for (size_t number = 0; number < found.size(); ++number)
-    if (found[number].oid != 0 && !found[number].has_blocks)
-      note_emptied(pulls[places[number]], tasks[number]);
+  for (size_t number = 0; number < found.size(); ++number) {
+    PullView &pull = pulls[places[number]];
+    if (found[number].oid != pull.table_oid)
+      note_gone(pull);
+    else if (!found[number].has_blocks)
+      note_emptied(pull, tasks[number]);
+  }
+}
+
+void ResumeWork::note_gone(PullView &pull) {
+  pull.failure = FailureView{
+      .sqlstate = "55000",
+      .message = fmt::format("table {}, into which pull {} had copied {}, is no longer there",
+                             pull.table, pull.id, format_number_of(pull.rows, "row")),
+      .detail = "It was dropped since then, or another table has got its name.",
+      .hint = "Copy it again, if it is to be there.",
+      .command = {}};
+  pull.state = PullState::kFailed;
+  pull.rows = pull.bytes = 0;
 }
 
 void ResumeWork::note_emptied(PullView &pull, const TableTask &task) {
@@ -202,7 +222,7 @@ void ResumeWork::empty_tables() {
     tasks.push_back(task_of(pulls[table]).value());
     tasks.back().same_source_as = pulls[table].pull_id;
   }
-  session_.mover().require_rights(options_.speed.max_rate_kb.has_value());
+  session_.require_rights();
   session_.try_plans(tasks, to_restart_);
   std::erase_if(to_restart_, [&](size_t table) { return pulls[table].failure.has_value(); });
   if (to_restart_.empty() || is_to_stop())
@@ -225,28 +245,55 @@ void ResumeWork::empty_tables() {
 
 // Whoever has loaded the table meanwhile is not to find its rows twice.
 bool ResumeWork::has_rows_of_others(PullView &pull) {
-  const bool was_planned = pull.chunks > 0;
-  const bool was_to_be_alone = pull.began_empty == true && pull.filter.empty() && !pull.has_bounds;
-  if (pull.chunks_done > 0 || (was_planned && !was_to_be_alone))
-    return false;
   const std::optional<TableTask> task = task_of(pull);
   if (!task)
     return false; // the table is gone
-  std::vector<DestinationTable> found =
-      find_tables(session_.mover().destination(), {&task->table, 1});
+  if (pull.chunks_done > 0)
+    return has_later_loader(pull);
+  Destination &destination = session_.mover().destination();
+  std::vector<DestinationTable> found = find_tables(destination, {&task->table, 1});
   if (found.front().oid != 0)
-    find_rows(session_.mover().destination(), found);
-  if (!found.front().has_rows)
+    find_rows(destination, found);
+  if (!found.front().has_rows && !found.front().may_have_rows)
     return false;
+  if (has_later_loader(pull))
+    return true;
+  const bool was_planned = pull.chunks > 0;
+  const bool was_to_be_alone = pull.began_empty == true && pull.filter.empty() && !pull.has_bounds;
+  if (was_planned && !was_to_be_alone)
+    return false;
+  if (found.front().may_have_rows) {
+    pull.failure = failure_view(unseen_rows_error(destination, found.front()));
+    return true;
+  }
+  pull.failure =
+      FailureView{.sqlstate = "55000",
+                  .message = fmt::format("table {} has rows, none of which are of pull {}",
+                                         pull.table, pull.id),
+                  .detail = was_planned ? "The table was empty when the pull began."
+                                        : "The pull ended before it was planned.",
+                  .hint = kLoadedMeanwhile,
+                  .command = {}};
+  return true;
+}
+
+// They could be the same, or have taken the place of those that are done.
+bool ResumeWork::has_later_loader(PullView &pull) {
+  Destination &destination = session_.mover().destination();
+  const int64_t other = find_later_loader(destination, pull.pull_id);
+  if (other == 0)
+    return false;
+  std::string hint = kLoadedMeanwhile;
+  if (pull.chunks > 0 && pull.chunks_done == 0)
+    hint = fmt::format("If they are the rows of pull {0}, nothing is to be done. If they are "
+                       "others, run on the destination: SELECT {1}.parallel_pull_resume({0});",
+                       pull.id, destination.schema());
   pull.failure = FailureView{
       .sqlstate = "55000",
-      .message =
-          fmt::format("table {} has rows, none of which are of pull {}", pull.table, pull.id),
-      .detail = was_planned ? "The table was empty when the pull began."
-                            : "The pull ended before it was planned.",
-      .hint =
-          "If the table was loaded meanwhile, nothing is to be done. Else copy it again: empty, "
-          "or with --start, --end or --where.",
+      .message = fmt::format("pull {} has loaded rows into table {} since pull {} ended", other,
+                             pull.table, pull.id),
+      .detail = pull.chunks_done > 0 ? "The table was empty when that began." : "",
+      .hint = std::move(hint),
       .command = {}};
   return true;
 }
@@ -271,22 +318,39 @@ void ResumeWork::leave_to_its_run(PullView &pull) {
       .command = session_.command("resume " + pull.id)};
 }
 
+// The number of a run is that of its first pull: what empties tables is to name just one.
+std::string ResumeWork::restart_command(const PullView &pull) {
+  if (pull.began_empty != true || pull.has_bounds)
+    return "";
+  if (pull.pull_id != pull.run_id || !shares_run(pull))
+    return session_.command(fmt::format("resume {} --restart", pull.id));
+  const std::optional<TableTask> task = task_of(pull);
+  return task && !options_.connections.source.empty()
+             ? session_.command(copy_words(*task) +
+                                fmt::format(" --resume {} --restart", pull.run_id))
+             : "";
+}
+
 void ResumeWork::refuse(PullView &pull) {
   const bool has_ranges = has_key_ranges(pull);
-  const std::string restart = session_.command(fmt::format("resume {} --restart", pull.id));
-  const std::string anew = session_.command(fmt::format("resume {} --new-snapshot", pull.id));
+  const std::string restart = restart_command(pull);
+  const std::string anew =
+      has_ranges ? session_.command(fmt::format("resume {} --new-snapshot", pull.id)) : "";
+  std::string hint = has_ranges ? "To go on under a new snapshot, so that the table does not show "
+                                  "one moment of the source: " +
+                                      anew
+                                : "Ranges of ctid mean nothing under another snapshot: empty the "
+                                  "table and load it again.";
+  if (has_ranges && !restart.empty())
+    hint += "\nTo empty the table and load it again: " + restart;
   pull.failure = FailureView{
       .sqlstate = "55000",
       .message = fmt::format("the snapshot of pull {} is lost, and {} of its {} chunks are done",
                              pull.id, pull.chunks_done, pull.chunks),
       .detail = pull.hold_ended,
-      .hint = has_ranges ? fmt::format("To go on under a new snapshot, so that the table does not "
-                                       "show one moment of the source: {}\nTo empty the table and "
-                                       "load it again: {}",
-                                       anew, restart)
-                         : "Ranges of ctid mean nothing under another snapshot: empty the table "
-                           "and load it again.",
+      .hint = std::move(hint),
       .command = has_ranges ? anew : restart};
+  pull.next_command = pull.failure->command;
 }
 
 } // namespace parallel_loader

@@ -29,12 +29,15 @@ private:
   [[nodiscard]] bool may_create(PullView &pull);
   void restart(size_t table);
   void look_at_done_tables();
+  void note_gone(PullView &pull);
   void note_emptied(PullView &pull, const TableTask &task);
   void empty_tables();
   [[nodiscard]] bool shares_run(const PullView &pull);
   [[nodiscard]] bool has_rows_of_others(PullView &pull);
+  [[nodiscard]] bool has_later_loader(PullView &pull);
   void add_creation(size_t table, TableTask task);
   void refuse(PullView &pull);
+  [[nodiscard]] std::string restart_command(const PullView &pull);
   void leave_to_its_run(PullView &pull);
 
   RunSession &session_;

@@ -9,6 +9,7 @@
 #include "orchestrator/display/summary.hpp"
 #include "orchestrator/report/json_report.hpp"
 #include "orchestrator/report/run_report.hpp"
+#include "orchestrator/run/pull_need.hpp"
 #include "orchestrator/run/run_figures.hpp"
 #include "orchestrator/run/table_pool.hpp"
 
@@ -145,21 +146,33 @@ void RunSession::for_each_table(std::span<const size_t> tables,
   work_on_tables(tables, jobs(), opener(), interrupt_, work);
 }
 
+void RunSession::require_rights() {
+  const Safety &safety = options_.safety;
+  mover().require_rights({.alters = options_.speed.max_rate_kb.has_value(),
+                          .checks = safety.truncates || safety.restarts || safety.is_dry_run,
+                          .verifies = safety.verify != Verification::kNone});
+}
+
 void RunSession::try_plans(std::span<const TableTask> tasks, std::span<const size_t> places) {
   std::vector<size_t> numbers(tasks.size());
   std::iota(numbers.begin(), numbers.end(), 0U);
   for_each_table(numbers, [&](Mover &mover, size_t number) {
+    std::optional<FailureView> failure;
     try {
       static_cast<void>(mover.plan(tasks[number]));
+      failure = failure_of(mover.check(tasks[number]));
     } catch (const Failure &) {
       throw; // of a server
     } catch (const Error &error) {
       if (interrupt_.is_raised())
         throw;
-      PullView &pull = view_.pulls[places[number]];
-      pull.state = pull.pull_id == 0 ? PullState::kFailed : pull.state;
-      pull.failure = failure_view(error);
+      failure = failure_view(error);
     }
+    if (!failure)
+      return;
+    PullView &pull = view_.pulls[places[number]];
+    pull.state = pull.pull_id == 0 ? PullState::kFailed : pull.state;
+    pull.failure = std::move(failure);
   });
 }
 
@@ -197,37 +210,11 @@ void RunSession::forget_unended() {
     }
 }
 
-void RunSession::follow_up(const std::vector<std::optional<TableTask>> &tasks) {
-  if (source_.empty() && !view_.pulls.empty()) { // the ledger's, which has no password
-    source_ = view_.pulls.front().source;
-    mover_.reset();
-  }
-  if (options_.safety.sequences.value_or(true))
-    set_sequences(tasks);
-  if (options_.safety.verify != Verification::kNone)
-    verify(tasks);
-}
-
-void RunSession::set_sequences(const std::vector<std::optional<TableTask>> &tasks) {
-  std::vector<QualifiedName> names;
-  const bool includes_parts = options_.safety.sequences.has_value(); // said, not taken for granted
-  for (size_t table = 0; table < tasks.size(); ++table)
-    if (tasks[table] && is_done(view_.pulls[table]) && (includes_parts || !tasks[table]->filter))
-      names.push_back(tasks[table]->table);
-  for (const QualifiedName &name : tables_with_sequences(mover().destination(), names)) {
-    try {
-      const auto take = [this](std::string_view message, std::string_view hint) {
-        warn(Error("01000", std::string(message), {}, std::string(hint)));
-      };
-      for (SequenceView &sequence : mover().set_sequences(name, take))
-        view_.sequences.push_back(std::move(sequence));
-    } catch (const Failure &) {
-      throw;
-    } catch (const Error &error) {
-      warn_incomplete(fmt::format("sequences of table {} were not set", name.cited()), error,
-                      "sequences " + shell_word(name.display()));
-    }
-  }
+void RunSession::take_source_of_ledger() {
+  if (!source_.empty() || view_.pulls.empty())
+    return;
+  source_ = view_.pulls.front().source;
+  mover_.reset();
 }
 
 // The rows are there all the same.
@@ -239,47 +226,9 @@ void RunSession::warn_incomplete(const std::string &what, const Error &error,
              has_way_on ? "Once that is mended: " + command(words) : error.hint()));
 }
 
-void RunSession::verify(const std::vector<std::optional<TableTask>> &tasks) {
-  std::vector<size_t> tables;
-  for (size_t table = 0; table < tasks.size(); ++table)
-    if (tasks[table] && is_done(view_.pulls[table]))
-      tables.push_back(table);
-  std::vector<std::optional<Error>> errors(tasks.size());
-  for_each_table(tables, [&](Mover &mover, size_t table) {
-    TableTask task = *tasks[table];
-    task.workers = tables.size() == 1 ? jobs() : 1; // sessions share the tables
-    try {
-      compare(mover, task, view_.pulls[table]);
-    } catch (const Failure &) {
-      throw; // of a server
-    } catch (const Error &error) {
-      if (interrupt_.is_raised())
-        throw;
-      errors[table] = error;
-    }
-  });
-  for (size_t table = 0; table < errors.size(); ++table)
-    if (errors[table])
-      warn_incomplete(fmt::format("table {} was not compared", tasks[table]->table.cited()),
-                      *errors[table]);
-}
-
-void RunSession::compare(Mover &mover, const TableTask &task, PullView &pull) {
-  VerifyView verify{.mode = options_.safety.verify, .matches = true};
-  for (const VerifiedRange &range : mover.verify(task)) {
-    const bool is_equal =
-        verify.mode == Verification::kCount ? range.source_rows == range.local_rows : range.matches;
-    verify.source_rows += range.source_rows;
-    verify.local_rows += range.local_rows;
-    ++verify.range_count;
-    verify.differing_count += is_equal ? 0 : 1;
-  }
-  verify.matches = verify.differing_count == 0;
-  pull.verify = verify;
-}
-
+// A command that is shown twice could be run twice.
 void RunSession::tell_failures() const {
-  write_message(failures_text(view_, style_));
+  write_message(failures_text(view_, style_, false));
 }
 
 void RunSession::warn(const Error &warning) {
@@ -304,6 +253,8 @@ void RunSession::explain_failures() {
       pull.failure = failure_view(ending_of(pull));
     if (pull.failure)
       explain_unreachable_source(*pull.failure, options_.connections);
+    if (pull.failure && pull.failure->sqlstate == "23503" && pull.failure->hint.empty())
+      pull.failure->hint = "Go on with it once the table that it refers to is loaded.";
     if (pull.pull_id != 0 && pull.next_command.empty())
       pull.next_command = next_command_of(pull);
     if (pull.failure && pull.failure->command.empty())
@@ -312,18 +263,37 @@ void RunSession::explain_failures() {
 }
 
 std::string RunSession::next_command_of(const PullView &pull) const {
-  if (pull.kind != "append")
-    return command("resume " + pull.id);
+  if (pull.kind != "append") {
+    std::string_view choice;
+    if (need_of(pull) == PullNeed::kChoice) {
+      if (options_.safety.takes_new_snapshot && has_key_ranges(pull))
+        choice = " --new-snapshot";
+      else if (options_.safety.restarts && pull.pull_id != pull.run_id)
+        choice = " --restart"; // of that one table
+    }
+    return command(fmt::format("resume {}{}", pull.id, choice));
+  }
   const std::optional<TableTask> task = task_of(pull);
   return task && !options_.connections.source.empty() ? command(append_words(*task)) : "";
 }
 
+/// As far as that is known: what others have loaded is not to be emptied.
+bool RunSession::is_sole_loader(const PullView &pull) {
+  try {
+    return find_other_loader(mover().destination(), pull.pull_id) == 0;
+  } catch (const std::exception &) {
+    return false;
+  }
+}
+
 /// What a resume refuses for good, is to be loaded anew, as far as a command can say it.
-std::string RunSession::way_on_with(const PullView &pull) const {
+std::string RunSession::way_on_with(PullView &pull) {
   const auto says = [&pull](std::string_view words) {
     return pull.failure->message.find(words) != std::string::npos;
   };
-  if (says("is not the one that the pull was started from") || says("is not emptied: "))
+  if (says("is not the one that the pull was started from") || says("is not emptied: ") ||
+      says(" has loaded rows into table ") || says(" has rows, none of which are of ") ||
+      says(", is no longer there"))
     return "";
   if (pull.kind == "append")
     return pull.next_command;
@@ -334,7 +304,13 @@ std::string RunSession::way_on_with(const PullView &pull) const {
   const bool has_rows = pull.chunks_done > 0;
   if (!task || pull.has_bounds || (has_rows && pull.began_empty != true))
     return "";
-  return command(copy_words(*task) + (has_rows ? " --truncate" : ""));
+  if (!has_rows)
+    return command(copy_words(*task));
+  if (!is_sole_loader(pull))
+    return "";
+  pull.failure->hint =
+      "To empty the table and load it again: " + command(copy_words(*task) + " --truncate");
+  return "";
 }
 
 /// What sessions met and the ledger does not say.
@@ -398,7 +374,9 @@ ExitStatus RunSession::status() const {
 Connections RunSession::without_source() const {
   Connections connections = options_.connections;
   connections.source.clear();
+  connections.source_name.clear();
   connections.source_on_destination.reset();
+  connections.source_on_destination_name.clear();
   return connections;
 }
 
@@ -445,15 +423,24 @@ void RunSession::note_incomplete_run(int tables) {
                          view_.id)));
 }
 
+// The rows are there; a resume looks whether they still are, and does the rest.
+void RunSession::explain_unfinished() {
+  view_.failure->command = command("resume " + view_.id);
+  const auto left = std::ranges::count_if(
+      view_.pulls, [](const PullView &pull) { return !pull.verify.has_value(); });
+  if (options_.safety.verify != Verification::kNone && left > 0 && view_.failure->detail.empty())
+    view_.failure->detail = fmt::format("All rows are loaded; {} not compared.", were(left));
+}
+
 ExitStatus RunSession::finish() {
   if (failure_)
     view_.failure = failure_view(*failure_);
   const bool waits = end_.is_interrupted && !view_.id.empty(); // for others to join the run
   if (waits)
     view_.failure->hint = way_on();
-  else if (failure_ && is_server_lost() && !view_.pulls.empty() &&
+  else if (failure_ && (is_server_lost() || interrupt_.is_raised()) && !view_.pulls.empty() &&
            std::ranges::all_of(view_.pulls, is_done))
-    view_.failure->command = command("resume " + view_.id); // it looks whether all is there
+    explain_unfinished();
   const bool has_unended = std::ranges::any_of(view_.pulls, [](const PullView &pull) {
     return pull.pull_id != 0 && !is_over(pull) && pull.state != PullState::kDone;
   });
@@ -463,12 +450,18 @@ ExitStatus RunSession::finish() {
   if (!options_.safety.is_dry_run)
     write_message(summary_text(view_, style_));
   write_message(failures_text(view_, style_));
-  if (const std::string rest = way_to_unbegun(); !rest.empty() && !waits)
+  const std::string rest = way_to_unbegun();
+  if (!rest.empty() && !waits)
     write_message(hint_text(rest, style_));
   else if (has_unended && !end_.is_interrupted && !options_.safety.is_dry_run)
     write_message(hint_text(way_on(), style_));
   ExitStatus result = status();
-  if (result != ExitStatus::kDone && leaves_password_out(options_.connections))
+  const bool shows_commands = waits || has_unended || is_incomplete_ || !rest.empty() ||
+                              (view_.failure && !view_.failure->command.empty()) ||
+                              std::ranges::any_of(view_.pulls, [](const PullView &pull) {
+                                return pull.failure && !pull.failure->command.empty();
+                              });
+  if (shows_commands && leaves_password_out(options_.connections))
     write_message(
         hint_text("Commands are shown without the password that was given here. Have it in a "
                   "password file, a service file, PGPASSWORD or the file of --config.",

@@ -49,6 +49,7 @@ public:
   [[nodiscard]] ExtensionMover &mover();
   [[nodiscard]] RunView &view() noexcept { return view_; }
   [[nodiscard]] InterruptibleWaiter &waiter() noexcept { return waiter_; }
+  [[nodiscard]] bool is_interrupted() const noexcept { return interrupt_.is_raised(); }
   [[nodiscard]] const Options &options() const noexcept { return options_; }
   [[nodiscard]] int jobs() const noexcept { return options_.speed.jobs.value_or(kDefaultJobs); }
 
@@ -72,18 +73,18 @@ public:
   /// What comes of this table of the view will not be of the moment that others are of.
   void note_new_snapshot(size_t table) { renewed_.push_back(table); }
 
-  /// Plans what is to be loaded into tables that are emptied before: that would be for nothing
-  /// where it fails.  The n-th task is for the table of the view whose number is the n-th of
-  /// `places`; each whose plan fails has a failure afterwards.
+  /// Throws 42501 unless the user may call what this command is going to call.
+  void require_rights();
+  /// Plans and checks what is to be loaded into tables that are emptied before: that would be for
+  /// nothing where it fails.  The n-th task is for the table of the view whose number is the n-th
+  /// of `places`; each that could not be loaded has a failure afterwards.
   void try_plans(std::span<const TableTask> tasks, std::span<const size_t> places);
 
   /// Plans and moves, and shows it.
   void carry_out(const RunOrders &orders);
 
-  /// After the run, as the options want it: sets the sequences of whole tables that are done, and
-  /// compares tables that are done with those of the source.  The n-th task is for the n-th table
-  /// of the view; those without one are left out.
-  void follow_up(const std::vector<std::optional<TableTask>> &tasks);
+  /// Where no source was given, later calls name the ledger's, which has no password.
+  void take_source_of_ledger();
 
   /// Calls `work` for each, by as many sessions as the run may have: see work_on_tables().
   void for_each_table(std::span<const size_t> tables,
@@ -94,6 +95,8 @@ public:
   /// On standard error, and in the view.
   void warn(const Error &warning);
   void note(const std::string &text) const;
+  /// The rows are there, and something is missing: `words` are those of the command that does it.
+  void warn_incomplete(const std::string &what, const Error &error, const std::string &words = {});
 
   /// A command for a shell that does `words` with the servers of this one; a copy or a resume does
   /// so as this command was to.
@@ -103,20 +106,17 @@ private:
   [[nodiscard]] OpenMover opener() const;
   [[nodiscard]] DisplayMode display_mode() const;
   [[nodiscard]] ScreenStyle screen_style() const;
-  void set_sequences(const std::vector<std::optional<TableTask>> &tasks);
-  void verify(const std::vector<std::optional<TableTask>> &tasks);
-  void compare(Mover &mover, const TableTask &task, PullView &pull);
-  /// `words` are those of the command that does what is left.
-  void warn_incomplete(const std::string &what, const Error &error, const std::string &words = {});
   void forget_unended();
   void explain_failures();
+  void explain_unfinished();
   void note_failures_of_sessions();
   void note_snapshots();
   [[nodiscard]] ExitStatus status() const;
   [[nodiscard]] ExitStatus finish();
   [[nodiscard]] std::string way_on() const;
   [[nodiscard]] std::string next_command_of(const PullView &pull) const;
-  [[nodiscard]] std::string way_on_with(const PullView &pull) const;
+  [[nodiscard]] std::string way_on_with(PullView &pull);
+  [[nodiscard]] bool is_sole_loader(const PullView &pull);
   [[nodiscard]] std::string way_to_unbegun() const;
   [[nodiscard]] int64_t count_unbegun() const;
   [[nodiscard]] bool is_server_lost() const; // by failure_

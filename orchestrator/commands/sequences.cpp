@@ -3,6 +3,8 @@
 #include "orchestrator/base/text_table.hpp"
 #include "orchestrator/commands/command_frame.hpp"
 
+#include <algorithm>
+
 namespace parallel_loader {
 
 namespace {
@@ -40,7 +42,10 @@ ExitStatus set_sequences(const Options &options, const Terminal &terminal,
   for (const TableOf &table : tables)
     if (!failure)
       failure = table.failure;
-  return frame.finish(status_of(tables), sequences_document(sequences, failure),
+  const bool are_set = std::ranges::all_of(
+      sequences, [](const SequenceView &sequence) { return sequence.value.has_value(); });
+  return frame.finish(are_set ? status_of(tables) : ExitStatus::kFailed,
+                      sequences_document(sequences, failure),
                       frame.failure() ? "" : sequences_text(sequences));
 }
 

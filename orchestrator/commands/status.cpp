@@ -1,5 +1,7 @@
 #include "orchestrator/commands/status.hpp"
 
+#include "core/connection/conninfo.hpp"
+
 #include "orchestrator/base/output.hpp"
 #include "orchestrator/base/text.hpp"
 #include "orchestrator/base/text_table.hpp"
@@ -101,8 +103,21 @@ std::string hold_of(const PullView &pull) {
                      text_between(now, pull.coordinator_ends));
 }
 
-/// Why it does not move, and what it holds; `successor` is 0 or the pull that follows it.
-std::string note_of(const PullView &pull, const RunState &run, int64_t successor) {
+/// Others that a pull is not resumed for.
+struct Others {
+  OtherPulls successors;
+  OtherPulls later_loaders;
+};
+
+int64_t other_of(const OtherPulls &others, const PullView &pull) {
+  const auto found = others.find(pull.pull_id);
+  return found == others.end() ? 0 : found->second;
+}
+
+/// Why it does not move, and what it holds.
+std::string note_of(const PullView &pull, const RunState &run, const Others &others) {
+  const int64_t successor = other_of(others.successors, pull);
+  const int64_t later = other_of(others.later_loaders, pull);
   std::string note;
   const auto add = [&note](const std::string &text) {
     if (!text.empty())
@@ -112,6 +127,8 @@ std::string note_of(const PullView &pull, const RunState &run, int64_t successor
     add(pull.failure->message);
   if (successor != 0)
     add(fmt::format("pull {} has taken its place", successor));
+  if (later != 0)
+    add(fmt::format("pull {} has loaded rows into its table since", later));
   add(stillness_of(pull, run));
   add(hold_of(pull));
   const PullNeed need = need_of(pull);
@@ -157,17 +174,12 @@ std::string run_table(const std::vector<RunView> &runs, const std::map<int64_t, 
                     rows);
 }
 
-std::string pull_table(const RunView &run, const RunState &state,
-                       const std::map<int64_t, int64_t> &successors) {
-  const auto successor_of = [&](const PullView &pull) {
-    const auto found = successors.find(pull.pull_id);
-    return found == successors.end() ? 0 : found->second;
-  };
+std::string pull_table(const RunView &run, const RunState &state, const Others &others) {
   std::vector<std::vector<std::string>> rows;
   for (const PullView &pull : run.pulls)
     rows.push_back({pull.id, pull.table, std::string(state_name(pull.state)),
                     fmt::format("{} of {}", pull.chunks_done, pull.chunks), format_count(pull.rows),
-                    format_size(pull.bytes), note_of(pull, state, successor_of(pull))});
+                    format_size(pull.bytes), note_of(pull, state, others)});
   return text_table({{"pull", Align::kRight},
                      {"table"},
                      {"state"},
@@ -206,7 +218,11 @@ public:
 private:
   void look_at_all() {
     const std::vector<PullView> pulls = frame_.mover().read_run(0);
-    successors_ = find_successors(pulls);
+    others_ = {find_successors(pulls), find_later_loaders(pulls)};
+    is_superuser_ = frame_.mover()
+                        .destination()
+                        .query("SELECT pg_catalog.current_setting('is_superuser')::pg_catalog.bool")
+                        .boolean(0, 0);
     states_.clear();
     for (const PullView &pull : pulls) {
       RunState &state = states_[pull.run_id];
@@ -223,7 +239,9 @@ private:
   }
 
   [[nodiscard]] std::string next_words_of(const PullView &pull) const {
-    return successors_.contains(pull.pull_id) ? "" : next_words(pull, state_of_run(pull), pull.id);
+    return other_of(others_.successors, pull) != 0 || other_of(others_.later_loaders, pull) != 0
+               ? ""
+               : next_words(pull, state_of_run(pull), pull.id);
   }
 
   /// A run that was begun since the start has no state here.
@@ -314,13 +332,14 @@ private:
       return "There are no runs.\n";
     std::string text =
         runs_.size() == 1
-            ? pull_table(runs_.front(), state_of_run(runs_.front().pulls.front()), successors_)
+            ? pull_table(runs_.front(), state_of_run(runs_.front().pulls.front()), others_)
             : run_table(runs_, states_);
     return text + next_steps();
   }
 
   [[nodiscard]] std::string next_steps() const {
     std::string text;
+    bool needs_password = false;
     for (const RunView &run : runs_) {
       // The newest pull of the run knows, and may not be the one that was asked for.
       const PullView &last = run.pulls.back();
@@ -332,7 +351,15 @@ private:
             format_number_of(to_come, "table"), run.id, to_come == 1 ? "has" : "have", run.id);
       for (const std::string &command : next_commands(run))
         text += fmt::format("next: {}\n", command);
+      needs_password =
+          needs_password || std::ranges::any_of(run.pulls, [this](const PullView &pull) {
+            return next_words_of(pull).starts_with("resume") && is_conninfo(pull.source);
+          });
     }
+    if (needs_password && !is_superuser_)
+      text +=
+          "The ledger has no passwords: add --source CONN to a resume, with the password in it or "
+          "in a password file.\n";
     return text.empty() ? "" : '\n' + text;
   }
 
@@ -364,14 +391,15 @@ private:
   CommandFrame &frame_;
   const Options &options_;
   const Terminal &terminal_;
-  std::string id_; // of what is shown; empty: all runs
+  bool is_superuser_ = false; // who need not give a password
+  std::string id_;            // of what is shown; empty: all runs
   std::vector<RunView> runs_;
   // Of a watch:
   RunRates rates_;
   std::optional<WallTime> looked_at_;
-  std::map<int64_t, WallTime> begun_;     // when a pull began to move
-  std::map<int64_t, int64_t> successors_; // by pull, as it was at the last look at all
-  std::map<int64_t, RunState> states_;    // by run, likewise
+  std::map<int64_t, WallTime> begun_;  // when a pull began to move
+  Others others_;                      // as it was at the last look at all
+  std::map<int64_t, RunState> states_; // by run, likewise
 };
 
 } // namespace

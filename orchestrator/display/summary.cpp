@@ -151,9 +151,12 @@ Error error_of(const FailureView &failure, const std::string &about) {
 }
 
 std::string failure_text(const FailureView &failure, const std::string &about,
-                         const MessageStyle &style) {
-  std::string text = error_text(error_of(failure, about), style);
-  if (!failure.command.empty())
+                         const MessageStyle &style, bool has_command) {
+  Error error = error_of(failure, about);
+  if (!has_command && error.hint().find("parallel-loader ") != std::string::npos)
+    error = Error(error.sqlstate(), error.message(), error.detail());
+  std::string text = error_text(error, style);
+  if (has_command && !failure.command.empty())
     text += hint_text((about.empty() ? "Continue with: " : "Continue with this table: ") +
                           failure.command,
                       style);
@@ -162,7 +165,7 @@ std::string failure_text(const FailureView &failure, const std::string &about,
 
 } // namespace
 
-std::string failures_text(const RunView &run, const MessageStyle &style) {
+std::string failures_text(const RunView &run, const MessageStyle &style, bool has_commands) {
   constexpr size_t kMost = 50;
   std::string text;
   size_t count = 0;
@@ -176,13 +179,13 @@ std::string failures_text(const RunView &run, const MessageStyle &style) {
     if (!pull.failure)
       continue;
     if (++count <= kMost || style.verbosity == Verbosity::kVerbose)
-      text += failure_text(*pull.failure, about, style);
+      text += failure_text(*pull.failure, about, style, has_commands);
   }
   if (count > kMost && style.verbosity != Verbosity::kVerbose)
     text += note_text(fmt::format("{} more failed; -v shows each",
                                   format_count(static_cast<int64_t>(count - kMost))));
   if (run.failure)
-    text += failure_text(*run.failure, "", style);
+    text += failure_text(*run.failure, "", style, has_commands);
   return text;
 }
 

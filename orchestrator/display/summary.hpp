@@ -15,8 +15,9 @@ namespace parallel_loader {
 
 /// Each failure as a message: its table, reason, detail, hint, and the command that goes on with
 /// just that; then what has ended the run itself.  Also what a table that is done warns of.  Of
-/// more than fifty failures the first ones; all with kVerbose.
-[[nodiscard]] std::string failures_text(const RunView &run, const MessageStyle &style);
+/// more than fifty failures the first ones; all with kVerbose.  The command only if `has_commands`.
+[[nodiscard]] std::string failures_text(const RunView &run, const MessageStyle &style,
+                                        bool has_commands = true);
 
 /// The command tag, as psql shows it, of all tables: `COPY 1234567`.
 [[nodiscard]] std::string command_tag(const RunView &run);

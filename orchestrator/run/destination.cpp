@@ -160,10 +160,15 @@ std::string Destination::lacking_grant(std::span<const std::string_view> functio
                      lacking.text(0, 0), lacking.text(0, 1));
 }
 
-void Destination::require_functions(std::span<const std::string_view> functions) {
-  if (const std::string grant = lacking_grant(functions); !grant.empty())
-    throw Error(sqlstate::kInsufficientPrivilege,
-                "permission denied for functions of extension \"parallel_loader\"", "", grant);
+void Destination::require_functions(std::span<const std::string_view> functions,
+                                    std::span<const std::string_view> others) {
+  if (lacking_grant(functions).empty())
+    return;
+  std::vector<std::string_view> all(functions.begin(), functions.end());
+  all.insert(all.end(), others.begin(), others.end());
+  throw Error(sqlstate::kInsufficientPrivilege,
+              "permission denied for functions of extension \"parallel_loader\"", "",
+              lacking_grant(all));
 }
 
 // The server's own error has no hint, and its words are in the language of its messages.

@@ -46,8 +46,9 @@ public:
   Rows call_function(std::string_view function, const std::string &sql,
                      std::span<const Param> params, const CallTerms &terms = {});
   /// Throws Error 42501, with the GRANT that helps, unless the user may call all of these
-  /// functions of ours, named without parallel_pull_.
-  void require_functions(std::span<const std::string_view> functions);
+  /// functions of ours, named without parallel_pull_.  That GRANT is also for `others`.
+  void require_functions(std::span<const std::string_view> functions,
+                         std::span<const std::string_view> others);
   /// Hands what the server says to `handler` from now on.
   void on_notice(NoticeHandler handler) { connection_.on_notice(std::move(handler)); }
   /// For display: `15.20`.

@@ -37,6 +37,18 @@ JOIN {0}.parallel_pull_loads AS o ON o."table"::oid = r.oid AND o.pull_id <> p.p
 WHERE p.pull_id = $1::bigint AND (o.is_loading OR o.last_chunk > p.started)
 LIMIT 1)sql";
 
+constexpr std::string_view kLaterLoader = R"sql(
+SELECT o.pull_id
+FROM {0}.parallel_pulls AS p
+CROSS JOIN LATERAL (
+  SELECT p."table"::oid
+  UNION ALL SELECT relid::oid FROM pg_catalog.pg_partition_tree(p."table")
+  UNION ALL SELECT relid::oid FROM pg_catalog.pg_partition_ancestors(p."table")) AS r(oid)
+JOIN {0}.parallel_pull_loads AS o ON o."table"::oid = r.oid AND o.run_id <> p.run_id
+WHERE p.pull_id = $1::bigint AND o.last_chunk IS NOT NULL
+  AND o.started >= coalesce(p.finished, p.started) AND (p.chunks_done = 0 OR o.began_empty)
+LIMIT 1)sql";
+
 constexpr std::string_view kLoaders = R"sql(
 SELECT w.number, p.pull_id
 FROM {0}.parallel_pull_loads AS p
@@ -154,16 +166,18 @@ std::string foreign_keys_text(const Rows &rows) {
   return text;
 }
 
-std::string truncate_grant(Destination &destination, std::span<const DestinationTable> tables) {
+/// Of those for which the role lacks the privilege; empty: it has it for all.
+std::string grant_text(Destination &destination, const std::string &privilege,
+                       std::span<const DestinationTable> tables) {
   const Rows rows = destination.query(
       "SELECT pg_catalog.string_agg(w.oid::regclass::text, ', ' ORDER BY w.number), "
       "pg_catalog.quote_ident(current_user::text) "
       "FROM pg_catalog.unnest($1::oid[]) WITH ORDINALITY AS w(oid, number) "
-      "WHERE NOT pg_catalog.has_table_privilege(w.oid, 'TRUNCATE')",
-      {oid_array(tables)});
+      "WHERE NOT pg_catalog.has_table_privilege(w.oid, $2)",
+      {oid_array(tables), privilege});
   return rows.is_null(0, 0) ? ""
-                            : fmt::format("Run on the destination: GRANT TRUNCATE ON {} TO {};",
-                                          rows.text(0, 0), rows.text(0, 1));
+                            : fmt::format("Run on the destination: GRANT {} ON {} TO {};",
+                                          privilege, rows.text(0, 0), rows.text(0, 1));
 }
 
 /// What the server says of a TRUNCATE has its SQLSTATE and names no way out.
@@ -174,7 +188,8 @@ Error truncate_error(Destination &destination, std::span<const DestinationTable>
             "Load the table that refers to it by the same command, or drop the foreign key and "
             "create it again after the load."};
   if (error.sqlstate() == sqlstate::kInsufficientPrivilege)
-    return {error.sqlstate(), error.message(), error.detail(), truncate_grant(destination, tables)};
+    return {error.sqlstate(), error.message(), error.detail(),
+            grant_text(destination, "TRUNCATE", tables)};
   return error;
 }
 
@@ -254,10 +269,18 @@ void find_rows(Destination &destination, std::span<DestinationTable> tables) {
   const Rows rows = destination.query(std::string(kWithBlocks), {oid_array(tables)});
   for (size_t row = 0; row < rows.size(); ++row) {
     DestinationTable &table = tables[index_of(rows, row, tables.size())];
-    if (rows.boolean(row, 1)) // else nobody can tell
-      table.has_rows =
-          destination.query("SELECT EXISTS (SELECT FROM " + own_rows_of(table) + ")").boolean(0, 0);
+    table.may_have_rows = !rows.boolean(row, 1);
+    table.has_rows =
+        !table.may_have_rows &&
+        destination.query("SELECT EXISTS (SELECT FROM " + own_rows_of(table) + ")").boolean(0, 0);
   }
+}
+
+Error unseen_rows_error(Destination &destination, const DestinationTable &table) {
+  return {sqlstate::kInsufficientPrivilege,
+          fmt::format("table {} may have rows already, and the role lacks the right to look",
+                      table.name.cited()),
+          "", grant_text(destination, "SELECT", {&table, 1})};
 }
 
 void find_blocks(Destination &destination, std::span<DestinationTable> tables) {
@@ -316,6 +339,12 @@ bool truncate_tables(Destination &destination, std::span<DestinationTable> table
 int64_t find_other_loader(Destination &destination, int64_t pull_id) {
   const Rows rows =
       destination.query(fmt::format(kOtherLoader, destination.schema()), {std::to_string(pull_id)});
+  return rows.empty() ? 0 : rows.integer(0, 0);
+}
+
+int64_t find_later_loader(Destination &destination, int64_t pull_id) {
+  const Rows rows =
+      destination.query(fmt::format(kLaterLoader, destination.schema()), {std::to_string(pull_id)});
   return rows.empty() ? 0 : rows.integer(0, 0);
 }
 

@@ -18,6 +18,7 @@ struct DestinationTable {
   bool is_table = false; // ordinary or partitioned: rows can go into it
   bool is_partitioned = false;
   bool has_rows = false;      // as far as the role may see
+  bool may_have_rows = false; // the role may not see whether it has some
   bool has_blocks = true;     // else it has had no row since it was created or emptied
   int64_t loader = 0;         // the pull that loads it now; 0: none, as far as the role may see
   std::optional<Error> error; // why it could not be looked up
@@ -28,8 +29,11 @@ struct DestinationTable {
 [[nodiscard]] std::vector<DestinationTable> find_tables(Destination &destination,
                                                         std::span<const QualifiedName> names);
 
-/// Finds out which of the tables have rows.
+/// Finds out which of the tables have rows, and of which that is not to be seen.
 void find_rows(Destination &destination, std::span<DestinationTable> tables);
+
+/// The error, 42501, of one that may have rows, with the GRANT that helps.
+[[nodiscard]] Error unseen_rows_error(Destination &destination, const DestinationTable &table);
 
 /// Finds out which of the tables have blocks: in one statement, and without a right to read them.
 void find_blocks(Destination &destination, std::span<DestinationTable> tables);
@@ -54,6 +58,11 @@ void require_truncatable(Destination &destination, std::span<const DestinationTa
 /// Another pull that has loaded rows into the table of this one since that began, or loads it now,
 /// or its partitions; 0: none, as far as the role may see.
 [[nodiscard]] int64_t find_other_loader(Destination &destination, int64_t pull_id);
+
+/// Another pull, of another run and begun since this one ended, that has loaded rows into the table
+/// of this one, or its partitions; where chunks of this one are done, one that found the table
+/// empty.  0: none.
+[[nodiscard]] int64_t find_later_loader(Destination &destination, int64_t pull_id);
 
 /// Those of the tables that have columns with a sequence of their own.
 [[nodiscard]] std::vector<QualifiedName>

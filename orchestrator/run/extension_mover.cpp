@@ -5,8 +5,7 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <array>
+#include <vector>
 
 namespace parallel_loader {
 
@@ -93,18 +92,27 @@ Rows ExtensionMover::call_for(std::string_view function, std::string_view column
 }
 
 // A run that nobody may work on would wait for somebody.
-void ExtensionMover::require_rights(bool alters) {
-  constexpr std::array<std::string_view, 3> kFunctions{"create", "work", "alter"};
-  const size_t count = alters ? 3 : 2;
-  if (rights_ < count)
-    guarded([&] { destination_.require_functions(std::span(kFunctions).first(count)); });
-  rights_ = std::max(rights_, count);
+void ExtensionMover::require_rights(const LoadCalls &calls) {
+  std::vector<std::string_view> functions{"create", "work"};
+  if (calls.alters)
+    functions.push_back("alter");
+  if (calls.checks)
+    functions.insert(functions.end(), {"plan", "check"});
+  if (calls.verifies)
+    functions.push_back("verify");
+  std::erase_if(functions,
+                [this](std::string_view function) { return callable_.contains(function); });
+  if (functions.empty())
+    return;
+  constexpr std::string_view kAfterwards[] = {"sequences"};
+  guarded([&] { destination_.require_functions(functions, kAfterwards); });
+  callable_.insert(functions.begin(), functions.end());
 }
 
 int64_t ExtensionMover::create(const TableTask &task, const Creation &creation,
                                const TakeNotice &take) {
   destination_.on_notice(take);
-  require_rights(creation.is_altered);
+  require_rights({.alters = creation.is_altered});
   const int64_t run_id = creation.run_id;
   const Rows rows = call_for("create", "*", task,
                              std::string(kPlanArguments) + ", run_id => $11::pg_catalog.int8",

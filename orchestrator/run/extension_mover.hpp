@@ -7,7 +7,9 @@
 #include "orchestrator/run/destination.hpp"
 #include "orchestrator/run/mover.hpp"
 
+#include <set>
 #include <string>
+#include <string_view>
 
 namespace parallel_loader {
 
@@ -20,7 +22,7 @@ public:
 
   [[nodiscard]] std::string_view via() const noexcept override { return "extension"; }
 
-  void require_rights(bool alters) override;
+  void require_rights(const LoadCalls &calls) override;
   [[nodiscard]] int64_t create(const TableTask &task, const Creation &creation,
                                const TakeNotice &take) override;
   [[nodiscard]] std::vector<PlannedChunk> plan(const TableTask &task) override;
@@ -54,7 +56,7 @@ private:
 
   Destination destination_;
   std::string source_;
-  size_t rights_ = 0; // of those that require_rights() asks for: as many as are there
+  std::set<std::string_view> callable_; // functions that the user may call
 };
 
 } // namespace parallel_loader

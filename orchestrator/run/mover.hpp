@@ -74,6 +74,13 @@ using TakeNotice = std::function<void(std::string_view message, std::string_view
 /// The answer of many pulls takes more memory than what is kept of them.
 inline constexpr size_t kPullsAtOnce = 500;
 
+/// What a load calls beside what it cannot do without.
+struct LoadCalls {
+  bool alters = false; // a limit of its rate
+  bool checks = false; // before tables are emptied
+  bool verifies = false;
+};
+
 /// One session's view of the destination and of how it moves tables.  Every call is a transaction
 /// of its own there.  Each throws Failure when a server cannot be reached, and Error with the
 /// SQLSTATE of what went wrong.  Not for two threads at once.
@@ -84,9 +91,9 @@ public:
   /// `extension`; `client` moves rows through the program itself.
   [[nodiscard]] virtual std::string_view via() const noexcept = 0;
 
-  /// Throws 42501, with the GRANT that is missing, unless pulls may be created, worked on and,
-  /// where `alters`, altered.
-  virtual void require_rights(bool alters) = 0;
+  /// Throws 42501, with the GRANT that is missing, unless pulls may be created and worked on, and
+  /// what else is called.
+  virtual void require_rights(const LoadCalls &calls) = 0;
 
   // About one table.
   /// Plans and records a pull; moves nothing.  Returns its id.

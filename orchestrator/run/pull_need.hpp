@@ -28,8 +28,15 @@ enum class PullNeed {
 /// the ledger does not have.
 [[nodiscard]] std::string restart_words(const PullView &pull, const std::string &id);
 
-/// Of pulls that ended before they were done, the last one of `pulls` that has taken their place:
-/// nothing is left to be resumed.  By their ids.
-[[nodiscard]] std::map<int64_t, int64_t> find_successors(const std::vector<PullView> &pulls);
+/// By the id of a pull, that of another one.
+using OtherPulls = std::map<int64_t, int64_t>;
+
+/// Of pulls that ended before they were done, the last one of `pulls` that is to load the same rows
+/// from the same source into the same table: nothing is left to be resumed.
+[[nodiscard]] OtherPulls find_successors(const std::vector<PullView> &pulls);
+
+/// Of the others that ended before they were done, one of another run that has loaded rows into
+/// their table since: theirs are gone, or could be there already.
+[[nodiscard]] OtherPulls find_later_loaders(const std::vector<PullView> &pulls);
 
 } // namespace parallel_loader

@@ -22,7 +22,7 @@ SELECT p.pull_id, p.run_id, p.source_table, p.table_name, p.state, p.rows, p.byt
   p.sqlstate, p.error, p.warning, p.coordinator_pid, {3}, p.hold_ended, {4}, p.snapshot,
   p.began_empty, p.filter, p.kind, pg_catalog.array_to_json(p.columns),
   p.error_detail, p.error_hint, (p.start IS NOT NULL OR p."end" IS NOT NULL),
-  p.snapshot_state, p.tables_to_come, p.source, coalesce(p.estimated_bytes, 0)
+  p.snapshot_state, p.tables_to_come, p.source, coalesce(p.estimated_bytes, 0), p."table"::oid
 FROM {0}.parallel_pulls AS p
 WHERE p.pull_id = ANY ($1::bigint[])
 ORDER BY p.pull_id)sql";
@@ -81,6 +81,7 @@ PullView pull_at(const Rows &rows, size_t row) {
                 .max_rate_kb = rows.integer(row, 16),
                 .pull_id = rows.integer(row, 0),
                 .run_id = rows.integer(row, 1),
+                .table_oid = static_cast<uint32_t>(rows.integer(row, 36)),
                 .coordinator_pid = rows.integer(row, 20),
                 .coordinator_ends = time_at(rows, row, 21),
                 .hold_ended = rows.text(row, 22),

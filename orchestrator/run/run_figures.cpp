@@ -118,18 +118,6 @@ bool is_unbegun(const PullView &pull) noexcept {
   return pull.pull_id == 0 && (!pull.failure || is_of_class("08") || is_of_class("57P"));
 }
 
-bool has_same_rows(const PullView &pull, const PullView &other) noexcept {
-  return other.table == pull.table && other.source_table == pull.source_table &&
-         other.filter == pull.filter && other.columns == pull.columns && !pull.has_bounds &&
-         !other.has_bounds;
-}
-
-bool is_replaced_by(const PullView &pull, const PullView &later) noexcept {
-  if (later.pull_id <= pull.pull_id || later.table != pull.table)
-    return false;
-  return pull.chunks_done > 0 ? later.began_empty == true : has_same_rows(pull, later);
-}
-
 bool is_over(const RunView &run) noexcept {
   return std::ranges::all_of(
       run.pulls, [](const PullView &pull) { return is_over(pull); });

@@ -39,10 +39,6 @@ namespace parallel_loader {
 [[nodiscard]] PullState state_of(const RunView &run) noexcept;
 /// Its turn has not come, perhaps as a server was lost before.
 [[nodiscard]] bool is_unbegun(const PullView &pull) noexcept;
-/// Both are to load the same rows of the same table.  The bounds of a pull are not known here.
-[[nodiscard]] bool has_same_rows(const PullView &pull, const PullView &other) noexcept;
-/// The later pull has loaded what the other one was to load, or has found its rows gone.
-[[nodiscard]] bool is_replaced_by(const PullView &pull, const PullView &later) noexcept;
 /// Nothing of it moves any more, nor will.
 [[nodiscard]] bool is_over(const PullView &pull) noexcept;
 [[nodiscard]] bool is_over(const RunView &run) noexcept;

@@ -1,5 +1,7 @@
 #include "orchestrator/run/run_view.hpp"
 
+#include <algorithm>
+
 namespace parallel_loader {
 
 FailureView failure_view(const Error &error) {
@@ -7,6 +9,14 @@ FailureView failure_view(const Error &error) {
           .message = error.message(),
           .detail = error.detail(),
           .hint = error.hint()};
+}
+
+std::optional<FailureView> failure_of(std::span<const CheckItem> items) {
+  const auto error =
+      std::ranges::find(items, "error", [](const CheckItem &item) { return item.level; });
+  if (error == items.end())
+    return std::nullopt;
+  return FailureView{.message = error->message, .hint = error->hint};
 }
 
 RunTotals totals_of(const RunView &run) noexcept {

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -63,6 +64,9 @@ struct CheckItem {
   std::string hint;
 };
 
+/// What would keep the table from being loaded; nothing: no item says so.
+[[nodiscard]] std::optional<FailureView> failure_of(std::span<const CheckItem> items);
+
 /// What would be done with a table.
 struct DryRunView {
   int64_t estimated_rows = 0;
@@ -97,6 +101,7 @@ struct PullView {
   double bytes_per_s = 0;                                     // of late
   int64_t pull_id = 0;                                        // 0: no pull was made of it
   int64_t run_id = 0;
+  uint32_t table_oid = 0;                        // on the destination
   int64_t coordinator_pid = 0;                   // 0: nobody has its snapshot
   std::optional<WallTime> coordinator_ends = {}; // when that lets go, unless somebody comes
   std::string hold_ended = {};                   // why it has let go; empty: it has not

@@ -128,7 +128,7 @@ $pair->both_sql('CREATE TABLE zero (id int PRIMARY KEY, n int)');
 $pair->destination_sql('INSERT INTO zero VALUES (1, 0)');
 my $ZERO = literal('1 / n < 5');
 $pair->error_is("SELECT * FROM parallel_pull_verify($dsn, 'zero', filter => $ZERO)", '22012',
-  qr/could not read table public\.zero here: division by zero/, 'an error that a row here raises names this side');
+  qr/could not read table public\.zero of the destination: division by zero/, 'an error that a row here raises names this side');
 $pair->source_sql('INSERT INTO zero VALUES (1, 0)');
 $pair->destination_sql('TRUNCATE zero');
 for my $call (qw(parallel_pull_verify parallel_pull_table parallel_pull_append)) {

@@ -184,10 +184,12 @@ fill(1), $pair->destination_sql(append_sql($pair, 't')) for 1 .. 3;
 $pair->destination_sql(q(INSERT INTO parallel_loader.pull (pull_id, run_id, owner, "table", source,
     source_table, format, workers, chunk_bytes, timezone, date_order, segment, kind, state)
   SELECT -i, -i, current_user::regrole, 't'::regclass, '', 't', 'auto', 1, 1, '', '', 0, 'append',
-    'done' FROM generate_series(1, 200) AS i));
+    CASE WHEN i % 2 = 0 THEN 'done' ELSE 'failed' END FROM generate_series(1, 400) AS i));
 appends($pair, 0, 't', {}, 'the ledger keeps the latest appends');
-cmp_ok($pair->destination_sql(q(SELECT count(*) FROM parallel_loader.pull
-  WHERE "table" = 't'::regclass AND kind = 'append' AND state = 'done')), '<=', 101, '… only');
+for my $state (qw(done failed)) {
+  cmp_ok($pair->destination_sql(qq(SELECT count(*) FROM parallel_loader.pull
+    WHERE "table" = 't'::regclass AND kind = 'append' AND state = '$state')), '<=', 101, "… only, of those that are $state");
+}
 
 $pair->nothing_left('nothing is left of the appends');
 $pair->finish;

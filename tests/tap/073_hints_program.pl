@@ -216,7 +216,7 @@ my $limited = "$destination user='Lo ader'";
 
 # hint: orchestrator/run/destination.cpp: Run on the destination: GRANT EXECUTE ON FUNCTION
 my $pulls = $pair->destination_sql('SELECT count(*) FROM "Lo ader".parallel_pulls');
-for my $lacking ('create, work', 'work', 'alter') {
+for my $lacking ('create, sequences, work', 'work', 'alter') {
   my $err = end_of(start_copy($secret, $limited, $lacking eq 'alter' ? ('--max-rate', '90MB') : (), 't'))->{err};
   my $names = join ', ', map { "\"Lo ader\".parallel_pull_$_" } split /, /, $lacking;
   my ($grant) = $err =~ /^parallel-loader: hint: Run on the destination: (GRANT EXECUTE ON FUNCTION \Q$names\E TO "Lo ader";)$/m;
@@ -228,7 +228,7 @@ for my $lacking ('create, work', 'work', 'alter') {
   is($pair->destination_sql('SELECT count(*) FROM t WHERE id = -1'), 1, '… and no table is emptied');
   $pair->destination_sql('DELETE FROM t WHERE id = -1; REVOKE TRUNCATE ON t FROM "Lo ader"');
   works($pair, $grant // 'no_hint', "no right to call _$lacking");
-  $pair->destination_sql('REVOKE EXECUTE ON FUNCTION "Lo ader".parallel_pull_work FROM "Lo ader"') if $lacking eq 'create, work';
+  $pair->destination_sql('REVOKE EXECUTE ON FUNCTION "Lo ader".parallel_pull_work FROM "Lo ader"') if $lacking =~ /create/;
 }
 
 # What follows names the destination: roles and rights are on both sides.
@@ -236,9 +236,9 @@ $pair->both_sql('CREATE SCHEMA closed; CREATE TABLE closed.shut (id serial PRIMA
 $pair->source_sql('GRANT USAGE ON SCHEMA closed TO reader; GRANT SELECT ON ALL TABLES IN SCHEMA closed TO reader; '
     . 'GRANT SELECT ON ALL SEQUENCES IN SCHEMA closed TO reader; INSERT INTO closed.shut DEFAULT VALUES');
 $pair->destination_sql('GRANT INSERT, SELECT ON closed.shut TO "Lo ader"; '
-    . 'GRANT EXECUTE ON FUNCTION "Lo ader".parallel_pull_sequences, "Lo ader".parallel_pull_plan TO "Lo ader"');
+    . 'GRANT EXECUTE ON FUNCTION "Lo ader".parallel_pull_plan, "Lo ader".parallel_pull_check TO "Lo ader"');
 # hint: orchestrator/run/destination_tables.cpp: Run on the destination: GRANT USAGE ON SCHEMA
-# hint: orchestrator/run/destination_tables.cpp: Run on the destination: GRANT TRUNCATE ON
+# hint: orchestrator/run/destination_tables.cpp: Run on the destination: GRANT {} ON
 for my $case (['USAGE ON SCHEMA "closed"'], ['TRUNCATE ON closed.shut', '--truncate']) {
   my ($right, @options) = @$case;
   my $err = end_of(start_copy($secret, $limited, @options, 'closed.shut'))->{err};
@@ -272,5 +272,35 @@ my $failed = copy('--jobs', 1, '--chunk-size', '64kB', '--key', 'id', 't');
 $pair->destination_sql('ALTER TABLE t DROP CONSTRAINT refuse');
 shell_works(command_in($failed, 'Continue with(?: this table)?: ', 'a copy that failed'), 'a copy that failed');
 all_there('a copy that failed');
+
+# ---- rights and passwords that are missing later ----
+
+$pair->destination_sql('GRANT EXECUTE ON FUNCTION "Lo ader".parallel_pull_resume, "Lo ader".parallel_pull_verify TO "Lo ader"; REVOKE SELECT ON t FROM "Lo ader"');
+my @compare = ('verify', '--source', $secret, '--target', $limited, 't');
+# hint: extension/functions/verify.cpp: GRANT SELECT ON
+my ($may_see) = run_program(@compare)->{err} =~ /(GRANT SELECT ON \S*t TO "Lo ader";)/;
+works($pair, $may_see // 'no_hint', 'no right to compare');
+is(run_program(@compare)->{code}, 0, '… then the table is compared');
+# hint: core/connection/connection_error.cpp: parallel-loader: --source, or a password file
+# hint: extension/bridge/source_address.cpp: parallel-loader: --source, or a password file
+# hint: orchestrator/commands/status.cpp: add --source CONN to a resume
+for my $case ([$limited, qr/password is required/], [$destination, qr/no password supplied/]) {
+  my ($to, $reason) = @$case;
+  my $rule = "a resume without the password ($to)";
+  $pair->destination_sql('TRUNCATE t; ALTER TABLE t ADD CONSTRAINT refuse CHECK (id <> 3500)');
+  end_of(start_copy($secret, $to, '--jobs', 1, '--chunk-size', '64kB', '--key', 'id', 't'));
+  $pair->destination_sql('ALTER TABLE t DROP CONSTRAINT refuse');
+  kill 'TERM', $pair->coordinator_pids;
+  wait_until(20, sub { !$pair->coordinator_pids });
+  my $id = $pair->destination_sql('SELECT max(pull_id) FROM "Lo ader".parallel_pulls');
+  my $resumed = run_program('resume', '--target', $to, '--new-snapshot', $id);
+  like($resumed->{err}, qr/$reason.*--source, or a password file/s, "$rule: is told where to have it");
+  like($resumed->{err}, qr/Continue with: parallel-loader resume $id --new-snapshot/, '… and how to go on') or diag $resumed->{err};
+  my $status = run_program('status', '--target', $to, $id);
+  like($status->{out}, qr/add --source CONN to a resume/, '… by status, too') if $to eq $limited;
+  my ($next) = $status->{out} =~ /^next: (.*)$/m;
+  shell_works(($next // 'no_command') . " --source '$secret'", $rule);
+  all_there($rule);
+}
 
 $pair->finish;

@@ -77,7 +77,9 @@ shows('plan of a table that only the source has', 1, qr/\A\z/, qr/only_here: tab
 is(scalar @{document('plan', 0, 'plan', @both, 'orders', '"Odd Name"')->{tables}}, 2, 'plan: two tables');
 
 # check
-shows('check', 0, qr/^ table  +\| level +\| item +\| message .*\n-+\+.*\n public\.orders \| /m, qr/\A\z/, 'check', @both, 'orders');
+shows('check', 0, qr/\A1 table: 0 errors, 0 warnings\n\z/, qr/\A\z/, 'check', @both, 'orders');
+shows('check --verbose', 0, qr/^ table  +\| level +\| item +\| message .*\n-+\+.*\n public\.orders \| info .*\n\n1 table: 0 errors, 0 warnings\n\z/ms,
+  qr/\A\z/, 'check', '--verbose', @both, 'orders');
 document('check', 0, 'check', @both, 'orders');
 
 # verify
@@ -96,9 +98,10 @@ is(document('sequences', 0, 'sequences', @both, 'orders')->{sequences}[0]{value}
 
 $pair->both_sql('CREATE SEQUENCE lonely');
 my $unset = run_program('sequences', @both);
-like($unset->{out}, qr/^ \S*lonely +\| +-\n/m, 'a sequence that no column owns has no value');
+is($unset->{code}, 1, 'a sequence that was not set: exits with 1');
+like($unset->{out}, qr/^ \S*lonely +\| +-\n/m, '… as no column owns it: it has no value');
 like($unset->{err}, qr/sequences that no column owns were not set: 1/, '… and a warning says why');
-is(join(' ', map { "$_->{name}" } grep { !defined $_->{value} } @{document('sequences, one of them not set', 0, 'sequences', @both)->{sequences}}),
+is(join(' ', map { "$_->{name}" } grep { !defined $_->{value} } @{document('sequences, one of them not set', 1, 'sequences', @both)->{sequences}}),
   'lonely', '… null in a document');
 # hint: orchestrator/cli/options.cpp: Use --exclude with --all
 is(run_program('sequences', @both, '--exclude', 'orders')->{code}, 2, 'an exclusion from nothing is refused');

@@ -59,7 +59,7 @@ is($pair->destination_sql(join ' UNION ALL ', map { "SELECT '$_' FROM $_ HAVING 
 my $RIGHTS = 'GRANT USAGE ON SCHEMA public TO one, two; GRANT SELECT, INSERT, TRUNCATE ON ALL TABLES IN SCHEMA public TO one, two;';
 $pair->source_sql("CREATE ROLE one LOGIN PASSWORD 'Plum'; CREATE ROLE two LOGIN PASSWORD 'Plum'; $RIGHTS");
 $pair->destination_sql("CREATE ROLE one LOGIN; CREATE ROLE two LOGIN; $RIGHTS"
-    . 'GRANT EXECUTE ON FUNCTION parallel_pull_create, parallel_pull_work, parallel_pull_plan, parallel_pull_alter, parallel_pull_table TO one, two; '
+    . 'GRANT EXECUTE ON FUNCTION parallel_pull_create, parallel_pull_work, parallel_pull_plan, parallel_pull_check, parallel_pull_alter, parallel_pull_table TO one, two; '
     . 'TRUNCATE ' . join ', ', @many);
 my %as = map { $_ => ['--source', "$source user=$_ password=Plum", '--target', "$destination user=$_"] } qw(one two);
 $job = start_program('copy', @{$as{one}}, @many);
@@ -94,6 +94,28 @@ is($pair->try_sql($pair->table_sql('parallel_pull_table', 'first', {dsn => "$sou
 $locker->query('ROLLBACK');
 is(end_of($job)->{code}, 1, '… then that does not empty it');
 $pair->same_rows('SELECT * FROM first', '… each row is there once');
+
+# ---- a role that lacks a right ----
+
+$pair->destination_sql('TRUNCATE first; REVOKE INSERT ON first FROM two; INSERT INTO first VALUES (0)');
+for my $more ([], ['--dry-run']) {
+  my $run = run_program('copy', @{$as{two}}, '--truncate', @$more, 'first');
+  is($run->{code}, 1, "a role that may empty a table and not fill it (@$more)");
+  like($run->{err}, qr/permission denied for table first.*GRANT INSERT ON/s, '… is told so') or diag $run->{err};
+  is($pair->destination_sql('SELECT count(*) FROM first'), 1, '… and the table is not emptied');
+}
+$pair->destination_sql('GRANT INSERT ON first TO two; REVOKE SELECT ON first FROM two');
+my $blind = run_program('copy', @{$as{two}}, 'first');
+is($blind->{code}, 1, 'a role that cannot see that a table has rows does not add to them');
+# hint: orchestrator/run/destination_tables.cpp: Run on the destination: GRANT {} ON
+my ($grant) = $blind->{err} =~ /Run on the destination: (GRANT SELECT ON .* TO two;)$/m;
+ok(defined $grant, '… and is told how it could') or diag $blind->{err};
+is($pair->destination_sql('SELECT count(*) FROM first'), 1, '… no row is added');
+$pair->destination_sql($grant // 'SELECT 1');
+like(run_program('copy', @{$as{two}}, 'first')->{err}, qr/"public\.first" has rows already/, '… then it sees them');
+$pair->destination_sql('REVOKE SELECT ON first FROM two; TRUNCATE first');
+is(run_program('copy', @{$as{two}}, '--no-sequences', 'first')->{code}, 0, '… of a table that never had any all can see that');
+$pair->destination_sql('GRANT SELECT ON first TO two');
 
 # ---- a partition, and what it is a partition of ----
 

@@ -95,7 +95,7 @@ exits('… the command for the missing one', 1, shell($nope), qr/"nope" does not
 $pair->source_sql('CREATE TABLE nope (id integer); INSERT INTO nope VALUES (1)');
 $pair->destination_sql('CREATE TABLE nope (id integer)');
 exits('… works once it is there', 0, shell($nope));
-my ($filled) = $run->{err} =~ /"public\.filled" has rows.*?Continue with this table: (.*?)$/ms;
+my ($filled) = $run->{err} =~ /"public\.filled" has rows.*?To empty it and load all of it anew: (.*?)$/ms;
 exits('… and so does that for the one with rows', 0, shell($filled));
 $pair->same_rows('SELECT * FROM filled', '… which is emptied and loaded');
 

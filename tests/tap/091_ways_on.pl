@@ -8,6 +8,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::RealBin/lib";
 
+use JSON::PP;
 use ParallelLoader::Program;
 use ParallelLoader::Test;
 use PostgreSQL::Test::Utils;
@@ -204,6 +205,44 @@ $again = shell($next // 'false');
 is($again->{code}, 0, '… and works') or diag $again->{err};
 unlike($again->{err}, qr/violates check constraint/, '… without a word of the old error');
 equal('a snapshot that is gone', 'c');
+
+# ---- how old a snapshot is, and rows that a failure took back ----
+
+$pair->destination_sql(q(ALTER DATABASE postgres SET parallel_loader.snapshot_hold = '10min'));
+$pair->destination_sql('TRUNCATE a, c; ALTER TABLE c ADD CONSTRAINT refuse CHECK (id <> 5000)');
+my $document = decode_json(run_program('copy', @both, '--json', '--jobs', 4, '--chunk-size', '64kB', 'a', 'c')->{out});
+my ($part) = grep { $_->{table} =~ /c$/ } @{$document->{tables}};
+is($part->{rows}, $pair->destination_sql('SELECT count(*) FROM c'), 'rows of a table that failed are those that are there');
+my $TAKEN = "SELECT snapshot_taken FROM parallel_pulls WHERE table_name = 'public.c' ORDER BY pull_id DESC LIMIT 1";
+my $taken = $pair->destination_sql($TAKEN);
+isnt($taken, '', '… its snapshot is held');
+$pair->destination_sql('ALTER TABLE c DROP CONSTRAINT refuse');
+my $slow = start_program('resume', @there, '--max-rate', '64kB', $part->{id});
+ok(wait_until(20, sub { $pair->destination_sql("SELECT state FROM parallel_pulls WHERE pull_id = $part->{id}") eq 'running' }), '… a resume goes on under it');
+is($pair->destination_sql($TAKEN), $taken, '… and says how old it is');
+run_program('alter', $part->{id}, @there, '--max-rate', 0);
+is(end_of($slow)->{code}, 0, '… to its end') or diag $slow->{err};
+equal('the same snapshot', 'a', 'c');
+$pair->destination_sql(q(ALTER DATABASE postgres RESET parallel_loader.snapshot_hold));
+
+# ---- Ctrl-C while tables are compared ----
+
+$pair->destination_sql('TRUNCATE a');
+$slow = start_program('copy', @both, '--max-rate', '64kB', '--verify', 'checksum', 'a');
+ok(wait_until(20, sub { $pair->pull->{state} eq 'running' }), 'a table is loaded');
+my $comparison = $pair->session('destination');
+$comparison->start('BEGIN; LOCK TABLE a');
+run_program('alter', $pair->newest_pull_id, @there, '--max-rate', 0);
+ok(wait_until(20, sub { $pair->destination_sql(q(SELECT count(*) FROM pg_stat_activity
+  WHERE wait_event_type = 'Lock' AND query LIKE '%parallel_pull_verify%')) }), '… and is compared');
+$slow->{run}->signal('INT');
+is(end_of($slow)->{code}, 130, '… until Ctrl-C') or diag $slow->{err};
+like($slow->{err}, qr/All rows are loaded; 1 table was not compared/, '… which says what is left') or diag $slow->{err};
+$comparison->finish(10);
+$comparison->query('ROLLBACK');
+my $rest = shell(said($slow) || 'false');
+is($rest->{code}, 0, '… and by which command') or diag $slow->{err}, $rest->{err};
+like($rest->{err}, qr/loaded, verified/, '… that compares it');
 
 # ---- two tables of a run, which need different things ----
 

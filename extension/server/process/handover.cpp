@@ -18,6 +18,18 @@ static void ask_holder_to_go(dsm_handle handle, int64 pull_id) {
     dsm_detach(segment);
 }
 
+TimestampTz handover_snapshot_taken(dsm_handle handle) {
+  SharedPull *pull = nullptr;
+  bool is_new_mapping;
+  dsm_segment *segment = shared_pull_attach(handle, &pull, &is_new_mapping);
+  if (segment == nullptr)
+    return 0;
+  const TimestampTz taken = pull->snapshot_taken;
+  if (is_new_mapping)
+    dsm_detach(segment);
+  return taken;
+}
+
 void handover_tell(dsm_handle handle, int64 coordinator) {
   SharedPull *pull = nullptr;
   bool is_new_mapping;

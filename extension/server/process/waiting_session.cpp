@@ -68,10 +68,19 @@ static void raise_no_room(const WorkerCensus *census) {
                           kLeastSlots + census->permanent)));
 }
 
-static bool has_room(bool takes_over) {
+static WorkerCensus require_slots() {
   const WorkerCensus census = worker_census_take();
   if (census.limit - census.permanent < kLeastSlots)
     raise_no_room(&census);
+  return census;
+}
+
+void waiting_session_require_slots() {
+  static_cast<void>(require_slots());
+}
+
+static bool has_room(bool takes_over) {
+  const WorkerCensus census = require_slots();
   const int coordinators = census.coordinators + (takes_over ? 0 : 1);
   return coordinators + census.foreign < census.limit;
 }

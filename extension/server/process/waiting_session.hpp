@@ -20,6 +20,9 @@ struct WaitingSession {
 WaitingSession waiting_session_prepare(Oid owner, Oid table, const char *request,
                                        Size request_size);
 
+/// Raises 53400 when this server could never run a pull.
+void waiting_session_require_slots();
+
 /// Starts the coordinator; false while there is no room for it.  Coordinators never take the last
 /// slot that is left for workers, so that of pulls that wait for each other's slots one goes on.
 /// `takes_over` says that the coordinator of the same pull, which holds its snapshot, will leave.
