@@ -12,6 +12,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
+#include <set>
+#include <span>
 #include <utility>
 
 namespace parallel_loader {
@@ -28,27 +31,52 @@ std::string with_source(const PullView &pull, bool restarts) {
              : fmt::format("resume {} --source-on-target {}", pull.id, shell_word(pull.source));
 }
 
+/// The other pulls into tables of those that are to be resumed.
+std::vector<PullView> read_others(ExtensionMover &mover, const std::vector<PullView> &pulls) {
+  std::vector<uint32_t> tables;
+  std::vector<int64_t> known;
+  for (const PullView &pull : pulls) {
+    known.push_back(pull.pull_id);
+    if (is_over(pull) && pull.state != PullState::kDone)
+      tables.push_back(pull.table_oid);
+  }
+  if (tables.empty())
+    return {};
+  const std::vector<int64_t> ids = find_other_pulls(mover.destination(), tables, known);
+  std::vector<PullView> others;
+  for (std::span<const int64_t> left = ids; !left.empty();
+       left = left.subspan(std::min(kPullsAtOnce, left.size())))
+    std::ranges::move(mover.read_pulls(left.first(std::min(kPullsAtOnce, left.size()))),
+                      std::back_inserter(others));
+  return others;
+}
+
 } // namespace
 
-void follow_successors(Mover &mover, std::vector<PullView> &pulls) {
-  const auto is_to_resume = [](const PullView &pull) {
-    return is_over(pull) && pull.state != PullState::kDone;
-  };
-  if (std::ranges::none_of(pulls, is_to_resume))
-    return;
-  const std::vector<PullView> all = mover.read_run(0);
+void follow_successors(ExtensionMover &mover, std::vector<PullView> &pulls) {
+  const std::vector<PullView> others = read_others(mover, pulls);
+  PullList all;
+  std::map<int64_t, const PullView *> by_id;
+  for (const PullView &pull : pulls)
+    by_id[pull.pull_id] = &pull;
+  for (const PullView &pull : others)
+    by_id[pull.pull_id] = &pull;
+  for (const auto &[id, pull] : by_id)
+    all.push_back(pull);
   const OtherPulls successors = find_successors(all);
+  if (successors.empty())
+    return;
   std::vector<PullView> followed;
+  std::set<int64_t> taken;
+  for (const PullView &pull : pulls)
+    if (!successors.contains(pull.pull_id))
+      taken.insert(pull.pull_id);
   for (const PullView &pull : pulls) {
     const auto found = successors.find(pull.pull_id);
-    const auto later = found == successors.end()
-                           ? all.end()
-                           : std::ranges::find(all, found->second, &PullView::pull_id);
-    if (later == all.end())
+    if (found == successors.end())
       followed.push_back(pull);
-    else if (std::ranges::find(pulls, later->pull_id, &PullView::pull_id) == pulls.end() &&
-             std::ranges::find(followed, later->pull_id, &PullView::pull_id) == followed.end())
-      followed.push_back(*later);
+    else if (taken.insert(found->second).second)
+      followed.push_back(*by_id.at(found->second));
   }
   pulls = std::move(followed);
 }
@@ -189,6 +217,40 @@ void ResumeWork::look_at_done_tables() {
     else if (!found[number].has_blocks)
       note_emptied(pull, tasks[number]);
   }
+  look_for_later_rows(places);
+}
+
+// One that found the table empty, and is not done, or was for other rows.
+void ResumeWork::look_for_later_rows(const std::vector<size_t> &places) {
+  std::vector<PullView> &pulls = session_.view().pulls;
+  std::vector<int64_t> ids;
+  ids.reserve(places.size());
+  for (const size_t place : places)
+    ids.push_back(pulls[place].pull_id);
+  const std::map<int64_t, int64_t> later = find_later_on_empty(session_.mover().destination(), ids);
+  for (const size_t place : places) {
+    PullView &pull = pulls[place];
+    const auto found = later.find(pull.pull_id);
+    if (found == later.end() || pull.state != PullState::kDone)
+      continue;
+    const std::vector<PullView> others = session_.mover().read_pulls({&found->second, 1});
+    if (others.empty() || others.front().state != PullState::kDone ||
+        !has_same_rows(pull, others.front()))
+      note_replaced(pull, found->second);
+  }
+}
+
+void ResumeWork::note_replaced(PullView &pull, int64_t other) {
+  pull.failure = FailureView{
+      .sqlstate = "55000",
+      .message = fmt::format("table {}, into which pull {} had copied {}, was empty when pull {} "
+                             "began",
+                             pull.table, pull.id, format_number_of(pull.rows, "row"), other),
+      .detail = "The table was emptied in between.",
+      .hint = fmt::format("See what has come of pull {}.", other),
+      .command = {}};
+  pull.state = PullState::kFailed;
+  pull.rows = pull.bytes = 0;
 }
 
 void ResumeWork::note_gone(PullView &pull) {
@@ -280,8 +342,15 @@ bool ResumeWork::has_rows_of_others(PullView &pull) {
 // They could be the same, or have taken the place of those that are done.
 bool ResumeWork::has_later_loader(PullView &pull) {
   Destination &destination = session_.mover().destination();
-  const int64_t other = find_later_loader(destination, pull.pull_id);
-  if (other == 0)
+  if (!loaders_since_) {
+    std::vector<int64_t> ids;
+    for (const PullView &one : session_.view().pulls)
+      if (one.pull_id != 0 && one.state != PullState::kDone)
+        ids.push_back(one.pull_id);
+    loaders_since_ = find_loaders_since(destination, ids);
+  }
+  const auto found = loaders_since_->find(pull.pull_id);
+  if (found == loaders_since_->end())
     return false;
   std::string hint = kLoadedMeanwhile;
   if (pull.chunks > 0 && pull.chunks_done == 0)
@@ -290,8 +359,8 @@ bool ResumeWork::has_later_loader(PullView &pull) {
                        pull.id, destination.schema());
   pull.failure = FailureView{
       .sqlstate = "55000",
-      .message = fmt::format("pull {} has loaded rows into table {} since pull {} ended", other,
-                             pull.table, pull.id),
+      .message = fmt::format("pull {} has loaded rows into table {} since pull {} ended",
+                             found->second, pull.table, pull.id),
       .detail = pull.chunks_done > 0 ? "The table was empty when that began." : "",
       .hint = std::move(hint),
       .command = {}};

@@ -4,6 +4,7 @@
 #include "orchestrator/commands/run_session.hpp"
 
 #include <cstddef>
+#include <map>
 
 namespace parallel_loader {
 
@@ -29,6 +30,8 @@ private:
   [[nodiscard]] bool may_create(PullView &pull);
   void restart(size_t table);
   void look_at_done_tables();
+  void look_for_later_rows(const std::vector<size_t> &places);
+  void note_replaced(PullView &pull, int64_t other);
   void note_gone(PullView &pull);
   void note_emptied(PullView &pull, const TableTask &task);
   void empty_tables();
@@ -44,11 +47,12 @@ private:
   const Options &options_;
   RunOrders &orders_;
   std::vector<size_t> to_restart_;
+  std::optional<std::map<int64_t, int64_t>> loaders_since_; // once they were asked for
   std::optional<bool> shares_run_; // the run, whose pulls are looked at, has several
 };
 
 /// Puts later pulls of the same rows, perhaps of other runs, in the place of those of `pulls` that
 /// ended before they were done.
-void follow_successors(Mover &mover, std::vector<PullView> &pulls);
+void follow_successors(ExtensionMover &mover, std::vector<PullView> &pulls);
 
 } // namespace parallel_loader

@@ -293,7 +293,7 @@ std::string RunSession::way_on_with(PullView &pull) {
   };
   if (says("is not the one that the pull was started from") || says("is not emptied: ") ||
       says(" has loaded rows into table ") || says(" has rows, none of which are of ") ||
-      says(", is no longer there"))
+      says(", is no longer there") || says(", was empty when pull "))
     return "";
   if (pull.kind == "append")
     return pull.next_command;

@@ -218,7 +218,11 @@ public:
 private:
   void look_at_all() {
     const std::vector<PullView> pulls = frame_.mover().read_run(0);
-    others_ = {find_successors(pulls), find_later_loaders(pulls)};
+    PullList list;
+    list.reserve(pulls.size());
+    for (const PullView &pull : pulls)
+      list.push_back(&pull);
+    others_ = {find_successors(list), find_later_loaders(list)};
     is_superuser_ = frame_.mover()
                         .destination()
                         .query("SELECT pg_catalog.current_setting('is_superuser')::pg_catalog.bool")

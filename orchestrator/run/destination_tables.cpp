@@ -37,17 +37,24 @@ JOIN {0}.parallel_pull_loads AS o ON o."table"::oid = r.oid AND o.pull_id <> p.p
 WHERE p.pull_id = $1::bigint AND (o.is_loading OR o.last_chunk > p.started)
 LIMIT 1)sql";
 
-constexpr std::string_view kLaterLoader = R"sql(
-SELECT o.pull_id
+constexpr std::string_view kLaterLoaders = R"sql(
+SELECT p.pull_id, pg_catalog.max(o.pull_id)
 FROM {0}.parallel_pulls AS p
 CROSS JOIN LATERAL (
   SELECT p."table"::oid
   UNION ALL SELECT relid::oid FROM pg_catalog.pg_partition_tree(p."table")
   UNION ALL SELECT relid::oid FROM pg_catalog.pg_partition_ancestors(p."table")) AS r(oid)
 JOIN {0}.parallel_pull_loads AS o ON o."table"::oid = r.oid AND o.run_id <> p.run_id
-WHERE p.pull_id = $1::bigint AND o.last_chunk IS NOT NULL
+WHERE p.pull_id = ANY ($1::bigint[]) AND o.last_chunk IS NOT NULL
   AND o.started >= coalesce(p.finished, p.started) AND (p.chunks_done = 0 OR o.began_empty)
-LIMIT 1)sql";
+GROUP BY p.pull_id)sql";
+
+constexpr std::string_view kLaterOnEmpty = R"sql(
+SELECT p.pull_id, pg_catalog.max(o.pull_id)
+FROM {0}.parallel_pull_loads AS p
+JOIN {0}.parallel_pull_loads AS o ON o."table"::oid = p."table"::oid AND o.pull_id > p.pull_id
+WHERE p.pull_id = ANY ($1::bigint[]) AND o.began_empty AND o.started >= p.finished
+GROUP BY p.pull_id)sql";
 
 constexpr std::string_view kLoaders = R"sql(
 SELECT w.number, p.pull_id
@@ -129,6 +136,10 @@ ORDER BY n.nspname, c.relname)sql";
 /// The rows that a pull of the table may write: tables that inherit from it have their own.
 std::string own_rows_of(const DestinationTable &table) {
   return (table.is_partitioned ? "" : "ONLY ") + table.name.quoted();
+}
+
+template <class Number> std::string array_of(std::span<const Number> numbers) {
+  return fmt::format("{{{}}}", fmt::join(numbers, ","));
 }
 
 std::string oid_array(std::span<const DestinationTable> tables) {
@@ -240,6 +251,17 @@ std::vector<DestinationTable> look_up(Destination &destination,
   return tables;
 }
 
+/// Of pairs of pulls.
+std::map<int64_t, int64_t> by_pull(Destination &destination, std::string_view sql,
+                                   std::span<const int64_t> pull_ids) {
+  const Rows rows =
+      destination.query(fmt::format(fmt::runtime(sql), destination.schema()), {array_of(pull_ids)});
+  std::map<int64_t, int64_t> others;
+  for (size_t row = 0; row < rows.size(); ++row)
+    others[rows.integer(row, 0)] = rows.integer(row, 1);
+  return others;
+}
+
 void note_loaders(const Rows &loaders, std::span<DestinationTable> tables) {
   for (size_t row = 0; row < loaders.size(); ++row)
     tables[index_of(loaders, row, tables.size())].loader = loaders.integer(row, 1);
@@ -342,10 +364,28 @@ int64_t find_other_loader(Destination &destination, int64_t pull_id) {
   return rows.empty() ? 0 : rows.integer(0, 0);
 }
 
-int64_t find_later_loader(Destination &destination, int64_t pull_id) {
-  const Rows rows =
-      destination.query(fmt::format(kLaterLoader, destination.schema()), {std::to_string(pull_id)});
-  return rows.empty() ? 0 : rows.integer(0, 0);
+std::vector<int64_t> find_other_pulls(Destination &destination, std::span<const uint32_t> tables,
+                                      std::span<const int64_t> known) {
+  const Rows rows = destination.query(
+      fmt::format("SELECT p.pull_id FROM {}.parallel_pulls AS p "
+                  "WHERE p.\"table\"::oid = ANY ($1::oid[]) AND p.pull_id <> ALL ($2::bigint[]) "
+                  "ORDER BY p.pull_id",
+                  destination.schema()),
+      {array_of(tables), array_of(known)});
+  std::vector<int64_t> ids;
+  for (size_t row = 0; row < rows.size(); ++row)
+    ids.push_back(rows.integer(row, 0));
+  return ids;
+}
+
+std::map<int64_t, int64_t> find_loaders_since(Destination &destination,
+                                              std::span<const int64_t> pull_ids) {
+  return by_pull(destination, kLaterLoaders, pull_ids);
+}
+
+std::map<int64_t, int64_t> find_later_on_empty(Destination &destination,
+                                               std::span<const int64_t> pull_ids) {
+  return by_pull(destination, kLaterOnEmpty, pull_ids);
 }
 
 std::vector<QualifiedName> tables_with_sequences(Destination &destination,

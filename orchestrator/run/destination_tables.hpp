@@ -5,6 +5,7 @@
 #include "orchestrator/run/destination.hpp"
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -59,10 +60,21 @@ void require_truncatable(Destination &destination, std::span<const DestinationTa
 /// or its partitions; 0: none, as far as the role may see.
 [[nodiscard]] int64_t find_other_loader(Destination &destination, int64_t pull_id);
 
-/// Another pull, of another run and begun since this one ended, that has loaded rows into the table
-/// of this one, or its partitions; where chunks of this one are done, one that found the table
-/// empty.  0: none.
-[[nodiscard]] int64_t find_later_loader(Destination &destination, int64_t pull_id);
+/// Pulls into these tables, but for those that are known.
+[[nodiscard]] std::vector<int64_t> find_other_pulls(Destination &destination,
+                                                    std::span<const uint32_t> tables,
+                                                    std::span<const int64_t> known);
+
+/// Of pulls that have ended undone, the last one of another run that was begun since and has loaded
+/// rows into their tables, or partitions of these; where chunks of the first are done, one that
+/// found the table empty.  By their ids.
+[[nodiscard]] std::map<int64_t, int64_t> find_loaders_since(Destination &destination,
+                                                            std::span<const int64_t> pull_ids);
+
+/// Of pulls that are done, the last other one that was begun since and found the table empty: their
+/// rows are gone.  By their ids.
+[[nodiscard]] std::map<int64_t, int64_t> find_later_on_empty(Destination &destination,
+                                                             std::span<const int64_t> pull_ids);
 
 /// Those of the tables that have columns with a sequence of their own.
 [[nodiscard]] std::vector<QualifiedName>

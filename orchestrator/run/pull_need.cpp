@@ -48,13 +48,6 @@ bool has_same_columns(const PullView &pull, const PullView &other) {
   return columns == others;
 }
 
-/// Of the bounds of parallel_pull it is not known here what they are.
-bool has_same_rows(const PullView &pull, const PullView &other) {
-  return other.source == pull.source && other.source_table == pull.source_table &&
-         other.filter == pull.filter && has_same_columns(pull, other) && !pull.has_bounds &&
-         !other.has_bounds;
-}
-
 /// One that a crash has ended has no time of its end.
 bool began_after(const PullView &pull, const PullView &earlier) {
   return pull.started && (earlier.finished ? *pull.started >= *earlier.finished
@@ -63,21 +56,27 @@ bool began_after(const PullView &pull, const PullView &earlier) {
 
 /// Calls `look(pull, later)` for each pull that is to be resumed, with the pulls of its table that
 /// were recorded after it, the last first.
-template <class Look> void look_at_later(const std::vector<PullView> &pulls, Look look) {
-  std::map<uint32_t, std::vector<const PullView *>> later;
+template <class Look> void look_at_later(const PullList &pulls, Look look) {
+  std::map<uint32_t, PullList> later;
   for (auto pull = pulls.rbegin(); pull != pulls.rend(); ++pull) {
-    std::vector<const PullView *> &others = later[pull->table_oid];
-    if (is_to_resume(*pull))
-      look(*pull, std::as_const(others));
-    others.push_back(&*pull);
+    PullList &others = later[(*pull)->table_oid];
+    if (is_to_resume(**pull))
+      look(**pull, std::as_const(others));
+    others.push_back(*pull);
   }
 }
 
 } // namespace
 
-OtherPulls find_successors(const std::vector<PullView> &pulls) {
+bool has_same_rows(const PullView &pull, const PullView &other) {
+  return other.source == pull.source && other.source_table == pull.source_table &&
+         other.filter == pull.filter && has_same_columns(pull, other) && !pull.has_bounds &&
+         !other.has_bounds;
+}
+
+OtherPulls find_successors(const PullList &pulls) {
   OtherPulls successors;
-  look_at_later(pulls, [&](const PullView &pull, const std::vector<const PullView *> &others) {
+  look_at_later(pulls, [&](const PullView &pull, const PullList &others) {
     for (const PullView *const other : others) {
       const bool has_its_place =
           pull.chunks_done == 0 || (other->began_empty == true && began_after(*other, pull));
@@ -92,10 +91,10 @@ OtherPulls find_successors(const std::vector<PullView> &pulls) {
   return successors;
 }
 
-OtherPulls find_later_loaders(const std::vector<PullView> &pulls) {
+OtherPulls find_later_loaders(const PullList &pulls) {
   const OtherPulls successors = find_successors(pulls);
   OtherPulls loaders;
-  look_at_later(pulls, [&](const PullView &pull, const std::vector<const PullView *> &others) {
+  look_at_later(pulls, [&](const PullView &pull, const PullList &others) {
     if (successors.contains(pull.pull_id))
       return;
     const auto found = std::ranges::find_if(others, [&](const PullView *other) {

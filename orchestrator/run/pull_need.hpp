@@ -28,15 +28,22 @@ enum class PullNeed {
 /// the ledger does not have.
 [[nodiscard]] std::string restart_words(const PullView &pull, const std::string &id);
 
+/// Both are for the same rows and columns of the same source.  Of the bounds of parallel_pull it is
+/// not known here what they are.
+[[nodiscard]] bool has_same_rows(const PullView &pull, const PullView &other);
+
+/// In the order of their ids.
+using PullList = std::vector<const PullView *>;
+
 /// By the id of a pull, that of another one.
 using OtherPulls = std::map<int64_t, int64_t>;
 
 /// Of pulls that ended before they were done, the last one of `pulls` that is to load the same rows
 /// from the same source into the same table: nothing is left to be resumed.
-[[nodiscard]] OtherPulls find_successors(const std::vector<PullView> &pulls);
+[[nodiscard]] OtherPulls find_successors(const PullList &pulls);
 
 /// Of the others that ended before they were done, one of another run that has loaded rows into
 /// their table since: theirs are gone, or could be there already.
-[[nodiscard]] OtherPulls find_later_loaders(const std::vector<PullView> &pulls);
+[[nodiscard]] OtherPulls find_later_loaders(const PullList &pulls);
 
 } // namespace parallel_loader

@@ -105,6 +105,20 @@ for my $case ([[], 'id <= 500'], [['--where', 'id <= 8950'], 'id < 8951']) {
   is(count('t') . ' ' . $pair->destination_sql('SELECT count(DISTINCT id) FROM t'), "$rows $rows", '… no row is lost or comes twice');
 }
 
+# Nor is a run done whose table was emptied for another one.
+$pair->destination_sql('TRUNCATE t');
+is(run_program('copy', @both, 't')->{code}, 0, 'a table is loaded');
+my $whole = new_pull();
+$pair->destination_sql('ALTER TABLE t ADD CONSTRAINT refuse CHECK (id <> 8900) NOT VALID');
+is(run_program('copy', @both, '--truncate', '--jobs', 1, '--chunk-size', '64kB', 't')->{code}, 1, '… emptied, and loaded again in part');
+$pair->destination_sql('ALTER TABLE t DROP CONSTRAINT refuse');
+for my $again (run_program('resume', $whole, @both), run_program('copy', @both, '--resume', $whole, 't')) {
+  refused('… then the first is not done', $again);
+  like($again->{err}, qr/pull $whole had copied 9 000 rows, was empty when pull \d+ began/, '… with the reason');
+}
+is(run_program('copy', @both, '--truncate', 't')->{code}, 0, '… and is loaded anew');
+is(run_program('resume', $whole, @both)->{code}, 0, '… then it is');
+
 # Other columns are other rows.
 $pair->destination_sql('TRUNCATE t; ALTER TABLE t RENAME note TO other');
 is(run_program('copy', @both, 't')->{code}, 1, 'a table is not planned');
